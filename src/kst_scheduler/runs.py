@@ -1,0 +1,188 @@
+"""The table of runs: what became of every due occurrence, one row for each node that handled it.
+
+Simulated, live and recorded runs share this one schema, so that one picture, one query and one
+test serves all three.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.timezone import KST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+STATUSES: Final = (
+    "ok",
+    "error",
+    "missed",
+    "coalesced",
+    "skipped",
+    "locked_out",
+    "cancelled",
+    "running",
+)
+"""What can become of an occurrence.
+
+missed: beyond the grace time, or due while the node was down (detail says which). coalesced: folded
+into a later run. skipped: max_instances reached. locked_out: another node has claimed it. cancelled:
+cut short. running: not finished when the table was made.
+"""
+
+COLUMNS: Final = (
+    "node",
+    "job_id",
+    "scheduled_at",
+    "started_at",
+    "finished_at",
+    "status",
+    "detail",
+)
+DUPLICATES_COLUMNS: Final = ["job_id", "scheduled_at", "runs", "nodes"]
+TIME_COLUMNS: Final = ("scheduled_at", "started_at", "finished_at")
+
+STATUS_DTYPE: Final = pd.CategoricalDtype(list(STATUSES), ordered=True)
+TIME_DTYPE: Final = pd.DatetimeTZDtype("us", KST)
+NAT: Final = -(2**63)
+"""The integer that numpy reads as "not a time"."""
+
+
+class RunLog:
+    """Rows of the table of runs, gathered one at a time and cheaply.
+
+    Times are integers: microseconds since 1970 in UTC, or ``NAT``.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, int] = {}
+        self._jobs: dict[str, int] = {}
+        self._node = array("i")
+        self._job = array("i")
+        self._times = {name: array("q") for name in TIME_COLUMNS}
+        self._status = array("b")
+        self._details: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._status)
+
+    def add(
+        self,
+        node: str,
+        job_id: str,
+        scheduled_at: int,
+        status: str,
+        started_at: int = NAT,
+        finished_at: int = NAT,
+        detail: str = "",
+    ) -> None:
+        """Append one row."""
+        if detail:
+            self._details[len(self._status)] = detail
+        self._status.append(_STATUS_CODE[status])
+        self._node.append(self._nodes.setdefault(node, len(self._nodes)))
+        self._job.append(self._jobs.setdefault(job_id, len(self._jobs)))
+        scheduled, started, finished = self._times.values()
+        scheduled.append(scheduled_at)
+        started.append(started_at)
+        finished.append(finished_at)
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows as a table of runs, ordered by scheduled time, node and job."""
+        node, job = np.frombuffer(self._node, np.int32), np.frombuffer(self._job, np.int32)
+        times = {name: np.frombuffer(values, np.int64) for name, values in self._times.items()}
+        order = np.lexsort(
+            (_rank(self._jobs)[job], _rank(self._nodes)[node], times["scheduled_at"])
+        )
+        detail = np.full(len(self), "", dtype=object)
+        detail[list(self._details)] = list(self._details.values())
+        return pd.DataFrame(
+            {
+                "node": _names(self._nodes, node[order]),
+                "job_id": _names(self._jobs, job[order]),
+                **{name: _moments(values[order]) for name, values in times.items()},
+                "status": pd.Categorical.from_codes(
+                    np.frombuffer(self._status, np.int8)[order], dtype=STATUS_DTYPE
+                ),
+                "detail": pd.array(detail[order], dtype="str"),
+            },
+            columns=list(COLUMNS),
+        )
+
+
+def duplicates(runs: pd.DataFrame) -> pd.DataFrame:
+    """List the occurrences that ran more than once, over all nodes.
+
+    Returns one row an occurrence: job_id, scheduled_at, runs (how many started), nodes (their
+    names in the order in which they started).
+    """
+    runs = check_runs(runs)
+    occurrence = ["scheduled_at", "job_id"]
+    started = runs[runs["started_at"].notna()]
+    repeated = started[started.duplicated(occurrence, keep=False)].sort_values("started_at")
+    groups = repeated.groupby(occurrence)["node"]
+    return groups.agg(runs="size", nodes=", ".join).reset_index()[DUPLICATES_COLUMNS]
+
+
+def lateness(runs: pd.DataFrame) -> pd.Series[pd.Timedelta]:
+    """Return started_at - scheduled_at for each row; NaT where the run never started."""
+    runs = check_runs(runs)
+    return (runs["started_at"] - runs["scheduled_at"]).rename("lateness")
+
+
+def check_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return ``runs`` with this schema's dtypes, or say what does not fit it.
+
+    Raises:
+        InvalidArgumentError: a column is missing, a time has no zone, or a status is unknown.
+
+    """
+    missing = [name for name in COLUMNS if name not in runs.columns]
+    if missing:
+        raise InvalidArgumentError(
+            f"a table of runs lacks the column(s) {', '.join(missing)}; "
+            f"it has {', '.join(map(str, runs.columns)) or 'none'}"
+        )
+    unknown = sorted({str(status) for status in runs["status"].unique()} - set(STATUSES))
+    if unknown:
+        raise InvalidArgumentError(
+            f"unknown status {', '.join(map(repr, unknown))}; "
+            f"a table of runs knows {', '.join(STATUSES)}"
+        )
+    fixed: dict[str, pd.Series] = {}
+    for name in TIME_COLUMNS:
+        if not isinstance(runs[name].dtype, pd.DatetimeTZDtype) and len(runs):
+            raise InvalidArgumentError(
+                f"the column {name} has the dtype {runs[name].dtype}, without a time zone; write "
+                f"runs[{name!r}].dt.tz_localize('Asia/Seoul') if it holds Korean times"
+            )
+        if runs[name].dtype != TIME_DTYPE:
+            fixed[name] = runs[name].astype(TIME_DTYPE)
+    if runs["status"].dtype != STATUS_DTYPE:
+        fixed["status"] = runs["status"].astype(STATUS_DTYPE)
+    return runs.assign(**fixed) if fixed else runs
+
+
+_STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
+
+
+def _rank(names: dict[str, int]) -> NDArray[np.int32]:
+    """Return, for each name's code, its place in alphabetical order."""
+    ranks = np.empty(len(names), np.int32)
+    ranks[[names[name] for name in sorted(names)]] = np.arange(len(names), dtype=np.int32)
+    return ranks
+
+
+def _names(names: Iterable[str], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(np.array(list(names), dtype=object), dtype="str").take(codes)
+
+
+def _moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(microseconds.view("M8[us]")).tz_localize("UTC").tz_convert(KST)
