@@ -32,9 +32,9 @@ STATUSES: Final = (
 )
 """What can become of an occurrence.
 
-missed: beyond the grace time, or due while the node was down (detail says which). coalesced: folded
-into a later run. skipped: max_instances reached. locked_out: another node has claimed it. cancelled:
-cut short. running: not finished when the table was made.
+missed: beyond the grace time, or due while the node was down (detail says which). coalesced:
+folded into a later run. skipped: max_instances reached. locked_out: another node has claimed it.
+cancelled: cut short. running: not finished when the table was made.
 """
 
 COLUMNS: Final = (
