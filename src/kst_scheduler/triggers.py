@@ -1,0 +1,199 @@
+"""APScheduler's own triggers, built so that they always carry a zone.
+
+A trigger object that is given no zone takes the host's, whatever the scheduler keeps: that is how
+a 03:00 job comes to run at noon. Here the zone is Korean unless another one is named.
+
+An AndTrigger is not offered. Of two cron triggers that disagree now and then it answers the first
+fire and then searches for ever (apscheduler/triggers/combining.py, 3.11.3). Put both conditions
+into one ``cron`` instead: its fields are all required together.
+"""
+
+from __future__ import annotations
+
+import warnings
+from datetime import timedelta
+from math import prod
+from typing import TYPE_CHECKING, Final
+
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from kst_scheduler.cron_fields import CLOCK_FIELDS, can_fire, check_field, values, written
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.timezone import KST, as_zone, kst, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, tzinfo
+
+ANCHOR: Final = kst(2001, 1, 1)
+"""The midnight that ``every`` counts from: a Monday, so weekly jobs fire on Mondays."""
+
+
+class TriggerWarning(UserWarning):
+    """Warns of a trigger that is valid and probably does not do what its writer meant."""
+
+
+def cron(
+    *,
+    year: int | str | None = None,
+    month: int | str | None = None,
+    day: int | str | None = None,
+    week: int | str | None = None,
+    day_of_week: int | str | None = None,
+    hour: int | str | None = None,
+    minute: int | str | None = None,
+    second: int | str | None = None,
+    start_date: datetime | None = None,
+    end_date: datetime | None = None,
+    timezone: str | tzinfo = KST,
+    jitter: int | None = None,
+) -> CronTrigger:
+    """Return a CronTrigger that fires when a clock in ``timezone`` matches every field given.
+
+    Fields above the least significant one given match everything, those below it their lowest
+    value. All fields must match together: ``day="1-7", day_of_week="mon"`` is the first Monday of
+    a month, whereas crontab would fire on the first seven days and on all Mondays. Weekdays are
+    best written as names: 0 is Monday here, and Sunday in crontab (see ``crontab``).
+
+    ``start_date`` and ``end_date`` are aware and inclusive. ``jitter`` delays each run by up to
+    that many seconds at random; replicas then disagree about the time of a run.
+
+    Raises:
+        InvalidArgumentError: no field is given, a value is not understood, or no date can match.
+        NaiveDatetimeError: ``start_date`` or ``end_date`` has no zone.
+        TimezoneError: the zone is unknown.
+
+    Warns:
+        TriggerWarning: hour or minute is left open between two fields that are given, so that the
+            trigger fires many times. Write ``minute="*"`` if that is meant.
+
+    """
+    arguments = locals()
+    fields = {
+        name: arguments[name] for name in CronTrigger.FIELD_NAMES if arguments[name] is not None
+    }
+    if not fields:
+        raise InvalidArgumentError(
+            "cron() has no field, so it would fire every second; "
+            "write cron(hour=3, minute=0) for 03:00, or cron(second='*') if you mean it"
+        )
+    for name, value in fields.items():
+        check_field(name, value)
+    _check_span(start_date, end_date, "start_date")
+    _check_jitter(jitter)
+    trigger = CronTrigger(
+        **fields,
+        start_date=start_date,
+        end_date=end_date,
+        timezone=as_zone(timezone),
+        jitter=jitter,
+    )
+    if not can_fire(trigger):
+        raise InvalidArgumentError(
+            f"{written(fields)} never fires: no date in any year matches all of its fields; "
+            "change one of them (day='last' is a month's end)"
+        )
+    _warn_of_open_field(trigger, fields)
+    return trigger
+
+
+def every(
+    *,
+    weeks: int = 0,
+    days: int = 0,
+    hours: int = 0,
+    minutes: int = 0,
+    seconds: int = 0,
+    anchor: datetime = ANCHOR,
+    end_date: datetime | None = None,
+    timezone: str | tzinfo = KST,
+) -> IntervalTrigger:
+    """Return an IntervalTrigger that fires at whole intervals from ``anchor``, and not before it.
+
+    APScheduler's own starts counting when it is built, so replicas and restarts disagree. This one
+    counts from a fixed Korean midnight: ``every(hours=6)`` fires at 00:00, 06:00, 12:00 and 18:00
+    KST on every replica. An interval that does not divide a day, such as 5 hours, fires at other
+    times each day, but at the same ones everywhere. It counts elapsed time: in a zone with
+    daylight saving its clock time moves by an hour.
+
+    There is no jitter: an IntervalTrigger adds it to the previous, delayed run, so the phase would
+    drift. Shift ``anchor`` instead to spread jobs.
+
+    Raises:
+        InvalidArgumentError: the interval is zero, negative or not in whole seconds (an occurrence
+            is known by its second), or ``end_date`` lies before ``anchor``.
+        NaiveDatetimeError: ``anchor`` or ``end_date`` has no zone.
+        TimezoneError: the zone is unknown.
+
+    """
+    interval = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if interval <= timedelta(0):
+        raise InvalidArgumentError(
+            f"every() has the interval {interval.total_seconds():g} s, so it would never move on; "
+            "write a positive one such as every(hours=1)"
+        )
+    _check_span(anchor, end_date, "anchor")
+    if interval.microseconds or anchor.microsecond:
+        raise InvalidArgumentError(
+            f"every() needs whole seconds, got an interval of {interval.total_seconds()} s from "
+            f"{anchor.isoformat()}; two runs in one second would count as the same occurrence"
+        )
+    zone = as_zone(timezone)
+    return IntervalTrigger(
+        seconds=interval.total_seconds(),
+        start_date=anchor.astimezone(zone),
+        end_date=end_date,
+        timezone=zone,
+    )
+
+
+def at(moment: datetime) -> DateTrigger:
+    """Return a DateTrigger that fires once, at ``moment``, which keeps its own zone.
+
+    Raises:
+        NaiveDatetimeError: ``moment`` has no zone, or a pytz zone was passed as ``tzinfo=``.
+
+    """
+    # The zone is for naive dates only; without one APScheduler would ask the host for its own.
+    return DateTrigger(run_date=require_aware(moment, "moment"), timezone=KST)
+
+
+def _check_jitter(jitter: int | None) -> None:
+    if jitter is not None and jitter < 0:
+        raise InvalidArgumentError(
+            f"jitter={jitter} would run the job before its time; write the seconds of the longest "
+            "delay, such as jitter=30"
+        )
+
+
+def _warn_of_open_field(trigger: CronTrigger, fields: Mapping[str, int | str]) -> None:
+    names = list(CronTrigger.FIELD_NAMES)
+    places = sorted(names.index(name) for name in fields)
+    between = names[places[0] : places[-1]]
+    left_open = [name for name in between if name in CLOCK_FIELDS and name not in fields]
+    if not left_open:
+        return
+    unit = "a day" if "hour" in left_open else "an hour"
+    counted = CLOCK_FIELDS[0 if "hour" in left_open else 1 :]
+    fires = prod(len(values(field)) for field in trigger.fields if field.name in counted)
+    repair, meant = (", ".join(f"{name}={value}" for name in left_open) for value in (0, "'*'"))
+    warnings.warn(
+        f"{written(fields)} leaves {' and '.join(left_open)} open, so it fires {fires} times "
+        f"{unit}; write {repair}, or {meant} if you mean it",
+        TriggerWarning,
+        stacklevel=3,
+    )
+
+
+def _check_span(start: datetime | None, end: datetime | None, start_name: str) -> None:
+    if start is not None:
+        require_aware(start, start_name)
+    if end is not None:
+        require_aware(end, "end_date")
+    if start is not None and end is not None and end < start:
+        raise InvalidArgumentError(
+            f"end_date={end.isoformat()} lies before {start_name}={start.isoformat()}, "
+            "so the trigger would never fire; swap them or leave one out"
+        )
