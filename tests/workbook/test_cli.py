@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from kst_scheduler.workbook import cli, folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "for-this-test-only"  # noqa: S105 - of a server that this test starts and stops
+
+
+@pytest.fixture(autouse=True)
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a clone of two notebooks."""
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    for name, source in (("00_start_here", "1 + 1"), ("01_install", "1 / 0")):
+        notebook = new_notebook(cells=[new_code_cell(source)])
+        nbformat.write(notebook, notebooks / f"{name}.ipynb")
+    monkeypatch.setattr(folder, "CHECKOUT", tmp_path / "site")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return what JupyterLab would have been started with."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(cli, "_launch", calls.append)
+    return calls
+
+
+def test_without_arguments_it_opens_the_first_notebook(
+    clone: Path, launched: list[list[str]]
+) -> None:
+    """The notebook is JupyterLab's last argument, and its kernel is this interpreter."""
+    assert cli.main([]) == 0
+    assert launched[0][-1] == str(clone / "notebooks" / "00_start_here.ipynb")
+    assert any(option.endswith("workbook.kernel.CurrentInterpreter") for option in launched[0])
+
+
+def test_options_are_handed_on_to_jupyterlab(launched: list[list[str]]) -> None:
+    """What begins with a dash, and its value, arrive unchanged and in order."""
+    assert cli.main(["--no-browser", "--port", "9999"]) == 0
+    assert launched[0][-4:-1] == ["--no-browser", "--port", "9999"]
+
+
+def test_another_notebook_can_be_opened(clone: Path, launched: list[list[str]]) -> None:
+    """A name that ends in .ipynb takes the first notebook's place, wherever it stands."""
+    assert cli.main(["--no-browser", "01_install.ipynb"]) == 0
+    assert launched[0][-2:] == ["--no-browser", str(clone / "notebooks" / "01_install.ipynb")]
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_root_is_allowed_only_where_the_user_is_root(
+    user: int, allowed: bool, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's root gets in; nobody else is told to lower the guard."""
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    cli.main([])
+    assert ("--allow-root" in launched[0]) is allowed
+
+
+def test_an_unknown_word_is_refused(
+    launched: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt verb does not open JupyterLab on something else."""
+    assert cli.main(["refersh"]) == 1
+    assert "cannot open 'refersh'; write one notebook" in capsys.readouterr().err
+    assert launched == []
+
+
+def test_help_explains_without_starting_anything(
+    launched: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names both verbs and where JupyterLab's own options stand."""
+    assert cli.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "kst-workbook refresh" in shown
+    assert "jupyter lab --help" in shown
+    assert launched == []
+
+
+def test_a_folder_without_notebooks_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 1 and the message says where to run the command."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert cli.main([]) == 1
+    assert "kst-workbook: no 00_start_here.ipynb in " in capsys.readouterr().err
+
+
+def test_a_missing_jupyterlab_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message says what to install."""
+    monkeypatch.setattr(cli, "find_spec", lambda _name: None)
+    assert cli.main([]) == 1
+    assert "pip install 'kst-scheduler[workbook]'" in capsys.readouterr().err
+
+
+def test_refresh_reports_each_notebook_and_fails_where_one_fails(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without names it takes all of them, two at once here; a bad one does not stop the others."""
+    assert cli.main(["refresh", "-j", "2"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "00_start_here.ipynb: outputs renewed\n"
+    assert "kst-workbook: 01_install.ipynb, cell 1 ('1 / 0')" in shown.err
+    (stored,) = json.loads((clone / "notebooks/00_start_here.ipynb").read_text("utf-8"))["cells"]
+    assert stored["outputs"][0]["data"]["text/plain"] == ["2"]
+
+
+def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Path) -> None:
+    """The real server: no question about news, no update check, the reader's own theme kept."""
+    settings = clone / "settings"
+    (settings / "@jupyterlab/apputils-extension").mkdir(parents=True)
+    theme = settings / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    theme.write_text('{"theme": "JupyterLab Dark"}', encoding="utf-8")
+    with running_lab(clone, JUPYTERLAB_SETTINGS_DIR=str(settings)) as url:
+        news = fetch(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:notification")
+        defaults = news["schema"]["properties"]
+        assert defaults["fetchNews"]["default"] == "false"
+        assert defaults["checkForUpdates"]["default"] is False
+        themes = fetch(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:themes")
+        assert themes["settings"]["theme"] == "JupyterLab Dark"
+        kernels = fetch(f"{url}/api/kernelspecs")
+        assert kernels["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
+        assert [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]] == [
+            "00_start_here.ipynb",
+            "01_install.ipynb",
+        ]
+
+
+@contextmanager
+def running_lab(folder: Path, **environment: str) -> Iterator[str]:
+    """Start kst-workbook as a process of its own, and stop it; yield its address."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    homes = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    command = Path(sysconfig.get_path("scripts")) / "kst-workbook"
+    options = ["--no-browser", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
+    server = subprocess.Popen(  # noqa: S603 - the project's own command
+        [command, *options, "--ServerApp.port_retries=0"],
+        cwd=folder,
+        env={**os.environ, **homes, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{port}/api/status", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Ask until the server answers; fail when it has ended, or after a minute."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            fetch(url)
+        except URLError:
+            assert server.poll() is None, "kst-workbook ended before it answered"
+            assert time.monotonic() < deadline, "kst-workbook did not answer within a minute"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def fetch(url: str) -> Any:
+    """Return what the server answers."""
+    request = Request(url, headers={"Authorization": f"token {TOKEN}"})  # noqa: S310 - loopback
+    with urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
