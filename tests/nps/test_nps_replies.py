@@ -122,7 +122,7 @@ def test_a_longer_code_is_not_cut_to_success() -> None:
 def test_the_gateways_plain_text_is_understood(
     status: int, text: str, kind: type[NpsError]
 ) -> None:
-    """Since 2025 the gateway also answers plain text under an HTTP status."""
+    """The gateway also answers plain text under an HTTP status, without a code."""
     assert type(error_of(httpx.Response(status, text=text))) is kind
 
 

@@ -171,13 +171,12 @@ class _Reader:
             try:
                 return await self._ask(number)
             except NpsUnavailableError as error:
-                failure = error
+                failure, code = str(error), error.code
             if attempt < attempts:
                 logger.info("page %d: %s; attempt %d failed", number, failure, attempt)
                 await asyncio.sleep(self.settings.delay(attempt))
-        raise NpsUnavailableError(
-            f"page {number}: {failure}, {attempts} attempts in a row", failure.code
-        )
+        # A new exception: the ones above have httpx's as their context, whose frames know the key.
+        raise NpsUnavailableError(f"page {number}: {failure}, {attempts} attempts in a row", code)
 
     async def _ask(self, number: int) -> Page:
         size = self.settings.page_size
@@ -190,10 +189,8 @@ class _Reader:
                     SEARCH, params={**self.settings.search, "pageNo": number, "numOfRows": size}
                 )
         except (TimeoutError, httpx.TimeoutException):
-            failure = f"no answer within {self.settings.timeout:g} s"
+            reason = f"no answer within {self.settings.timeout:g} s"
+            raise NpsUnavailableError(reason) from None
         except httpx.RequestError as error:
-            failure = f"no answer: {type(error).__name__}"
-        else:
-            return read_page(response, number, size)
-        # Raised out here, without httpx's exception as its context: below httpx the key is known.
-        raise NpsUnavailableError(failure)
+            raise NpsUnavailableError(f"no answer: {type(error).__name__}") from None
+        return read_page(response, number, size)

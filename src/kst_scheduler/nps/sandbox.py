@@ -4,9 +4,9 @@ In a simulation it answers in-process; otherwise ``serve_sandbox()`` (in ``serve
 ``python -m kst_scheduler.nps.sandbox`` serves it on a loopback port. Its only clocks are the
 ``clock`` it is given and ``asyncio.sleep``; nothing runs in a thread.
 
-It differs from the real service where no source was found: it lists one month (the real one about
-twelve, newest first), answers JSON only, and its quota counts every call with the right key and
-starts anew at midnight KST.
+It is simpler than the real service, or a guess: it lists one month, where users of the real one
+report about twelve, newest first; it answers JSON only; its quota counts every call with the right
+key and starts anew at midnight KST, which is common belief.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ class NpsSettings:
         service_key: data.go.kr's key, the "Decoding" or the "Encoding" form of it. It is in no
             repr, log line or exception.
         base_url: the address up to and without the operation.
-        search: further search parameters, such as ``{"ldongAddrMgplDgCd": "36"}`` for Sejong.
+        search: further search parameters, such as ``{"ldongAddrMgplDgCd": "36"}`` for Sejong. All
+            of Korea is about 594,000 rows a month: 5,940 calls of a day's 10,000, for one month.
         page_size: rows a call, ``numOfRows``.
         timeout: seconds for each call as a whole.
         attempts: how often each page is asked for at most; every attempt is a call of the quota.
