@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def test_it_is_a_fastapi_application_of_async_endpoints() -> None:
     assert isinstance(app, FastAPI)
     endpoints = [getattr(route, "endpoint", None) for route in app.routes]
     assert endpoints
-    assert all(asyncio.iscoroutinefunction(endpoint) for endpoint in endpoints)
+    assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
 
 
 def test_the_search_answers_in_the_services_envelope() -> None:
