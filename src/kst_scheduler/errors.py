@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kst_scheduler.occurrence import Occurrence
+
 
 class KSTSchedulerError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -17,3 +23,54 @@ class NaiveDatetimeError(InvalidArgumentError):
 
 class TimezoneError(InvalidArgumentError):
     """Raised when a zone is unknown, or is not the one that the scheduler keeps."""
+
+
+class MissingExtraError(KSTSchedulerError, ImportError):
+    """Raised when an optional package is not installed; the message says what to install."""
+
+
+class LockedOutError(KSTSchedulerError):
+    """Raised when another node holds the occurrence or the lock; recorded as locked_out."""
+
+
+class SimulationError(KSTSchedulerError):
+    """Raised when something cannot be simulated; the message says what to do instead."""
+
+
+class SimulationStuckError(SimulationError):
+    """Raised when simulated code runs on and on without letting any time pass."""
+
+    def __init__(self, node: str, now: int) -> None:
+        moment = datetime.fromtimestamp(now / 1_000_000, UTC).isoformat()
+        super().__init__(
+            f"node {node} ran 100,000 steps at {moment} and let no time pass; a loop on "
+            "asyncio.sleep(0) never ends in virtual time: write asyncio.sleep(0.1), "
+            "or wait for an event"
+        )
+
+
+class WorkbookError(KSTSchedulerError):
+    """Raised when the workbook cannot be opened, or a notebook of it cannot be run."""
+
+
+class NoOccurrenceError(KSTSchedulerError, LookupError):
+    """Raised when the current occurrence is asked for where no job runs."""
+
+
+class UnknownJobError(KSTSchedulerError, LookupError):
+    """Raised when no job of the scheduler has the given id."""
+
+
+class NotRunningError(KSTSchedulerError):
+    """Raised when a run is asked of a scheduler that has not been started, or that is draining."""
+
+
+class AlreadyRunningError(KSTSchedulerError):
+    """Raised when a job runs as often at once as max_instances allows.
+
+    ``running`` holds the occurrences that are in progress, as far as the executor knows them.
+    """
+
+    def __init__(self, message: str, running: tuple[Occurrence, ...] = ()) -> None:
+        super().__init__(message)
+        self.running = running

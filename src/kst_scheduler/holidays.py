@@ -1,0 +1,150 @@
+"""Korean business days: the public holidays of the ``holidays`` package and the reader's own dates.
+
+A package knows the holidays that were law when it was released. Temporary holidays (임시공휴일) and
+elections are announced weeks ahead, so an installed version grows stale: add such days as
+``extra_holidays``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kst_scheduler.errors import InvalidArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+_SATURDAY: Final = 5
+_ONE_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, init=False)
+class BusinessDays:
+    """The days that are neither weekend nor public holiday in South Korea.
+
+    Holidays are the ``PUBLIC`` ones of ``holidays.country_holidays("KR")``, substitute days
+    included; in 2026 these are, among others, 1 May, 3 June and 17 July. What a company or a bank
+    closes for beyond them is the reader's to add. Days are plain dates on the Korean calendar.
+
+    ``extra_holidays`` are days off that the package does not know; ``extra_business_days`` are
+    worked although they are a holiday or lie on a weekend.
+
+    Raises:
+        InvalidArgumentError: a value is not a date, a date is in both lists, or a year that is
+            asked for lies outside those that the package knows (1948 to 2100 in 0.109).
+        MissingExtraError: the package is not installed.
+
+    """
+
+    extra_holidays: tuple[date, ...]
+    extra_business_days: tuple[date, ...]
+
+    def __init__(
+        self,
+        *,
+        extra_holidays: Iterable[date] = (),
+        extra_business_days: Iterable[date] = (),
+    ) -> None:
+        off = {_require_date(day, "extra_holidays") for day in extra_holidays}
+        worked = {_require_date(day, "extra_business_days") for day in extra_business_days}
+        if both := sorted(off & worked):
+            raise InvalidArgumentError(
+                f"{both[0].isoformat()} is in extra_holidays and in extra_business_days; "
+                "leave it in one of them"
+            )
+        _korean_holidays(2000)  # a missing package is said here, not at the first run of a job
+        # Sorted, so that equal calendars are shown and stored alike.
+        object.__setattr__(self, "extra_holidays", tuple(sorted(off)))
+        object.__setattr__(self, "extra_business_days", tuple(sorted(worked)))
+
+    def is_business_day(self, day: date) -> bool:
+        """Say whether ``day`` is worked."""
+        _require_date(day, "day")
+        return bool(_worked(self, day.year)[day.timetuple().tm_yday - 1])
+
+    def are_business_days(self, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+        """Say for each of many days whether it is worked; ``days`` has the dtype datetime64[D]."""
+        if days.dtype != np.dtype("datetime64[D]"):
+            raise InvalidArgumentError(
+                f"days has the dtype {days.dtype}; write the Korean dates as datetime64[D], "
+                "such as index.tz_convert('Asia/Seoul').tz_localize(None).values.astype('M8[D]')"
+            )
+        if not days.size:
+            return np.zeros(days.shape, np.bool_)
+        first, last = days.min().astype("M8[Y]"), days.max().astype("M8[Y]")
+        years = range(first.astype(int) + 1970, last.astype(int) + 1971)
+        worked = np.concatenate([_worked(self, year) for year in years])
+        answer: NDArray[np.bool_] = worked[(days - first.astype("M8[D]")).astype(int)]
+        return answer
+
+    def next_business_day(self, day: date) -> date:
+        """Return the first business day after ``day``."""
+        day = _require_date(day, "day") + _ONE_DAY
+        while not self.is_business_day(day):
+            day += _ONE_DAY
+        return day
+
+    def holiday_name(self, day: date) -> str | None:
+        """Return the English name of the holiday on ``day``, or None; weekends have no name."""
+        return self.holidays(_require_date(day, "day").year).get(day)
+
+    def holidays(self, year: int) -> dict[date, str]:
+        """Return the holidays of a year and their English names, in the order of dates.
+
+        Those on a weekend are included, ``extra_business_days`` are not.
+        """
+        named = {day: "Extra holiday" for day in self.extra_holidays if day.year == year}
+        named |= _korean_holidays(year)
+        return {day: named[day] for day in sorted(named.keys() - self.extra_business_days)}
+
+
+@lru_cache(maxsize=1024)
+def _worked(calendar: BusinessDays, year: int) -> NDArray[np.bool_]:
+    """Return a flag for each day of the year."""
+    first = date(year, 1, 1)
+    weekdays = (first.weekday() + np.arange((date(year, 12, 31) - first).days + 1)) % 7
+    flags = weekdays < _SATURDAY
+    for day in calendar.holidays(year):
+        flags[(day - first).days] = False
+    for day in calendar.extra_business_days:
+        if day.year == year:
+            flags[(day - first).days] = True
+    return flags
+
+
+@cache
+def _korean_holidays(year: int) -> Mapping[date, str]:
+    try:
+        import holidays  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise MissingExtraError(
+            "Korean business days need the package holidays; "
+            "write pip install 'kst-scheduler[holidays]'"
+        ) from error
+    # The language is fixed, or the names would follow the host's locale.
+    korea = holidays.country_holidays("KR", years=year, language="en_US")
+    if not korea.start_year <= year <= korea.end_year:
+        raise InvalidArgumentError(
+            f"Korean holidays of the year {year} are not known: the package holidays "
+            f"{version('holidays')} has {korea.start_year} to {korea.end_year}"
+        )
+    return dict(korea)
+
+
+def _require_date(day: date, name: str) -> date:
+    if isinstance(day, datetime):
+        raise InvalidArgumentError(
+            f"{name}: {day!r} is a datetime, whose date depends on its zone; "
+            "write moment.astimezone(KST).date()"
+        )
+    if not isinstance(day, date):
+        raise InvalidArgumentError(f"{name}: {day!r} is not a date; write date(2026, 5, 1)")
+    return day
