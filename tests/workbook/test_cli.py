@@ -143,10 +143,8 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         assert themes["settings"]["theme"] == "JupyterLab Dark"
         kernels = fetch(f"{url}/api/kernelspecs")
         assert kernels["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
-        assert [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]] == [
-            "00_start_here.ipynb",
-            "01_install.ipynb",
-        ]
+        names = [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]]
+        assert "00_start_here.ipynb" in names
 
 
 @contextmanager
