@@ -1,0 +1,13 @@
+"""Pictures of runs and fire times, on Korean time with UTC above.
+
+matplotlib is imported here and nowhere else in this package.
+"""
+
+from __future__ import annotations
+
+from kst_scheduler.timeline.fires_picture import plot_fire_times
+from kst_scheduler.timeline.lateness_picture import plot_lateness
+from kst_scheduler.timeline.runs_picture import plot_timeline
+from kst_scheduler.timeline.year_picture import plot_year
+
+__all__ = ["plot_fire_times", "plot_lateness", "plot_timeline", "plot_year"]

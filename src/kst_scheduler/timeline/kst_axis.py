@@ -1,0 +1,147 @@
+"""A time axis with Korean time below and UTC above, at the same ticks.
+
+Each axis writes the date at the first tick of every day, so the slip of the date is seen: 03:00 in
+Seoul is 18:00 of the day before in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.style import FAINT, INK, LINE, TEXT, text_width
+from kst_scheduler.timezone import KST, UTC
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TICK_LABEL: Final = 2 * TEXT * LINE
+"""Height of a tick's label in points: the time and the date."""
+TICK: Final = 3.5
+PAD: Final = 3.0
+BAND: Final = TICK + PAD + TICK_LABEL
+"""Height that the ticks and their labels take on each side, in points."""
+
+_ROOM: Final = 66.0
+"""Points from one tick to the next, at the least: a date with its year has to fit."""
+_EDGE: Final = 0.012
+"""Free room before the first and after the last moment, as a share of the span."""
+_DAY: Final = 86_400
+_STEPS: Final = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800),
+    *(3600, 7200, 10_800, 21_600, 43_200),
+    *(_DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY),
+)
+_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120)
+
+
+def draw_time_axis(
+    ax: Axes, start: pd.Timestamp, end: pd.Timestamp, width: float, *, any_day: bool = False
+) -> None:
+    """Set the limits of ``ax`` and draw both axes; ``width`` is the width of ``ax`` in points.
+
+    ``any_day`` draws the hours of a day without saying which.
+    """
+    first, last = day(start), day(end)
+    edge = (last - first) * _EDGE
+    ax.set_xlim(first - edge, last + edge)
+    moments = ticks(start, end, width)
+    places = days(moments)
+    for_seconds = any(moment.second for moment in moments)
+    in_utc = moments.tz_convert(UTC)
+    if any_day:
+        below, above = any_day_labels(moments, in_utc)
+    else:
+        below = tick_labels(moments, for_seconds)
+        above = tick_labels(in_utc, for_seconds, upwards=True)
+    ax.set_xticks(places, labels=below)
+    top = ax.secondary_xaxis("top")
+    top.set_xticks(places, labels=above)
+    for axis in (ax, top):
+        axis.tick_params(axis="x", length=TICK, pad=PAD)
+    ax.grid(axis="x", color=FAINT, lw=0.8)
+    ax.spines["right"].set_visible(False)
+    ax.spines["left"].set_visible(False)
+    if len(moments):
+        half = text_width(below[0].split("\n")[0]) / 2
+        name_the_axes(ax, min(0.0, (places[0] - ax.get_xlim()[0]) * width / (last - first) - half))
+
+
+def name_the_axes(ax: Axes, left: float) -> None:
+    """Write KST and UTC before the first tick's time, ``left`` points from the frame or more."""
+    for name, height, side, up in (("KST", 0, "top", -1), ("UTC", 1, "bottom", 1)):
+        ax.annotate(
+            name,
+            (0, height),
+            (left - 6, up * (TICK + PAD)),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va=side,
+            weight="bold",
+            color=INK,
+        )
+
+
+def ticks(start: pd.Timestamp, end: pd.Timestamp, width: float) -> pd.DatetimeIndex:
+    """Return round moments of Korean time from start to end, as many as have room."""
+    start, end = start.tz_convert(KST), end.tz_convert(KST)
+    most = max(1.0, width / _ROOM)
+    seconds = (end - start).total_seconds()
+    for step in _STEPS:
+        if seconds / step <= most:
+            return _every(start, end, step)
+    months = seconds / (30.4 * _DAY)
+    step = next((step for step in _MONTHS if months / step <= most), _MONTHS[-1])
+    return _every_months(start, end, step)
+
+
+def tick_labels(moments: pd.DatetimeIndex, seconds: bool, *, upwards: bool = False) -> list[str]:
+    """Return the time of each tick, and the date where it is another than at the tick before.
+
+    The time stands next to the axis: ``upwards`` puts the date above it.
+    """
+    labels, before = [], None
+    for moment in moments:
+        lines = [f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"]
+        if before is None or moment.date() != before.date():
+            new_year = before is None or moment.year != before.year
+            lines.append(f"{moment.day} {moment:%b}" + (f" {moment.year}" if new_year else ""))
+        labels.append("\n".join(reversed(lines) if upwards else lines))
+        before = moment
+    return labels
+
+
+def any_day_labels(
+    in_seoul: pd.DatetimeIndex, in_utc: pd.DatetimeIndex
+) -> tuple[list[str], list[str]]:
+    """Return the labels below and above for a day that stands for any; UTC says which it means."""
+    below = [f"{moment:%H:%M}" for moment in in_seoul]
+    above, before = [], None
+    for _here, there in zip(in_seoul, in_utc, strict=True):
+        slip = (there.date() - in_seoul[0].date()).days
+        words = {-1: "day before", 0: "same day"}.get(slip, "day after")
+        above.append(f"{words}\n{there:%H:%M}" if slip != before else f"{there:%H:%M}")
+        before = slip
+    return below, above
+
+
+def _every(start: pd.Timestamp, end: pd.Timestamp, step: int) -> pd.DatetimeIndex:
+    size = pd.Timedelta(seconds=step)
+    midnight = start.normalize()
+    if step >= _DAY:
+        midnights = pd.date_range(midnight, end, freq=f"{step // _DAY}D")
+        return midnights[midnights >= start]
+    skipped = -((midnight - start) // size)
+    return pd.date_range(midnight + skipped * size, end, freq=size)
+
+
+def _every_months(start: pd.Timestamp, end: pd.Timestamp, step: int) -> pd.DatetimeIndex:
+    january = pd.Timestamp(
+        year=start.year - start.year % max(1, step // 12), month=1, day=1, tz=KST
+    )
+    moments = pd.date_range(january, end, freq=f"{step}MS")
+    return moments[moments >= start]

@@ -1,0 +1,74 @@
+"""Words within a lane, written only where they touch neither marks nor the frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kst_scheduler.runs import STATUSES
+from kst_scheduler.timeline.style import TEXT, text_width
+
+if TYPE_CHECKING:
+    from kst_scheduler.timeline.marks import Field
+    from kst_scheduler.timeline.scene import Rows
+
+Span = tuple[float, float]
+"""From where to where something lies, in points from the left edge of the frame."""
+
+
+class LaneWords(NamedTuple):
+    """Words for the moment ``at`` (matplotlib's days) of a lane."""
+
+    words: str
+    at: float
+    lane: int
+
+
+def write_words(wanted: list[LaneWords], rows: Rows, field: Field) -> None:
+    """Write each where its lane has room for it, to the right of its moment or to the left."""
+    left, _ = field.page.ax.get_xlim()
+    gap = 0.8 * field.largest + 3
+    # Nobody could read them between marks this thin.
+    written: dict[int, list[Span]] = {}
+    for words, at, lane in wanted if field.lane_points >= TEXT else ():
+        taken = written.setdefault(lane, taken_in_lane(rows, field, lane))
+        spot = (at - left) / field.day
+        where = free_side(words, spot, taken, field.page.width, gap)
+        if where is None:
+            continue
+        taken.append((spot, spot + gap + text_width(words)))
+        field.page.ax.annotate(
+            words,
+            (at, field.y[lane]),
+            (gap if where == "right" else -gap, 1.5),
+            textcoords="offset points",
+            ha="left" if where == "right" else "right",
+            va="bottom",
+            zorder=4,
+        )
+
+
+def taken_in_lane(rows: Rows, field: Field, lane: int) -> list[Span]:
+    """Return what the marks and bars of a lane cover."""
+    mine = np.flatnonzero(field.lane == lane)
+    left, right = field.page.ax.get_xlim()
+    running = rows.status[mine] == STATUSES.index("running")
+    begin = np.fmin(rows.scheduled[mine], rows.started[mine])
+    finish = np.fmax(np.where(running, right, rows.finished[mine]), rows.place[mine])
+    half = 0.6 * field.largest
+    edges = np.column_stack([(begin - left) / field.day - half, (finish - left) / field.day + half])
+    return [(float(first), float(last)) for first, last in edges]
+
+
+def free_side(words: str, at: float, taken: list[Span], width: float, gap: float) -> str | None:
+    """Return on which side of a point its words are free: "right", "left" or None.
+
+    ``at`` and ``width`` are points from the left edge of the frame.
+    """
+    wide = text_width(words) + gap
+    for name, first, last in (("right", at + gap, at + wide), ("left", at - wide, at - gap)):
+        inside = first >= 0 and last <= width
+        if inside and all(end <= first or last <= begin for begin, end in taken):
+            return name
+    return None

@@ -1,0 +1,198 @@
+"""How late runs started, over time, against the grace time that they had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from kst_scheduler.runs import STATUSES
+from kst_scheduler.timeline.kst_axis import draw_time_axis
+from kst_scheduler.timeline.marks import one_a_dot
+from kst_scheduler.timeline.page import (
+    Page,
+    draw_empty,
+    draw_legend,
+    left_margin,
+    own_page,
+    page_on,
+)
+from kst_scheduler.timeline.scene import scene as gather
+from kst_scheduler.timeline.style import FAINT, STATUS_MARKS, VERMILLION, house_style
+from kst_scheduler.timeline.words import count, duration, short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    from kst_scheduler.timeline.scene import Scene
+
+_HEIGHT: Final = 190.0
+_DAY: Final = 86_400
+_TICKS: Final = (1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800)
+_NEVER: Final = "not started"
+_MISSED: Final = STATUSES.index("missed")
+_FULL: Final = 7.0
+_SMALL: Final = 3.5
+_MANY: Final = 400
+_APART: Final = 13.0
+"""Points between two labels of the axis, at the least."""
+
+
+def plot_lateness(
+    result_or_runs: Any,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    grace: Mapping[str, timedelta | None] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how long after its scheduled time each run started, with the grace time as a line.
+
+    The scale is logarithmic beyond a second, so that seconds and hours are both read; below zero
+    are runs that started early, by a clock that is ahead. Missed runs stand above all others.
+
+    Args:
+        result_or_runs: the result of ``simulate(...)``, or a bare table of runs.
+        start: the first moment to show; the result's own, or the first time in the table.
+        end: the last moment to show.
+        grace: the grace time of each job; the result's own if left out.
+        title: replaces the automatic one.
+        ax: draw here instead of on a figure of its own.
+
+    Raises:
+        InvalidArgumentError: a column is missing, a status is unknown, or the end is not after
+            the start.
+        NaiveDatetimeError: a time has no zone.
+
+    """
+    scene = gather(result_or_runs, start=start, end=end, grace=grace)
+    with house_style():
+        return _draw(scene, _title(scene) if title is None else title, ax)
+
+
+def _late(scene: Scene) -> NDArray[np.float64]:
+    """Return the lateness of each row in seconds, NaN if it never started."""
+    # A day as a float is exact to a third of a microsecond; what is left of that is no lateness.
+    return np.round((scene.rows.started - scene.rows.scheduled) * _DAY, 5)
+
+
+def _title(scene: Scene) -> str:
+    late = _late(scene)
+    missed = scene.counts().get("missed", 0)
+    started = np.count_nonzero(~np.isnan(late))
+    if not started:
+        return f"no run started, {missed:,} missed" if missed else "no runs"
+    prompt = int(np.count_nonzero(np.abs(late) <= 1))
+    said = f"{'all' if prompt == started else f'{prompt:,} of'} {count(started, 'run')}"
+    said += " started within a second"
+    for name, row, way in (
+        ("latest", int(np.nanargmax(late)), "late"),
+        ("earliest", int(np.nanargmin(late)), "early"),
+    ):
+        if late[row] * (1 if way == "late" else -1) > 1:
+            node = f" on {short(scene.nodes[scene.rows.node[row]])}" if len(scene.nodes) > 1 else ""
+            said += f", the {name} {duration(abs(float(late[row])))} {way}{node}"
+    return f"{said}; {missed:,} missed" if missed else said
+
+
+def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
+    late = _late(scene)
+    limits = _limits(scene)
+    ticks = _ticks(late, limits, never="missed" in scene.counts())
+    words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
+    left = left_margin([label for _, label in ticks])
+    page = page_on(ax, title) if ax is not None else own_page(title, left, _HEIGHT, words)
+    if scene.start is None or scene.end is None:
+        return draw_empty(page)
+    _draw_scale(page, ticks, min(0.0, np.nanmin(np.append(late, 0.0))))
+    draw_time_axis(page.ax, scene.start, scene.end, page.width)
+    for seconds in limits:
+        page.ax.axhline(seconds, color=VERMILLION, ls=(0, (6, 3)), lw=1.2, zorder=2)
+    y = np.where(scene.rows.status == _MISSED, ticks[-1][0], late)
+    lines = [_draw_status(page, scene, y, code) for code in _shown(scene, late)]
+    draw_legend(page, lines, _FULL)
+    return page.ax
+
+
+def _shown(scene: Scene, late: NDArray[np.float64]) -> list[int]:
+    """Return the statuses of what started, and of what was missed."""
+    seen = ~np.isnan(late) | (scene.rows.status == _MISSED)
+    return [int(code) for code in np.unique(scene.rows.status[seen])]
+
+
+def _draw_status(page: Page, scene: Scene, y: NDArray[np.float64], code: int) -> Line2D:
+    chosen = np.flatnonzero((scene.rows.status == code) & ~np.isnan(y))
+    x, height = scene.rows.scheduled[chosen], y[chosen]
+    first, last = page.ax.get_xlim()
+    if len(chosen) > _MANY:
+        row = np.floor(_scale(height) * 40).astype(np.intp)
+        kept = one_a_dot((x - first) / (last - first) * page.width, row - row.min())
+        x, height = x[kept], height[kept]
+    mark = STATUS_MARKS[code]
+    look = mark.line(_FULL) if len(chosen) <= _MANY else mark.small(_SMALL)
+    (line,) = page.ax.plot(x, height, label=mark.words, **look)
+    return line
+
+
+def _limits(scene: Scene) -> dict[float, str]:
+    """Return each grace time in seconds with what it is called; several name their jobs."""
+    found: dict[float, list[str]] = {}
+    for job_id, limit in scene.grace.items():
+        if limit is not None and (job_id in scene.jobs or not scene.jobs):
+            found.setdefault(limit.total_seconds(), []).append(short(job_id))
+    return {
+        seconds: f"grace {duration(seconds)}" + (f", {jobs[0]}" if len(found) > 1 else "")
+        for seconds, jobs in sorted(found.items())
+    }
+
+
+def _ticks(
+    late: NDArray[np.float64], limits: Mapping[float, str], *, never: bool
+) -> list[tuple[float, str]]:
+    """Return the heights of the axis and their words, from the lowest to the highest."""
+    high = max([1.0, *limits, float(np.nanmax(np.append(late, 0)))])
+    low = min(0.0, float(np.nanmin(np.append(late, 0))))
+    around = [*(-tick for tick in reversed(_TICKS)), 0, *_TICKS]
+    inside = [tick for tick in around if low <= tick <= high]
+    top = _unscale(_scale(high) + 0.16 * (_scale(high) - _scale(low)) + 0.1)
+    apart = _APART / _HEIGHT * (_scale(top) - _scale(low))
+    round_ones = [
+        (float(tick), _tick_words(tick))
+        for tick in inside
+        if all(abs(_scale(tick) - _scale(limit)) > apart for limit in limits)
+    ]
+    ends = [(float(top), _NEVER)] if never else [(float(top), "")]
+    return [*sorted([*round_ones, *limits.items()]), *ends]
+
+
+def _tick_words(seconds: int) -> str:
+    if seconds == 0:
+        return "on time"
+    return duration(seconds) if seconds > 0 else f"{duration(-seconds)} early"
+
+
+def _draw_scale(page: Page, ticks: list[tuple[float, str]], lowest: float) -> None:
+    page.ax.set_yscale("function", functions=(_scale, _unscale))
+    low, high = _scale(lowest), _scale(ticks[-1][0])
+    edge = 0.07 * (high - low)
+    page.ax.set_ylim(_unscale(low - edge), _unscale(high + (edge if ticks[-1][1] else 0)))
+    named = [tick for tick in ticks if tick[1]]
+    page.ax.set_yticks([height for height, _ in named], labels=[words for _, words in named])
+    page.ax.minorticks_off()
+    page.ax.tick_params(axis="y", length=0, pad=8)
+    page.ax.grid(axis="y", color=FAINT, lw=0.8)
+
+
+def _scale(seconds: Any) -> Any:
+    """Return the height of a lateness: straight near zero, logarithmic beyond a second."""
+    return np.sign(seconds) * np.log10(1 + np.abs(seconds))
+
+
+def _unscale(height: Any) -> Any:
+    return np.sign(height) * (10 ** np.abs(height) - 1)

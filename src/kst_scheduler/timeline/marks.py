@@ -1,0 +1,224 @@
+"""The runs themselves: a mark for what became of each, a bar for how long it took.
+
+Everything is drawn as few long lines with gaps in them, which is by far the quickest way in
+matplotlib: one line for all marks of a status, one for all its bars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from kst_scheduler.runs import STATUSES
+from kst_scheduler.timeline.style import INK, QUIET, STATUS_MARKS, TEXT, tint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    from kst_scheduler.timeline.page import Page
+    from kst_scheduler.timeline.scene import Rows
+    from kst_scheduler.timeline.style import Mark
+
+_LARGEST: Final = 8.5
+_SMALLEST: Final = 3.0
+_FREE: Final = 6.0
+"""Marks are drawn in full where they are this many points apart ..."""
+_TIGHT: Final = 5.0
+"""... and otherwise this large; those that bring no news become thin ticks, or where they are less
+than ``_BAND`` points apart, a band."""
+_BAND: Final = 2.0
+_WITHOUT_NEWS: Final = (STATUSES.index("ok"), STATUSES.index("locked_out"))
+_MANY: Final = 5_000
+_MOST_COUNTS: Final = 12
+_RUNNING: Final = STATUSES.index("running")
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where the rows lie: their lanes, and how large a point and a lane are."""
+
+    page: Page
+    lane: NDArray[np.intp]
+    y: NDArray[np.float64]
+    lane_points: float
+
+    @property
+    def day(self) -> float:
+        """A point's width in matplotlib's days."""
+        first, last = self.page.ax.get_xlim()
+        return (last - first) / self.page.width
+
+    @property
+    def largest(self) -> float:
+        """The size of a mark that has all the room it wants."""
+        return float(np.clip(0.6 * self.lane_points, _SMALLEST, _LARGEST))
+
+
+def broken_line(*ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Join the points of many strokes to one array, with a gap (NaN) after each stroke."""
+    return np.column_stack([*ends, np.full(len(ends[0]), np.nan)]).ravel()
+
+
+def draw_marks(rows: Rows, field: Field, marks: Sequence[Mark] = STATUS_MARKS) -> list[Line2D]:
+    """Draw one mark a row; return one line for each status that occurs, for the legend.
+
+    ``marks`` are those of the statuses, by code.
+    """
+    room = room_for_marks(rows, field)
+    codes = [int(code) for code in np.unique(rows.status)]
+    return [_draw_status(rows, field, room, code, marks[code]) for code in codes]
+
+
+def room_for_marks(rows: Rows, field: Field) -> NDArray[np.float64]:
+    """Return how far apart the marks of each row's lane are, in points.
+
+    It is the median step between the points that have a mark, so runs under one another count once.
+    What brings news and what does not are measured apart: a fault is seen in a full lane too.
+    """
+    if not len(rows.status):
+        return np.empty(0)
+    x = (rows.place - np.nanmin(rows.place)) / field.day
+    point = np.where(np.isnan(x), 0, x).astype(np.int64)
+    group = field.lane * 2 + np.isin(rows.status, _WITHOUT_NEWS)
+    wide = int(point.max()) + 1
+    marked = np.unique(group * wide + point)
+    step, owner = np.diff(marked), marked[1:] // wide
+    step, owner = step[owner == marked[:-1] // wide], owner[owner == marked[:-1] // wide]
+    median = pd.Series(step).groupby(owner).median()
+    return median.reindex(group, fill_value=np.inf).to_numpy(np.float64)
+
+
+def _draw_status(
+    rows: Rows, field: Field, room: NDArray[np.float64], code: int, mark: Mark
+) -> Line2D:
+    """Draw a status as marks where they have room, and smaller, thinner or as a band elsewhere."""
+    mine = rows.status == code
+    free = np.flatnonzero(mine & (room >= _FREE))
+    tight = np.flatnonzero(mine & (room < _FREE))
+    if code not in _WITHOUT_NEWS:
+        styles = [(free, mark.line(field.largest)), (tight, mark.small(_TIGHT))]
+        lines = [_plot(rows, field, chosen, mark.words, look) for chosen, look in styles]
+    else:
+        tall = field.lane_points * (0.55 if code == 0 else 0.3)
+        tick = {"ls": "none", "marker": "|", "ms": tall, "mec": mark.edge, "mew": 0.9}
+        ticks, band = tight[room[tight] >= _BAND], tight[room[tight] < _BAND]
+        styles = [(free, mark.line(field.largest)), (ticks, tick | {"zorder": mark.layer})]
+        lines = [_plot(rows, field, chosen, mark.words, look) for chosen, look in styles]
+        lines.append(_plot_band(rows, field, band, mark, tall))
+    return next(line for line in lines if line is not None)
+
+
+def _plot(
+    rows: Rows, field: Field, chosen: NDArray[np.intp], words: str, look: dict[str, Any]
+) -> Line2D | None:
+    if not len(chosen):
+        return None
+    at, lane = rows.place[chosen], field.lane[chosen]
+    if len(chosen) > _MANY:
+        kept = one_a_dot(at / field.day, lane)
+        at, lane = at[kept], lane[kept]
+    (line,) = field.page.ax.plot(at, field.y[lane], label=words, **look)
+    return line
+
+
+def _plot_band(
+    rows: Rows, field: Field, chosen: NDArray[np.intp], mark: Mark, tall: float
+) -> Line2D | None:
+    """Draw marks that touch as a band, which ends where the next mark is more than a point away.
+
+    Marks of their own would leave gaps between them that come from rounding to pixels alone, and
+    look like runs that are lacking.
+    """
+    if not len(chosen):
+        return None
+    chosen = chosen[np.lexsort((rows.place[chosen], field.lane[chosen]))]
+    at, lane = rows.place[chosen], field.lane[chosen]
+    apart = (np.diff(at) > 2 * field.day) | (np.diff(lane) != 0)
+    begins, ends = np.flatnonzero(np.r_[True, apart]), np.flatnonzero(np.r_[apart, True])
+    y, half = field.y[lane[begins]], field.day / 2
+    (line,) = field.page.ax.plot(
+        broken_line(at[begins] - half, at[ends] + half),
+        broken_line(y, y),
+        color=tint(mark.edge, 0.5),
+        linewidth=tall,
+        solid_capstyle="butt",
+        zorder=mark.layer - 0.9,
+        label=mark.words,
+    )
+    return line
+
+
+def one_a_dot(x: NDArray[np.float64], lane: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return which of the marks that fall on the same half point of a lane are worth drawing."""
+    dots = np.floor(2 * (x - np.nanmin(x))).astype(np.int64)
+    _, kept = np.unique(lane * (dots.max() + 1) + dots, return_index=True)
+    return kept
+
+
+def draw_bars(rows: Rows, field: Field) -> None:
+    """Draw how long each run took; one that is still running reaches the frame."""
+    open_end = field.page.ax.get_xlim()[1]
+    ends = np.where(rows.status == _RUNNING, open_end, rows.finished)
+    seen = ends - rows.started > field.day  # False for a NaN
+    for code in np.unique(rows.status[seen]):
+        chosen = np.flatnonzero(seen & (rows.status == code))
+        y = field.y[field.lane[chosen]]
+        field.page.ax.plot(
+            broken_line(rows.started[chosen], ends[chosen]),
+            broken_line(y, y),
+            color=STATUS_MARKS[code].bar,
+            linewidth=field.largest * 0.9,
+            solid_capstyle="butt",
+            zorder=2,
+        )
+
+
+def draw_waiting(rows: Rows, field: Field) -> None:
+    """Draw a thin line from when a run was due to when it started, where they are seen apart."""
+    seen = np.flatnonzero(np.abs(rows.started - rows.scheduled) > 3 * field.day)
+    if not len(seen):
+        return
+    due, y = rows.scheduled[seen], field.y[field.lane[seen]]
+    half = 0.3 * field.largest / field.lane_points
+    field.page.ax.plot(
+        broken_line(due, due, due, rows.started[seen]),
+        broken_line(y - half, y + half, y, y),
+        color=QUIET,
+        linewidth=1,
+        zorder=2.2,
+    )
+
+
+def draw_counts(rows: Rows, field: Field) -> None:
+    """Write how many runs lie under one mark, where several started at the same moment."""
+    for position, number in _heaps(rows, field):
+        field.page.ax.annotate(
+            f"{number} runs",
+            (rows.started[position], field.y[field.lane[position]]),
+            (0, 0.5 * field.largest + 1),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            size=TEXT,
+            color=INK,
+        )
+
+
+def _heaps(rows: Rows, field: Field) -> Iterable[tuple[int, int]]:
+    """Yield the first row and the size of each heap; nothing where there are too many to name."""
+    started = np.flatnonzero(~np.isnan(rows.started))
+    if len(started) > _MANY or not len(started):
+        return
+    order = started[np.lexsort((rows.started[started], field.lane[started]))]
+    apart = np.diff(rows.started[order]) > 1.5 * field.day
+    begins = np.flatnonzero(np.r_[True, apart | (np.diff(field.lane[order]) != 0)])
+    sizes = np.diff(np.r_[begins, len(order)])
+    heaps = np.flatnonzero(sizes > 1)
+    if len(heaps) <= _MOST_COUNTS:
+        yield from ((int(order[begins[heap]]), int(sizes[heap])) for heap in heaps)

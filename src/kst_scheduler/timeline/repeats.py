@@ -1,0 +1,98 @@
+"""Occurrences that ran more than once, each joined by a bow between its runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kst_scheduler.timeline.lane_words import LaneWords
+from kst_scheduler.timeline.style import BLACK, QUIET
+from kst_scheduler.timeline.words import short
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    from kst_scheduler.timeline.marks import Field
+    from kst_scheduler.timeline.scene import Rows
+
+WORDS: Final = "the same occurrence"
+_MOST_BOWS: Final = 200
+_MOST_WORDS: Final = 3
+_WIDEST: Final = 16.0
+_STEPS: Final = np.linspace(0, 1, 13)
+
+
+def repeats(rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return which runs are of the same occurrence.
+
+    The first two arrays hold pairs of rows, each run and the next one of its occurrence; the third
+    holds how often each repeated occurrence ran (``kst_scheduler.runs.duplicates`` lists the same).
+    """
+    started = np.flatnonzero(~np.isnan(rows.started))
+    order = started[np.lexsort((rows.node[started], rows.scheduled[started], rows.job[started]))]
+    job, due = rows.job[order], rows.scheduled[order]
+    same = (np.diff(job) == 0) & (np.diff(due) == 0)
+    begins = np.flatnonzero(np.r_[np.ones(min(1, len(order)), bool), ~same])
+    sizes = np.diff(np.r_[begins, len(order)])
+    return order[:-1][same], order[1:][same], sizes[sizes > 1]
+
+
+def draw_repeats(
+    rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field
+) -> Line2D | None:
+    """Join the pairs of runs; return the line for the legend.
+
+    Those of a job that ran twice again and again are drawn quietly, so that they do not hide those
+    of another that should never have; hundreds would hide everything and are only counted.
+    """
+    if not len(first) or len(first) > _MOST_BOWS:
+        return None
+    often = np.bincount(rows.job[first])[rows.job[first]] > _MOST_WORDS
+    lines = []
+    for chosen, color, width in ((~often, BLACK, 1.3), (often, QUIET, 0.7)):
+        if chosen.any():
+            x, y = _bows(rows, first[chosen], second[chosen], field)
+            lines += field.page.ax.plot(x, y, color=color, lw=width, zorder=2.6, label=WORDS)
+    return lines[0]
+
+
+def repeat_words(
+    rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field, nodes: list[str]
+) -> list[LaneWords]:
+    """Return what is written behind a run that has a twin; none where there are many."""
+    often = np.bincount(rows.job[first])[rows.job[first]] > _MOST_WORDS
+    first, second = first[~often], second[~often]
+    return [
+        LaneWords(
+            f"ran on {short(nodes[rows.node[one]])} and on {short(nodes[rows.node[other]])}",
+            float(np.fmax(rows.finished[one], rows.started[one])),
+            int(field.lane[one]),
+        )
+        for one, other in zip(first, second, strict=True)
+    ]
+
+
+def _bows(
+    rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return quadratic curves from run to run.
+
+    They leave to the left, or to the right at the left frame; within one lane, upwards. A straight
+    line would run through the marks of the lanes between.
+    """
+    x0, x1 = rows.started[first], rows.started[second]
+    y0, y1 = field.y[field.lane[first]], field.y[field.lane[second]]
+    bulge = field.day * min(_WIDEST, 0.4 * field.page.width / len(np.unique(x0)))
+    edge = np.fmin(x0, x1) - field.page.ax.get_xlim()[0] < bulge
+    aside = np.where(edge, np.fmax(x0, x1) + 2 * bulge, np.fmin(x0, x1) - 2 * bulge)
+    x2 = np.where(y0 == y1, (x0 + x1) / 2, aside)
+    y2 = np.where(y0 == y1, y0 - 0.9, (y0 + y1) / 2)
+    gap = np.full((len(x0), 1), np.nan)
+    ease, peak, land = (1 - _STEPS) ** 2, 2 * _STEPS * (1 - _STEPS), _STEPS**2
+    x, y = (
+        np.hstack([np.outer(a, ease) + np.outer(c, peak) + np.outer(b, land), gap]).ravel()
+        for a, b, c in ((x0, x1, x2), (y0, y1, y2))
+    )
+    return x, y

@@ -1,0 +1,170 @@
+"""The timeline: what ran when, on which node, what did not run, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.timeline import absent as gone
+from kst_scheduler.timeline import grace as limits
+from kst_scheduler.timeline import repeats as twins
+from kst_scheduler.timeline import shading
+from kst_scheduler.timeline.kst_axis import draw_time_axis
+from kst_scheduler.timeline.lane_words import write_words
+from kst_scheduler.timeline.lanes import (
+    MARGIN,
+    STRIP,
+    Lanes,
+    draw_lanes,
+    label,
+    lane_names,
+    lane_of,
+)
+from kst_scheduler.timeline.marks import Field, draw_bars, draw_counts, draw_marks, draw_waiting
+from kst_scheduler.timeline.page import (
+    RIGHT,
+    TALLEST,
+    WIDTH,
+    Page,
+    draw_empty,
+    draw_legend,
+    left_margin,
+    margins,
+    own_page,
+    page_on,
+    say_empty,
+)
+from kst_scheduler.timeline.scene import scene as gather
+from kst_scheduler.timeline.style import MARKS, house_style
+from kst_scheduler.timeline.words import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from kst_scheduler.timeline.scene import Scene
+
+LANE: Final = 32.4
+"""Height of a lane in points, 0.45 inches, where the figure has room for it."""
+
+
+def plot_timeline(
+    result_or_runs: Any,
+    *,
+    expected: datetime
+    | list[datetime]
+    | pd.DatetimeIndex
+    | Mapping[str, datetime | list[datetime] | pd.DatetimeIndex]
+    | None = None,
+    incidents: pd.DataFrame | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    grace: Mapping[str, timedelta | None] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what became of every run, in lanes by node and job, on Korean time with UTC above.
+
+    Each status has its own mark, at the time at which the run started, or should have. A bar shows
+    how long it took, a thin line before it how long it waited, a bow joins the runs of one
+    occurrence that ran more than once. Incidents are shaded and named. The title says what went
+    wrong.
+
+    Args:
+        result_or_runs: the result of ``simulate(...)``, or a bare table of runs
+            (``kst_scheduler.runs.COLUMNS``).
+        expected: when the reader expects runs: of every job, or a dict by job id. Where the table
+            has no run of that job within a minute, a hollow ring is drawn.
+        incidents: node, kind (freeze, crash or clock_jump), start, end (NaT: it did not end) and
+            perhaps detail (of a clock jump: its seconds); the result's own if left out.
+        start: the first moment to show; the result's own, or the first time in the table.
+        end: the last moment to show.
+        grace: the grace time of each job, drawn under its missed runs; None is no limit.
+        title: replaces the automatic one.
+        ax: draw here instead of on a figure of its own, whose size fits the lanes.
+
+    Raises:
+        InvalidArgumentError: a column is missing, a status or a kind of incident is unknown, or
+            the end is not after the start.
+        NaiveDatetimeError: a time has no zone.
+
+    """
+    wanted = gone.expected_times(expected)
+    moments = [
+        edge for times in wanted.values() if len(times) for edge in (times.min(), times.max())
+    ]
+    scene = gather(
+        result_or_runs, incidents=incidents, start=start, end=end, grace=grace, moments=moments
+    )
+    with house_style():
+        return _draw(scene, wanted, title, ax)
+
+
+def _draw(
+    scene: Scene,
+    wanted: Mapping[str | None, pd.DatetimeIndex],
+    title: str | None,
+    ax: Axes | None,
+) -> Axes:
+    missing = gone.absent(wanted, scene)
+    first, second, repeated = twins.repeats(scene.rows)
+    lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
+    if title is None:
+        jobs = len({job for _, job in lanes.names})
+        title = verdict(
+            scene.counts(), repeated.tolist(), missing, jobs, scene.latest(), dated=scene.dated
+        )
+    page, lanes, notes = _page(scene, lanes, title, _legend_words(scene, missing, len(first)), ax)
+    points = page.height / lanes.units
+    draw_lanes(page.ax, lanes, points)
+    if scene.start is None or scene.end is None:
+        return draw_empty(page)
+    draw_time_axis(page.ax, scene.start, scene.end, page.width)
+    rows = scene.rows
+    field = Field(page, lane_of(rows, scene, lanes), lanes.y, points)
+    shading.draw_incidents(page, scene, lanes, notes)
+    draw_bars(rows, field)
+    draw_waiting(rows, field)
+    extra = [
+        gone.draw_absent(missing, lanes, field),
+        limits.draw_grace(rows, scene.jobs, scene.grace, field),
+        twins.draw_repeats(rows, first, second, field),
+    ]
+    legend: list[Artist] = [*draw_marks(rows, field), *(artist for artist in extra if artist)]
+    draw_counts(rows, field)
+    words = gone.absent_words(missing, lanes, dated=scene.dated)
+    write_words(words + twins.repeat_words(rows, first, second, field, scene.nodes), rows, field)
+    draw_legend(page, legend, field.largest)
+    if not len(rows.status) and not missing:
+        say_empty(page)
+    return page.ax
+
+
+def _page(
+    scene: Scene, lanes: Lanes, title: str, legend: list[str], ax: Axes | None
+) -> tuple[Page, Lanes, dict[str, list[shading.Note]]]:
+    """Find the size at which lanes, labels, title and legend have their room."""
+    if ax is not None:
+        page = page_on(ax, title)
+        notes = shading.notes(scene, page.width)
+        strips = shading.strips(notes)
+        lane = (page.height - STRIP * sum(strips.values())) / (len(lanes) + 2 * MARGIN)
+        return page, replace(lanes, strips=strips, strip=STRIP / lane), notes
+    left = left_margin([label(name) for name in lanes.names])
+    notes = shading.notes(scene, WIDTH - left - RIGHT)
+    strips = shading.strips(notes)
+    reserved = STRIP * sum(strips.values())
+    room = TALLEST - sum(margins(title, legend)) - reserved
+    lane = min(LANE, room / (len(lanes) + 2 * MARGIN))
+    lanes = replace(lanes, strips=strips, strip=STRIP / lane)
+    return own_page(title, left, lane * lanes.units, legend), lanes, notes
+
+
+def _legend_words(scene: Scene, missing: list[gone.Absent], repeated: int) -> list[str]:
+    words = [MARKS[status].words for status in scene.counts()]
+    words += [gone.WORDS] * bool(missing) + [twins.WORDS] * bool(repeated)
+    return words + [limits.WORDS] * bool(scene.grace and "missed" in scene.counts())

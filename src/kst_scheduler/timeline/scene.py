@@ -1,0 +1,206 @@
+"""What a picture is given: a simulation's result or a bare table of runs, checked and cut to size.
+
+Nothing is drawn before everything has been checked, so an error leaves no figure behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.runs import STATUSES, check_runs
+from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timezone import KST, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+INCIDENT_KINDS: Final = ("freeze", "crash", "clock_jump")
+_INCIDENT_COLUMNS: Final = ("node", "kind", "start", "end")
+_A_DAY_AND_A_BIT: Final = pd.Timedelta(hours=30)
+_ALONE: Final = pd.Timedelta(seconds=30)
+"""Shown on each side of a moment that has no span of its own."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The runs of a picture as arrays of one length; times are matplotlib's days, NaN if never."""
+
+    node: NDArray[np.intp]
+    job: NDArray[np.intp]
+    status: NDArray[np.intp]
+    scheduled: NDArray[np.float64]
+    started: NDArray[np.float64]
+    finished: NDArray[np.float64]
+
+    @property
+    def place(self) -> NDArray[np.float64]:
+        """Where a run's mark stands: at its start, or where it should have started."""
+        return np.where(np.isnan(self.started), self.scheduled, self.started)
+
+    def where(self, chosen: NDArray[Any]) -> Rows:
+        """Return the rows at a mask or at positions."""
+        columns = (self.node, self.job, self.status, self.scheduled, self.started, self.finished)
+        return Rows(*(column[chosen] for column in columns))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a picture of runs shows; ``start`` and ``end`` are None when nothing gives them."""
+
+    rows: Rows
+    nodes: list[str]
+    jobs: list[str]
+    incidents: pd.DataFrame
+    start: pd.Timestamp | None
+    end: pd.Timestamp | None
+    grace: Mapping[str, timedelta | None]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each status has; only statuses that occur."""
+        numbers = np.bincount(self.rows.status, minlength=len(STATUSES))
+        return {name: int(number) for name, number in zip(STATUSES, numbers, strict=True) if number}
+
+    @property
+    def dated(self) -> bool:
+        """Whether a time of day alone would not say which day is meant."""
+        return bool(self.start and self.end and self.end - self.start > _A_DAY_AND_A_BIT)
+
+    def latest(self) -> timedelta:
+        """Return by how much the latest run started late."""
+        late = self.rows.started - self.rows.scheduled
+        return timedelta(days=float(np.nanmax(np.append(late, 0.0))))
+
+
+def scene(
+    source: Any,
+    *,
+    incidents: pd.DataFrame | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    grace: Mapping[str, timedelta | None] | None = None,
+    moments: Iterable[pd.Timestamp] = (),
+) -> Scene:
+    """Gather what ``source`` holds; what is given beside it takes the place of its own.
+
+    ``moments`` are times that the picture must hold beyond those of the runs.
+
+    Raises:
+        InvalidArgumentError: when something does not fit; the message says what.
+        NaiveDatetimeError: when a time has no zone.
+
+    """
+    runs = _runs(source)
+    incidents = _incidents(getattr(source, "incidents", None) if incidents is None else incidents)
+    grace = _grace(getattr(source, "grace", None) if grace is None else grace)
+    if not isinstance(source, pd.DataFrame):
+        start = getattr(source, "start", None) if start is None else start
+        end = getattr(source, "end", None) if end is None else end
+    known = [runs[name] for name in ("scheduled_at", "started_at", "finished_at")]
+    first, last = span([*known, incidents["start"], incidents["end"]], moments, start, end)
+    rows, nodes, jobs = _rows(runs)
+    if first is not None and last is not None:
+        rows = _within(rows, day(first), day(last))
+        apart = (incidents["start"] > last) | (incidents["end"] < first)
+        incidents = incidents[~apart]
+    return Scene(rows, nodes, jobs, incidents, first, last, grace)
+
+
+def _runs(source: Any) -> pd.DataFrame:
+    runs = source if isinstance(source, pd.DataFrame) else getattr(source, "runs", None)
+    if not isinstance(runs, pd.DataFrame):
+        raise InvalidArgumentError(
+            f"a {type(source).__name__} has no runs to draw; "
+            "give a table of runs, or the result of simulate(...)"
+        )
+    return check_runs(runs)
+
+
+def _incidents(incidents: pd.DataFrame | None) -> pd.DataFrame:
+    if incidents is None:
+        empty = pd.Series([], dtype=pd.DatetimeTZDtype("us", KST))
+        return pd.DataFrame({"node": [], "kind": [], "start": empty, "end": empty, "detail": []})
+    missing = [name for name in _INCIDENT_COLUMNS if name not in incidents.columns]
+    if missing:
+        raise InvalidArgumentError(
+            f"a table of incidents lacks the column(s) {', '.join(missing)}; "
+            f"it needs {', '.join(_INCIDENT_COLUMNS)}"
+        )
+    unknown = sorted({str(kind) for kind in incidents["kind"]} - set(INCIDENT_KINDS))
+    if unknown:
+        raise InvalidArgumentError(
+            f"unknown kind of incident {', '.join(map(repr, unknown))}; "
+            f"a table of incidents knows {', '.join(INCIDENT_KINDS)}"
+        )
+    detail = incidents["detail"] if "detail" in incidents.columns else ""
+    return incidents.assign(
+        start=_aware(incidents["start"], "start"),
+        end=_aware(incidents["end"], "end"),
+        detail=detail,
+    )
+
+
+def _aware(times: pd.Series[Any], name: str) -> pd.Series[Any]:
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        return pd.Series(times.dt.tz_convert(KST))
+    for time in times.dropna():
+        require_aware(time, f"incidents[{name!r}]")
+    return pd.to_datetime(times, utc=True).dt.tz_convert(KST)
+
+
+def _grace(grace: Mapping[str, timedelta | None] | None) -> Mapping[str, timedelta | None]:
+    for job_id, limit in (grace or {}).items():
+        if limit is not None and not isinstance(limit, timedelta):
+            raise InvalidArgumentError(
+                f"grace[{job_id!r}]={limit!r} is not a timedelta; "
+                "write timedelta(seconds=300), or None for no limit"
+            )
+    return grace or {}
+
+
+def span(
+    columns: list[pd.Series[Any]],
+    moments: Iterable[pd.Timestamp],
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """Return the first and last time to show: those asked for, else those that the tables hold."""
+    first = None if start is None else pd.Timestamp(require_aware(start, "start")).tz_convert(KST)
+    last = None if end is None else pd.Timestamp(require_aware(end, "end")).tz_convert(KST)
+    if first is not None and last is not None and last <= first:
+        raise InvalidArgumentError(
+            f"end={last:%Y-%m-%d %H:%M:%S} KST is not after start={first:%Y-%m-%d %H:%M:%S} KST"
+        )
+    held = [
+        *moments,
+        *(edge for column in columns if len(column) for edge in (column.min(), column.max())),
+    ]
+    held = [pd.Timestamp(edge).tz_convert(KST) for edge in held if not pd.isna(edge)]
+    if not held and (first is None or last is None):
+        return first, last
+    first = min(held) if first is None else first
+    last = max(held) if last is None else last
+    return (first - _ALONE, first + _ALONE) if last <= first else (first, last)
+
+
+def _rows(runs: pd.DataFrame) -> tuple[Rows, list[str], list[str]]:
+    node, nodes = pd.factorize(runs["node"], use_na_sentinel=False)
+    job, jobs = pd.factorize(runs["job_id"], use_na_sentinel=False)
+    times = (days(runs[name]) for name in ("scheduled_at", "started_at", "finished_at"))
+    status = np.asarray(runs["status"].cat.codes, np.intp)
+    return Rows(node, job, status, *times), list(nodes), list(jobs)
+
+
+def _within(rows: Rows, first: float, last: float) -> Rows:
+    begin = np.fmin(rows.scheduled, rows.started)
+    running = rows.status == STATUSES.index("running")
+    finish = np.fmax(np.fmax(rows.scheduled, rows.started), rows.finished)
+    inside = (begin <= last) & ((finish >= first) | running)
+    return rows if inside.all() else rows.where(inside)

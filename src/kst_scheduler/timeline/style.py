@@ -1,0 +1,167 @@
+"""What every picture has in common: colours, shapes, text sizes, and a style of its own.
+
+Colours are those of Okabe and Ito, "Color Universal Design" (2008), which readers with any kind of
+colour vision tell apart. No picture depends on them alone: each status has its own shape as well.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import matplotlib.style
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties, fontManager
+
+from kst_scheduler.runs import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLACK: Final = "#000000"
+ORANGE: Final = "#E69F00"
+SKY_BLUE: Final = "#56B4E9"
+GREEN: Final = "#009E73"
+YELLOW: Final = "#F0E442"
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
+
+INK: Final = "#222222"
+FAINT: Final = "#E4E4E4"
+THIN: Final = "#B4B4B4"
+QUIET: Final = "#6B6B6B"
+
+TEXT: Final = 9.0
+"""Size of all text but titles, in points."""
+TITLE: Final = 11.0
+LINE: Final = 1.25
+"""Height of a line of text, in text sizes."""
+DPI: Final = 100
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one status is drawn; ``size`` is relative, so that all shapes look equally large."""
+
+    shape: str
+    face: str
+    edge: str
+    size: float
+    layer: float
+    words: str
+
+    @property
+    def bar(self) -> tuple[float, float, float]:
+        """The colour of a bar that shows how long such a run took."""
+        return tint(BLUE if self.face == "none" else self.face, 0.7 if self.face == YELLOW else 0.4)
+
+    def line(self, points: float) -> dict[str, Any]:
+        """Return the properties of a Line2D that shows this mark, ``points`` large."""
+        return {
+            "linestyle": "none",
+            "marker": self.shape,
+            "markersize": points * self.size,
+            "markerfacecolor": self.face,
+            "markeredgecolor": self.edge,
+            "markeredgewidth": 1.5 if self.face == "none" else 0.8,
+            "zorder": self.layer,
+        }
+
+    def small(self, points: float) -> dict[str, Any]:
+        """Return the same without the dark edge, which would be all that is seen of many."""
+        edge = self.edge if self.face == "none" else self.face
+        return self.line(points) | {"markeredgecolor": edge, "markeredgewidth": 0.4}
+
+
+# What went wrong lies above what went well.
+MARKS: Final = {
+    "ok": Mark("o", BLUE, BLUE, 1.0, 3.0, "ok"),
+    "error": Mark("s", PURPLE, BLACK, 1.0, 3.7, "error"),
+    "missed": Mark("X", VERMILLION, BLACK, 1.25, 3.8, "missed"),
+    "coalesced": Mark(">", ORANGE, BLACK, 1.05, 3.4, "coalesced"),
+    "skipped": Mark("v", SKY_BLUE, BLACK, 1.1, 3.5, "skipped"),
+    "locked_out": Mark("d", "none", GREEN, 1.05, 3.1, "locked out"),
+    "cancelled": Mark("P", YELLOW, BLACK, 1.2, 3.6, "cancelled"),
+    "running": Mark("*", BLUE, BLACK, 1.5, 3.2, "running"),
+}
+"""The mark of each status."""
+STATUS_MARKS: Final = tuple(MARKS[status] for status in STATUSES)
+"""The same by the status's code in a table of runs."""
+
+_FIRES: Final = "osD^vPX"
+_FIRE_COLOURS: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, INK)
+
+
+def fire_mark(number: int, words: str) -> Mark:
+    """Return the mark of the fires of one trigger among several; the eighth begins anew."""
+    colour = _FIRE_COLOURS[number % len(_FIRE_COLOURS)]
+    return Mark(_FIRES[number % len(_FIRES)], colour, colour, 0.9, 3.0, words)
+
+
+def tint(colour: str, share: float = 0.4) -> tuple[float, float, float]:
+    """Return ``colour`` mixed with white; ``share`` is how much of it is left."""
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults and this package's own, whatever the reader has set.
+
+    The reader's settings are back afterwards. What they set for ``savefig`` still applies when
+    they save a picture.
+    """
+    own = {
+        "font.family": _font_families(),
+        "font.size": TEXT,
+        "text.color": INK,
+        # A job id is text, also when it holds dollar signs.
+        "text.parse_math": False,
+        "axes.edgecolor": QUIET,
+        "axes.labelcolor": INK,
+        "axes.titlesize": TITLE,
+        "axes.titleweight": "bold",
+        "axes.titlecolor": INK,
+        "axes.axisbelow": True,
+        "xtick.color": QUIET,
+        "xtick.labelcolor": INK,
+        "ytick.color": QUIET,
+        "ytick.labelcolor": INK,
+        "legend.frameon": False,
+        "figure.dpi": DPI,
+        "hatch.linewidth": 0.6,
+    }
+    with matplotlib.style.context(["default", own]):
+        yield
+
+
+def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
+    """Return the width of the widest line of ``text`` in points."""
+    return max(_line_width(line, size, bold) for line in text.split("\n"))
+
+
+@lru_cache(maxsize=4096)
+def _line_width(line: str, size: float, bold: bool) -> float:
+    font = FontProperties(
+        family=list(_font_families()), size=size, weight="bold" if bold else "normal"
+    )
+    measure: Any = _measure()
+    width, _, _ = measure.get_text_width_height_descent(line, font, ismath=False)
+    return float(width) * 72 / DPI
+
+
+@lru_cache(maxsize=1)
+def _measure() -> RendererAgg:
+    return RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=1)
+def _font_families() -> tuple[str, ...]:
+    """DejaVu Sans ships with matplotlib; Hangul comes from whichever of these the machine has."""
+    korean = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
+    installed = {font.name for font in fontManager.ttflist}
+    return ("DejaVu Sans", *(name for name in korean if name in installed))

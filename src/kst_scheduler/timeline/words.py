@@ -1,0 +1,161 @@
+"""What the pictures say: durations, clock times, incidents and titles, in words."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from kst_scheduler.timeline.style import TEXT, text_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from kst_scheduler.timeline.absent import Absent
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_LONGEST_NAME: Final = 30
+_SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
+
+_LATE: Final = timedelta(minutes=1)
+
+# The order in which a title tells what went wrong: the worst first.
+_WRONG: Final = ("missed", "error", "cancelled", "skipped", "coalesced")
+
+
+def duration(span: timedelta | float) -> str:
+    """Return a length of time by its two largest units: 2 h 20 min, 45 s, 0.25 s.
+
+    A number is seconds.
+    """
+    seconds = span if isinstance(span, (int, float)) else span.total_seconds()
+    if abs(seconds) < 1:
+        return f"{seconds:.2g} s"
+    left = round(abs(seconds))
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return ("-" if seconds < 0 else "") + " ".join(part for part in parts[:2] if part)
+
+
+def clock(moment: datetime, *, dated: bool = False) -> str:
+    """Return the time of day as short as it is exact: 03:00, or 03:00:05; dated: 10 May 03:00."""
+    time = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+    return f"{moment.day} {moment:%b} {time}" if dated else time
+
+
+def short(name: object) -> str:
+    """Return a name fit for a label: printable, on one line, its middle left out when long."""
+    text = str(name)[: 10 * _LONGEST_NAME] + str(name)[10 * _LONGEST_NAME :][-_LONGEST_NAME:]
+    text = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+    if len(text) <= _LONGEST_NAME:
+        return text
+    return f"{text[: _LONGEST_NAME - 9]}…{text[-8:]}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: 1 run, 2 runs."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
+    """Break ``text`` at spaces so that no line is wider than ``width`` points."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if text_width(longer, size, bold=bold) > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def incident(
+    node: str,
+    kind: str,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    detail: Any,
+    *,
+    dated: bool = False,
+) -> str:
+    """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min"."""
+    if kind == "clock_jump":
+        return f"{short(node)} clock {_jump(detail)}"
+    state = {"freeze": "frozen", "crash": "down"}[kind]
+    if pd.isna(end):
+        return f"{short(node)} {state} from {clock(start, dated=dated)} on"
+    return f"{short(node)} {state} {duration(end - start)}"
+
+
+def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
+    """Say how often a node was struck, where there is no room to say when."""
+    said = {"freeze": "frozen", "crash": "down", "clock_jump": "clock jumped"}
+    kinds = list(kinds)
+    parts = [f"{words} {kinds.count(kind)}x" for kind, words in said.items() if kind in kinds]
+    return f"{short(node)}: {', '.join(parts)}"
+
+
+def verdict(
+    statuses: Mapping[str, int],
+    repeated: Iterable[int],
+    absent: list[Absent],
+    jobs: int,
+    latest: timedelta,
+    *,
+    dated: bool = False,
+) -> str:
+    """Return the title of a timeline: what went wrong, counted, then how much went well.
+
+    ``statuses`` counts the rows of each status, ``repeated`` holds how often each occurrence ran
+    that ran more than once, ``jobs`` is how many jobs the picture shows, ``latest`` is by how much
+    the latest run was late, and ``dated`` asks for dates beside times.
+    """
+    wrong = [*_absent(absent, jobs, dated), *_repeated(list(repeated))]
+    nouns = {name: (name, "errors" if name == "error" else name) for name in _WRONG}
+    wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
+    others = {"locked_out": "locked out", "running": "still running"}
+    fine = [f"{statuses[name]:,} {words}" for name, words in others.items() if statuses.get(name)]
+    fine += [f"up to {duration(latest)} late"] if latest > _LATE else []
+    ok = statuses.get("ok", 0)
+    if wrong:
+        return "; ".join([", ".join(wrong), ", ".join([f"{ok:,} ok" if ok else "none ok", *fine])])
+    if not ok and not fine:
+        return "no runs"
+    return ", ".join([f"{'' if 'running' in statuses else 'all '}{ok:,} ok"] * bool(ok) + fine)
+
+
+def _absent(absent: list[Absent], jobs: int, dated: bool) -> list[str]:
+    if not absent:
+        return []
+    if len(absent) > 1:
+        return [f"{len(absent):,} expected runs did not happen"]
+    who = "nothing ran" if jobs <= 1 else f"{short(absent[0].job_id)} did not run"
+    return [f"{who} at {clock(absent[0].moment, dated=dated)}"]
+
+
+def _repeated(runs: list[int]) -> list[str]:
+    if not runs:
+        return []
+    same = runs[0] if len(set(runs)) == 1 else 0
+    often = {0: "more than once", 2: "twice"}.get(same, f"{same} times")
+    return [f"{count(len(runs), 'occurrence')} ran {often}"]
+
+
+def _jump(detail: Any) -> str:
+    if isinstance(detail, str):
+        found = _SECONDS.fullmatch(detail.strip())
+        if not found:
+            return detail or "jumped"
+        detail = float(found[1])
+    if pd.isna(detail):
+        return "jumped"
+    said = duration(detail)
+    return said if said.startswith("-") else f"+{said}"
