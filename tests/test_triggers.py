@@ -1,3 +1,4 @@
+import contextlib
 import pickle
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,12 @@ import pytz
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.triggers import ANCHOR, TriggerWarning, at, cron, every
+from kst_scheduler.triggers import ANCHOR, TriggerWarning, at, cron, crontab, every
 
 NAIVE = datetime(2026, 5, 10, 3)  # noqa: DTZ001
 
@@ -279,6 +280,123 @@ class TestAt:
             at(datetime(2026, 5, 10, 9, tzinfo=pytz.timezone("Asia/Seoul")))
 
 
+@st.composite
+def _crontab_fields(draw: Any, low: int, high: int) -> tuple[str, set[int]]:
+    """Draw a field of crontab as text, with the values that it means."""
+    everything = range(low, high + 1)
+    texts, meant = [], set()
+    for _ in range(draw(st.integers(1, 2))):
+        first = draw(st.integers(low, high))
+        last = draw(st.integers(first, high))
+        step = draw(st.integers(1, high - low + 1))
+        text, means = draw(
+            st.sampled_from(
+                [
+                    ("*", everything),
+                    (f"*/{step}", everything[::step]),
+                    (f"{first}", [first]),
+                    (f"{first}-{last}", range(first, last + 1)),
+                    (f"{first}-{last}/{step}", range(first, last + 1, step)),
+                ]
+            )
+        )
+        texts.append(text)
+        meant.update(means)
+    return ",".join(texts), meant
+
+
+class TestCrontab:
+    """What crontab's own daemon would run, on Korean time."""
+
+    @pytest.mark.parametrize(
+        ("expression", "first"),
+        [
+            ("0 9 * * 0", kst(2026, 5, 17, 9)),
+            ("0 9 * * 7", kst(2026, 5, 17, 9)),
+            ("0 9 * * sun", kst(2026, 5, 17, 9)),
+            ("0 9 * * 1", kst(2026, 5, 11, 9)),
+            ("30 4 1,15 * 5", kst(2026, 5, 15, 4, 30)),
+            ("0 0 13 * 5", kst(2026, 5, 13)),
+            ("@weekly", kst(2026, 5, 17)),
+        ],
+    )
+    def test_weekdays_are_numbered_as_crontab_does(self, expression: str, first: datetime) -> None:
+        """Asked on Monday, 11 May 2026: 0 and 7 are Sunday, 1 is Monday."""
+        assert crontab(expression).get_next_fire_time(None, kst(2026, 5, 11)) == first
+
+    @given(_crontab_fields(1, 31), _crontab_fields(1, 12), _crontab_fields(0, 7))
+    def test_days_of_a_year_are_those_of_a_matcher_that_tries_each(
+        self, day: Any, month: Any, weekday: Any
+    ) -> None:
+        """Vixie cron's rule, applied day by day, gives the same dates, each once."""
+        stars = day[0].startswith("*"), weekday[0].startswith("*")
+        expected = []
+        for moment in (kst(2028, 1, 1, 12, 30) + timedelta(days=days) for days in range(366)):
+            number = moment.isoweekday()  # 7 is Sunday, which 0 means too
+            on_day, on_weekday = moment.day in day[1], bool({number, number % 7} & weekday[1])
+            both = any(stars)
+            due = (on_day and on_weekday) if both else (on_day or on_weekday)
+            if due and moment.month in month[1]:
+                expected.append(moment)
+        line = f"30 12 {day[0]} {month[0]} {weekday[0]}"
+        if not expected:  # 2028 has every date, but not every date on every weekday
+            with contextlib.suppress(InvalidArgumentError):
+                trigger = crontab(line)
+                found = trigger.get_next_fire_time(None, kst(2028, 1, 1))
+                assert found is None or found >= kst(2029, 1, 1)
+            return
+        found = _fires(crontab(line), kst(2028, 1, 1), len(expected) + 1)
+        assert found[:-1] == expected
+        assert found[-1] is None or found[-1] >= kst(2029, 1, 1)
+
+    @settings(max_examples=50)
+    @given(_crontab_fields(0, 59), _crontab_fields(0, 23), st.sampled_from(["*", "1-31"]))
+    def test_minutes_of_a_day_are_those_of_a_matcher_that_tries_each(
+        self, minute: Any, hour: Any, day: str
+    ) -> None:
+        """The same for the clock; where both triggers of the line fire, it is one fire."""
+        moments = (kst(2026, 5, 10) + timedelta(minutes=count) for count in range(1440))
+        expected = [m for m in moments if m.hour in hour[1] and m.minute in minute[1]]
+        trigger = crontab(f"{minute[0]} {hour[0]} {day} * {'*' if day == '*' else '0-6'}")
+        found = _fires(trigger, kst(2026, 5, 10), len(expected) + 1)
+        assert found[:-1] == expected
+        assert found[-1] >= kst(2026, 5, 11)
+
+    def test_another_zone_can_be_named(self) -> None:
+        """Both halves of a line carry it."""
+        assert crontab("0 3 * * *", timezone="UTC").get_next_fire_time(
+            None, kst(2026, 5, 10)
+        ) == kst(2026, 5, 10, 12)
+        zones = {part.timezone for part in crontab("0 3 1 * 1", "America/New_York").triggers}
+        assert zones == {ZoneInfo("America/New_York")}
+
+    def test_a_day_that_cannot_be_leaves_the_other_half(self) -> None:
+        """30 February or a Monday in February is a Monday in February."""
+        trigger = crontab("0 0 30 2 1")
+        assert type(trigger) is CronTrigger
+        assert trigger.get_next_fire_time(None, kst(2026, 1, 1)) == kst(2026, 2, 2)
+
+    def test_a_line_that_never_fires_is_refused(self) -> None:
+        """30 February alone."""
+        with pytest.raises(InvalidArgumentError, match=r"^crontab\('0 0 30 2 \*'\) never fires"):
+            crontab("0 0 30 2 *")
+
+    def test_the_librarys_own_reading_is_another(self) -> None:
+        """Why it is not used: 0 is Monday there, and both days must match (APScheduler 3.11.3)."""
+        now = kst(2026, 5, 11)
+        library = CronTrigger.from_crontab("0 9 * * 0", timezone=KST)
+        assert library.get_next_fire_time(None, now) == kst(2026, 5, 11, 9)
+        library = CronTrigger.from_crontab("0 0 13 * fri", timezone=KST)
+        assert library.get_next_fire_time(None, now) == kst(2026, 11, 13)
+
+    def test_a_wrong_line_or_zone_is_refused(self) -> None:
+        """With the message of the part that is wrong."""
+        with pytest.raises(InvalidArgumentError, match="is no minute of crontab"):
+            crontab("60 * * * *")
+        with pytest.raises(TimezoneError, match="'Asia/Soul'"):
+            crontab("0 3 * * *", timezone="Asia/Soul")
+
+
 def test_no_trigger_asks_the_host_for_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Building all of them works on a host whose zone cannot be found."""
 
@@ -287,4 +405,4 @@ def test_no_trigger_asks_the_host_for_its_zone(monkeypatch: pytest.MonkeyPatch) 
 
     for module in ("cron", "interval", "date"):
         monkeypatch.setattr(f"apscheduler.triggers.{module}.get_localzone", no_zone)
-    assert all([cron(hour=3), every(hours=1), at(kst(2026, 5, 10))])
+    assert all([cron(hour=3), every(hours=1), at(kst(2026, 5, 10)), crontab("0 3 1 * 1")])

@@ -15,11 +15,13 @@ from datetime import timedelta
 from math import prod
 from typing import TYPE_CHECKING, Final
 
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.cron_fields import CLOCK_FIELDS, can_fire, check_field, values, written
+from kst_scheduler.crontab_line import cron_fields_of
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST, as_zone, kst, require_aware
 
@@ -158,6 +160,31 @@ def at(moment: datetime) -> DateTrigger:
     """
     # The zone is for naive dates only; without one APScheduler would ask the host for its own.
     return DateTrigger(run_date=require_aware(moment, "moment"), timezone=KST)
+
+
+def crontab(expression: str, timezone: str | tzinfo = KST) -> CronTrigger | OrTrigger:
+    """Return a trigger that fires when crontab's own daemon would run the line.
+
+    ``expression`` is five fields (minute, hour, day of the month, month, day of the week) with
+    lists, ranges, steps and English names, or one of @yearly, @annually, @monthly, @weekly,
+    @daily, @midnight and @hourly. Unlike ``CronTrigger.from_crontab`` it takes 0 and 7 for Sunday.
+    Where neither day field begins with a star a day that matches either of them is enough, and
+    the result is an OrTrigger; each time fires once. Otherwise both must match. (crontab(5); in
+    zones with daylight saving the changes of the clock are APScheduler's affair, not the daemon's.)
+
+    Raises:
+        InvalidArgumentError: the line is not crontab's, or no date can match.
+        TimezoneError: the zone is unknown.
+
+    """
+    zone = as_zone(timezone)
+    triggers = [CronTrigger(**fields, timezone=zone) for fields in cron_fields_of(expression)]
+    able = [trigger for trigger in triggers if can_fire(trigger)]
+    if not able:
+        raise InvalidArgumentError(
+            f"crontab({expression!r}) never fires: its month has no such day; change one of them"
+        )
+    return able[0] if len(able) == 1 else OrTrigger(able)
 
 
 def _check_jitter(jitter: int | None) -> None:
