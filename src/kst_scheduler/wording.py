@@ -1,0 +1,156 @@
+"""Says in a sentence when a trigger fires, and previews the next times."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import singledispatch
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.triggers.combining import AndTrigger, OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from kst_scheduler.business_days import BusinessDayTrigger
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.phrases import (
+    DAY,
+    MONTHS,
+    WEEKDAYS,
+    clock,
+    clock_phrase,
+    day_phrase,
+    length,
+    seconds_of_day,
+    times_phrase,
+)
+from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.triggers import ANCHOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+
+    from apscheduler.triggers.base import BaseTrigger
+
+
+@singledispatch
+def describe(trigger: BaseTrigger) -> str:
+    """Return a sentence without a full stop, such as "every weekday at 03:00 KST".
+
+    A zone other than Korea's is called by its IANA name. Clock times that fit no few words are
+    given field by field; a trigger of a kind that is not known here is shown as its own text.
+    """
+    return str(trigger)
+
+
+def preview(trigger: BaseTrigger, count: int = 3, now: datetime | None = None) -> str:
+    """Return what ``describe`` says and the next ``count`` fire times from ``now`` on.
+
+    ``now`` is the present unless it is given. A fire time shows its year where that is not the
+    present one.
+
+    Raises:
+        InvalidArgumentError: ``count`` is not positive.
+        NaiveDatetimeError: ``now`` has no zone.
+
+    """
+    if count < 1:
+        raise InvalidArgumentError(f"count={count} shows no fire time; write count=3, say")
+    now = datetime.now(KST) if now is None else require_aware(now, "now")
+    shown = [_short(fire, now) for fire in islice(_fires_from(trigger, now), count)]
+    begun = "next: " if shown else ""
+    if len(shown) < count:
+        shown.append("then never again" if shown else "never again")
+    return f"{describe(trigger)}, {begun}{', '.join(shown)}"
+
+
+def _fires_from(trigger: BaseTrigger, now: datetime) -> Iterator[datetime]:
+    fire = trigger.get_next_fire_time(None, now)
+    while fire is not None:
+        if fire >= now:  # a date trigger answers with its date even when that is past
+            yield fire
+        fire = trigger.get_next_fire_time(fire, fire)
+
+
+@describe.register(DateTrigger)
+def _(trigger: Any) -> str:
+    moment = trigger.run_date
+    return f"once, on {moment.date()} at {_clock_of(moment)} {_zone_name(moment.tzinfo)}"
+
+
+@describe.register(CronTrigger)
+def _(trigger: Any) -> str:
+    fields = {field.name: field for field in trigger.fields}
+    return _daily(day_phrase(fields), clock_phrase(fields), trigger)
+
+
+@describe.register(IntervalTrigger)
+def _(trigger: Any) -> str:
+    start = trigger.start_date.astimezone(trigger.timezone)
+    seconds, rest = divmod(trigger.interval, timedelta(seconds=1))
+    # Korea has no daylight saving, so an interval that divides a day keeps its clock times.
+    if trigger.timezone == KST and not (rest or start.microsecond or DAY % seconds):
+        first = (start - ANCHOR) // timedelta(seconds=1) % seconds
+        return _daily("every day", times_phrase(range(first, DAY, seconds)), trigger)
+    every = f"{trigger.interval.total_seconds()} seconds" if rest else length(seconds)
+    counted = f"counted from {WEEKDAYS[start.weekday()]} {_long(start, trigger.timezone)}"
+    return f"every {every}, {counted}" + _end_and_jitter(trigger)
+
+
+@describe.register(OrTrigger)
+def _(trigger: Any) -> str:
+    return ", or ".join(describe(part) for part in trigger.triggers) + _end_and_jitter(trigger)
+
+
+@describe.register(AndTrigger)
+def _(trigger: Any) -> str:
+    parts = "; ".join(describe(part) for part in trigger.triggers)
+    return f"whenever all of these fire: {parts}" + _end_and_jitter(trigger)
+
+
+@describe.register(BusinessDayTrigger)
+def _(trigger: BusinessDayTrigger) -> str:
+    if trigger.otherwise == "skip":
+        return f"{describe(trigger.trigger)}, on Korean business days only"
+    return f"{describe(trigger.trigger)}, moved to the next Korean business day from a day off"
+
+
+def _daily(days: str, times: str, trigger: Any) -> str:
+    """Join days and clock times, and what bounds them."""
+    zone = _zone_name(trigger.timezone)
+    text = times
+    if times.startswith("at "):
+        text = f"{days} {times}"
+    elif days != "every day":
+        text = f"{days}, {times}"
+    text += f" {zone}" if text[-1].isdigit() else f", {zone}"
+    if trigger.start_date and trigger.start_date != ANCHOR:
+        text += f", from {_long(trigger.start_date, trigger.timezone)}"
+    return text + _end_and_jitter(trigger)
+
+
+def _end_and_jitter(trigger: Any) -> str:
+    end, jitter = getattr(trigger, "end_date", None), trigger.jitter
+    text = f", until {_long(end, trigger.timezone)}" if end else ""
+    return text + (f", each up to {jitter} s late" if jitter else "")
+
+
+def _long(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local.date()} {_clock_of(local)} {_zone_name(zone)}"
+
+
+def _short(fire: datetime, now: datetime) -> str:
+    year = "" if fire.year == now.astimezone(fire.tzinfo).year else f" {fire.year}"
+    day = f"{WEEKDAYS[fire.weekday()][:3]} {fire.day} {MONTHS[fire.month - 1][:3]}"
+    return f"{day}{year} {_clock_of(fire)}"
+
+
+def _clock_of(moment: datetime) -> str:
+    return moment.time().isoformat() if moment.microsecond else clock(seconds_of_day(moment))
+
+
+def _zone_name(zone: tzinfo | None) -> str:
+    return "KST" if str(zone) == "Asia/Seoul" else str(zone)
