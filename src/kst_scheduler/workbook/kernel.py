@@ -6,14 +6,8 @@ interpreter without this package.
 
 from __future__ import annotations
 
-from typing import Final
-
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
-
-QUIET: Final = ["--log-level=ERROR"]
-"""Arguments for a kernel whose only reader is this process: without the warning, on each start,
-that its loopback sockets are not encrypted."""
 
 
 class CurrentInterpreter(KernelSpecManager):
@@ -23,4 +17,6 @@ class CurrentInterpreter(KernelSpecManager):
         """Return the kernelspec of that name; python3 starts ``sys.executable``."""
         if kernel_name != NATIVE_KERNEL_NAME:
             return super().get_kernel_spec(kernel_name)
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        # Without it, each start warns that the kernel's loopback sockets are not encrypted.
+        quiet = ["--log-level=ERROR"]
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(extra_arguments=quiet))

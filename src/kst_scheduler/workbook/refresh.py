@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from kst_scheduler.errors import WorkbookError
-from kst_scheduler.workbook.kernel import QUIET, CurrentInterpreter
+from kst_scheduler.workbook.kernel import CurrentInterpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,6 @@ async def _run(notebook: NotebookNode, path: Path, cell_timeout: int) -> None:
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
-        extra_arguments=QUIET,
         resources={"metadata": {"path": str(path.parent)}},
     )
     manager = client.create_kernel_manager()
