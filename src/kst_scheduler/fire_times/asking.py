@@ -1,0 +1,106 @@
+"""Asking a trigger for one fire time after the other, without waiting for ever."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import AndTrigger, OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from kst_scheduler.business_days import BusinessDayTrigger
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.fire_times.instants import DAY, Instants, microseconds, moment_at
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+_PATIENCE: Final = 100
+"""How often in a row an answer may not be later than the one before.
+
+A CronTrigger gives one such answer after a clock time that does not exist.
+"""
+
+
+def keeps_rule(trigger: Any, rule: type) -> bool:
+    """Say whether a trigger answers as the class ``rule`` does, which a subclass may not."""
+    own = getattr(type(trigger), "get_next_fire_time", None)
+    return isinstance(trigger, rule) and own is getattr(rule, "get_next_fire_time", None)
+
+
+def answers(trigger: Any, start: datetime, previous: datetime | None = None) -> Iterator[datetime]:
+    """Yield what the trigger answers from ``previous`` on, or from ``start`` where there is none.
+
+    Raises:
+        InvalidArgumentError: the answers do not move on.
+
+    """
+    fire = trigger.get_next_fire_time(previous, previous or start)
+    stuck = 0
+    while fire is not None:
+        yield fire
+        following = trigger.get_next_fire_time(fire, fire)
+        stuck = stuck + 1 if following and microseconds(following) <= microseconds(fire) else 0
+        if stuck > _PATIENCE:
+            raise InvalidArgumentError(
+                f"trigger={trigger!r} answers {following.isoformat()} after {fire.isoformat()}, "
+                "so its fire times have no end; write a trigger whose answers become later"
+            )
+        fire = following
+
+
+def exists(moment: datetime) -> bool:
+    """Say whether a clock in the moment's zone ever shows that time."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo) == moment
+
+
+def giving_up(
+    trigger: Any, end: int, agreed: Callable[[AndTrigger], Instants] | None = None
+) -> Any:
+    """Return a trigger with the same fires before ``end`` that does not search far beyond it.
+
+    A CronTrigger searches up to the year 9999 for a date that never comes. An AndTrigger may
+    search for ever: ``agreed`` says what it is to answer instead.
+    """
+    if keeps_rule(trigger, CronTrigger):
+        return _giving_up(trigger, end)
+    if keeps_rule(trigger, AndTrigger) and agreed:
+        return Agreed(agreed(trigger))
+    limited = trigger
+    if keeps_rule(trigger, OrTrigger):
+        limited = copy.copy(trigger)
+        limited.triggers = [giving_up(part, end, agreed) for part in trigger.triggers]
+    elif keeps_rule(trigger, BusinessDayTrigger):
+        limited = copy.copy(trigger)
+        limited.trigger = giving_up(trigger.trigger, end, agreed)
+    return limited
+
+
+def _giving_up(trigger: CronTrigger, end: int) -> CronTrigger:
+    # Two days more: a search passes through clock times that do not exist.
+    enough = moment_at(end + 2 * DAY)
+    if trigger.end_date is not None and trigger.end_date <= enough:
+        return trigger
+    limited = copy.copy(trigger)
+    limited.end_date = enough
+    return limited
+
+
+class Agreed(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
+    """A trigger that answers from a list of instants."""
+
+    def __init__(self, instants: Instants) -> None:
+        self._instants = instants
+
+    def get_next_fire_time(
+        self, previous_fire_time: datetime | None, now: datetime
+    ) -> datetime | None:
+        """Return the first instant after the previous one, or not before now."""
+        after = now if previous_fire_time is None else previous_fire_time
+        side: Any = "left" if previous_fire_time is None else "right"
+        place = np.searchsorted(self._instants, microseconds(after), side)
+        return moment_at(int(self._instants[place])) if place < self._instants.size else None
