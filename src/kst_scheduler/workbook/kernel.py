@@ -17,6 +17,6 @@ class CurrentInterpreter(KernelSpecManager):
         """Return the kernelspec of that name; python3 starts ``sys.executable``."""
         if kernel_name != NATIVE_KERNEL_NAME:
             return super().get_kernel_spec(kernel_name)
-        # Without it, each start warns that the kernel's loopback sockets are not encrypted.
+        # Otherwise each start warns that the kernel's loopback sockets are not encrypted.
         quiet = ["--log-level=ERROR"]
         return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(extra_arguments=quiet))
