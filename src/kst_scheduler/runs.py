@@ -6,6 +6,7 @@ test serves all three.
 
 from __future__ import annotations
 
+import copy
 from array import array
 from typing import TYPE_CHECKING, Final
 
@@ -94,6 +95,10 @@ class RunLog:
         started.append(started_at)
         finished.append(finished_at)
 
+    def copy(self) -> RunLog:
+        """Return a log of the same rows, to which others can be added."""
+        return copy.deepcopy(self)
+
     def table(self) -> pd.DataFrame:
         """Return the rows as a table of runs, ordered by scheduled time, node and job."""
         node, job = np.frombuffer(self._node, np.int32), np.frombuffer(self._job, np.int32)
@@ -126,7 +131,9 @@ def duplicates(runs: pd.DataFrame) -> pd.DataFrame:
     runs = check_runs(runs)
     occurrence = ["scheduled_at", "job_id"]
     started = runs[runs["started_at"].notna()]
-    repeated = started[started.duplicated(occurrence, keep=False)].sort_values("started_at")
+    repeated = started[started.duplicated(occurrence, keep=False)].sort_values(
+        ["started_at", "node"]
+    )
     groups = repeated.groupby(occurrence)["node"]
     return groups.agg(runs="size", nodes=", ".join).reset_index()[DUPLICATES_COLUMNS]
 

@@ -1,0 +1,274 @@
+"""Record what becomes of every due occurrence of a real scheduler, as a table of runs.
+
+APScheduler's events do not say it all: run times that were coalesced away have no event, there is
+no "started" event, and a backlog's events come when its whole batch has ended. So the recorder
+looks where the decisions are made: at ``Job._get_run_times`` for what is due, at the executor for
+what is submitted, and around the job's function for when it starts and how it ends. These are
+private in APScheduler; checked on 3.11.3, and guarded by tests/test_recorder.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
+from apscheduler.executors.base import MaxInstancesReachedError
+from apscheduler.executors.pool import ProcessPoolExecutor
+from apscheduler.job import Job
+from apscheduler.util import iscoroutinefunction_partial
+
+from kst_scheduler.errors import InvalidArgumentError, LockedOutError
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import NAT, RunLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    import pandas as pd
+    from apscheduler.executors.base import BaseExecutor
+    from apscheduler.schedulers.base import BaseScheduler
+
+
+def _real_now() -> int:
+    return time.time_ns() // 1000
+
+
+class RunRecorder:
+    """Watches one scheduler; ``runs`` is the table of what became of its jobs so far.
+
+    It works on any APScheduler 3.11 scheduler, before or after its start, with asyncio and thread
+    pool executors. The jobs of a process pool run out of its sight and are not recorded.
+
+    Args:
+        scheduler: the scheduler to watch; one recorder a scheduler.
+        node: the name of this replica in the table.
+        log: where the rows go; a log of its own unless several nodes share one.
+        clock: returns microseconds since 1970 in UTC; the real clock by default.
+
+    Raises:
+        InvalidArgumentError: the scheduler has a recorder already.
+
+    """
+
+    def __init__(
+        self,
+        scheduler: BaseScheduler,
+        node: str = "local",
+        *,
+        log: RunLog | None = None,
+        clock: Callable[[], int] = _real_now,
+    ) -> None:
+        self.node = node
+        self.grace: dict[str, timedelta | None] = {}
+        """The grace time of each job seen so far; None: no run of it is ever too late."""
+        self.clock = clock
+        self._log = RunLog() if log is None else log
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[str, int, int]] = {}
+        self._serial = itertools.count()
+        self._watched: list[BaseExecutor] = []
+        self.scheduler = scheduler
+        _watch_due_jobs(scheduler, self)
+        scheduler.add_listener(
+            self._watch_executors, EVENT_SCHEDULER_STARTED | EVENT_EXECUTOR_ADDED
+        )
+        self._watch_executors()
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """The table of runs so far; what has started and not ended is ``running``."""
+        with self._lock:
+            log = self._log.copy()
+            running = list(self._running.values())
+        for job_id, scheduled_at, started_at in running:
+            log.add(self.node, job_id, scheduled_at, "running", started_at)
+        return log.table()
+
+    def close(self) -> None:
+        """Stop watching; the table keeps what was seen."""
+        self.scheduler.remove_listener(self._watch_executors)
+        for executor in self._watched:
+            del executor.submit_job, executor._do_submit_job
+        self._watched.clear()
+        _stop_watching_due_jobs(self.scheduler)
+
+    def add(
+        self,
+        job_id: str,
+        scheduled_at: int,
+        status: str,
+        started_at: int = NAT,
+        finished_at: int = NAT,
+        detail: str = "",
+    ) -> None:
+        """Add a row; times are microseconds since 1970 in UTC."""
+        with self._lock:
+            self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
+
+    def end_running(self, status: str, finished_at: int = NAT, detail: str = "") -> None:
+        """Close the row of every run that has started and not ended."""
+        for job_id, scheduled_at, started_at in self._running.values():
+            self.add(job_id, scheduled_at, status, started_at, finished_at, detail)
+        self._running.clear()
+
+    def began(self, job_id: str, scheduled_at: int) -> int:
+        """Note that a run starts now; return the number by which ``ended`` knows it."""
+        serial = next(self._serial)
+        self._running[serial] = (job_id, scheduled_at, self.clock())
+        return serial
+
+    def ended(self, serial: int, error: BaseException | None = None) -> None:
+        """Note that a run ends now, well or with an error."""
+        if serial not in self._running or isinstance(error, GeneratorExit):
+            return  # closed as a whole before, or torn down from outside while it ran
+        job_id, scheduled_at, started_at = self._running.pop(serial)
+        status, detail = _outcome(error)
+        self.add(job_id, scheduled_at, status, started_at, self.clock(), detail)
+
+    def due(self, job: Job, run_times: list[datetime]) -> None:
+        """Note the run times that coalescing folds into the last one of them."""
+        if job.coalesce and len(run_times) > 1:
+            detail = f"folded into the run of {run_times[-1]:%Y-%m-%d %H:%M:%S %Z}"
+            for run_time in run_times[:-1]:
+                self.add(job.id, microseconds(run_time), "coalesced", detail=detail)
+
+    def _watch_executors(self, _event: object = None) -> None:
+        for executor in self.scheduler._executors.values():
+            if executor not in self._watched and not isinstance(executor, ProcessPoolExecutor):
+                self._watched.append(executor)
+                self._watch(executor)
+
+    def _watch(self, executor: BaseExecutor) -> None:
+        submit_job, do_submit_job = executor.submit_job, executor._do_submit_job
+
+        def watched_submit_job(job: Job, run_times: list[datetime]) -> None:
+            try:
+                submit_job(job, run_times)
+            except BaseException as error:
+                self._refused(job, run_times, error)
+                raise
+
+        def watched_do_submit_job(job: Job, run_times: list[datetime]) -> None:
+            if job.id not in self.grace:
+                seconds = job.misfire_grace_time
+                self.grace[job.id] = None if seconds is None else timedelta(seconds=seconds)
+            watched = _WatchedJob(job, self)
+            do_submit_job(watched, watched.each(run_times))
+
+        executor.submit_job = watched_submit_job
+        executor._do_submit_job = watched_do_submit_job
+
+    def _refused(self, job: Job, run_times: list[datetime], error: BaseException) -> None:
+        status, detail = "error", repr(error)
+        if isinstance(error, MaxInstancesReachedError):
+            status, detail = "skipped", f"max_instances={job.max_instances} reached"
+        for run_time in run_times:
+            self.add(job.id, microseconds(run_time), status, detail=detail)
+
+
+class _WatchedJob:
+    """Stands in for a job inside its executor: the same job, with a watched function."""
+
+    def __init__(self, job: Job, recorder: RunRecorder) -> None:
+        self._job = job
+        self._recorder = recorder
+        self._function = function = job.func
+        self._scheduled_at = NAT
+        self._began = True
+        # What an executor reads of every job, held here: __getattr__ is a slow way to it.
+        self.id = job.id
+        self.args = job.args
+        self.kwargs = job.kwargs
+        self.misfire_grace_time = job.misfire_grace_time
+        self.func = self._await if iscoroutinefunction_partial(function) else self._call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+    def __str__(self) -> str:
+        return str(self._job)
+
+    def each(self, run_times: Iterable[datetime]) -> Iterator[datetime]:
+        """Yield the run times, and note each that APScheduler finds too late to run."""
+        for run_time in run_times:
+            self._scheduled_at = microseconds(run_time)
+            self._began = False
+            yield run_time
+            if not self._began:
+                late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
+                detail = f"{late} late, grace time {self.misfire_grace_time} s"
+                self._recorder.add(self.id, self._scheduled_at, "missed", detail=detail)
+
+    async def _await(self, *args: Any, **kwargs: Any) -> Any:
+        serial = self._begin()
+        try:
+            result = await self._function(*args, **kwargs)
+        except BaseException as error:
+            self._recorder.ended(serial, error)
+            raise
+        self._recorder.ended(serial)
+        return result
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        serial = self._begin()
+        try:
+            result = self._function(*args, **kwargs)
+        except BaseException as error:
+            self._recorder.ended(serial, error)
+            raise
+        self._recorder.ended(serial)
+        return result
+
+    def _begin(self) -> int:
+        self._began = True
+        return self._recorder.began(self.id, self._scheduled_at)
+
+
+def _outcome(error: BaseException | None) -> tuple[str, str]:
+    """Return the status and the detail that a run's end stands for."""
+    if error is None:
+        return "ok", ""
+    if isinstance(error, LockedOutError):
+        return "locked_out", str(error)
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled", str(error)
+    return "error", repr(error)
+
+
+_library_get_run_times = Job._get_run_times
+_watched_schedulers = 0
+
+
+def _get_run_times(job: Job, now: datetime) -> list[datetime]:
+    run_times: list[datetime] = _library_get_run_times(job, now)
+    if len(run_times) > 1:
+        recorder = getattr(job._scheduler, "_run_recorder", None)
+        if recorder is not None:
+            recorder.due(job, run_times)
+    return run_times
+
+
+def _watch_due_jobs(scheduler: BaseScheduler, recorder: RunRecorder) -> None:
+    """Patch Job while a recorder watches: a job has slots, so a single one cannot be."""
+    global _watched_schedulers  # noqa: PLW0603 - the patch is of the class, so one count serves all
+    if getattr(scheduler, "_run_recorder", None) is not None:
+        raise InvalidArgumentError("this scheduler has a RunRecorder already; read its .runs")
+    scheduler._run_recorder = recorder
+    _watched_schedulers += 1
+    Job._get_run_times = _get_run_times
+
+
+def _stop_watching_due_jobs(scheduler: BaseScheduler) -> None:
+    global _watched_schedulers  # noqa: PLW0603 - see _watch_due_jobs
+    if getattr(scheduler, "_run_recorder", None) is None:
+        return
+    scheduler._run_recorder = None
+    _watched_schedulers -= 1
+    if not _watched_schedulers:
+        Job._get_run_times = _library_get_run_times

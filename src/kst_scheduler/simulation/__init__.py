@@ -1,0 +1,15 @@
+"""Run the real APScheduler through days of Korean time in milliseconds, with faults on demand."""
+
+from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident, Node
+from kst_scheduler.simulation.simulate import SimulationResult, current_node, simulate
+
+__all__ = [
+    "ClockJump",
+    "Crash",
+    "Freeze",
+    "Incident",
+    "Node",
+    "SimulationResult",
+    "current_node",
+    "simulate",
+]

@@ -1,0 +1,169 @@
+"""What goes wrong in a simulation, and when: freezes, crashes and clocks that jump."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+import pandas as pd
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.runs import TIME_DTYPE
+from kst_scheduler.timezone import KST, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Node:
+    """A simulated process on a host of its own, whose clock is ``clock_offset`` seconds ahead."""
+
+    name: str
+    clock_offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """The node's process stands still, as after SIGSTOP or while its virtual machine is moved."""
+
+    node: str
+    at: datetime
+    duration: timedelta
+
+    @property
+    def end(self) -> datetime:
+        """When it goes on, with everything that has become due meanwhile."""
+        return self.at + self.duration
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The node's process dies, as after kill -9; it starts anew after ``restart_after``, or never.
+
+    Nothing of it survives but what its jobs wrote elsewhere. No ``finally`` runs.
+    """
+
+    node: str
+    at: datetime
+    restart_after: timedelta | None = None
+
+    @property
+    def end(self) -> datetime | None:
+        """When the new process starts; None: it does not."""
+        return None if self.restart_after is None else self.at + self.restart_after
+
+
+@dataclass(frozen=True)
+class ClockJump:
+    """The wall clock of the node's host is set forward, or back when ``seconds`` is negative.
+
+    Timers do not feel it: they follow the monotonic clock, as asyncio's do.
+    """
+
+    node: str
+    at: datetime
+    seconds: float
+
+    @property
+    def end(self) -> datetime:
+        """The same instant: a jump takes no time."""
+        return self.at
+
+
+Incident: TypeAlias = Freeze | Crash | ClockJump
+
+KINDS = {Freeze: "freeze", Crash: "crash", ClockJump: "clock_jump"}
+
+
+def check_nodes(nodes: int | Sequence[Node]) -> list[Node]:
+    """Return the nodes; a count of them is named A, B, C and so on.
+
+    Raises:
+        InvalidArgumentError: there is no node, more than 26 without names, or a name twice.
+
+    """
+    if isinstance(nodes, int):
+        if not 1 <= nodes <= 26:  # noqa: PLR2004 - letters of the alphabet
+            raise InvalidArgumentError(
+                f"nodes={nodes} is not from 1 to 26; name more with a list of Node(...)"
+            )
+        return [Node(chr(ord("A") + index)) for index in range(nodes)]
+    names = [node.name for node in nodes]
+    if not names:
+        raise InvalidArgumentError("nodes=[] leaves nobody to run the jobs; write nodes=1")
+    if len(set(names)) < len(names):
+        raise InvalidArgumentError(f"two nodes have the same name: {', '.join(sorted(names))}")
+    return list(nodes)
+
+
+def check_incidents(
+    incidents: Sequence[Incident], nodes: Sequence[Node], start: datetime, end: datetime
+) -> list[Incident]:
+    """Return the incidents in the order in which they happen.
+
+    Raises:
+        InvalidArgumentError: one of them is of an unknown node, outside the simulated span, has no
+            length, or begins while the node is still frozen or down from another.
+
+    """
+    names = [node.name for node in nodes]
+    for incident in incidents:
+        _check_incident(incident, names, start, end)
+    ordered = sorted(incidents, key=lambda incident: incident.at)
+    for name in names:
+        lasting = [each for each in ordered if each.node == name and type(each) is not ClockJump]
+        for earlier, later in itertools.pairwise(lasting):
+            if earlier.end is None or later.at < earlier.end:
+                raise InvalidArgumentError(
+                    f"overlapping incidents on node {name}: {later} begins before {earlier} is over"
+                )
+    return ordered
+
+
+def incidents_table(incidents: Sequence[Incident]) -> pd.DataFrame:
+    """Return one row an incident: node, kind, start, end (NaT: never over), detail."""
+    return pd.DataFrame(
+        {
+            "node": pd.array([each.node for each in incidents], dtype="str"),
+            "kind": pd.array([KINDS[type(each)] for each in incidents], dtype="str"),
+            "start": _moments([each.at for each in incidents]),
+            "end": _moments([each.end for each in incidents]),
+            "detail": pd.array([_detail(each) for each in incidents], dtype="str"),
+        }
+    )
+
+
+def _check_incident(
+    incident: Incident, names: Sequence[str], start: datetime, end: datetime
+) -> None:
+    kind = type(incident).__name__
+    if type(incident) not in KINDS:
+        raise InvalidArgumentError(f"{incident!r} is not a Freeze, a Crash or a ClockJump")
+    if incident.node not in names:
+        raise InvalidArgumentError(
+            f"{kind} names the unknown node {incident.node!r}; the nodes are {', '.join(names)}"
+        )
+    require_aware(incident.at, f"{kind}.at")
+    if not start <= incident.at < end:
+        raise InvalidArgumentError(
+            f"{incident} lies outside the simulated span, {start.isoformat()} to {end.isoformat()}"
+        )
+    length = incident.end - incident.at if incident.end is not None else None
+    if type(incident) is not ClockJump and length is not None and length <= timedelta(0):
+        raise InvalidArgumentError(f"{incident} lasts no time; give it a positive timedelta")
+
+
+def _moments(moments: Sequence[datetime | None]) -> pd.Series[pd.Timestamp]:
+    local = [None if moment is None else moment.astimezone(KST) for moment in moments]
+    return pd.Series(local, dtype=TIME_DTYPE)
+
+
+def _detail(incident: Incident) -> str:
+    if isinstance(incident, ClockJump):
+        return f"clock {incident.seconds:+g} s"
+    if isinstance(incident, Crash) and incident.restart_after is None:
+        return "not restarted"
+    return ""

@@ -1,0 +1,142 @@
+"""One node: the host with its clock, and the process that runs the scheduler on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
+
+from kst_scheduler.errors import SimulationError
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.recorder import RunRecorder
+from kst_scheduler.runs import NAT
+from kst_scheduler.simulation.loop import VirtualLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from kst_scheduler.runs import RunLog
+    from kst_scheduler.simulation.world import World
+
+DOWN: Final = "the node was down"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What every node runs: a scheduler, and the code that gives it its jobs."""
+
+    scheduler: Callable[[], AsyncIOScheduler]
+    register: Callable[[AsyncIOScheduler], object]
+
+
+class SimulatedNode:
+    """A host whose clock may be off, and the process on it, which may freeze, die and restart."""
+
+    def __init__(self, name: str, skew: int, world: World, program: Program, log: RunLog) -> None:
+        self.name = name
+        self.skew = skew
+        self.frozen_until = 0
+        self.grace: dict[str, timedelta | None] = {}
+        self._world = world
+        self._program = program
+        self._log = log
+        self._loops: list[VirtualLoop] = []
+        self._recorder: RunRecorder | None = None
+        """The recorder of the living process; None while the node is down."""
+
+    def boot(self) -> None:
+        """Start a new process."""
+        loop = VirtualLoop(self._world)
+        loop.call_soon(self._start_scheduler)
+        self._loops.append(loop)
+        self._world.spawn(self, loop.run_forever, loop)
+
+    def freeze(self, until: int) -> None:
+        """Let the process stand still until then."""
+        self.frozen_until = until
+
+    def crash(self, restart_at: int | None) -> None:
+        """Kill the process, and note what falls due until the next one starts."""
+        self._world.bury(self)
+        end = self._world.end if restart_at is None else min(restart_at, self._world.end)
+        self._stop_recording("cancelled", "the node crashed", until=end, missed=DOWN)
+
+    def jump(self, microseconds: int) -> None:
+        """Set the host's wall clock forward, or back."""
+        self.skew += microseconds
+
+    def finish(self) -> None:
+        """Note what was due or still ran when the simulation ended."""
+        self._stop_recording("running", "", until=self._world.end, missed=self._why_not_run())
+
+    def close(self) -> None:
+        """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
+        for loop in self._loops:
+            for task in asyncio.all_tasks(loop):
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with contextlib.suppress(BaseException):  # nobody is left to hear of it
+                    task.get_coro().close()
+            loop.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _start_scheduler(self) -> None:
+        try:
+            scheduler = self._program.scheduler()
+            _check_scheduler(scheduler)
+            self._recorder = RunRecorder(
+                scheduler, self.name, log=self._log, clock=lambda: self._world.now
+            )
+            self._recorder.grace = self.grace
+            _check_registered(self._program.register(scheduler))
+            if scheduler.state == STATE_STOPPED:
+                scheduler.start()
+        except BaseException as error:  # noqa: BLE001 - raised again by World.run
+            self._world.fail(error)
+
+    def _stop_recording(self, status: str, detail: str, *, until: int, missed: str) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        finished_at = self._world.now if status == "cancelled" else NAT
+        recorder.end_running(status, finished_at, detail)
+        for job_id, moment in self._due(recorder.scheduler, until):
+            recorder.add(job_id, moment, "missed", detail=missed)
+        recorder.close()
+
+    def _due(self, scheduler: AsyncIOScheduler, until: int) -> Iterator[tuple[str, int]]:
+        """Yield the fire times of each job from its next one until ``until``, exclusive."""
+        for job in scheduler.get_jobs():
+            moment = getattr(job, "next_run_time", None)  # a pending job has no such attribute
+            while moment is not None and microseconds(moment) - self.skew < until:
+                yield job.id, microseconds(moment)
+                moment = job.trigger.get_next_fire_time(moment, moment)
+
+    def _why_not_run(self) -> str:
+        if self.frozen_until >= self._world.end:
+            return "the node was frozen to the end"
+        if self._recorder is not None and self._recorder.scheduler.state == STATE_PAUSED:
+            return "the scheduler was paused to the end"
+        return "the event loop was blocked to the end"
+
+
+def _check_scheduler(scheduler: object) -> None:
+    if not isinstance(scheduler, AsyncIOScheduler):
+        raise SimulationError(
+            f"scheduler= returned {type(scheduler).__name__}, and a simulation runs an "
+            "AsyncIOScheduler; pass a function that returns one, such as KSTScheduler"
+        )
+
+
+def _check_registered(result: object) -> None:
+    if asyncio.iscoroutine(result):
+        result.close()
+        raise SimulationError(
+            "register is an async function, and nobody awaits it; "
+            "write def register(scheduler), and let it add the jobs"
+        )

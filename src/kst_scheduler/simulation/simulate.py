@@ -1,0 +1,185 @@
+"""Run a real AsyncIOScheduler through hours, days or a year of virtual time."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kst_scheduler.errors import InvalidArgumentError, SimulationError
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import RunLog
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.simulation.clock import current_world, virtual_time
+from kst_scheduler.simulation.host import host_timezone as reported_timezone
+from kst_scheduler.simulation.incidents import (
+    ClockJump,
+    Crash,
+    Freeze,
+    Incident,
+    Node,
+    check_incidents,
+    check_nodes,
+    incidents_table,
+)
+from kst_scheduler.simulation.log import LogCapture
+from kst_scheduler.simulation.process import DOWN, Program, SimulatedNode
+from kst_scheduler.simulation.progress import progress
+from kst_scheduler.simulation.surroundings import interruptible, seeded, silenced
+from kst_scheduler.simulation.triggers import fast_triggers
+from kst_scheduler.simulation.world import World
+from kst_scheduler.timezone import KST, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
+
+    import pandas as pd
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What happened in a simulation."""
+
+    runs: pd.DataFrame
+    """The table of runs (kst_scheduler.runs): a row for every due occurrence on every node."""
+    incidents: pd.DataFrame
+    """One row an incident: node, kind (freeze, crash, clock_jump), start, end, detail."""
+    log: pd.DataFrame
+    """What APScheduler logged at the level that its loggers have: time, node, level, message."""
+    start: datetime
+    end: datetime
+    grace: dict[str, timedelta | None]
+    """The misfire grace time of each job that was due; None: no run of it is ever too late."""
+
+
+def simulate(
+    register: Callable[[AsyncIOScheduler], object],
+    start: datetime,
+    end: datetime,
+    nodes: int | Sequence[Node] = 1,
+    incidents: Sequence[Incident] = (),
+    scheduler: Callable[[], AsyncIOScheduler] = KSTScheduler,
+    host_timezone: str = "UTC",
+) -> SimulationResult:
+    """Run ``register``'s jobs from ``start`` to ``end`` on every node, in virtual time.
+
+    A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
+    only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
+    ``time.monotonic``, ``time.sleep``, asyncio and thread pools. Two calls with the same arguments
+    give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
+    What APScheduler logs goes to the result's ``log`` and nowhere else.
+
+    Real sockets work, at their own speed; real threads and processes that a job starts itself live
+    in real time. Jobs that still run at ``end`` are closed afterwards.
+
+    Args:
+        register: adds jobs to the scheduler it is given; called once for each process, in its loop.
+        start: aware; all clocks agree on it but for the nodes' offsets.
+        end: aware, not before ``start``.
+        nodes: how many, named A, B, C and so on, or a list of ``Node(name, clock_offset)``.
+        incidents: ``Freeze``, ``Crash`` and ``ClockJump``, within the span.
+        scheduler: returns an AsyncIOScheduler that has not started; KSTScheduler by default.
+        host_timezone: the zone that every simulated host reports, UTC as in most containers.
+
+    Raises:
+        NaiveDatetimeError: a time has no zone.
+        InvalidArgumentError: the span, the nodes or the incidents make no sense.
+        SimulationStuckError: jobs ran on and on without letting time pass.
+        SimulationError: called from a simulated job, or the scheduler is not an AsyncIOScheduler.
+
+    """
+    _check_span(start, end)
+    named = check_nodes(nodes)
+    ordered = check_incidents(incidents, named, start, end)
+    world = World(microseconds(start), microseconds(end))
+    log, capture = RunLog(), LogCapture(world)
+    program = Program(scheduler, register)
+    simulated = {
+        node.name: SimulatedNode(
+            node.name, round(node.clock_offset * 1_000_000), world, program, log
+        )
+        for node in named
+    }
+    with (
+        virtual_time(world),
+        reported_timezone(host_timezone),
+        seeded(),
+        capture.installed(),
+        interruptible(world),
+        progress(world),
+        fast_triggers(),
+    ):
+        _run(world, simulated, ordered)
+    grace: dict[str, timedelta | None] = {}
+    for each in simulated.values():
+        grace.update(each.grace)
+    return SimulationResult(
+        runs=_without_recovered(log.table()),
+        incidents=incidents_table(ordered),
+        log=capture.table(),
+        start=start.astimezone(KST),
+        end=end.astimezone(KST),
+        grace=dict(sorted(grace.items())),
+    )
+
+
+def current_node() -> str:
+    """Return the name of the node on which the calling job runs.
+
+    Raises:
+        SimulationError: no simulation runs in this thread.
+
+    """
+    world = current_world()
+    if world is None or world.current is None:
+        raise SimulationError("current_node() has an answer only inside a simulated job")
+    return world.current.host.name
+
+
+def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Incident]) -> None:
+    try:
+        for node in nodes.values():
+            node.boot()
+        for incident in incidents:
+            _plan(world, nodes[incident.node], incident)
+        world.run()
+        for node in nodes.values():
+            node.finish()
+    finally:
+        with silenced():
+            world.close()
+            for node in nodes.values():
+                node.close()
+
+
+def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
+    at = microseconds(incident.at)
+    if isinstance(incident, Freeze):
+        world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
+    elif isinstance(incident, ClockJump):
+        world.call_at(at, functools.partial(node.jump, round(incident.seconds * 1_000_000)))
+    elif isinstance(incident, Crash):
+        restart_at = None if incident.end is None else microseconds(incident.end)
+        world.call_at(at, functools.partial(node.crash, restart_at))
+        if restart_at is not None:
+            world.call_at(restart_at, node.boot)
+
+
+def _check_span(start: datetime, end: datetime) -> None:
+    require_aware(start, "start")
+    require_aware(end, "end")
+    if end < start:
+        raise InvalidArgumentError(
+            f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"
+        )
+
+
+def _without_recovered(runs: pd.DataFrame) -> pd.DataFrame:
+    """Drop what was due while a node was down, where a persistent job store brought it back."""
+    down = runs["detail"] == DOWN
+    if not down.any():
+        return runs
+    again = runs.duplicated(["node", "job_id", "scheduled_at"], keep=False)
+    return runs[~(down & again)].reset_index(drop=True)

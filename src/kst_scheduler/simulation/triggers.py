@@ -1,0 +1,122 @@
+"""Cron triggers that answer fast while a simulation runs, and say exactly what the library says.
+
+A scheduler asks a trigger twice for each fire, and most of a simulation's time would go there. So
+a trigger that is asked often has its fire times computed ahead (kst_scheduler.fire_times), and
+finds its answers there. What the table cannot know is left to the library: jitter, and the weeks
+around a change of the zone's UTC offset, where an answer depends on where the search starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from bisect import bisect_left
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from apscheduler.triggers.cron import CronTrigger
+
+from kst_scheduler.fire_times import fire_timestamps
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASKED_OFTEN: Final = 16
+"""After so many questions a table pays for itself."""
+
+TABLE_SPAN: Final = timedelta(days=92)
+"""A table's span: 64 MB for a job that fires every second, the worst case."""
+
+_SECOND: Final = 1_000_000
+
+_library_answer = CronTrigger.get_next_fire_time
+
+
+@contextlib.contextmanager
+def fast_triggers() -> Iterator[None]:
+    """Patch CronTrigger, so that a job may be given any trigger, at any time, by any code."""
+    memos: dict[CronTrigger, _Memo] = {}
+
+    def get_next_fire_time(
+        trigger: CronTrigger, previous: datetime | None, now: datetime
+    ) -> datetime | None:
+        memo = memos.get(trigger)
+        if memo is None:
+            memo = memos[trigger] = _Memo(trigger)
+        return memo.answer(previous, now)
+
+    CronTrigger.get_next_fire_time = get_next_fire_time
+    try:
+        yield
+    finally:
+        CronTrigger.get_next_fire_time = _library_answer
+
+
+class _Memo:
+    """What one trigger has answered last, and its fire times of the next weeks."""
+
+    __slots__ = ("_asked", "_fires", "_high", "_index", "_last", "_low", "_previous", "_trigger")
+
+    def __init__(self, trigger: CronTrigger) -> None:
+        self._trigger = trigger
+        self._asked = 0
+        self._low = self._high = 0
+        self._fires: memoryview | list[int] = []
+        self._previous: datetime | None = None
+        self._last: datetime | None = None
+        """The answer to ``_previous``, and where it stands in the table (-1: it does not)."""
+        self._index = -1
+
+    def answer(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """Return the trigger's next fire time, as ``CronTrigger.get_next_fire_time`` would."""
+        if previous is None or now < previous or self._bypassed(previous):
+            fire: datetime | None = _library_answer(self._trigger, previous, now)
+            return fire
+        # From here on ``now`` plays no part: the library looks for the first fire after previous.
+        if previous is not self._previous:
+            self._last = self._next(previous, now)
+            self._previous = previous
+        return self._last
+
+    def _bypassed(self, previous: datetime) -> bool:
+        start = self._trigger.start_date  # the library heeds it only where nothing fired before
+        return bool(self._trigger.jitter) or (start is not None and previous < start)
+
+    def _next(self, previous: datetime, now: datetime) -> datetime | None:
+        if previous is self._last and 0 <= self._index < len(self._fires) - 1:
+            self._index += 1
+        else:
+            self._index = self._look_up(previous)
+        if self._index < 0:
+            fire: datetime | None = _library_answer(self._trigger, previous, now)
+            return fire
+        return datetime.fromtimestamp(self._fires[self._index] // _SECOND, self._trigger.timezone)
+
+    def _look_up(self, previous: datetime) -> int:
+        """Return the place of the first fire after ``previous`` in the table, or -1."""
+        self._asked += 1
+        if self._asked < ASKED_OFTEN:
+            return -1
+        after = microseconds(previous) + 1
+        if not self._low <= after < self._high:
+            self._make_table(previous, after)
+        index = bisect_left(self._fires, after)
+        return index if index < len(self._fires) else -1
+
+    def _make_table(self, previous: datetime, after: int) -> None:
+        start = previous.astimezone(UTC) + timedelta(microseconds=1)
+        end = start + TABLE_SPAN
+        self._low, self._high = after, after + TABLE_SPAN // timedelta(microseconds=1)
+        self._fires = []  # fire_timestamps may ask this very trigger
+        if _has_one_offset(self._trigger, start, end):
+            self._fires = memoryview(fire_timestamps(self._trigger, start, end).data)
+
+
+def _has_one_offset(trigger: CronTrigger, start: datetime, end: datetime) -> bool:
+    """Tell whether the zone keeps its UTC offset from a day before ``start`` to a day after."""
+    moment, offsets = start - timedelta(days=1), set()
+    while moment <= end + timedelta(days=1):
+        offsets.add(moment.astimezone(trigger.timezone).utcoffset())
+        moment += timedelta(hours=12)
+    return len(offsets) == 1

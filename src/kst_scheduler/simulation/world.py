@@ -1,0 +1,216 @@
+"""Virtual time: strands of real code, one heap of wake-ups, and not a second waited.
+
+A strand is a greenlet: the event loop of one node, or one of its threads. All strands share one
+operating-system thread, and only one runs at a time, until it waits. Then the world moves its clock
+to the next wake-up. So a strand that blocks stops no other, cause comes before effect between
+nodes, and the same code gives the same order every time.
+
+Times are integers: microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, Protocol
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from kst_scheduler.errors import SimulationStuckError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS_AT_ONE_INSTANT = 100_000
+"""How often strands may run without time going on before the simulation calls itself stuck."""
+
+
+MOST_EXITS = 1_000
+"""How often code that swallows its end is told to end."""
+
+
+class Host(Protocol):
+    """What the world asks of the node that a strand belongs to."""
+
+    name: str
+    skew: int
+    frozen_until: int
+
+
+class Strand:
+    """One line of execution: a node's event loop, or one of its threads."""
+
+    __slots__ = ("greenlet", "hooks", "host", "loop", "selecting", "token")
+
+    def __init__(self, host: Host, run: greenlet, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.host = host
+        self.greenlet = run
+        self.loop = loop
+        self.hooks = sys.get_asyncgen_hooks()
+        self.token = 0
+        """Grows at each resumption, so that an older wake-up in the heap counts for nothing."""
+        self.selecting = False
+        """True while an event loop waits for its next timer, and may be woken before."""
+
+
+class World:
+    """The clock that all simulated nodes share, and the order in which they run."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.now = start
+        self.current: Strand | None = None
+        self.thread_id = threading.get_ident()
+        self.failure: BaseException | None = None
+        self.on_step: Callable[[], object] = _nothing
+        self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
+        self._pushed = 0
+        self._instant = start
+        self._steps = 0
+        self._strands: list[Strand] = []
+        self._main = getcurrent()
+
+    def wall(self) -> int:
+        """Return what the clock of the running node shows."""
+        return self.now + (self.current.host.skew if self.current else 0)
+
+    def call_at(self, when: int, function: Callable[[], object]) -> None:
+        """Run ``function`` at ``when``, outside any node."""
+        self._push(when, function, 0)
+
+    def spawn(
+        self, host: Host, function: Callable[[], Any], loop: asyncio.AbstractEventLoop | None = None
+    ) -> Strand:
+        """Start a strand of ``host`` now; ``loop`` is the event loop that it will run, if any."""
+        strand = Strand(host, greenlet(self._guarded(function), self._main), loop)
+        # A greenlet starts with an empty context; a thread or a process would see its creator's.
+        strand.greenlet.gr_context = contextvars.copy_context()
+        self._strands.append(strand)
+        self._push(self.now, strand, 0)
+        return strand
+
+    def park(self, until: int | None) -> None:
+        """Let the running strand wait until ``until``, or until it is woken when that is None."""
+        strand = self.current
+        if strand is None:
+            raise RuntimeError("only a simulated node can wait in virtual time")
+        self.step()
+        if until is not None:
+            until = max(until, self.now)
+            if until < self.end and (not self._heap or until < self._heap[0][0]):
+                self.now = until  # nobody else is due before: go on without a switch
+                return
+            self._push(until, strand, strand.token)
+        self._main.switch()
+
+    def sleep(self, seconds: float) -> None:
+        """Block the running strand, as ``time.sleep`` blocks a thread, and so an event loop."""
+        strand = self.current
+        until = self.now + max(0, round(seconds * 1_000_000))
+        task = asyncio.current_task(strand.loop) if strand and strand.loop else None
+        if strand is None or task is None:
+            self.park(until)
+            return
+        # Its task must not stand in the way of other loops' tasks (one a thread in 3.14).
+        asyncio._leave_task(task.get_loop(), task)
+        self.park(until)
+        asyncio._enter_task(task.get_loop(), task)
+
+    def step(self) -> None:
+        """Count a step of the running strand, and leave it for good when the world has failed."""
+        if self.failure:
+            self._main.switch()
+        if self.now != self._instant:
+            self._instant, self._steps = self.now, 0
+        self._steps += 1
+        if self._steps > STEPS_AT_ONE_INSTANT:
+            name = self.current.host.name if self.current else "?"
+            self.fail(SimulationStuckError(name, self._instant))
+            self._main.switch()
+        self.on_step()
+
+    def wake(self, strand: Strand) -> None:
+        """Let a strand that waits for its next timer look again now."""
+        if strand.selecting and strand is not self.current:
+            self._push(self.now, strand, strand.token)
+
+    def fail(self, error: BaseException) -> None:
+        """End the simulation with ``error`` as soon as the running strand waits."""
+        self.failure = self.failure or error
+
+    def run(self) -> None:
+        """Run every strand until the end, which itself is not reached."""
+        while self._heap and not self.failure:
+            when, _, target, token = self._heap[0]
+            if when >= self.end:
+                break
+            heappop(self._heap)
+            if not isinstance(target, Strand):
+                self.now = max(self.now, when)
+                target()
+            elif token != target.token or target.greenlet.dead:
+                continue
+            elif target.host.frozen_until > when:
+                self._push(target.host.frozen_until, target, token)
+            else:
+                self.now = max(self.now, when)
+                self._resume(target)
+        if self.failure:
+            raise self.failure
+        self.now = self.end
+
+    def bury(self, host: Host) -> None:
+        """Never run a strand of ``host`` again, as after kill -9: no ``finally`` runs either."""
+        for strand in self._strands:
+            if strand.host is host:
+                strand.token += 1
+                strand.selecting = False
+
+    def close(self) -> None:
+        """Unwind every strand, so that nothing of it outlives the simulation."""
+        self.fail(GreenletExit())
+        for strand in self._strands:
+            self.current = strand
+            if strand.loop is not None:
+                strand.loop.stop()
+            for _ in range(MOST_EXITS):  # jobs and callbacks swallow the exit: throw again
+                if strand.greenlet.dead:
+                    break
+                strand.greenlet.throw(GreenletExit)
+        self.current = None
+        self._strands.clear()
+        self._heap.clear()
+
+    def _resume(self, strand: Strand) -> None:
+        self.current = strand
+        strand.token += 1
+        loop = strand.loop
+        asyncio._set_running_loop(loop if loop is not None and loop.is_running() else None)
+        sys.set_asyncgen_hooks(*strand.hooks)  # a loop's own, one set a thread
+        strand.greenlet.switch()
+        strand.hooks = sys.get_asyncgen_hooks()
+        asyncio._set_running_loop(None)
+        self.current = None
+
+    def _push(self, when: int, target: Strand | Callable[[], object], token: int) -> None:
+        self._pushed += 1
+        heappush(self._heap, (when, self._pushed, target, token))
+
+    def _guarded(self, function: Callable[[], Any]) -> Callable[[], None]:
+        def body() -> None:
+            try:
+                function()
+            except GreenletExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again by run()
+                self.fail(error)
+
+        return body
+
+
+def _nothing() -> None:
+    """Do nothing."""
