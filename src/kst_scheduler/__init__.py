@@ -1,18 +1,113 @@
-"""Run Python jobs with APScheduler 3.11 on Korean time."""
+"""Run Python jobs with APScheduler 3.11 on Korean time.
 
+What needs only the core is imported at once. Simulations and pictures are imported when they are
+first asked for, as their libraries are extras, and slow to load.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
 from kst_scheduler.errors import (
     InvalidArgumentError,
     KSTSchedulerError,
+    LockedOutError,
     NaiveDatetimeError,
+    SimulationError,
     TimezoneError,
 )
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.holidays import BusinessDays
+from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.recorder import RunRecorder
+from kst_scheduler.runs import duplicates, lateness
+from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
 from kst_scheduler.timezone import KST, kst
+from kst_scheduler.triggers import TriggerWarning, at, cron, crontab, every
+from kst_scheduler.wording import describe, preview
+
+if TYPE_CHECKING:
+    from kst_scheduler.simulation import (
+        ClockJump,
+        Crash,
+        Freeze,
+        Node,
+        SimulationResult,
+        current_node,
+        simulate,
+    )
+    from kst_scheduler.timeline import (
+        plot_fire_times,
+        plot_lateness,
+        plot_pipeline,
+        plot_timeline,
+        plot_year,
+    )
 
 __all__ = [
+    "JOB_DEFAULTS",
     "KST",
+    "BusinessDayTrigger",
+    "BusinessDays",
+    "ClockJump",
+    "Crash",
+    "Freeze",
     "InvalidArgumentError",
+    "KSTScheduler",
     "KSTSchedulerError",
+    "LockedOutError",
     "NaiveDatetimeError",
+    "Node",
+    "Occurrence",
+    "RunRecorder",
+    "SimulationError",
+    "SimulationResult",
     "TimezoneError",
+    "TriggerWarning",
+    "at",
+    "cron",
+    "crontab",
+    "current_node",
+    "current_occurrence",
+    "describe",
+    "duplicates",
+    "every",
+    "fire_times",
     "kst",
+    "lateness",
+    "on_business_days",
+    "plot_fire_times",
+    "plot_lateness",
+    "plot_pipeline",
+    "plot_timeline",
+    "plot_year",
+    "preview",
+    "simulate",
 ]
+
+_LATE = {
+    **dict.fromkeys(
+        [
+            "ClockJump",
+            "Crash",
+            "Freeze",
+            "Node",
+            "SimulationResult",
+            "current_node",
+            "simulate",
+        ],
+        "kst_scheduler.simulation",
+    ),
+    **dict.fromkeys(
+        ["plot_fire_times", "plot_lateness", "plot_pipeline", "plot_timeline", "plot_year"],
+        "kst_scheduler.timeline",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)
