@@ -50,7 +50,7 @@ class _Bar:
 
     def _show(self) -> None:
         if self._bar is None:
-            from tqdm.auto import tqdm  # noqa: PLC0415 - slow to import, and seldom shown
+            from tqdm import tqdm  # noqa: PLC0415 - slow to import, and seldom shown
 
             days = (self._world.end - self._world.start) / 86_400e6
             self._bar = tqdm(total=round(days, 2), unit="day", desc="simulated", leave=False)
