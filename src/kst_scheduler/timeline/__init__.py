@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from kst_scheduler.timeline.fires_picture import plot_fire_times
 from kst_scheduler.timeline.lateness_picture import plot_lateness
+from kst_scheduler.timeline.pipeline import plot_pipeline
 from kst_scheduler.timeline.runs_picture import plot_timeline
 from kst_scheduler.timeline.year_picture import plot_year
 
-__all__ = ["plot_fire_times", "plot_lateness", "plot_timeline", "plot_year"]
+__all__ = [
+    "plot_fire_times",
+    "plot_lateness",
+    "plot_pipeline",
+    "plot_timeline",
+    "plot_year",
+]

@@ -61,7 +61,7 @@ def plot_fire_times(
         start: the first moment; a fire at it is drawn.
         end: the moment after the last; a fire at it is not.
         title: replaces the automatic one, which counts the fires.
-        ax: draw here instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own.
 
     Raises:
         InvalidArgumentError: ``triggers`` is no dict, or the end is not after the start.

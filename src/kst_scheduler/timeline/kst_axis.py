@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from kst_scheduler.timeline.days import day, days
-from kst_scheduler.timeline.style import FAINT, INK, LINE, TEXT, text_width
+from kst_scheduler.timeline.style import FAINT, INK, LINE, QUIET, TEXT, text_width
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ def draw_time_axis(
     for axis in (ax, top):
         axis.tick_params(axis="x", length=TICK, pad=PAD)
     ax.grid(axis="x", color=FAINT, lw=0.8)
+    ax.spines[:].set_edgecolor(QUIET)
     ax.spines["right"].set_visible(False)
     ax.spines["left"].set_visible(False)
     if len(moments):
-        half = text_width(below[0].split("\n")[0]) / 2
+        half = max(text_width(below[0]), text_width(above[0])) / 2
         name_the_axes(ax, min(0.0, (places[0] - ax.get_xlim()[0]) * width / (last - first) - half))
 
 
 def name_the_axes(ax: Axes, left: float) -> None:
-    """Write KST and UTC before the first tick's time, ``left`` points from the frame or more."""
+    """Write KST and UTC before the first tick's label, ``left`` points from the frame or more."""
     for name, height, side, up in (("KST", 0, "top", -1), ("UTC", 1, "bottom", 1)):
         ax.annotate(
             name,

@@ -33,7 +33,7 @@ def write_words(wanted: list[LaneWords], rows: Rows, field: Field) -> None:
     written: dict[int, list[Span]] = {}
     for words, at, lane in wanted if field.lane_points >= TEXT else ():
         taken = written.setdefault(lane, taken_in_lane(rows, field, lane))
-        spot = (at - left) / field.day
+        spot = (at - left) / field.page.day
         where = free_side(words, spot, taken, field.page.width, gap)
         if where is None:
             continue
@@ -57,7 +57,9 @@ def taken_in_lane(rows: Rows, field: Field, lane: int) -> list[Span]:
     begin = np.fmin(rows.scheduled[mine], rows.started[mine])
     finish = np.fmax(np.where(running, right, rows.finished[mine]), rows.place[mine])
     half = 0.6 * field.largest
-    edges = np.column_stack([(begin - left) / field.day - half, (finish - left) / field.day + half])
+    edges = np.column_stack(
+        [(begin - left) / field.page.day - half, (finish - left) / field.page.day + half]
+    )
     return [(float(first), float(last)) for first, last in edges]
 
 

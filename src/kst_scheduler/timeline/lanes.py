@@ -96,7 +96,8 @@ def lane_of(rows: Rows, scene: Scene, lanes: Lanes) -> NDArray[np.intp]:
 
 def label(name: tuple[str, str]) -> str:
     """Return a lane's label: the node, then the job."""
-    return "  ".join(short(part) for part in name if part)
+    node, job_id = name
+    return "  ".join(part for part in (short(node, 18), short(job_id)) if part)
 
 
 def draw_lanes(ax: Axes, lanes: Lanes, lane_points: float) -> None:

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 _HEIGHT: Final = 190.0
 _DAY: Final = 86_400
-_TICKS: Final = (1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800)
+_TICKS: Final = (0, 60, 3_600, 86_400, 10, 600, 1, 21_600, 604_800)
+"""Round heights in seconds, the roundest first."""
+_EDGE: Final = 0.07
+"""Free room below and above all marks, as a share of the scale."""
 _NEVER: Final = "not started"
 _MISSED: Final = STATUSES.index("missed")
 _FULL: Final = 7.0
@@ -63,7 +66,7 @@ def plot_lateness(
         end: the last moment to show.
         grace: the grace time of each job; the result's own if left out.
         title: replaces the automatic one.
-        ax: draw here instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own.
 
     Raises:
         InvalidArgumentError: a column is missing, a status is unknown, or the end is not after
@@ -85,7 +88,7 @@ def _late(scene: Scene) -> NDArray[np.float64]:
 def _title(scene: Scene) -> str:
     late = _late(scene)
     missed = scene.counts().get("missed", 0)
-    started = np.count_nonzero(~np.isnan(late))
+    started = int(np.count_nonzero(~np.isnan(late)))
     if not started:
         return f"no run started, {missed:,} missed" if missed else "no runs"
     prompt = int(np.count_nonzero(np.abs(late) <= 1))
@@ -104,10 +107,12 @@ def _title(scene: Scene) -> str:
 def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
     late = _late(scene)
     limits = _limits(scene)
-    ticks = _ticks(late, limits, never="missed" in scene.counts())
-    words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
-    left = left_margin([label for _, label in ticks])
-    page = page_on(ax, title) if ax is not None else own_page(title, left, _HEIGHT, words)
+    page = None if ax is None else page_on(ax, title)
+    height = _HEIGHT if page is None else page.height
+    ticks = _ticks(late, limits, height, never="missed" in scene.counts())
+    if page is None:
+        words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
+        page = own_page(title, left_margin([label for _, label in ticks]), height, words)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     _draw_scale(page, ticks, min(0.0, np.nanmin(np.append(late, 0.0))))
@@ -153,25 +158,26 @@ def _limits(scene: Scene) -> dict[float, str]:
 
 
 def _ticks(
-    late: NDArray[np.float64], limits: Mapping[float, str], *, never: bool
+    late: NDArray[np.float64], limits: Mapping[float, str], height: float, *, never: bool
 ) -> list[tuple[float, str]]:
-    """Return the heights of the axis and their words, from the lowest to the highest."""
+    """Return the heights of the axis and their words, from the lowest to the highest.
+
+    The grace times come first, then what is rounder; the rest is left out where it would touch
+    them on an axis ``height`` points tall.
+    """
     high = max([1.0, *limits, float(np.nanmax(np.append(late, 0)))])
     low = min(0.0, float(np.nanmin(np.append(late, 0))))
-    around = [*(-tick for tick in reversed(_TICKS)), 0, *_TICKS]
-    inside = [tick for tick in around if low <= tick <= high]
-    top = _unscale(_scale(high) + 0.16 * (_scale(high) - _scale(low)) + 0.1)
-    apart = _APART / _HEIGHT * (_scale(top) - _scale(low))
-    round_ones = [
-        (float(tick), _tick_words(tick))
-        for tick in inside
-        if all(abs(_scale(tick) - _scale(limit)) > apart for limit in limits)
-    ]
-    ends = [(float(top), _NEVER)] if never else [(float(top), "")]
-    return [*sorted([*round_ones, *limits.items()]), *ends]
+    top = float(_unscale(_scale(high) + 0.16 * (_scale(high) - _scale(low)) + 0.1))
+    apart = _APART / height * (_scale(top) - _scale(low)) * (1 + 2 * _EDGE)
+    ticks = dict(limits)
+    for tick in (sign * tick for tick in _TICKS for sign in (1, -1)):
+        free = all(abs(_scale(tick) - _scale(other)) > apart for other in ticks)
+        if low <= tick <= high and free:
+            ticks[tick] = _tick_words(tick)
+    return [*sorted(ticks.items()), (top, _NEVER if never else "")]
 
 
-def _tick_words(seconds: int) -> str:
+def _tick_words(seconds: float) -> str:
     if seconds == 0:
         return "on time"
     return duration(seconds) if seconds > 0 else f"{duration(-seconds)} early"
@@ -180,7 +186,7 @@ def _tick_words(seconds: int) -> str:
 def _draw_scale(page: Page, ticks: list[tuple[float, str]], lowest: float) -> None:
     page.ax.set_yscale("function", functions=(_scale, _unscale))
     low, high = _scale(lowest), _scale(ticks[-1][0])
-    edge = 0.07 * (high - low)
+    edge = _EDGE * (high - low)
     page.ax.set_ylim(_unscale(low - edge), _unscale(high + (edge if ticks[-1][1] else 0)))
     named = [tick for tick in ticks if tick[1]]
     page.ax.set_yticks([height for height, _ in named], labels=[words for _, words in named])

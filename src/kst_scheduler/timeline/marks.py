@@ -49,12 +49,6 @@ class Field:
     lane_points: float
 
     @property
-    def day(self) -> float:
-        """A point's width in matplotlib's days."""
-        first, last = self.page.ax.get_xlim()
-        return (last - first) / self.page.width
-
-    @property
     def largest(self) -> float:
         """The size of a mark that has all the room it wants."""
         return float(np.clip(0.6 * self.lane_points, _SMALLEST, _LARGEST))
@@ -83,7 +77,7 @@ def room_for_marks(rows: Rows, field: Field) -> NDArray[np.float64]:
     """
     if not len(rows.status):
         return np.empty(0)
-    x = (rows.place - np.nanmin(rows.place)) / field.day
+    x = (rows.place - np.nanmin(rows.place)) / field.page.day
     point = np.where(np.isnan(x), 0, x).astype(np.int64)
     group = field.lane * 2 + np.isin(rows.status, _WITHOUT_NEWS)
     wide = int(point.max()) + 1
@@ -102,7 +96,9 @@ def _draw_status(
     free = np.flatnonzero(mine & (room >= _FREE))
     tight = np.flatnonzero(mine & (room < _FREE))
     if code not in _WITHOUT_NEWS:
-        styles = [(free, mark.line(field.largest)), (tight, mark.small(_TIGHT))]
+        small, packed = tight[room[tight] >= _BAND], tight[room[tight] < _BAND]
+        edged = mark.line(_TIGHT) | {"markeredgewidth": 0.4}
+        styles = [(free, mark.line(field.largest)), (small, edged), (packed, mark.small(_TIGHT))]
         lines = [_plot(rows, field, chosen, mark.words, look) for chosen, look in styles]
     else:
         tall = field.lane_points * (0.55 if code == 0 else 0.3)
@@ -121,7 +117,7 @@ def _plot(
         return None
     at, lane = rows.place[chosen], field.lane[chosen]
     if len(chosen) > _MANY:
-        kept = one_a_dot(at / field.day, lane)
+        kept = one_a_dot(at / field.page.day, lane)
         at, lane = at[kept], lane[kept]
     (line,) = field.page.ax.plot(at, field.y[lane], label=words, **look)
     return line
@@ -139,9 +135,9 @@ def _plot_band(
         return None
     chosen = chosen[np.lexsort((rows.place[chosen], field.lane[chosen]))]
     at, lane = rows.place[chosen], field.lane[chosen]
-    apart = (np.diff(at) > 2 * field.day) | (np.diff(lane) != 0)
+    apart = (np.diff(at) > 2 * field.page.day) | (np.diff(lane) != 0)
     begins, ends = np.flatnonzero(np.r_[True, apart]), np.flatnonzero(np.r_[apart, True])
-    y, half = field.y[lane[begins]], field.day / 2
+    y, half = field.y[lane[begins]], field.page.day / 2
     (line,) = field.page.ax.plot(
         broken_line(at[begins] - half, at[ends] + half),
         broken_line(y, y),
@@ -165,7 +161,7 @@ def draw_bars(rows: Rows, field: Field) -> None:
     """Draw how long each run took; one that is still running reaches the frame."""
     open_end = field.page.ax.get_xlim()[1]
     ends = np.where(rows.status == _RUNNING, open_end, rows.finished)
-    seen = ends - rows.started > field.day  # False for a NaN
+    seen = ends - rows.started > field.page.day  # False for a NaN
     for code in np.unique(rows.status[seen]):
         chosen = np.flatnonzero(seen & (rows.status == code))
         y = field.y[field.lane[chosen]]
@@ -181,7 +177,7 @@ def draw_bars(rows: Rows, field: Field) -> None:
 
 def draw_waiting(rows: Rows, field: Field) -> None:
     """Draw a thin line from when a run was due to when it started, where they are seen apart."""
-    seen = np.flatnonzero(np.abs(rows.started - rows.scheduled) > 3 * field.day)
+    seen = np.flatnonzero(np.abs(rows.started - rows.scheduled) > 3 * field.page.day)
     if not len(seen):
         return
     due, y = rows.scheduled[seen], field.y[field.lane[seen]]
@@ -199,7 +195,7 @@ def draw_counts(rows: Rows, field: Field) -> None:
     """Write how many runs lie under one mark, where several started at the same moment."""
     for position, number in _heaps(rows, field):
         field.page.ax.annotate(
-            f"{number} runs",
+            f"{number:,} runs",
             (rows.started[position], field.y[field.lane[position]]),
             (0, 0.5 * field.largest + 1),
             textcoords="offset points",
@@ -212,11 +208,13 @@ def draw_counts(rows: Rows, field: Field) -> None:
 
 def _heaps(rows: Rows, field: Field) -> Iterable[tuple[int, int]]:
     """Yield the first row and the size of each heap; nothing where there are too many to name."""
-    started = np.flatnonzero(~np.isnan(rows.started))
-    if len(started) > _MANY or not len(started):
+    if len(rows.started) > _MANY:
+        return
+    started = np.flatnonzero(~np.isnan(rows.started) & (room_for_marks(rows, field) >= _FREE))
+    if not len(started):
         return
     order = started[np.lexsort((rows.started[started], field.lane[started]))]
-    apart = np.diff(rows.started[order]) > 1.5 * field.day
+    apart = np.diff(rows.started[order]) > 1.5 * field.page.day
     begins = np.flatnonzero(np.r_[True, apart | (np.diff(field.lane[order]) != 0)])
     sizes = np.diff(np.r_[begins, len(order)])
     heaps = np.flatnonzero(sizes > 1)

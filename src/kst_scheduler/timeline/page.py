@@ -21,7 +21,7 @@ TALLEST: Final = 864.0
 """No figure is taller than 12 inches, however many lanes it has."""
 RIGHT: Final = 40.0
 GAP: Final = 8.0
-_NARROWEST_LEFT: Final = 60.0
+_NARROWEST_LEFT: Final = 66.0
 _HANDLE: Final = 34.0
 """What an entry of the legend is wider than its words."""
 _BETWEEN: Final = 4.0
@@ -39,6 +39,12 @@ class Page:
     height: float
     left: float
     bands: tuple[float, float]
+
+    @property
+    def day(self) -> float:
+        """A point's width on a time axis, in matplotlib's days."""
+        first, last = self.ax.get_xlim()
+        return (last - first) / self.width
 
     def below(self, points: float) -> float:
         """Return a height below the axes as a share of theirs, as matplotlib places legends."""
@@ -77,7 +83,13 @@ def own_page(
 
 
 def page_on(ax: Axes, title: str, bands: tuple[float, float] = (BAND, BAND)) -> Page:
-    """Use the reader's axes as they are; only the title is fitted to them."""
+    """Clear the reader's axes and use them at their size; only the title is fitted to them.
+
+    The words around them are dark, so the figure becomes white, whatever style it was opened with.
+    """
+    ax.clear()
+    ax.set_facecolor("white")
+    ax.figure.set_facecolor("white")
     box = ax.get_window_extent()
     scale = 72 / ax.figure.dpi
     width, height = box.width * scale, box.height * scale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,53 +24,61 @@ _WIDEST: Final = 16.0
 _STEPS: Final = np.linspace(0, 1, 13)
 
 
-def repeats(rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return which runs are of the same occurrence.
+class Repeats(NamedTuple):
+    """Which runs are of the same occurrence (``kst_scheduler.runs.duplicates`` lists the same).
 
-    The first two arrays hold pairs of rows, each run and the next one of its occurrence; the third
-    holds how often each repeated occurrence ran (``kst_scheduler.runs.duplicates`` lists the same).
+    ``first`` and ``second`` are pairs of rows, each run and the next one of its occurrence;
+    ``sizes`` is how often each repeated occurrence ran.
     """
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+
+    def rare(self, rows: Rows) -> NDArray[np.bool_]:
+        """Say for each pair whether its job ran twice a few times only, not again and again."""
+        jobs = rows.job[self.first]
+        rare: NDArray[np.bool_] = np.bincount(jobs, minlength=1)[jobs] <= _MOST_WORDS
+        return rare
+
+
+def find_repeats(rows: Rows) -> Repeats:
+    """Return the occurrences that started more than once, over all nodes."""
     started = np.flatnonzero(~np.isnan(rows.started))
     order = started[np.lexsort((rows.node[started], rows.scheduled[started], rows.job[started]))]
     job, due = rows.job[order], rows.scheduled[order]
     same = (np.diff(job) == 0) & (np.diff(due) == 0)
     begins = np.flatnonzero(np.r_[np.ones(min(1, len(order)), bool), ~same])
     sizes = np.diff(np.r_[begins, len(order)])
-    return order[:-1][same], order[1:][same], sizes[sizes > 1]
+    return Repeats(order[:-1][same], order[1:][same], sizes[sizes > 1])
 
 
-def draw_repeats(
-    rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field
-) -> Line2D | None:
+def draw_repeats(rows: Rows, repeats: Repeats, field: Field) -> Line2D | None:
     """Join the pairs of runs; return the line for the legend.
 
     Those of a job that ran twice again and again are drawn quietly, so that they do not hide those
     of another that should never have; hundreds would hide everything and are only counted.
     """
-    if not len(first) or len(first) > _MOST_BOWS:
+    if not 0 < len(repeats.first) <= _MOST_BOWS:
         return None
-    often = np.bincount(rows.job[first])[rows.job[first]] > _MOST_WORDS
-    lines = []
-    for chosen, color, width in ((~often, BLACK, 1.3), (often, QUIET, 0.7)):
+    rare, lines = repeats.rare(rows), []
+    for chosen, color, width in ((rare, BLACK, 1.3), (~rare, QUIET, 0.7)):
         if chosen.any():
-            x, y = _bows(rows, first[chosen], second[chosen], field)
+            x, y = _bows(rows, repeats.first[chosen], repeats.second[chosen], field)
             lines += field.page.ax.plot(x, y, color=color, lw=width, zorder=2.6, label=WORDS)
     return lines[0]
 
 
-def repeat_words(
-    rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field, nodes: list[str]
-) -> list[LaneWords]:
+def repeat_words(rows: Rows, repeats: Repeats, field: Field, nodes: list[str]) -> list[LaneWords]:
     """Return what is written behind a run that has a twin; none where there are many."""
-    often = np.bincount(rows.job[first])[rows.job[first]] > _MOST_WORDS
-    first, second = first[~often], second[~often]
+    rare = repeats.rare(rows)
     return [
         LaneWords(
             f"ran on {short(nodes[rows.node[one]])} and on {short(nodes[rows.node[other]])}",
             float(np.fmax(rows.finished[one], rows.started[one])),
             int(field.lane[one]),
         )
-        for one, other in zip(first, second, strict=True)
+        for one, other in zip(repeats.first[rare], repeats.second[rare], strict=True)
     ]
 
 
@@ -84,7 +92,7 @@ def _bows(
     """
     x0, x1 = rows.started[first], rows.started[second]
     y0, y1 = field.y[field.lane[first]], field.y[field.lane[second]]
-    bulge = field.day * min(_WIDEST, 0.4 * field.page.width / len(np.unique(x0)))
+    bulge = field.page.day * min(_WIDEST, 0.4 * field.page.width / len(np.unique(x0)))
     edge = np.fmin(x0, x1) - field.page.ax.get_xlim()[0] < bulge
     aside = np.where(edge, np.fmax(x0, x1) + 2 * bulge, np.fmin(x0, x1) - 2 * bulge)
     x2 = np.where(y0 == y1, (x0 + x1) / 2, aside)

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     import pandas as pd
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from kst_scheduler.timeline.scene import Scene
@@ -85,7 +84,7 @@ def plot_timeline(
         end: the last moment to show.
         grace: the grace time of each job, drawn under its missed runs; None is no limit.
         title: replaces the automatic one.
-        ax: draw here instead of on a figure of its own, whose size fits the lanes.
+        ax: draw here, after clearing it, instead of on a figure whose size fits the lanes.
 
     Raises:
         InvalidArgumentError: a column is missing, a status or a kind of incident is unknown, or
@@ -111,37 +110,56 @@ def _draw(
     ax: Axes | None,
 ) -> Axes:
     missing = gone.absent(wanted, scene)
-    first, second, repeated = twins.repeats(scene.rows)
+    repeats = twins.find_repeats(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
-    if title is None:
-        jobs = len({job for _, job in lanes.names})
-        title = verdict(
-            scene.counts(), repeated.tolist(), missing, jobs, scene.latest(), dated=scene.dated
-        )
-    page, lanes, notes = _page(scene, lanes, title, _legend_words(scene, missing, len(first)), ax)
-    points = page.height / lanes.units
-    draw_lanes(page.ax, lanes, points)
+    title = _title(scene, lanes, missing, repeats) if title is None else title
+    legend = _legend_words(scene, missing, repeats)
+    page, lanes, notes = _page(scene, lanes, title, legend, ax)
+    draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     draw_time_axis(page.ax, scene.start, scene.end, page.width)
-    rows = scene.rows
-    field = Field(page, lane_of(rows, scene, lanes), lanes.y, points)
     shading.draw_incidents(page, scene, lanes, notes)
+    _draw_runs(page, scene, lanes, missing, repeats)
+    if not len(scene.rows.status) and not missing:
+        say_empty(page)
+    return page.ax
+
+
+def _title(scene: Scene, lanes: Lanes, missing: list[gone.Absent], repeats: twins.Repeats) -> str:
+    return verdict(
+        scene.counts(),
+        repeats.sizes.tolist(),
+        missing,
+        len({job for _, job in lanes.names}),
+        scene.latest(),
+        dated=scene.dated,
+    )
+
+
+def _draw_runs(
+    page: Page,
+    scene: Scene,
+    lanes: Lanes,
+    missing: list[gone.Absent],
+    repeats: twins.Repeats,
+) -> None:
+    """Draw what ran and what did not, then the words, then the legend of what was drawn."""
+    rows, points = scene.rows, page.height / lanes.units
+    field = Field(page, lane_of(rows, scene, lanes), lanes.y, points)
     draw_bars(rows, field)
     draw_waiting(rows, field)
+    marks = draw_marks(rows, field)
+    draw_counts(rows, field)
     extra = [
         gone.draw_absent(missing, lanes, field),
         limits.draw_grace(rows, scene.jobs, scene.grace, field),
-        twins.draw_repeats(rows, first, second, field),
+        twins.draw_repeats(rows, repeats, field),
     ]
-    legend: list[Artist] = [*draw_marks(rows, field), *(artist for artist in extra if artist)]
-    draw_counts(rows, field)
     words = gone.absent_words(missing, lanes, dated=scene.dated)
-    write_words(words + twins.repeat_words(rows, first, second, field, scene.nodes), rows, field)
-    draw_legend(page, legend, field.largest)
-    if not len(rows.status) and not missing:
-        say_empty(page)
-    return page.ax
+    words += twins.repeat_words(rows, repeats, field, scene.nodes)
+    write_words(words, rows, field)
+    draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
 
 
 def _page(
@@ -164,7 +182,8 @@ def _page(
     return own_page(title, left, lane * lanes.units, legend), lanes, notes
 
 
-def _legend_words(scene: Scene, missing: list[gone.Absent], repeated: int) -> list[str]:
+def _legend_words(scene: Scene, missing: list[gone.Absent], repeats: twins.Repeats) -> list[str]:
+    """Return what the legend will say, as far as it is known before anything is drawn."""
     words = [MARKS[status].words for status in scene.counts()]
-    words += [gone.WORDS] * bool(missing) + [twins.WORDS] * bool(repeated)
+    words += [gone.WORDS] * bool(missing) + [twins.WORDS] * bool(len(repeats.sizes))
     return words + [limits.WORDS] * bool(scene.grace and "missed" in scene.counts())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_STRIPS: Final = 2
 _SHADES: Final = {"freeze": (SKY_BLUE, 0.22), "crash": (BLACK, 0.14)}
 _APART: Final = 8.0
+_THINNEST: Final = 2.0
+"""A short incident in a long span is still seen, this many points wide."""
 
 Note = tuple[str, float, int]
 """The words, where their middle stands in points from the left, and the strip they stand in."""
@@ -51,6 +53,8 @@ def draw_incidents(page: Page, scene: Scene, lanes: Lanes, found: dict[str, list
             page.ax.vlines(day(start), top, bottom, color=BLACK, ls=(0, (5, 3)), lw=1, zorder=1)
             continue
         first, last = _seen(scene, start, end)
+        thin = max(0.0, _THINNEST * page.day - (last - first)) / 2
+        first, last = first - thin, last + thin
         colour, alpha = _SHADES[kind]
         page.ax.fill_between(
             [first, last], top, bottom, color=colour, alpha=alpha, linewidth=0, zorder=0.8

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.absent import Absent
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_LONGEST_NAME: Final = 30
 _SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
 
 _LATE: Final = timedelta(minutes=1)
@@ -27,7 +26,7 @@ _WRONG: Final = ("missed", "error", "cancelled", "skipped", "coalesced")
 
 
 def duration(span: timedelta | float) -> str:
-    """Return a length of time by its two largest units: 2 h 20 min, 45 s, 0.25 s.
+    """Return a length of time by its two largest units: 2 h 20 min, 2 h 20 s, 45 s, 0.25 s.
 
     A number is seconds.
     """
@@ -37,10 +36,10 @@ def duration(span: timedelta | float) -> str:
     left = round(abs(seconds))
     parts: list[str] = []
     for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}" if count else "")
-    return ("-" if seconds < 0 else "") + " ".join(part for part in parts[:2] if part)
+        number, left = divmod(left, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return ("-" if seconds < 0 else "") + " ".join(parts[:2])
 
 
 def clock(moment: datetime, *, dated: bool = False) -> str:
@@ -49,15 +48,13 @@ def clock(moment: datetime, *, dated: bool = False) -> str:
     return f"{moment.day} {moment:%b} {time}" if dated else time
 
 
-def short(name: object) -> str:
+def short(name: object, longest: int = 24) -> str:
     """Return a name fit for a label: printable, on one line, its middle left out when long."""
-    text = str(name)[: 10 * _LONGEST_NAME] + str(name)[10 * _LONGEST_NAME :][-_LONGEST_NAME:]
-    text = "".join(
+    text = str(name)
+    text = text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
+    return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
-    if len(text) <= _LONGEST_NAME:
-        return text
-    return f"{text[: _LONGEST_NAME - 9]}…{text[-8:]}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -61,7 +61,7 @@ def plot_year(
         year: the year of the Gregorian calendar.
         calendar: outlines the holidays from Monday to Friday, and the title says what fires then.
         title: replaces the automatic one.
-        ax: draw here instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own.
 
     Raises:
         InvalidArgumentError: the year is not one from 1900 to 2200, or the first argument is
@@ -130,8 +130,8 @@ def _draw(
     grid = np.full(weeks * 7, -1)
     grid[place] = fires_a_day
     table = np.ma.masked_less(grid.reshape(weeks, 7).T, 0)
-    blues = [to_hex(tint(BLUE, share)) for share in np.linspace(0.9, 0.3, len(shades))]
-    colours = [_NONE, *reversed(blues)]
+    shares = np.linspace(0.3, 0.9, len(shades)) if len(shades) > 1 else [0.5] * len(shades)
+    colours = [_NONE, *(to_hex(tint(BLUE, float(share))) for share in shares)]
     page.ax.pcolormesh(
         table,
         cmap=ListedColormap(colours),

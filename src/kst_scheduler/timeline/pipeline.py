@@ -1,0 +1,203 @@
+"""How a due job is decided: coalesce, then max_instances, then the grace time, in this order.
+
+The order is that of APScheduler 3.11.3: ``BaseScheduler._process_jobs`` keeps the last run time,
+``BaseExecutor.submit_job`` counts the instances, ``run_job`` checks the grace time when a run
+starts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.timeline.page import GAP, Page, left_margin, own_page, page_on
+from kst_scheduler.timeline.style import (
+    BLUE,
+    INK,
+    LINE,
+    MARKS,
+    QUIET,
+    TEXT,
+    THIN,
+    house_style,
+    tint,
+)
+from kst_scheduler.timeline.words import clock, count, duration
+from kst_scheduler.timezone import KST, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+
+_STAGES: Final = ("coalesce", "max_instances", "misfire_grace_time", "runs")
+_STAGE: Final = {"coalesced": 0, "skipped": 1, "missed": 2, "ok": 3}
+_ROW: Final = 24.0
+_BANDS: Final = (2 * TEXT * LINE + 4, 0.0)
+_MARK: Final = 9.0
+_WIDE: Final = 0.07
+
+
+class Decision(NamedTuple):
+    """What becomes of one due run time, and why; ``status`` is one of the table of runs."""
+
+    due: datetime
+    status: str
+    reason: str
+
+
+def decide(
+    due: Iterable[datetime],
+    now: datetime,
+    *,
+    coalesce: bool = True,
+    max_instances_free: int = 1,
+    grace: timedelta | None = timedelta(seconds=1),
+) -> list[Decision]:
+    """Return what becomes of each run time that is due when the scheduler looks at ``now``.
+
+    The runs are taken to start at ``now``: time that they spend in a queue would count against the
+    grace time as well. The defaults are APScheduler's own, with one instance free.
+
+    Raises:
+        InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
+        NaiveDatetimeError: a time has no zone.
+
+    """
+    now = require_aware(now, "now").astimezone(KST)
+    times = sorted(require_aware(moment, "due").astimezone(KST) for moment in due)
+    if times and times[-1] > now:
+        raise InvalidArgumentError(
+            f"due={times[-1]:%Y-%m-%d %H:%M:%S} KST is after now={now:%Y-%m-%d %H:%M:%S} KST; "
+            "a run time is due once it has come"
+        )
+    if grace is not None and not isinstance(grace, timedelta):
+        raise InvalidArgumentError(
+            f"grace={grace!r} is not a timedelta; "
+            "write timedelta(seconds=300), or None for no limit"
+        )
+    kept = times[-1:] if coalesce else times
+    folded = [
+        Decision(moment, "coalesced", f"coalesced into {clock(times[-1])}")
+        for moment in times[: len(times) - len(kept)]
+    ]
+    if max_instances_free < 1:
+        reason = "skipped: none is free"
+        return folded + [Decision(moment, "skipped", reason) for moment in kept]
+    return folded + [_checked(moment, now, grace) for moment in kept]
+
+
+def _checked(due: datetime, now: datetime, grace: timedelta | None) -> Decision:
+    late = now - due
+    if grace is not None and late > grace:
+        return Decision(due, "missed", f"missed: {duration(late)} late")
+    return Decision(due, "ok", f"runs, {duration(late)} late" if late else "runs on time")
+
+
+def plot_pipeline(
+    due: Sequence[datetime],
+    now: datetime,
+    *,
+    coalesce: bool = True,
+    max_instances_free: int = 1,
+    grace: timedelta | None = timedelta(seconds=1),
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the way of each due run time through the stages, up to the one at which it left.
+
+    Args:
+        due: the run times that have come since the scheduler last looked.
+        now: when it looks, and when what is left starts.
+        coalesce: the job's option: keep the last run time only.
+        max_instances_free: how many instances of the job may still start; a whole batch takes one.
+        grace: the job's ``misfire_grace_time``; None is no limit.
+        title: replaces the automatic one, which counts what becomes of them.
+        ax: draw here, after clearing it, instead of on a figure of its own.
+
+    Raises:
+        InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
+        NaiveDatetimeError: a time has no zone.
+
+    """
+    decisions = decide(
+        due, now, coalesce=coalesce, max_instances_free=max_instances_free, grace=grace
+    )
+    settings = (
+        "True: the last one stays" if coalesce else "False: all stay",
+        count(max_instances_free, "instance") + " free",
+        "None: no limit" if grace is None else f"{duration(grace)}, asked at the start",
+        f"at {clock(now.astimezone(KST))}",
+    )
+    title = _title(decisions, now.astimezone(KST)) if title is None else title
+    with house_style():
+        rows = max(1, len(decisions))
+        labels = [f"due {clock(one.due)}" for one in decisions]
+        left = left_margin(labels)
+        page = (
+            page_on(ax, title, _BANDS)
+            if ax is not None
+            else own_page(title, left, rows * _ROW + GAP, bands=_BANDS)
+        )
+        _draw_stages(page, settings, rows)
+        page.ax.set_yticks(range(len(labels)), labels=labels)
+        for row, decision in enumerate(decisions):
+            _draw_way(page, row, decision)
+    return page.ax
+
+
+def _title(decisions: list[Decision], now: datetime) -> str:
+    if not decisions:
+        return f"nothing due at {clock(now)}"
+    statuses = [decision.status for decision in decisions]
+    said = [
+        f"{statuses.count(status)} {'run' if status == 'ok' else status}"
+        for status in ("ok", "missed", "skipped", "coalesced")
+        if status in statuses
+    ]
+    return f"{len(decisions)} due at {clock(now)} KST: {', '.join(said)}"
+
+
+def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
+    """Draw the stages as gates across all ways, each with its name and how it is set."""
+    page.ax.set_xlim(0, 4.05)
+    page.ax.set_ylim(rows - 0.4, -0.6)
+    page.ax.set_xticks([])
+    page.ax.tick_params(axis="y", length=0, pad=8)
+    page.ax.spines[:].set_visible(False)
+    for stage, (name, setting) in enumerate(zip(_STAGES, settings, strict=True)):
+        left = _gate(stage) - _WIDE
+        page.ax.axvspan(left, left + 2 * _WIDE, color=tint(QUIET, 0.16), lw=0, zorder=0)
+        for words, height, weight in ((name, TEXT * LINE, "bold"), (setting, 0, "normal")):
+            page.ax.annotate(
+                words,
+                (left, 1),
+                (0, height + 4),
+                xycoords=page.ax.get_xaxis_transform(),
+                textcoords="offset points",
+                weight=weight,
+                color=INK if weight == "bold" else QUIET,
+                annotation_clip=False,
+            )
+
+
+def _gate(stage: int) -> float:
+    return stage + 0.25 if stage < 3 else stage + 0.2  # noqa: PLR2004 - words follow the last one
+
+
+def _draw_way(page: Page, row: int, decision: Decision) -> None:
+    """Draw the way of one run time from the left to the stage at which it left, and say why."""
+    mark, end = MARKS[decision.status], _gate(_STAGE[decision.status])
+    runs = decision.status == "ok"
+    page.ax.plot(
+        [0, end], [row, row], color=BLUE if runs else THIN, lw=2 if runs else 1.4, zorder=1
+    )
+    page.ax.plot([end], [row], label=decision.status, **mark.line(_MARK))
+    page.ax.annotate(
+        decision.reason,
+        (end + _WIDE, row),
+        (4, 0),
+        textcoords="offset points",
+        va="center_baseline",
+    )

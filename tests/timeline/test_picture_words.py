@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from kst_scheduler.timeline.style import text_width
+from kst_scheduler.timeline.words import duration, incident, short, wrap
+from kst_scheduler.timezone import kst
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(hours=2, minutes=20), "2 h 20 min"),
+        (timedelta(minutes=12), "12 min"),
+        (timedelta(hours=2, seconds=20), "2 h 20 s"),
+        (timedelta(days=3, hours=4, minutes=5), "3 d 4 h"),
+        (timedelta(seconds=59.7), "1 min"),
+        (timedelta(milliseconds=250), "0.25 s"),
+        (timedelta(0), "0 s"),
+        (-180.0, "-3 min"),
+    ],
+)
+def test_a_duration_is_said_by_its_two_largest_units(span: timedelta | float, words: str) -> None:
+    """As exact as a reader needs, in units that they read."""
+    assert duration(span) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "words"),
+    [
+        ("clock_jump", "180", "B clock +3 min"),
+        ("clock_jump", -75.0, "B clock -1 min 15 s"),
+        ("clock_jump", "+0.5 s", "B clock +0.5 s"),
+        ("clock_jump", "set by hand", "B clock set by hand"),
+        ("clock_jump", "", "B clock jumped"),
+        ("clock_jump", None, "B clock jumped"),
+        ("freeze", "", "B frozen 2 h"),
+        ("crash", "", "B down 2 h"),
+    ],
+)
+def test_an_incident_is_said_in_words(kind: str, detail: object, words: str) -> None:
+    """The jump of a clock may come as seconds, as their text, or in words."""
+    start, end = pd.Timestamp(kst(2026, 5, 10, 5)), pd.Timestamp(kst(2026, 5, 10, 7))
+    assert incident("B", kind, start, end, detail) == words
+
+
+def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
+    """Names that differ at either end stay different."""
+    assert short("web-7f9c5d8b6-x2x9k.seoul.internal") == "web-7f9c5d8b6-x…internal"
+    assert short("a" * 24) == "a" * 24
+
+
+def test_a_title_is_broken_before_it_leaves_the_page() -> None:
+    """No line is wider than asked for; a single long word stays whole."""
+    lines = wrap("16 occurrences ran twice, 1 missed, 2 coalesced", 120).split("\n")
+    assert len(lines) == 2
+    assert max(map(text_width, lines)) <= 120
+    assert wrap("unbreakable", 10) == "unbreakable"

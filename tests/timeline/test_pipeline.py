@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.executors.base import run_job
+
+from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
+from kst_scheduler.timeline import plot_pipeline
+from kst_scheduler.timeline.pipeline import decide
+from kst_scheduler.timezone import kst
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DUE = [kst(2026, 5, 10, hour) for hour in range(5)]
+NOW = kst(2026, 5, 10, 4, 0, 20)
+
+
+def seconds(number: float) -> timedelta:
+    """Return a grace time."""
+    return timedelta(seconds=number)
+
+
+@pytest.mark.parametrize(
+    ("coalesce", "grace", "fates"),
+    [
+        (True, seconds(1), "coalesced coalesced coalesced coalesced missed"),
+        (True, seconds(60), "coalesced coalesced coalesced coalesced ok"),
+        (False, seconds(60), "missed missed missed missed ok"),
+        (False, seconds(7200), "missed missed missed ok ok"),
+        (False, None, "ok ok ok ok ok"),
+    ],
+)
+def test_an_hourly_job_after_four_hours_of_sleep(
+    coalesce: bool, grace: timedelta | None, fates: str
+) -> None:
+    """Coalesce keeps the last run time, then the grace time is asked of what is left."""
+    decisions = decide(DUE, NOW, coalesce=coalesce, grace=grace)
+    assert [one.status for one in decisions] == fates.split()
+    assert [one.due for one in decisions] == DUE
+
+
+@pytest.mark.parametrize("late", [0, 19.999999, 20, 20.000001, 3600])
+def test_the_grace_time_is_asked_as_apscheduler_asks(late: float) -> None:
+    """The library's own run_job decides the same, to the microsecond; checked on 3.11.3."""
+    job = SimpleNamespace(id="job", misfire_grace_time=20, func=int, args=(), kwargs={})
+    due = NOW - seconds(late)
+    with time_machine.travel(NOW, tick=False):
+        (event,) = run_job(job, "default", [due], "test")
+    (decision,) = decide([due], NOW, grace=seconds(20))
+    assert (decision.status == "ok") == (event.code == EVENT_JOB_EXECUTED)
+
+
+@pytest.mark.parametrize(
+    ("coalesce", "fates"), [(True, ["coalesced"] * 4 + ["skipped"]), (False, ["skipped"] * 5)]
+)
+def test_without_a_free_instance_nothing_runs(coalesce: bool, fates: list[str]) -> None:
+    """A batch takes one instance; when none is free the whole batch is dropped."""
+    decisions = decide(DUE, NOW, coalesce=coalesce, max_instances_free=0, grace=None)
+    assert [one.status for one in decisions] == fates
+
+
+def test_each_way_ends_at_the_stage_that_decided_it(see: Any) -> None:
+    """The mark of the status stands where the run time left, and the reason beside it."""
+    ax = plot_pipeline(DUE, NOW, coalesce=False, grace=seconds(7200))
+    missed = [line for line in see.lines(ax) if line.get_label() == "missed"]
+    ran = [line for line in see.lines(ax) if line.get_label() == "ok"]
+    assert [line.get_ydata()[0] for line in missed] == [0, 1, 2]
+    assert [line.get_ydata()[0] for line in ran] == [3, 4]
+    assert missed[0].get_xdata()[0] < ran[0].get_xdata()[0]
+    assert list(see.lanes(ax)) == [f"due 0{hour}:00" for hour in range(5)]
+    assert {"missed: 2 h 20 s late", "runs, 20 s late", "False: all stay"} <= set(see.texts(ax))
+    assert see.title(ax) == "5 due at 04:00:20 KST: 2 run, 3 missed"
+
+
+@pytest.mark.parametrize("due", [[], DUE[:1], DUE * 4])
+def test_all_words_are_in_the_figure(due: Sequence[datetime], see: Any) -> None:
+    """Also with nothing due, and with twenty."""
+    ax = plot_pipeline(due, NOW, grace=None, max_instances_free=0)
+    page = ax.figure.bbox
+    for text in see.words(ax):
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1, text
+        assert page.y0 <= box.y0 < box.y1 <= page.y1, text
+    assert due or see.title(ax) == "nothing due at 04:00:20"
+
+
+def test_bad_input_is_named() -> None:
+    """A run time that has not come is not due; seconds are no timedelta."""
+    with pytest.raises(InvalidArgumentError, match=r"due=2026-05-10 05:00:00 KST is after now="):
+        decide([kst(2026, 5, 10, 5)], NOW)
+    with pytest.raises(InvalidArgumentError, match=r"grace=300 is not a timedelta; write timed"):
+        plot_pipeline(DUE, NOW, grace=300)  # type: ignore[arg-type]
+    with pytest.raises(NaiveDatetimeError, match="now="):
+        decide(DUE, datetime(2026, 5, 10, 5))  # noqa: DTZ001 - what is refused

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kst_scheduler.runs import duplicates
+from kst_scheduler.timeline import plot_timeline
+from kst_scheduler.timezone import kst
+
+DAY = kst(2026, 5, 10)
+
+
+def test_an_occurrence_that_ran_twice_is_joined_and_counted(bad_night: Any, see: Any) -> None:
+    """A bow joins its two runs, words name the nodes, and the title counts as duplicates() does."""
+    once = bad_night.runs["job_id"] == "daily-nps-crawl"
+    ax = plot_timeline(bad_night.runs[once], start=bad_night.start, end=bad_night.end)
+    bow = see.line(ax, "the same occurrence")
+    x, y = np.asarray(bow.get_xdata()), np.asarray(bow.get_ydata())
+    noon = see.days(kst(2026, 5, 10, 12)) * 2
+    assert [x[0], x[-2]] == pytest.approx(noon)
+    assert [y[0], y[-2]] == [
+        see.lanes(ax)["A  daily-nps-crawl"],
+        see.lanes(ax)["B  daily-nps-crawl"],
+    ]
+    assert np.nanmax(np.abs(x - noon[0])) > 2 / 86_400  # it is bent
+    assert len(x) > 10
+    assert "ran on A and on B" in see.texts(ax)
+    assert see.title(ax) == "1 occurrence ran twice; 2 ok"
+    assert f"{len(duplicates(bad_night.runs))} occurrences ran twice" in see.title(
+        plot_timeline(bad_night)
+    )
+
+
+def test_three_runs_of_one_occurrence_are_said_so(table: Any, see: Any) -> None:
+    """Two pairs join three runs; it is still one occurrence."""
+    runs = table()
+    for node in "ABC":
+        runs.run(node, "job", DAY)
+    runs.run("A", "job", DAY + timedelta(hours=1))
+    assert see.title(plot_timeline(runs.table())) == "1 occurrence ran 3 times; 4 ok"

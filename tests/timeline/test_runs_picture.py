@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kst_scheduler.runs import STATUSES
+from kst_scheduler.timeline import plot_timeline
+from kst_scheduler.timeline.style import MARKS
+from kst_scheduler.timezone import kst
+
+DAY = kst(2026, 5, 10)
+
+
+def test_marks_stand_at_the_start_of_their_run_in_the_lane_of_node_and_job(
+    bad_night: Any, see: Any
+) -> None:
+    """The picture's data are the table's: time, node, job and status of every run."""
+    ax = plot_timeline(bad_night)
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels == [
+        "A  daily-nps-crawl",
+        "A  hourly-token",
+        "B  daily-nps-crawl",
+        "B  hourly-token",
+    ]
+    missed = see.line(ax, "missed")
+    assert missed.get_xdata() == pytest.approx(see.days(kst(2026, 5, 10, 7)))
+    assert missed.get_ydata() == pytest.approx([see.lanes(ax)["B  hourly-token"]])
+    ok = see.line(ax, "ok")
+    crawls = np.asarray(ok.get_ydata()) == see.lanes(ax)["A  daily-nps-crawl"]
+    assert np.asarray(ok.get_xdata())[crawls] == pytest.approx(see.days(kst(2026, 5, 10, 12)))
+    assert len(ok.get_xdata()) == 35
+
+
+def test_only_the_statuses_that_occur_are_in_the_legend(
+    bad_night: Any, every_status: Any, see: Any
+) -> None:
+    """A reader never looks for a mark that is not there."""
+    assert see.legend(plot_timeline(bad_night))[:3] == ["ok", "missed", "coalesced"]
+    assert see.legend(plot_timeline(every_status))[:8] == [MARKS[one].words for one in STATUSES]
+
+
+def test_kst_stands_below_and_utc_above_at_the_same_ticks(bad_night: Any, see: Any) -> None:
+    """03:00 in Seoul is 18:00 of the day before in UTC, and both dates are written."""
+    ax = plot_timeline(bad_night)
+    (above,) = ax.child_axes
+    assert list(ax.get_xticks()) == list(above.get_xticks())
+    below = [text.get_text() for text in ax.get_xticklabels()]
+    utc = [text.get_text() for text in above.get_xticklabels()]
+    assert below[:3] == ["00:00\n10 May 2026", "03:00", "06:00"]
+    assert utc[:4] == ["9 May 2026\n15:00", "18:00", "21:00", "10 May\n00:00"]
+    assert {"KST", "UTC"} <= set(see.texts(ax))
+
+
+def test_the_title_says_what_went_wrong_or_that_nothing_did(
+    bad_night: Any, table: Any, every_status: Any, see: Any
+) -> None:
+    """The point of the picture is its title, and the title can be replaced."""
+    night = see.title(plot_timeline(bad_night))
+    assert night == "16 occurrences ran twice, 1 missed, 2 coalesced; 35 ok"
+    runs = table()
+    for hour in range(24):
+        runs.run("A", "hourly", DAY + timedelta(hours=hour))
+    assert see.title(plot_timeline(runs.table())) == "all 24 ok"
+    assert see.title(plot_timeline(every_status)) == (
+        "2 missed, 2 errors, 2 cancelled, 2 skipped, 2 coalesced; "
+        "2 ok, 2 locked out, 2 still running, up to 25 min late"
+    )
+    assert see.title(plot_timeline(bad_night, title="one bad night")) == "one bad night"
+
+
+def test_an_empty_table_is_an_empty_picture_that_says_so(table: Any, see: Any) -> None:
+    """Nothing to draw is no error."""
+    for ax in (
+        plot_timeline(table().table(), start=DAY, end=kst(2026, 5, 11)),
+        plot_timeline(table().table()),
+    ):
+        assert "no runs to draw" in see.texts(ax)
+        assert see.title(ax) == "no runs"
