@@ -1,0 +1,194 @@
+"""The executor that tells a job which occurrence it runs.
+
+APScheduler hands its executors the scheduled times of a job and never tells the job. It also lets
+a batch of them, the backlog of a job with ``coalesce=False``, run on when the scheduler is shut
+down: cancelling the task cuts one run, and the next one starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.executors.base import run_coroutine_job, run_job
+from apscheduler.util import iscoroutinefunction_partial
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.occurrence import RUNNING, Occurrence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from apscheduler.job import Job
+    from apscheduler.schedulers.base import BaseScheduler
+
+
+class Batch:
+    """The run times that one slot of a job runs, one after another."""
+
+    __slots__ = ("closed", "due", "handed_out", "in_thread", "job_id", "manual", "run_times")
+
+    def __init__(self, job_id: str, due: list[datetime], *, manual: bool) -> None:
+        self.job_id = job_id
+        self.due = due
+        self.manual = manual
+        self.run_times: Iterable[datetime] = due
+        self.handed_out = 0
+        self.in_thread = False
+        self.closed = False
+
+    def __iter__(self) -> Iterator[datetime]:
+        """Yield each run time, in the task or thread that runs it, until the batch is closed."""
+        for run_time in self.run_times:
+            if self.closed:
+                continue  # a recorder's run times note each one that is taken and not run
+            self.handed_out += 1
+            RUNNING.set((self.job_id, run_time, self.manual))
+            yield run_time
+        RUNNING.set(None)  # a pool's thread runs other things afterwards
+
+    @property
+    def current(self) -> Occurrence:
+        """The occurrence that is in progress, or the first one when none has started yet."""
+        return self._occurrence(self.due[max(self.handed_out, 1) - 1])
+
+    @property
+    def not_started(self) -> tuple[Occurrence, ...]:
+        """The occurrences whose turn has not come."""
+        return tuple(map(self._occurrence, self.due[self.handed_out :]))
+
+    def _occurrence(self, run_time: datetime) -> Occurrence:
+        return Occurrence(self.job_id, run_time, self.manual)
+
+
+class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library is untyped
+    """An AsyncIOExecutor whose jobs can ask for their ``current_occurrence()``.
+
+    It differs in four more ways. It awaits objects with an ``async def __call__``, which
+    AsyncIOExecutor calls in a thread and drops. When it shuts down, no later run time of a batch
+    starts; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so
+    shutting down leaves it alone, and its event still comes when it ends. A run that raises
+    LockedOutError is one line at INFO in the log; its event stays EVENT_JOB_ERROR with that
+    exception.
+
+    An async generator function, or a lambda that returns a coroutine, looks like a plain function
+    and is run as one: nothing awaits it.
+
+    Of APScheduler's private names it uses ``_do_submit_job``, ``_run_job_success``,
+    ``_run_job_error``, ``_eventloop`` and ``Job._jobstore_alias``; checked on 3.11.3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
+        """What each future in progress runs, in the order of submission."""
+        self._submitting = Batch("", [], manual=False)
+        self._manual = False
+
+    def start(self, scheduler: BaseScheduler, alias: str) -> None:
+        """Take the scheduler's event loop and a logger."""
+        super().start(scheduler, alias)
+        self._logger.addFilter(_locked_out_is_no_error)
+
+    def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - as in AsyncIOExecutor
+        """Start no further run, and cancel the coroutines in progress."""
+        self.close()
+        for future, batch in self.batches.items():
+            if not batch.in_thread:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let no batch in progress start another run."""
+        for batch in self.batches.values():
+            batch.closed = True
+
+    def submit_job(self, job: Job, run_times: list[datetime]) -> None:
+        """Run a job at its due run times, one after another in one of its slots."""
+        # A recorder may replace the run times on their way to _do_submit_job by a generator.
+        self._submitting = Batch(job.id, run_times, manual=self._manual)
+        super().submit_job(job, run_times)
+
+    def submit_manual(self, job: Job, run_time: datetime) -> None:
+        """Run a job by hand: it takes a slot like any other run, and is never too late."""
+        self._manual = True
+        try:
+            self.submit_job(job, [run_time])
+        finally:
+            self._manual = False
+
+    def _do_submit_job(self, job: Job, run_times: Iterable[datetime]) -> None:
+        batch = self._submitting
+        batch.run_times = run_times
+        if batch.manual:
+            job = _NeverLate(job)
+        arguments = (job, job._jobstore_alias, batch, self._logger.name)  # noqa: SLF001
+        future: asyncio.Future[list[JobExecutionEvent]]
+        if returns_awaitable(job.func):
+            future = self._eventloop.create_task(run_coroutine_job(*arguments))
+        else:
+            batch.in_thread = True
+            future = self._eventloop.run_in_executor(None, run_job, *arguments)
+        self.batches[future] = batch
+        future.add_done_callback(partial(self._ended, batch, job._jobstore_alias))  # noqa: SLF001
+
+    def _ended(
+        self, batch: Batch, alias: str, future: asyncio.Future[list[JobExecutionEvent]]
+    ) -> None:
+        del self.batches[future]
+        try:
+            events = future.result()
+        except asyncio.CancelledError:  # before its first step: run_coroutine_job catches others
+            events = []
+        except BaseException as error:  # noqa: BLE001 - as in AsyncIOExecutor
+            self._run_job_error(batch.job_id, error, error.__traceback__)
+            return
+        missed = [
+            JobExecutionEvent(EVENT_JOB_MISSED, batch.job_id, alias, run_time)
+            for run_time in batch.due[batch.handed_out :]
+        ]
+        self._run_job_success(batch.job_id, events + missed)
+
+
+class _NeverLate:
+    """Stands in for a job that is run by hand, whose misfire_grace_time must not drop it."""
+
+    misfire_grace_time = None
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+    def __str__(self) -> str:
+        return str(self._job)
+
+
+def returns_awaitable(function: Callable[..., object]) -> bool:
+    """Tell whether calling ``function`` gives something to await, as far as that can be seen.
+
+    Looks through functools.partial, and at the class of an object that is called. Async generator
+    functions and lambdas that return a coroutine cannot be told from plain functions.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    return bool(
+        iscoroutinefunction_partial(function)
+        or (callable(function) and iscoroutinefunction_partial(type(function).__call__))
+    )
+
+
+def _locked_out_is_no_error(record: logging.LogRecord) -> bool:
+    """Make one line at INFO of APScheduler's error and traceback for a run that was locked out."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, LockedOutError):
+        return True
+    record.levelno, record.levelname = logging.INFO, "INFO"
+    record.msg, record.args = 'Job "%s" was locked out: %s', (record.args[0], error)  # type: ignore[index]
+    record.exc_info = None
+    return logging.getLogger(record.name).isEnabledFor(logging.INFO)

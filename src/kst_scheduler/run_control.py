@@ -1,0 +1,209 @@
+"""Start a run by hand, see what runs, and bring a scheduler to rest without losing work.
+
+APScheduler has none of these. ``job.modify(next_run_time=now)`` stands in for the first and bends
+the schedule; ``AsyncIOScheduler.shutdown(wait=True)`` does not wait, it cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import reprlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
+from apscheduler.executors.base import MaxInstancesReachedError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from kst_scheduler.drain import Drained, finish, in_seconds
+from kst_scheduler.errors import (
+    AlreadyRunningError,
+    InvalidArgumentError,
+    KSTSchedulerError,
+    NotRunningError,
+    UnknownJobError,
+)
+from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.guards import nearest
+from kst_scheduler.occurrence import RUNNING, Occurrence
+
+if TYPE_CHECKING:
+    from apscheduler.executors.base import BaseExecutor
+    from apscheduler.job import Job
+
+
+class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
+    """An AsyncIOScheduler whose runs can be started by hand, listed and drained.
+
+    Of APScheduler's private names it uses ``_create_default_executor``, ``_dispatch_event``,
+    ``_executors``, ``_eventloop``, ``_logger``, ``BaseExecutor._instances`` and
+    ``Job._jobstore_alias``; checked on 3.11.3.
+    """
+
+    _draining: asyncio.Task[Drained] | None = None
+    _last_manual: datetime | None = None
+
+    def resume(self) -> None:
+        """Go on processing jobs after ``pause()``.
+
+        Raises:
+            NotRunningError: the scheduler is draining.
+
+        """
+        if self._draining:
+            raise NotRunningError("this scheduler is draining and starts nothing any more")
+        super().resume()
+
+    def run_now(self, job_id: str, jobstore: str | None = None) -> Occurrence:
+        """Start a run of a job at once, and leave its schedule as it is.
+
+        The run takes one of the job's ``max_instances``, emits the same events as any other, and
+        is never too late for its grace time. Paused jobs stay paused, one-shot jobs keep their
+        date. It also works while the scheduler is paused.
+
+        Returns:
+            The occurrence, which has a key of its own, at the moment of asking.
+
+        Raises:
+            UnknownJobError: no job has this id (a one-shot job is removed once it has fired).
+            AlreadyRunningError: the job runs ``max_instances`` times already; ``running`` of the
+                error holds those occurrences.
+            NotRunningError: the scheduler has not been started, or is draining, or it is called
+                outside the event loop, as from a plain ``def`` endpoint of FastAPI.
+
+        """
+        self._must_take_runs()
+        job = self.get_job(job_id, jobstore)
+        if job is None:
+            known = nearest(job_id, (job.id for job in self.get_jobs()))
+            raise UnknownJobError(f"no job has the id {reprlib.repr(job_id)}{known}")
+        occurrence = Occurrence(job_id, self._manual_run_time(), manual=True)
+        self._submit(job, occurrence.scheduled_at)
+        return occurrence
+
+    def running_occurrences(self, job_id: str | None = None) -> tuple[Occurrence, ...]:
+        """Return the occurrences in progress, of one job or of all, in the order of their start.
+
+        One that waits for a free thread counts, as it does for ``max_instances``. Runs on
+        executors other than OccurrenceExecutor are not seen.
+        """
+        return tuple(
+            batch.current
+            for executor in self._own_executors()
+            for batch in executor.batches.values()
+            if job_id in (None, batch.job_id)
+        )
+
+    async def drain(self, timeout: float | timedelta) -> Drained:  # noqa: ASYNC109 - a limit for the jobs
+        """Shut down without losing work: start nothing more, wait, then cancel, and say what.
+
+        No job starts after the call, not even one that is due. Runs in progress get ``timeout``
+        (seconds, or a timedelta) to end; those that are left are cancelled and get 5 seconds for
+        their own clean-up. Then the scheduler is shut down. A job in a thread cannot be
+        cancelled: it is named as still running, and Python waits for it when the process ends.
+        Thread and process pools start what already waits in their own queue.
+
+        A second call while the first is at work waits for it, whatever its own timeout. Nothing
+        happens on a scheduler that does not run, so it can be called in any ``finally``.
+
+        Returns:
+            What was cut; it is false when every run ended by itself.
+
+        Raises:
+            InvalidArgumentError: the timeout is negative, not finite or not a number.
+            KSTSchedulerError: called inside a job of this scheduler, which would wait for itself.
+
+        """
+        seconds = in_seconds(timeout)
+        running = RUNNING.get()
+        if running and Occurrence(*running) in self.running_occurrences():
+            raise KSTSchedulerError(
+                f"drain() was called inside the job {running[0]!r}, for whose end it would wait; "
+                "set an event in the job, and drain where the scheduler was started"
+            )
+        if not self.running:
+            return Drained()
+        if self._draining is None:
+            self.pause()
+            for executor in self._own_executors():
+                executor.close()
+            self._draining = asyncio.create_task(self._drain(seconds))
+        return await asyncio.shield(self._draining)
+
+    async def _drain(self, seconds: float) -> Drained:
+        batches = {f: b for executor in self._own_executors() for f, b in executor.batches.items()}
+        try:
+            drained = await finish(batches, self._other_jobs, seconds)
+        finally:
+            self._draining = None
+            if self.running:
+                self.shutdown(wait=False)
+        await asyncio.sleep(0)  # AsyncIOScheduler.shutdown only asks the loop to do it
+        log = self._logger.warning if drained else self._logger.info
+        log("Drained the scheduler: %s", drained)
+        return drained
+
+    def _submit(self, job: Job, run_time: datetime) -> None:
+        executor = self._executors.get(job.executor)
+        try:
+            if isinstance(executor, OccurrenceExecutor):
+                executor.submit_manual(job, run_time)
+            elif executor:
+                executor.submit_job(job, [run_time])
+            else:
+                known = nearest(job.executor, self._executors)
+                raise InvalidArgumentError(
+                    f"job {job.id!r} has executor={job.executor!r}, which is none{known}"
+                )
+        except MaxInstancesReachedError as error:
+            running = self.running_occurrences(job.id)
+            raise AlreadyRunningError(
+                f"job {job.id!r} already runs max_instances={job.max_instances} time(s)"
+                f"{': ' if running else ''}{', '.join(map(str, running))}; "
+                "wait until a run has ended",
+                running,
+            ) from error
+        alias = job._jobstore_alias  # noqa: SLF001
+        self._dispatch_event(JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias, [run_time]))
+
+    def _manual_run_time(self) -> datetime:
+        """Return now, or the next free microsecond: a manual run is known by its own."""
+        now = datetime.now(self.timezone)
+        if self._last_manual:
+            now = max(now, self._last_manual + timedelta(microseconds=1))
+        self._last_manual = now
+        return now
+
+    def _must_take_runs(self) -> None:
+        if not self.running:
+            raise NotRunningError("this scheduler does not run; call start() in its event loop")
+        if self._draining:
+            raise NotRunningError("this scheduler is draining and starts nothing any more")
+        try:
+            in_loop = asyncio.get_running_loop() is self._eventloop
+        except RuntimeError:
+            in_loop = False
+        if not in_loop:
+            raise NotRunningError(
+                "run_now() was called outside the scheduler's event loop; call it in an async def "
+                "function of that loop, or hand it to loop.call_soon_threadsafe"
+            )
+
+    def _own_executors(self) -> list[OccurrenceExecutor]:
+        return [
+            executor
+            for executor in self._executors.values()
+            if isinstance(executor, OccurrenceExecutor)
+        ]
+
+    def _other_jobs(self) -> tuple[str, ...]:
+        """Return the ids of the jobs that run on other executors."""
+        others: list[BaseExecutor] = [
+            executor
+            for executor in self._executors.values()
+            if not isinstance(executor, OccurrenceExecutor)
+        ]
+        return tuple(sorted(id_ for other in others for id_ in list(other._instances)))  # noqa: SLF001
+
+    def _create_default_executor(self) -> OccurrenceExecutor:
+        return OccurrenceExecutor()
