@@ -34,6 +34,7 @@ def test_a_duration_is_said_by_its_two_largest_units(span: timedelta | float, wo
         ("clock_jump", "180", "B clock +3 min"),
         ("clock_jump", -75.0, "B clock -1 min 15 s"),
         ("clock_jump", "+0.5 s", "B clock +0.5 s"),
+        ("clock_jump", "clock +180 s", "B clock +3 min"),
         ("clock_jump", "set by hand", "B clock set by hand"),
         ("clock_jump", "", "B clock jumped"),
         ("clock_jump", None, "B clock jumped"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from kst_scheduler.runs import STATUSES
+from kst_scheduler.simulation import ClockJump, simulate
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.style import MARKS
 from kst_scheduler.timezone import kst
+from kst_scheduler.triggers import cron
 
 DAY = kst(2026, 5, 10)
 
@@ -80,3 +83,16 @@ def test_an_empty_table_is_an_empty_picture_that_says_so(table: Any, see: Any) -
     ):
         assert "no runs to draw" in see.texts(ax)
         assert see.title(ax) == "no runs"
+
+
+def test_a_simulations_result_is_drawn_as_it_is(see: Any) -> None:
+    """Real runs on two nodes, a real clock jump: the result brings all that the picture needs."""
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(asyncio.sleep, cron(minute=0), args=[600], id="hourly")
+
+    end, jump = kst(2026, 5, 10, 6), ClockJump("B", kst(2026, 5, 10, 2, 30), 180)
+    ax = plot_timeline(simulate(register, DAY, end, nodes=2, incidents=[jump]))
+    assert list(see.lanes(ax)) == ["A  hourly", "B  hourly"]
+    assert "B clock +3 min" in see.texts(ax)
+    assert see.title(ax).startswith("6 occurrences ran twice; 12 ok")

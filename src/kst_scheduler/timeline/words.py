@@ -148,9 +148,10 @@ def _repeated(runs: list[int]) -> list[str]:
 
 def _jump(detail: Any) -> str:
     if isinstance(detail, str):
-        found = _SECONDS.fullmatch(detail.strip())
+        said = detail.removeprefix("clock ").strip()
+        found = _SECONDS.fullmatch(said)
         if not found:
-            return detail or "jumped"
+            return said or "jumped"
         detail = float(found[1])
     if pd.isna(detail):
         return "jumped"
