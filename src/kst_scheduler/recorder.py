@@ -15,6 +15,7 @@ import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
 from apscheduler.executors.base import MaxInstancesReachedError
@@ -242,7 +243,7 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
 
 
 _library_get_run_times = Job._get_run_times
-_watched_schedulers = 0
+_watched_schedulers: WeakSet[BaseScheduler] = WeakSet()
 
 
 def _get_run_times(job: Job, now: datetime) -> list[datetime]:
@@ -256,19 +257,15 @@ def _get_run_times(job: Job, now: datetime) -> list[datetime]:
 
 def _watch_due_jobs(scheduler: BaseScheduler, recorder: RunRecorder) -> None:
     """Patch Job while a recorder watches: a job has slots, so a single one cannot be."""
-    global _watched_schedulers  # noqa: PLW0603 - the patch is of the class, so one count serves all
-    if getattr(scheduler, "_run_recorder", None) is not None:
+    if scheduler in _watched_schedulers:
         raise InvalidArgumentError("this scheduler has a RunRecorder already; read its .runs")
     scheduler._run_recorder = recorder
-    _watched_schedulers += 1
+    _watched_schedulers.add(scheduler)
     Job._get_run_times = _get_run_times
 
 
 def _stop_watching_due_jobs(scheduler: BaseScheduler) -> None:
-    global _watched_schedulers  # noqa: PLW0603 - see _watch_due_jobs
-    if getattr(scheduler, "_run_recorder", None) is None:
-        return
     scheduler._run_recorder = None
-    _watched_schedulers -= 1
+    _watched_schedulers.discard(scheduler)
     if not _watched_schedulers:
         Job._get_run_times = _library_get_run_times

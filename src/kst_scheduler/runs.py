@@ -130,7 +130,8 @@ def duplicates(runs: pd.DataFrame) -> pd.DataFrame:
     """
     runs = check_runs(runs)
     occurrence = ["scheduled_at", "job_id"]
-    started = runs[runs["started_at"].notna()]
+    # A run that was locked out began its function and did none of its work.
+    started = runs[runs["started_at"].notna() & (runs["status"] != "locked_out")]
     repeated = started[started.duplicated(occurrence, keep=False)].sort_values(
         ["started_at", "node"]
     )

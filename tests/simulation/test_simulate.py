@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -352,6 +353,57 @@ def test_asyncio_run_in_a_sync_job() -> None:
 
     runs = simulate(register, NIGHT, MORNING).runs
     assert runs["finished_at"].item() == kst(2026, 5, 10, 3, 1)
+
+
+def test_thread_waits_for_a_coroutine_of_the_loop() -> None:
+    """A sync job may hand a coroutine to the loop and wait for its result, or for a time-out."""
+    seen = []
+
+    def register(scheduler: Any) -> None:
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            waiting = asyncio.run_coroutine_threadsafe(asyncio.sleep(90, "done"), loop)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=30)
+            seen.append((datetime.now(tz=NIGHT.tzinfo), waiting.result()))
+
+        scheduler.add_job(work, "cron", hour=3, minute=0, id="work")
+
+    runs = simulate(register, NIGHT, MORNING).runs
+    assert list(runs["status"]) == ["ok"]
+    assert seen == [(kst(2026, 5, 10, 3, 0, 30), "done")]
+    assert runs["finished_at"].item() == kst(2026, 5, 10, 3, 1, 30)
+
+
+def test_real_sockets_answer_at_their_own_speed() -> None:
+    """Virtual time stands still while a real server on the loopback interface is asked."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(connection.recv(16).upper())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+
+    def register(scheduler: Any) -> None:
+        async def ask() -> None:
+            reader, writer = await asyncio.open_connection(*server.getsockname())
+            writer.write(b"hello")
+            answers.append(await reader.read(16))
+            writer.close()
+            await writer.wait_closed()
+
+        scheduler.add_job(ask, "cron", hour=3, minute=0, id="ask")
+
+    answers: list[bytes] = []
+    with server:
+        runs = simulate(register, NIGHT, MORNING).runs
+    thread.join()
+    assert answers == [b"HELLO"]
+    assert runs["finished_at"].item() == kst(2026, 5, 10, 3)
 
 
 def test_max_instances_is_skipped() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import _time_machine  # type: ignore[import-not-found]
@@ -18,7 +18,7 @@ import time_machine
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.threads import submit
+from kst_scheduler.simulation.threads import submit, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ _real_monotonic = time.monotonic
 _real_monotonic_ns = time.monotonic_ns
 _real_submit = ThreadPoolExecutor.submit
 _real_process_submit = ProcessPoolExecutor.submit
+_real_result = Future.result
 _real_new_event_loop = asyncio.events.new_event_loop
 
 
@@ -111,6 +112,7 @@ def _patches() -> Iterator[None]:
         (time, "sleep", _sleep),
         (time, "monotonic", _monotonic),
         (time, "monotonic_ns", _monotonic_ns),
+        (Future, "result", _result),
         (ThreadPoolExecutor, "submit", _submit),
         (ProcessPoolExecutor, "submit", _submit_to_process),
         (asyncio, "new_event_loop", _new_event_loop),
@@ -149,6 +151,14 @@ def _submit(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if world is None:
         return _real_submit(pool, function, *args, **kwargs)
     return submit(world, pool, function, *args, **kwargs)
+
+
+def _result(future: Any, timeout: float | None = None) -> Any:
+    world = current_world()
+    if world is None:
+        return _real_result(future, timeout)
+    wait_for(world, future, timeout)
+    return _real_result(future, 0)
 
 
 def _submit_to_process(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -49,6 +49,19 @@ def submit(
     return future
 
 
+def wait_for(world: World, future: Future[Any], timeout: float | None) -> None:
+    """Let the running strand wait until ``future`` is done, as ``Future.result`` lets a thread."""
+    strand = world.current
+    if strand is None or future.done():
+        return
+    until = None if timeout is None else world.now + round(timeout * 1_000_000)
+    future.add_done_callback(lambda _done: world.wake(strand))
+    while not future.done() and (until is None or world.now < until):
+        strand.selecting = True
+        world.park(until)
+        strand.selecting = False
+
+
 def _serve(workers: _Workers) -> None:
     while workers.queue:
         workers.queue.popleft()()
