@@ -119,37 +119,53 @@ def _draw(
     place = np.arange(len(fires_a_day)) + start.day_of_week
     weeks = int(place[-1]) // 7 + 1
     shades, words = _shades(fires_a_day)
-    legend = [*words, "holiday"] if len(holidays) else words
+    colours = _colours(len(shades))
+    legend: list[Any] = [
+        Patch(color=colour, label=word) for colour, word in zip(colours, words, strict=True)
+    ]
+    if len(holidays):
+        legend.append(Patch(facecolor="none", edgecolor=BLACK, linewidth=1.3, label="holiday"))
+    page = _page(title, weeks, [str(entry.get_label()) for entry in legend], ax)
+    _draw_days(page, fires_a_day, place, shades, colours)
+    _draw_months(page, start, place)
+    for spot in place[holidays]:
+        page.ax.add_patch(_outline(int(spot) // 7, int(spot) % 7))
+    _finish(page, weeks)
+    draw_legend(page, legend)
+    return page.ax
+
+
+def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:
+    if ax is not None:
+        return page_on(ax, title, _BANDS)
     left = left_margin(_WEEKDAYS)
     cell = (WIDTH - left - RIGHT) / weeks
-    page = (
-        page_on(ax, title, _BANDS)
-        if ax is not None
-        else own_page(title, left, 7 * cell, legend, _BANDS)
-    )
-    grid = np.full(weeks * 7, -1)
+    return own_page(title, left, 7 * cell, legend, _BANDS)
+
+
+def _colours(shades: int) -> list[str]:
+    """Return the colour of a day without fires, and of each shade, from light to dark."""
+    shares = np.linspace(0.3, 0.9, shades) if shades > 1 else [0.5] * shades
+    return [_NONE, *(to_hex(tint(BLUE, float(share))) for share in shares)]
+
+
+def _draw_days(
+    page: Page,
+    fires_a_day: NDArray[np.intp],
+    place: NDArray[np.intp],
+    shades: list[int],
+    colours: list[str],
+) -> None:
+    """Draw a square a day; what lies outside the year is masked."""
+    grid = np.full(-(-(int(place[-1]) + 1) // 7) * 7, -1)
     grid[place] = fires_a_day
-    table = np.ma.masked_less(grid.reshape(weeks, 7).T, 0)
-    shares = np.linspace(0.3, 0.9, len(shades)) if len(shades) > 1 else [0.5] * len(shades)
-    colours = [_NONE, *(to_hex(tint(BLUE, float(share))) for share in shares)]
     page.ax.pcolormesh(
-        table,
+        np.ma.masked_less(grid.reshape(-1, 7).T, 0),
         cmap=ListedColormap(colours),
         norm=BoundaryNorm([-0.5, 0.5, *(shade + 0.5 for shade in shades)], len(colours)),
         edgecolors="white",
         linewidth=1.2,
     )
-    _draw_months(page, start, place)
-    for spot in place[holidays]:
-        page.ax.add_patch(_outline(int(spot) // 7, int(spot) % 7))
-    _finish(page, weeks)
-    entries: list[Any] = [
-        Patch(color=colour, label=word) for colour, word in zip(colours, words, strict=True)
-    ]
-    if len(holidays):
-        entries.append(Patch(facecolor="none", edgecolor=BLACK, linewidth=1.3, label="holiday"))
-    draw_legend(page, entries)
-    return page.ax
 
 
 def _shades(fires_a_day: NDArray[np.intp]) -> tuple[list[int], list[str]]:
