@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lessons import MORNING, NIGHT, plain_scheduler
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.runs import duplicates
+from kst_scheduler.simulation import Node, current_node, simulate
+from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.timezone import kst
+
+
+def locked_job(server: SimulatedRedis, seconds: float, **lock: Any) -> Any:
+    """Return a register function: one job at 03:00 that works while it holds redis-py's Lock."""
+
+    async def work() -> None:
+        held = server.client().lock("lock:nps", **lock)
+        if not await held.acquire():
+            raise LockedOutError("another node holds lock:nps")
+        await asyncio.sleep(seconds)
+        await held.release()
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(work, "cron", hour=3, minute=0, id="nps", misfire_grace_time=7200)
+
+    return register
+
+
+def test_non_blocking_lock_lets_one_node_run() -> None:
+    """redis-py's own Lock, not waiting, keeps the second replica out."""
+    register = locked_job(SimulatedRedis(), 60, timeout=3600, blocking=False)
+    runs = simulate(register, NIGHT, MORNING, nodes=2, scheduler=plain_scheduler).runs
+    assert sorted(runs["status"].astype(str)) == ["locked_out", "ok"]
+
+
+def test_blocking_lock_runs_it_twice() -> None:
+    """A lock that waits lets the second replica run the same occurrence after the first."""
+    register = locked_job(SimulatedRedis(), 60, timeout=3600)
+    runs = simulate(register, NIGHT, MORNING, nodes=2, scheduler=plain_scheduler).runs
+    assert list(runs["status"]) == ["ok", "ok"]
+    assert runs["finished_at"].max() >= kst(2026, 5, 10, 3, 2)
+    assert list(duplicates(runs)["nodes"]) == ["A, B"]
+
+
+def test_lease_shorter_than_the_job_is_noticed_too_late() -> None:
+    """A 30 s lease runs out under a 60 s job: redis-py says so at the release, at 03:01:00."""
+    register = locked_job(SimulatedRedis(), 60, timeout=30, blocking=False)
+    runs = simulate(register, NIGHT, MORNING, scheduler=plain_scheduler).runs
+    assert "LockNotOwnedError" in runs["detail"].item()
+    assert runs["finished_at"].item() == kst(2026, 5, 10, 3, 1)
+
+
+@pytest.mark.parametrize("offset", [-1800, 1800])
+def test_expiry_is_by_the_servers_clock(offset: int) -> None:
+    """A node whose clock is half an hour off neither frees a lease early nor makes it longer."""
+    server = SimulatedRedis()
+    left = []
+
+    def register(scheduler: Any) -> None:
+        async def set_and_look() -> None:
+            if current_node() == "A":
+                await server.client().set("key", "A", px=3_600_000)
+                await asyncio.sleep(3_000)
+            left.append((current_node(), await server.client().pttl("key")))
+
+        at_one = kst(2026, 5, 10, 1)
+        # B looks at 01:40 true time, whatever its own clock shows then.
+        at_forty = at_one + timedelta(minutes=40, seconds=offset)
+        run_date = at_one if current_node() == "A" else at_forty
+        scheduler.add_job(set_and_look, "date", run_date=run_date)
+
+    nodes = [Node("A"), Node("B", clock_offset=offset)]
+    simulate(register, NIGHT, MORNING, nodes=nodes, scheduler=plain_scheduler)
+    assert left == [("B", 1_200_000), ("A", 600_000)]
+
+
+def test_unreachable_server() -> None:
+    """A server that is cut off gives redis-py's own error, after its retries in virtual time."""
+    server = SimulatedRedis()
+    server.reachable = False
+    assert not server.reachable
+    register = locked_job(server, 60, timeout=30, blocking=False)
+    runs = simulate(register, NIGHT, MORNING, scheduler=plain_scheduler).runs
+    assert RedisConnectionError.__name__ in runs["detail"].item()
