@@ -9,6 +9,7 @@ import numpy as np
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.business_days import BusinessDayTrigger
 from kst_scheduler.errors import InvalidArgumentError
@@ -69,7 +70,8 @@ def giving_up(
     if keeps_rule(trigger, CronTrigger):
         return _giving_up(trigger, end)
     if keeps_rule(trigger, AndTrigger) and agreed:
-        return Agreed(agreed(trigger))
+        once = any(isinstance(part, DateTrigger) for part in trigger.triggers)
+        return Agreed(agreed(trigger), once=once)
     limited = trigger
     if keeps_rule(trigger, OrTrigger):
         limited = copy.copy(trigger)
@@ -91,16 +93,23 @@ def _giving_up(trigger: CronTrigger, end: int) -> CronTrigger:
 
 
 class Agreed(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
-    """A trigger that answers from a list of instants."""
+    """A trigger that answers from a list of instants, one that stands for an AndTrigger.
 
-    def __init__(self, instants: Instants) -> None:
+    With a DateTrigger among its parts an AndTrigger fires ``once``, at its first search or never.
+    """
+
+    def __init__(self, instants: Instants, *, once: bool) -> None:
         self._instants = instants
+        self._once = once
 
     def get_next_fire_time(
         self, previous_fire_time: datetime | None, now: datetime
     ) -> datetime | None:
         """Return the first instant after the previous one, or not before now."""
-        after = now if previous_fire_time is None else previous_fire_time
-        side: Any = "left" if previous_fire_time is None else "right"
-        place = np.searchsorted(self._instants, microseconds(after), side)
+        if previous_fire_time is None:
+            place = np.searchsorted(self._instants, microseconds(now), "left")
+        elif self._once:
+            return None
+        else:
+            place = np.searchsorted(self._instants, microseconds(previous_fire_time), "right")
         return moment_at(int(self._instants[place])) if place < self._instants.size else None

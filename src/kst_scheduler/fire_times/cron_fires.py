@@ -65,7 +65,7 @@ def cron_timestamps(trigger: CronTrigger, start: datetime, end: int) -> Instants
         for change in part.changes
         if not _is_harmless(change, part.times)
     ]
-    return _fires(trigger, [part], sorted([*doubts, *_doubts_of_end(part)]), start, end)
+    return _fires(trigger, [part], doubts + _doubts_of_end(part), start, end)
 
 
 def or_timestamps(trigger: OrTrigger, start: datetime, end: int) -> Instants:
@@ -81,7 +81,7 @@ def or_timestamps(trigger: OrTrigger, start: datetime, end: int) -> Instants:
     ]
     for part in parts:
         doubts += _doubts_of_end(part)
-    return _fires(trigger, parts, _merged(doubts), start, end)
+    return _fires(trigger, parts, doubts, start, end)
 
 
 def _part(trigger: CronTrigger, start: datetime, end: int) -> Part:
@@ -125,16 +125,6 @@ def _doubts_of_end(part: Part) -> list[Doubt]:
     ]
 
 
-def _merged(doubts: list[Doubt]) -> list[Doubt]:
-    merged: list[Doubt] = []
-    for doubt in sorted(doubts):
-        if merged and doubt.opens <= merged[-1].settled:
-            merged[-1] = Doubt(merged[-1].opens, max(merged[-1].settled, doubt.settled))
-        else:
-            merged.append(doubt)
-    return merged
-
-
 def _matching(part: Part, first: int, end: int) -> Instants:
     """Return the instants at which a clock in the trigger's zone shows a time that matches."""
     if part.trigger.end_date is not None:
@@ -162,7 +152,7 @@ def _fires(
     zone = parts[0].trigger.timezone
     fires = _Fires(giving_up(trigger, end), zone, instants, start, end)
     fires.ask(settled=first)
-    for doubt in doubts:
+    for doubt in sorted(doubts):
         if doubt.opens < end and doubt.settled > fires.reached:
             fires.match(doubt.opens)
             fires.ask(doubt.settled)
