@@ -112,7 +112,7 @@ class RunLog:
             {
                 "node": _names(self._nodes, node[order]),
                 "job_id": _names(self._jobs, job[order]),
-                **{name: _moments(values[order]) for name, values in times.items()},
+                **{name: moments(values[order]) for name, values in times.items()},
                 "status": pd.Categorical.from_codes(
                     np.frombuffer(self._status, np.int8)[order], dtype=STATUS_DTYPE
                 ),
@@ -178,6 +178,11 @@ def check_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**fixed) if fixed else runs
 
 
+def moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
+    """Return integers, microseconds since 1970 in UTC or NAT, as times in KST."""
+    return pd.DatetimeIndex(microseconds.view("M8[us]")).tz_localize("UTC").tz_convert(KST)
+
+
 _STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
 
 
@@ -190,7 +195,3 @@ def _rank(names: dict[str, int]) -> NDArray[np.int32]:
 
 def _names(names: Iterable[str], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
     return pd.array(np.array(list(names), dtype=object), dtype="str").take(codes)
-
-
-def _moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(microseconds.view("M8[us]")).tz_localize("UTC").tz_convert(KST)

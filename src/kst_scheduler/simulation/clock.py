@@ -83,7 +83,8 @@ class _WorldTraveller(time_machine.Traveller):
         if world is None or world.thread_id != threading.get_ident():
             real: int = _time_machine.original_time_ns()
             return real
-        return world.wall() * 1000
+        strand = world.current
+        return (world.now + strand.host.skew) * 1000 if strand else world.now * 1000
 
 
 @contextlib.contextmanager

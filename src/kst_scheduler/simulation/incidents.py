@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import TIME_DTYPE
-from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import NAT, moments
+from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,8 @@ def incidents_table(incidents: Sequence[Incident]) -> pd.DataFrame:
         {
             "node": pd.array([each.node for each in incidents], dtype="str"),
             "kind": pd.array([KINDS[type(each)] for each in incidents], dtype="str"),
-            "start": _moments([each.at for each in incidents]),
-            "end": _moments([each.end for each in incidents]),
+            "start": moments(_instants([each.at for each in incidents])),
+            "end": moments(_instants([each.end for each in incidents])),
             "detail": pd.array([_detail(each) for each in incidents], dtype="str"),
         }
     )
@@ -156,9 +160,8 @@ def _check_incident(
         raise InvalidArgumentError(f"{incident} lasts no time; give it a positive timedelta")
 
 
-def _moments(moments: Sequence[datetime | None]) -> pd.Series[pd.Timestamp]:
-    local = [None if moment is None else moment.astimezone(KST) for moment in moments]
-    return pd.Series(local, dtype=TIME_DTYPE)
+def _instants(times: Sequence[datetime | None]) -> NDArray[np.int64]:
+    return np.array([NAT if each is None else microseconds(each) for each in times], np.int64)
 
 
 def _detail(incident: Incident) -> str:

@@ -6,10 +6,10 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import TIME_DTYPE
-from kst_scheduler.timezone import KST
+from kst_scheduler.runs import moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +45,14 @@ class LogCapture(logging.Handler):
 
     def table(self) -> pd.DataFrame:
         """Return one row a record: time, node, level, message."""
-        table = pd.DataFrame(self._rows, columns=["time", "node", "level", "message"])
-        times = pd.to_datetime(table["time"], unit="us", utc=True).astype(TIME_DTYPE)
-        return table.assign(time=times.dt.tz_convert(KST)).astype(
-            {"node": "str", "level": "str", "message": "str"}
+        times, *texts = zip(*self._rows, strict=True) if self._rows else [()] * 4
+        names = ("node", "level", "message")
+        return pd.DataFrame(
+            {
+                "time": moments(np.array(times, dtype=np.int64)),
+                **{
+                    name: pd.array(list(column), dtype="str")
+                    for name, column in zip(names, texts, strict=True)
+                },
+            }
         )

@@ -38,7 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-6
         selector = self._selector  # type: ignore[attr-defined]
         self._really_select: Callable[[float], list[Any]] = selector.select
-        self._files = selector.get_map()
+        self._files: dict[int, Any] = selector._fd_to_key
         selector.select = self._select
         self.set_default_executor(ThreadPoolExecutor(DEFAULT_THREADS))
 

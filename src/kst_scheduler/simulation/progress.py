@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 PATIENCE: Final = 1.0
 """Real seconds before the bar shows."""
 
-STEPS_BETWEEN_LOOKS: Final = 2_000
-
 
 @contextlib.contextmanager
 def progress(world: World) -> Iterator[None]:
     """Show how far ``world`` has come; TQDM_DISABLE=1 in the environment turns it off."""
     bar = _Bar(world)
-    world.on_step = bar.step
+    world.on_look = bar.look
     try:
         yield
     finally:
@@ -34,12 +32,10 @@ class _Bar:
     def __init__(self, world: World) -> None:
         self._world = world
         self._began = time.perf_counter()  # perf_counter stays real in a simulation
-        self._steps = 0
         self._bar: Any = None
 
-    def step(self) -> None:
-        self._steps += 1
-        if self._steps % STEPS_BETWEEN_LOOKS == 0 and time.perf_counter() - self._began > PATIENCE:
+    def look(self) -> None:
+        if time.perf_counter() - self._began > PATIENCE:
             with real_time():
                 self._show()
 

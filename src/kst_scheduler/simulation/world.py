@@ -15,7 +15,7 @@ import contextvars
 import sys
 import threading
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -24,11 +24,14 @@ from kst_scheduler.errors import SimulationStuckError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEPS_AT_ONE_INSTANT = 100_000
+STEPS_AT_ONE_INSTANT: Final = 100_000
 """How often strands may run without time going on before the simulation calls itself stuck."""
 
+STEPS_BETWEEN_LOOKS: Final = 1_000
+"""How often strands run between two looks at whether all is well."""
 
-MOST_EXITS = 1_000
+
+MOST_EXITS: Final = 1_000
 """How often code that swallows its end is told to end."""
 
 
@@ -66,17 +69,15 @@ class World:
         self.current: Strand | None = None
         self.thread_id = threading.get_ident()
         self.failure: BaseException | None = None
-        self.on_step: Callable[[], object] = _nothing
+        self.on_look: Callable[[], object] = _nothing
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
-        self._instant = start
         self._steps = 0
+        self._look_at = STEPS_BETWEEN_LOOKS
+        self._instant = start
+        self._instant_began = 0
         self._strands: list[Strand] = []
         self._main = getcurrent()
-
-    def wall(self) -> int:
-        """Return what the clock of the running node shows."""
-        return self.now + (self.current.host.skew if self.current else 0)
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
         """Run ``function`` at ``when``, outside any node."""
@@ -122,16 +123,9 @@ class World:
 
     def step(self) -> None:
         """Count a step of the running strand, and leave it for good when the world has failed."""
-        if self.failure:
-            self._main.switch()
-        if self.now != self._instant:
-            self._instant, self._steps = self.now, 0
         self._steps += 1
-        if self._steps > STEPS_AT_ONE_INSTANT:
-            name = self.current.host.name if self.current else "?"
-            self.fail(SimulationStuckError(name, self._instant))
-            self._main.switch()
-        self.on_step()
+        if self._steps >= self._look_at:
+            self._look()
 
     def wake(self, strand: Strand) -> None:
         """Let a strand that waits for its next timer look again now."""
@@ -141,6 +135,7 @@ class World:
     def fail(self, error: BaseException) -> None:
         """End the simulation with ``error`` as soon as the running strand waits."""
         self.failure = self.failure or error
+        self._look_at = 0
 
     def run(self) -> None:
         """Run every strand until the end, which itself is not reached."""
@@ -184,6 +179,18 @@ class World:
         self.current = None
         self._strands.clear()
         self._heap.clear()
+
+    def _look(self) -> None:
+        if self.failure:
+            self._main.switch()
+        self._look_at = self._steps + STEPS_BETWEEN_LOOKS
+        if self.now != self._instant:
+            self._instant, self._instant_began = self.now, self._steps
+        elif self._steps - self._instant_began > STEPS_AT_ONE_INSTANT:
+            name = self.current.host.name if self.current else "?"
+            self.fail(SimulationStuckError(name, self._instant))
+            self._main.switch()
+        self.on_look()
 
     def _resume(self, strand: Strand) -> None:
         self.current = strand
