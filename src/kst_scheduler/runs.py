@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,6 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
 STATUSES: Final = (
@@ -48,6 +46,7 @@ COLUMNS: Final = (
     "detail",
 )
 DUPLICATES_COLUMNS: Final = ["job_id", "scheduled_at", "runs", "nodes"]
+TEXT_COLUMNS: Final = ("node", "job_id", "detail")
 TIME_COLUMNS: Final = ("scheduled_at", "started_at", "finished_at")
 
 STATUS_DTYPE: Final = pd.CategoricalDtype(list(STATUSES), ordered=True)
@@ -63,13 +62,10 @@ class RunLog:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[str, int] = {}
-        self._jobs: dict[str, int] = {}
-        self._node = array("i")
-        self._job = array("i")
+        self._texts: dict[str, dict[str, int]] = {name: {} for name in TEXT_COLUMNS}
+        self._codes = {name: array("i") for name in TEXT_COLUMNS}
         self._times = {name: array("q") for name in TIME_COLUMNS}
         self._status = array("b")
-        self._details: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._status)
@@ -85,11 +81,10 @@ class RunLog:
         detail: str = "",
     ) -> None:
         """Append one row."""
-        if detail:
-            self._details[len(self._status)] = detail
         self._status.append(_STATUS_CODE[status])
-        self._node.append(self._nodes.setdefault(node, len(self._nodes)))
-        self._job.append(self._jobs.setdefault(job_id, len(self._jobs)))
+        for name, text in zip(TEXT_COLUMNS, (node, job_id, detail), strict=True):
+            known = self._texts[name]
+            self._codes[name].append(known.setdefault(text, len(known)))
         scheduled, started, finished = self._times.values()
         scheduled.append(scheduled_at)
         started.append(started_at)
@@ -101,25 +96,26 @@ class RunLog:
 
     def table(self) -> pd.DataFrame:
         """Return the rows as a table of runs, ordered by scheduled time, node and job."""
-        node, job = np.frombuffer(self._node, np.int32), np.frombuffer(self._job, np.int32)
-        times = {name: np.frombuffer(values, np.int64) for name, values in self._times.items()}
-        order = np.lexsort(
-            (_rank(self._jobs)[job], _rank(self._nodes)[node], times["scheduled_at"])
+        order = self._order()
+        columns: dict[str, Any] = {
+            name: _texts(self._texts[name], np.frombuffer(codes, np.int32)[order])
+            for name, codes in self._codes.items()
+        }
+        for name, times in self._times.items():
+            columns[name] = moments(np.frombuffer(times, np.int64)[order])
+        columns["status"] = pd.Categorical.from_codes(
+            np.frombuffer(self._status, np.int8)[order], dtype=STATUS_DTYPE
         )
-        detail = np.full(len(self), "", dtype=object)
-        detail[list(self._details)] = list(self._details.values())
-        return pd.DataFrame(
-            {
-                "node": _names(self._nodes, node[order]),
-                "job_id": _names(self._jobs, job[order]),
-                **{name: moments(values[order]) for name, values in times.items()},
-                "status": pd.Categorical.from_codes(
-                    np.frombuffer(self._status, np.int8)[order], dtype=STATUS_DTYPE
-                ),
-                "detail": pd.array(detail[order], dtype="str"),
-            },
-            columns=list(COLUMNS),
-        )
+        return pd.DataFrame(columns, columns=list(COLUMNS), copy=False)
+
+    def _order(self) -> NDArray[np.intp]:
+        """Return the places of the rows in the order of the table."""
+        lanes = np.zeros(len(self), np.int32)
+        for name in ("node", "job_id"):
+            ranks = _ranks(self._texts[name])
+            lanes *= len(ranks)
+            lanes += ranks[np.frombuffer(self._codes[name], np.int32)]
+        return np.lexsort((lanes, np.frombuffer(self._times["scheduled_at"], np.int64)))
 
 
 def duplicates(runs: pd.DataFrame) -> pd.DataFrame:
@@ -186,12 +182,13 @@ def moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
 _STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
 
 
-def _rank(names: dict[str, int]) -> NDArray[np.int32]:
-    """Return, for each name's code, its place in alphabetical order."""
-    ranks = np.empty(len(names), np.int32)
-    ranks[[names[name] for name in sorted(names)]] = np.arange(len(names), dtype=np.int32)
+def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
+    """Return, for each text's code, its place in alphabetical order."""
+    ranks = np.empty(len(texts), np.int32)
+    ranks[[texts[text] for text in sorted(texts)]] = np.arange(len(texts), dtype=np.int32)
     return ranks
 
 
-def _names(names: Iterable[str], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
-    return pd.array(np.array(list(names), dtype=object), dtype="str").take(codes)
+def _texts(texts: dict[str, int], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
+    """Return a column of texts in which equal ones are the same object."""
+    return pd.array(np.array(list(texts), dtype=object), dtype="str").take(codes)
