@@ -202,7 +202,7 @@ def test_a_trigger_that_does_not_move_on_is_refused(gap: timedelta) -> None:
         (OrTrigger([every(hours=1), CronTrigger(hour=3, timezone=SEOUL)]), False),
         (Custom(timedelta(hours=1)), False),
     ],
-    ids=str,
+    ids=["cron", "interval", "date", "and", "and of custom", "or of interval", "custom"],
 )
 def test_the_caller_can_know_which_answers_are_fast(trigger: BaseTrigger, expected: bool) -> None:
     """has_vector_form looks into triggers that combine others."""
