@@ -351,7 +351,7 @@ async def test_a_closed_batch_is_taken_to_its_end_without_running() -> None:
             yield run_time
 
     run_times = moments(3)
-    batch = Batch("crawl", run_times, manual=False)
+    batch = Batch("crawl", run_times)
     batch.run_times = each(run_times)
     batch.closed = True
     assert list(batch) == []

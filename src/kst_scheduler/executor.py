@@ -33,13 +33,15 @@ class Batch:
 
     __slots__ = ("closed", "due", "handed_out", "in_thread", "job_id", "manual", "run_times")
 
-    def __init__(self, job_id: str, due: list[datetime], *, manual: bool) -> None:
+    def __init__(
+        self, job_id: str, due: list[datetime], *, manual: bool = False, in_thread: bool = False
+    ) -> None:
         self.job_id = job_id
         self.due = due
         self.manual = manual
+        self.in_thread = in_thread
         self.run_times: Iterable[datetime] = due
         self.handed_out = 0
-        self.in_thread = False
         self.closed = False
 
     def __iter__(self) -> Iterator[datetime]:
@@ -87,7 +89,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         super().__init__()
         self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
         """What each future in progress runs, in the order of submission."""
-        self._submitting = Batch("", [], manual=False)
+        self._submitting = Batch("", [])
         self._manual = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
@@ -109,8 +111,10 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
 
     def submit_job(self, job: Job, run_times: list[datetime]) -> None:
         """Run a job at its due run times, one after another in one of its slots."""
-        # A recorder may replace the run times on their way to _do_submit_job by a generator.
-        self._submitting = Batch(job.id, run_times, manual=self._manual)
+        # Read here, for on their way to _do_submit_job a recorder may put a stand-in in the place
+        # of the job, and a generator in that of the run times.
+        in_thread = not returns_awaitable(job.func)
+        self._submitting = Batch(job.id, run_times, manual=self._manual, in_thread=in_thread)
         super().submit_job(job, run_times)
 
     def submit_manual(self, job: Job, run_time: datetime) -> None:
@@ -128,11 +132,10 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
             job = _NeverLate(job)
         arguments = (job, job._jobstore_alias, batch, self._logger.name)  # noqa: SLF001
         future: asyncio.Future[list[JobExecutionEvent]]
-        if returns_awaitable(job.func):
-            future = self._eventloop.create_task(run_coroutine_job(*arguments))
-        else:
-            batch.in_thread = True
+        if batch.in_thread:
             future = self._eventloop.run_in_executor(None, run_job, *arguments)
+        else:
+            future = self._eventloop.create_task(run_coroutine_job(*arguments))
         self.batches[future] = batch
         future.add_done_callback(partial(self._ended, batch, job._jobstore_alias))  # noqa: SLF001
 
