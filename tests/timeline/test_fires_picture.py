@@ -71,6 +71,14 @@ def test_a_month_has_one_axis_again(see: Any) -> None:
     assert band.get_xdata()[:2] == pytest.approx(see.days(DAY, end), abs=0.1)
 
 
+def test_a_few_fires_of_a_month_are_named_by_their_day(see: Any) -> None:
+    """Over weeks a clock time would leave open which day is meant."""
+    fires = pd.DatetimeIndex([kst(2026, 5, 12, 3), kst(2026, 5, 26, 3)])
+    ax = plot_fire_times({"report": fires}, DAY, DAY + timedelta(days=31))
+    assert {"12 May", "26 May"} <= set(see.texts(ax))
+    assert "03:00" not in see.texts(ax)
+
+
 def test_many_triggers_are_counted_rather_than_listed(see: Any) -> None:
     """A title of six names is not read."""
     triggers = {f"trigger {number}": times("24h") for number in range(6)}

@@ -38,8 +38,8 @@ _LANE: Final = 32.4
 _SHORTEST_LANE: Final = 12.0
 _ONE_AXIS: Final = pd.Timedelta(hours=36)
 _DAY_ROWS: Final = pd.Timedelta(days=14)
-_MOST_CLOCKS: Final = 4
-"""A lane with more fires than this needs no clock times beside its marks."""
+_MOST_TIMES: Final = 4
+"""A lane with more fires than this needs no times beside its marks."""
 _MOST_NAMES: Final = 5
 
 
@@ -150,15 +150,22 @@ def _lanes(
     rows, lane = _rows(list(times.values()), list(range(len(times))))
     field = Field(page, lane, lanes.y, points)
     draw_marks(rows, field)
-    _write_clocks(list(times.values()), rows, field)
+    # Over weeks the day is what tells fires apart, and there is no room for both.
+    _write_times(list(times.values()), rows, field, by_day=end - start > _ONE_AXIS)
     _say_never(times, field)
     return page.ax
 
 
-def _write_clocks(lanes: list[pd.DatetimeIndex], rows: Rows, field: Field) -> None:
-    """Write the time beside the fires of each lane that has few, and say which lane has none."""
-    few = [(number, at) for number, at in enumerate(lanes) if len(at) <= _MOST_CLOCKS]
-    words = [LaneWords(clock(one), day(one), number) for number, at in few for one in at]
+def _write_times(
+    lanes: list[pd.DatetimeIndex], rows: Rows, field: Field, *, by_day: bool = False
+) -> None:
+    """Write the clock time, or the day, beside the fires of each lane that has few."""
+    few = [(number, at) for number, at in enumerate(lanes) if len(at) <= _MOST_TIMES]
+    words = [
+        LaneWords(f"{one.day} {one:%b}" if by_day else clock(one), day(one), number)
+        for number, at in few
+        for one in at
+    ]
     write_words(words, rows, field)
 
 
@@ -209,7 +216,7 @@ def _day_rows(
         field = Field(page, lane, rows_of_days.y + spread * 0.9, points)
         artists += draw_marks(rows, field, [fire_mark(number, short(name))])
         if len(times) == 1:
-            _write_clocks(moved, rows, field)
+            _write_times(moved, rows, field)
     if lines > 1:
         draw_legend(page, artists, 8.0)
     return page.ax
