@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.fire_times.instants import HOUR
 from kst_scheduler.simulation.clock import real_time
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class _Bar:
         self._bar: Any = None
 
     def look(self) -> None:
-        if time.perf_counter() - self._began > PATIENCE:
+        if time.perf_counter() - self._began > PATIENCE and not _disabled():
             with real_time():
                 self._show()
 
@@ -48,7 +50,16 @@ class _Bar:
         if self._bar is None:
             from tqdm import tqdm  # noqa: PLC0415 - slow to import, and seldom shown
 
-            days = (self._world.end - self._world.start) / 86_400e6
-            self._bar = tqdm(total=round(days, 2), unit="day", desc="simulated", leave=False)
-        done = (self._world.now - self._world.start) / 86_400e6
-        self._bar.update(done - self._bar.n)
+            self._bar = tqdm(
+                desc="simulated",
+                total=(self._world.end - self._world.start) // HOUR,
+                unit="h",
+                leave=False,
+                disable=False,
+            )
+        self._bar.update((self._world.now - self._world.start) // HOUR - self._bar.n)
+
+
+def _disabled() -> bool:
+    """Ask tqdm's own variable, which tqdm itself reads only when it is imported."""
+    return os.environ.get("TQDM_DISABLE", "") not in {"", "0"}
