@@ -26,7 +26,7 @@ from kst_scheduler.simulation.log import LogCapture
 from kst_scheduler.simulation.process import DOWN, Program, SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import interruptible, seeded, silenced
-from kst_scheduler.simulation.triggers import fast_triggers
+from kst_scheduler.simulation.fast_triggers import fast_triggers
 from kst_scheduler.simulation.world import World
 from kst_scheduler.timezone import KST, require_aware
 

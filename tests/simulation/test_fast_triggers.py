@@ -7,7 +7,7 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kst_scheduler.simulation.triggers import ASKED_OFTEN, fast_triggers
+from kst_scheduler.simulation.fast_triggers import ASKED_OFTEN, fast_triggers
 from kst_scheduler.timezone import KST, kst
 
 ZONES = [KST, ZoneInfo("America/New_York"), ZoneInfo("Europe/London")]
