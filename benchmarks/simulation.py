@@ -74,7 +74,7 @@ def add_jobs(scheduler: BaseScheduler, load: Load) -> None:
         scheduler.add_job(job, CronTrigger(timezone=KST, **fields), id=f"job-{index}")
 
 
-class NullExecutor(BaseExecutor):
+class NullExecutor(BaseExecutor):  # type: ignore[misc] # the library is untyped
     """Counts what it is given and does nothing."""
 
     count = 0
@@ -87,7 +87,7 @@ class NullExecutor(BaseExecutor):
         raise NotImplementedError
 
 
-class FloorScheduler(BaseScheduler):
+class FloorScheduler(BaseScheduler):  # type: ignore[misc] # the library is untyped
     """The base scheduler, woken by hand."""
 
     def wakeup(self) -> None:
@@ -104,7 +104,7 @@ def run_floor(load: Load) -> int:
 
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # noqa: ARG003 - the scheduler's zone is KST too
+        def now(cls, tz: Any = None) -> Any:  # noqa: ARG003 - the scheduler's zone is KST too
             return now
 
     library.datetime = Clock
