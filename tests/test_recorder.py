@@ -168,6 +168,42 @@ def test_manual_runs_are_recorded() -> None:
     assert runs["scheduled_at"].item() == occurrence.scheduled_at
 
 
+def test_what_a_drain_keeps_from_starting() -> None:
+    """Run times of a backlog that a drain has cut are missed, and the detail says so."""
+
+    async def main() -> pd.DataFrame:
+        scheduler = KSTScheduler()
+        recorder = RunRecorder(scheduler)
+        started = asyncio.Event()
+
+        async def work() -> None:
+            started.set()
+            await asyncio.sleep(0.01)
+
+        scheduler.start(paused=True)
+        backlog(scheduler, work, coalesce=False, misfire_grace_time=None)
+        scheduler.resume()
+        await started.wait()
+        await scheduler.drain(5)
+        recorder.close()
+        return recorder.runs
+
+    runs = asyncio.run(main())
+    assert list(runs["status"].iloc[:4]) == ["ok", "missed", "missed", "missed"]
+    assert runs["detail"].iloc[1] == "not started: the scheduler was drained"
+
+
+def test_an_object_that_is_called_async() -> None:
+    """KSTScheduler awaits an object with an async __call__, and its row ends when it has ended."""
+
+    class Work:
+        async def __call__(self) -> None:
+            await asyncio.sleep(0.01)
+
+    runs = record(Work(), KSTScheduler, coalesce=False, misfire_grace_time=60)
+    assert ((runs["finished_at"] - runs["started_at"]) >= timedelta(seconds=0.01)).all()
+
+
 def test_attaching_to_a_running_scheduler_and_closing() -> None:
     """A recorder may come late; closed, it leaves scheduler, executors and Job as they were."""
 

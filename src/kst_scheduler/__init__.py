@@ -10,14 +10,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
+from kst_scheduler.drain import Drained
 from kst_scheduler.errors import (
+    AlreadyRunningError,
     InvalidArgumentError,
     KSTSchedulerError,
     LockedOutError,
+    MissingExtraError,
     NaiveDatetimeError,
+    NoOccurrenceError,
+    NotRunningError,
     SimulationError,
     TimezoneError,
+    UnknownJobError,
 )
+from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.occurrence import Occurrence, current_occurrence
@@ -49,23 +56,30 @@ if TYPE_CHECKING:
 __all__ = [
     "JOB_DEFAULTS",
     "KST",
+    "AlreadyRunningError",
     "BusinessDayTrigger",
     "BusinessDays",
     "ClockJump",
     "Crash",
+    "Drained",
     "Freeze",
     "InvalidArgumentError",
     "KSTScheduler",
     "KSTSchedulerError",
     "LockedOutError",
+    "MissingExtraError",
     "NaiveDatetimeError",
+    "NoOccurrenceError",
     "Node",
+    "NotRunningError",
     "Occurrence",
+    "OccurrenceExecutor",
     "RunRecorder",
     "SimulationError",
     "SimulationResult",
     "TimezoneError",
     "TriggerWarning",
+    "UnknownJobError",
     "at",
     "cron",
     "crontab",

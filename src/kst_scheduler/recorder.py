@@ -24,6 +24,7 @@ from apscheduler.job import Job
 from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError
+from kst_scheduler.executor import OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
 
@@ -147,6 +148,8 @@ class RunRecorder:
 
     def _watch(self, executor: BaseExecutor) -> None:
         submit_job, do_submit_job = executor.submit_job, executor._do_submit_job
+        own = isinstance(executor, OccurrenceExecutor)
+        awaited = returns_awaitable if own else iscoroutinefunction_partial
 
         def watched_submit_job(job: Job, run_times: list[datetime]) -> None:
             try:
@@ -159,7 +162,7 @@ class RunRecorder:
             if job.id not in self.grace:
                 seconds = job.misfire_grace_time
                 self.grace[job.id] = None if seconds is None else timedelta(seconds=seconds)
-            watched = _WatchedJob(job, self)
+            watched = _WatchedJob(job, self, awaited(job.func))
             do_submit_job(watched, watched.each(run_times))
 
         executor.submit_job = watched_submit_job
@@ -176,10 +179,10 @@ class RunRecorder:
 class _WatchedJob:
     """Stands in for a job inside its executor: the same job, with a watched function."""
 
-    def __init__(self, job: Job, recorder: RunRecorder) -> None:
+    def __init__(self, job: Job, recorder: RunRecorder, awaited: bool) -> None:
         self._job = job
         self._recorder = recorder
-        self._function = function = job.func
+        self._function = job.func
         self._scheduled_at = NAT
         self._began = True
         # What an executor reads of every job, held here: __getattr__ is a slow way to it.
@@ -187,7 +190,7 @@ class _WatchedJob:
         self.args = job.args
         self.kwargs = job.kwargs
         self.misfire_grace_time = job.misfire_grace_time
-        self.func = self._await if iscoroutinefunction_partial(function) else self._call
+        self.func = self._await if awaited else self._call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._job, name)
@@ -202,9 +205,15 @@ class _WatchedJob:
             self._began = False
             yield run_time
             if not self._began:
-                late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
-                detail = f"{late} late, grace time {self.misfire_grace_time} s"
-                self._recorder.add(self.id, self._scheduled_at, "missed", detail=detail)
+                self._recorder.add(self.id, self._scheduled_at, "missed", detail=self._why())
+
+    def _why(self) -> str:
+        """Return why the run time was not run: it is too late, or its executor closed."""
+        late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
+        grace = self.misfire_grace_time
+        if grace is None or late <= timedelta(seconds=grace):
+            return "not started: the scheduler was drained"
+        return f"{late} late, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
         serial = self._begin()

@@ -11,6 +11,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
+from kst_scheduler.simulation.fast_triggers import fast_triggers
 from kst_scheduler.simulation.host import host_timezone as reported_timezone
 from kst_scheduler.simulation.incidents import (
     ClockJump,
@@ -26,7 +27,6 @@ from kst_scheduler.simulation.log import LogCapture
 from kst_scheduler.simulation.process import DOWN, Program, SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import interruptible, seeded, silenced
-from kst_scheduler.simulation.fast_triggers import fast_triggers
 from kst_scheduler.simulation.world import World
 from kst_scheduler.timezone import KST, require_aware
 
