@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,15 @@ def test_an_object_that_is_called_async() -> None:
 
     runs = record(Work(), KSTScheduler, coalesce=False, misfire_grace_time=60)
     assert ((runs["finished_at"] - runs["started_at"]) >= timedelta(seconds=0.01)).all()
+
+
+def test_a_coroutine_that_nobody_awaits() -> None:
+    """An async job on a BackgroundScheduler does nothing, so its row is an error."""
+    background = functools.partial(BackgroundScheduler, timezone=KST)
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        runs = record(nothing, background, coalesce=False, misfire_grace_time=60)
+    assert list(runs["status"]) == ["error"] * 4
+    assert "nobody awaits it" in runs["detail"].iloc[0]
 
 
 def test_attaching_to_a_running_scheduler_and_closing() -> None:

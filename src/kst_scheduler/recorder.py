@@ -2,9 +2,9 @@
 
 APScheduler's events do not say it all: run times that were coalesced away have no event, there is
 no "started" event, and a backlog's events come when its whole batch has ended. So the recorder
-looks where the decisions are made: at ``Job._get_run_times`` for what is due, at the executor for
-what is submitted, and around the job's function for when it starts and how it ends. These are
-private in APScheduler; checked on 3.11.3, and guarded by tests/test_recorder.py.
+looks where the decisions are made: at what is due (kst_scheduler.due_jobs), at the executor for
+what is submitted, and around the job's function for when it starts and how it ends. The executor's
+``_do_submit_job`` is private in APScheduler; checked on 3.11.3, guarded by tests/test_recorder.py.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
+from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import MaxInstancesReachedError
 from apscheduler.executors.pool import ProcessPoolExecutor
-from apscheduler.job import Job
 from apscheduler.util import iscoroutinefunction_partial
 
-from kst_scheduler.errors import InvalidArgumentError, LockedOutError
+from kst_scheduler.due_jobs import stop_watching_due_jobs, watch_due_jobs
+from kst_scheduler.errors import KSTSchedulerError, LockedOutError
 from kst_scheduler.executor import OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from apscheduler.executors.base import BaseExecutor
+    from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
 
 
@@ -76,7 +77,7 @@ class RunRecorder:
         self._serial = itertools.count()
         self._watched: list[BaseExecutor] = []
         self.scheduler = scheduler
-        _watch_due_jobs(scheduler, self)
+        watch_due_jobs(scheduler, self)
         scheduler.add_listener(
             self._watch_executors, EVENT_SCHEDULER_STARTED | EVENT_EXECUTOR_ADDED
         )
@@ -98,7 +99,7 @@ class RunRecorder:
         for executor in self._watched:
             del executor.submit_job, executor._do_submit_job
         self._watched.clear()
-        _stop_watching_due_jobs(self.scheduler)
+        stop_watching_due_jobs(self.scheduler)
 
     def add(
         self,
@@ -148,8 +149,7 @@ class RunRecorder:
 
     def _watch(self, executor: BaseExecutor) -> None:
         submit_job, do_submit_job = executor.submit_job, executor._do_submit_job
-        own = isinstance(executor, OccurrenceExecutor)
-        awaited = returns_awaitable if own else iscoroutinefunction_partial
+        awaited = _what_is_awaited(executor)
 
         def watched_submit_job(job: Job, run_times: list[datetime]) -> None:
             try:
@@ -232,12 +232,30 @@ class _WatchedJob:
         except BaseException as error:
             self._recorder.ended(serial, error)
             raise
-        self._recorder.ended(serial)
+        never = asyncio.iscoroutine(result)
+        self._recorder.ended(serial, NotAwaitedError() if never else None)
         return result
 
     def _begin(self) -> int:
         self._began = True
         return self._recorder.began(self.id, self._scheduled_at)
+
+
+class NotAwaitedError(KSTSchedulerError):
+    """Stands for a job whose coroutine nobody awaits; APScheduler reports it as executed."""
+
+    def __init__(self) -> None:
+        super().__init__("the job returned a coroutine, and nobody awaits it")
+
+
+def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
+    """Return the test by which this executor decides whether to await a job's function."""
+    if isinstance(executor, OccurrenceExecutor):
+        return returns_awaitable
+    if isinstance(executor, AsyncIOExecutor):
+        is_awaited: Callable[[Any], bool] = iscoroutinefunction_partial
+        return is_awaited
+    return lambda _function: False
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str]:
@@ -249,32 +267,3 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
     if isinstance(error, asyncio.CancelledError):
         return "cancelled", str(error)
     return "error", repr(error)
-
-
-_library_get_run_times = Job._get_run_times
-_watched_schedulers: WeakSet[BaseScheduler] = WeakSet()
-
-
-def _get_run_times(job: Job, now: datetime) -> list[datetime]:
-    run_times: list[datetime] = _library_get_run_times(job, now)
-    if len(run_times) > 1:
-        recorder = getattr(job._scheduler, "_run_recorder", None)
-        if recorder is not None:
-            recorder.due(job, run_times)
-    return run_times
-
-
-def _watch_due_jobs(scheduler: BaseScheduler, recorder: RunRecorder) -> None:
-    """Patch Job while a recorder watches: a job has slots, so a single one cannot be."""
-    if scheduler in _watched_schedulers:
-        raise InvalidArgumentError("this scheduler has a RunRecorder already; read its .runs")
-    scheduler._run_recorder = recorder
-    _watched_schedulers.add(scheduler)
-    Job._get_run_times = _get_run_times
-
-
-def _stop_watching_due_jobs(scheduler: BaseScheduler) -> None:
-    scheduler._run_recorder = None
-    _watched_schedulers.discard(scheduler)
-    if not _watched_schedulers:
-        Job._get_run_times = _library_get_run_times
