@@ -146,7 +146,8 @@ def run_looptime(load: Load) -> int:
 
     class Live(time_machine.Traveller):
         def time_ns(self) -> int:
-            return int(START.timestamp()) * 10**9 + int(round(loop.time() * 1e6)) * 1000
+            passed: float = loop.time()
+            return int(START.timestamp()) * 10**9 + round(passed * 1e6) * 1000
 
     async def main() -> None:
         scheduler = AsyncIOScheduler(timezone=KST)
