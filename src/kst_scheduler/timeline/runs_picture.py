@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.timeline import absent as gone
 from kst_scheduler.timeline import grace as limits
+from kst_scheduler.timeline import overlaps as together
 from kst_scheduler.timeline import repeats as twins
 from kst_scheduler.timeline import shading
 from kst_scheduler.timeline.kst_axis import draw_time_axis
@@ -69,9 +70,9 @@ def plot_timeline(
     """Draw what became of every run, in lanes by node and job, on Korean time with UTC above.
 
     Each status has its own mark, at the time at which the run started, or should have. A bar shows
-    how long it took, a thin line before it how long it waited, a bow joins the runs of one
-    occurrence that ran more than once. Incidents are shaded and named. The title says what went
-    wrong.
+    how long it took, darker where two runs of a job overlap on a node, a thin line before it how
+    long it waited; a bow joins the runs of one occurrence that ran more than once. Incidents are
+    shaded and named. The title says what went wrong.
 
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs
@@ -111,16 +112,17 @@ def _draw(
 ) -> Axes:
     missing = gone.absent(wanted, scene)
     repeats = twins.find_repeats(scene.rows)
+    overlaps = together.find_overlaps(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
     title = _title(scene, lanes, missing, repeats) if title is None else title
-    legend = _legend_words(scene, missing, repeats)
+    legend = _legend_words(scene, missing, repeats, overlaps)
     page, lanes, notes = _page(scene, lanes, title, legend, ax)
     draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     draw_time_axis(page.ax, scene.start, scene.end, page.width)
     shading.draw_incidents(page, scene, lanes, notes)
-    _draw_runs(page, scene, lanes, missing, repeats)
+    _draw_runs(page, scene, lanes, missing, repeats, overlaps)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
     return page.ax
@@ -143,6 +145,7 @@ def _draw_runs(
     lanes: Lanes,
     missing: list[gone.Absent],
     repeats: twins.Repeats,
+    overlaps: together.Overlaps,
 ) -> None:
     """Draw what ran and what did not, then the words, then the legend of what was drawn."""
     rows, points = scene.rows, page.height / lanes.units
@@ -154,6 +157,7 @@ def _draw_runs(
     extra = [
         gone.draw_absent(missing, lanes, field),
         limits.draw_grace(rows, scene.jobs, scene.grace, field),
+        together.draw_overlaps(overlaps, field),
         twins.draw_repeats(rows, repeats, field),
     ]
     words = gone.absent_words(missing, lanes, dated=scene.dated)
@@ -182,8 +186,14 @@ def _page(
     return own_page(title, left, lane * lanes.units, legend), lanes, notes
 
 
-def _legend_words(scene: Scene, missing: list[gone.Absent], repeats: twins.Repeats) -> list[str]:
+def _legend_words(
+    scene: Scene,
+    missing: list[gone.Absent],
+    repeats: twins.Repeats,
+    overlaps: together.Overlaps,
+) -> list[str]:
     """Return what the legend will say, as far as it is known before anything is drawn."""
     words = [MARKS[status].words for status in scene.counts()]
     words += [gone.WORDS] * bool(missing) + [twins.WORDS] * bool(len(repeats.sizes))
+    words += [together.WORDS] * bool(len(overlaps.row))
     return words + [limits.WORDS] * bool(scene.grace and "missed" in scene.counts())
