@@ -45,6 +45,9 @@ COLUMNS: Final = (
     "status",
     "detail",
 )
+NODE_DOWN: Final = "the node was down"
+"""The detail of a run that was missed because nothing was there to look at it."""
+
 DUPLICATES_COLUMNS: Final = ["job_id", "scheduled_at", "runs", "nodes"]
 TEXT_COLUMNS: Final = ("node", "job_id", "detail")
 TIME_COLUMNS: Final = ("scheduled_at", "started_at", "finished_at")

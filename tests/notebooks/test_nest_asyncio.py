@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from jupyter_client.manager import KernelManager
 
-from kst_scheduler.workbook.kernel import CurrentInterpreter
+from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +43,7 @@ COMPARE: Final = "assert len(before) == 24 and before.equals(after)"
 def kernel(tmp_path: Path) -> Iterator[BlockingKernelClient]:
     """Start the current interpreter as a kernel of its own: nest-asyncio cannot be taken back."""
     manager = KernelManager(kernel_name="python3", kernel_spec_manager=CurrentInterpreter())
+    use_socket_files(manager)
     manager.start_kernel(cwd=str(tmp_path))
     client = manager.client()
     client.start_channels()

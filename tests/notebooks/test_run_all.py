@@ -13,7 +13,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kst_scheduler.workbook.kernel import CurrentInterpreter
+from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
 from kst_scheduler.workbook.refresh import name_cell
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ CELL_LIMIT = 60.0
 def running_kernel(folder: Path) -> Iterator[BlockingKernelClient]:
     """Start the current interpreter as a kernel in that folder."""
     manager = KernelManager(kernel_name="python3", kernel_spec_manager=CurrentInterpreter())
+    use_socket_files(manager)
     manager.start_kernel(cwd=str(folder))
     client = manager.client()
     client.start_channels()

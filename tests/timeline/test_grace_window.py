@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import NODE_DOWN, RunLog
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 
@@ -26,3 +28,11 @@ def test_a_grace_time_that_is_not_known_or_endless_is_not_drawn(
 ) -> None:
     """Nothing is drawn that is not known."""
     assert "grace time" not in see.legend(plot_timeline(every_status, grace=grace))
+
+
+def test_a_run_that_was_missed_while_the_node_was_down_has_no_grace_window(see: Any) -> None:
+    """No grace time would have helped it: nothing was there to start it."""
+    log = RunLog()
+    log.add("A", "job", microseconds(DAY), "missed", detail=NODE_DOWN)
+    ax = plot_timeline(log.table(), grace={"job": timedelta(hours=1)})
+    assert "grace time" not in see.legend(ax)

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import gc
 import json
+import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import KernelManager
 
-from kst_scheduler.workbook.kernel import CurrentInterpreter
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
 
 OTHER_INTERPRETER = "another-project-python"
 
@@ -43,3 +43,24 @@ def test_jupyterlab_is_offered_the_current_interpreter() -> None:
     """The list that JupyterLab shows names the same interpreter."""
     specs = CurrentInterpreter().get_all_specs()
     assert specs["python3"]["spec"]["argv"][0] == sys.executable
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no socket files for kernels")
+def test_socket_files_take_the_place_of_ports_and_go_with_the_manager() -> None:
+    """A kernel answers over its own files, and nothing of them is left behind."""
+    manager = KernelManager(kernel_name="python3", kernel_spec_manager=CurrentInterpreter())
+    use_socket_files(manager)
+    folder = Path(manager.connection_file).parent
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        assert manager.transport == "ipc"
+        assert any(each.is_socket() for each in folder.iterdir())
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    del client, manager
+    gc.collect()
+    assert not folder.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
@@ -13,7 +13,7 @@ from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.recorder import RunRecorder
-from kst_scheduler.runs import NAT
+from kst_scheduler.runs import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from kst_scheduler.runs import RunLog
     from kst_scheduler.simulation.world import World
-
-DOWN: Final = "the node was down"
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class SimulatedNode:
         """Kill the process, and note what falls due until the next one starts."""
         self._world.bury(self)
         end = self._world.end if restart_at is None else min(restart_at, self._world.end)
-        self._stop_recording("cancelled", "the node crashed", until=end, missed=DOWN)
+        self._stop_recording("cancelled", "the node crashed", until=end, missed=NODE_DOWN)
 
     def jump(self, microseconds: int) -> None:
         """Set the host's wall clock forward, or back."""

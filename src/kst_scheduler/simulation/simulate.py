@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.runs import RunLog
+from kst_scheduler.runs import NODE_DOWN, RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
 from kst_scheduler.simulation.fast_triggers import fast_triggers
@@ -24,7 +24,7 @@ from kst_scheduler.simulation.incidents import (
     incidents_table,
 )
 from kst_scheduler.simulation.log import LogCapture
-from kst_scheduler.simulation.process import DOWN, Program, SimulatedNode
+from kst_scheduler.simulation.process import Program, SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import interruptible, seeded, silenced
 from kst_scheduler.simulation.world import World
@@ -178,7 +178,7 @@ def _check_span(start: datetime, end: datetime) -> None:
 
 def _without_recovered(runs: pd.DataFrame) -> pd.DataFrame:
     """Drop what was due while a node was down, where a persistent job store brought it back."""
-    down = runs["detail"] == DOWN
+    down = runs["detail"] == NODE_DOWN
     if not down.any():
         return runs
     again = runs.duplicated(["node", "job_id", "scheduled_at"], keep=False)

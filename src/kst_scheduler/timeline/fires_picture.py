@@ -130,7 +130,7 @@ def _rows(at: list[pd.DatetimeIndex], lanes: list[int]) -> tuple[Rows, np.ndarra
     x = np.concatenate([np.empty(0), *(days(moments) for moments in at)])
     lane = np.repeat(np.array(lanes, np.intp), [len(moments) for moments in at])
     same = np.zeros(len(x), np.intp)
-    return Rows(same, same, same, x, x, np.full(len(x), np.nan)), lane
+    return Rows(same, same, same, x, x, np.full(len(x), np.nan), same == 1), lane
 
 
 def _lanes(

@@ -28,11 +28,12 @@ def draw_grace(
 ) -> Line2D | None:
     """Draw a thin span under each missed run, from its scheduled time as long as its grace time.
 
-    A job whose grace time is not known, or has no limit, gets none.
+    A job whose grace time is not known, or has no limit, gets none; nor does a run that was missed
+    because its node was down.
     """
     limits = [grace.get(job) for job in jobs]
     days = np.array([np.nan if g is None else g.total_seconds() / _DAY for g in limits])
-    missed = np.flatnonzero(rows.status == STATUSES.index("missed"))
+    missed = np.flatnonzero((rows.status == STATUSES.index("missed")) & ~rows.down)
     missed = missed[~np.isnan(days[rows.job[missed]])] if len(missed) else missed
     if not len(missed):
         return None

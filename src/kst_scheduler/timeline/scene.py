@@ -5,7 +5,7 @@ Nothing is drawn before everything has been checked, so an error leaves no figur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import STATUSES, check_runs
+from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs
 from kst_scheduler.timeline.days import day, days
 from kst_scheduler.timezone import KST, require_aware
 
@@ -39,6 +39,8 @@ class Rows:
     scheduled: NDArray[np.float64]
     started: NDArray[np.float64]
     finished: NDArray[np.float64]
+    down: NDArray[np.bool_]
+    """Whether the run was missed because its node was down: no grace time would have helped."""
 
     @property
     def place(self) -> NDArray[np.float64]:
@@ -47,8 +49,7 @@ class Rows:
 
     def where(self, chosen: NDArray[Any]) -> Rows:
         """Return the rows at a mask or at positions."""
-        columns = (self.node, self.job, self.status, self.scheduled, self.started, self.finished)
-        return Rows(*(column[chosen] for column in columns))
+        return Rows(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,11 @@ def span(
 def _rows(runs: pd.DataFrame) -> tuple[Rows, list[str], list[str]]:
     node, nodes = pd.factorize(runs["node"], use_na_sentinel=False)
     job, jobs = pd.factorize(runs["job_id"], use_na_sentinel=False)
-    times = (days(runs[name]) for name in ("scheduled_at", "started_at", "finished_at"))
+    scheduled, started, finished = (days(runs[name]) for name in TIME_COLUMNS)
     status = np.asarray(runs["status"].cat.codes, np.intp)
-    return Rows(node, job, status, *times), list(nodes), list(jobs)
+    down = np.asarray(runs["detail"] == NODE_DOWN, np.bool_)
+    rows = Rows(node, job, status, scheduled, started, finished, down)
+    return rows, list(nodes), list(jobs)
 
 
 def _within(rows: Rows, first: float, last: float) -> Rows:

@@ -1,13 +1,37 @@
-"""The kernel named python3 is the interpreter that runs this code, and no other.
+"""Kernels that nothing else on the machine can mix up with its own.
 
 A ``python3`` kernelspec that another project has left in the user's folders would start an
-interpreter without this package.
+interpreter without this package. A TCP port that was free when a kernel was given it may be taken
+before the kernel listens there, and then the kernel dies at its start.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
+
+
+def use_socket_files(manager: KernelManager) -> None:
+    """Let a kernel that has not started yet be reached by socket files of its own, not by ports.
+
+    Windows has none (jupyter_client 8): there the ports stay.
+    """
+    if os.name == "nt":
+        return
+    folder = tempfile.mkdtemp(prefix="kernel-")  # short: a socket's path ends at 104 bytes
+    weakref.finalize(manager, shutil.rmtree, folder, ignore_errors=True)
+    manager.transport = "ipc"
+    manager.connection_file = str(Path(folder) / "k.json")
 
 
 class CurrentInterpreter(KernelSpecManager):

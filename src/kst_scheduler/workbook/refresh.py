@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from kst_scheduler.errors import WorkbookError
-from kst_scheduler.workbook.kernel import CurrentInterpreter
+from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +109,7 @@ async def _run(notebook: NotebookNode, path: Path, cell_timeout: int) -> None:
     )
     manager = client.create_kernel_manager()
     manager.kernel_spec_manager = CurrentInterpreter()
+    use_socket_files(manager)
     async with client.async_setup_kernel(env={**os.environ, **ENVIRONMENT}):
         for number, cell in enumerate(notebook.cells, start=1):
             try:
