@@ -71,7 +71,7 @@ def _business_days_from(trigger: BusinessDayTrigger, days: Instants) -> Instants
     last = days[-1:].view("M8[D]").item()
     if not trigger.calendar.is_business_day(last):
         last = trigger.calendar.next_business_day(last)
-    span = np.arange(days[:1].view("M8[D]")[0], np.datetime64(last, "D") + 1)
+    span = np.arange(days[:1].view("M8[D]")[0], np.datetime64(last, "D") + np.timedelta64(1, "D"))
     worked = span[trigger.calendar.are_business_days(span)].view(np.int64)
     found: Instants = worked[np.searchsorted(worked, days)]
     return found
