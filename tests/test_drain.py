@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 import math
@@ -24,6 +23,7 @@ from apscheduler.executors.base import BaseExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from in_loop import in_loop
 from kst_scheduler import drain
 from kst_scheduler.drain import Drained, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, NotRunningError
@@ -32,19 +32,9 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 THREE = Occurrence("crawl", kst(2026, 5, 10, 3))
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 class Crawl:

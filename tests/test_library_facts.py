@@ -7,7 +7,6 @@ rewritten. What needs days to pass is proved in simulations, by the notebooks th
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 import threading
@@ -40,25 +39,16 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from in_loop import in_loop
 from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
 from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 LESSON_KST = pytz.timezone("Asia/Seoul")
 NIGHT = kst(2026, 5, 10)
 ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 @pytest.fixture

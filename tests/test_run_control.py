@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from apscheduler.events import (
@@ -20,6 +19,7 @@ from apscheduler.events import (
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.base import BaseScheduler
 
+from in_loop import in_loop
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
@@ -32,21 +32,8 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import at, cron, every
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
 ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
 SUBMITTED = EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 class Crawl:

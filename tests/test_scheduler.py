@@ -18,6 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import OPTION_NAMES
@@ -27,20 +28,10 @@ from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import at, cron, crontab, every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 NEW_YORK = ZoneInfo("America/New_York")
 NAIVE = datetime(2099, 5, 10, 9)  # noqa: DTZ001 - what is to be refused
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop of its own."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 async def crawl() -> None:

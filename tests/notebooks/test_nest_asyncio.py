@@ -6,9 +6,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from jupyter_client.manager import KernelManager
-
-from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
+from kernels import running_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,17 +40,8 @@ COMPARE: Final = "assert len(before) == 24 and before.equals(after)"
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[BlockingKernelClient]:
     """Start the current interpreter as a kernel of its own: nest-asyncio cannot be taken back."""
-    manager = KernelManager(kernel_name="python3", kernel_spec_manager=CurrentInterpreter())
-    use_socket_files(manager)
-    manager.start_kernel(cwd=str(tmp_path))
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
+    with running_kernel(tmp_path) as client:
         yield client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
 
 
 def ends(kernel: BlockingKernelClient, cells: Sequence[str], patience: float) -> list[str]:

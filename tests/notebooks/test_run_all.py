@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
+from kernels import running_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
 from kst_scheduler.workbook.refresh import name_cell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from jupyter_client.blocking.client import BlockingKernelClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 CELL_LIMIT = 60.0
 """Seconds after which a cell counts as hanging."""
-
-
-@contextmanager
-def running_kernel(folder: Path) -> Iterator[BlockingKernelClient]:
-    """Start the current interpreter as a kernel in that folder."""
-    manager = KernelManager(kernel_name="python3", kernel_spec_manager=CurrentInterpreter())
-    use_socket_files(manager)
-    manager.start_kernel(cwd=str(folder))
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
-        yield client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
 
 
 def run_all(path: Path, cell_limit: float) -> None:
