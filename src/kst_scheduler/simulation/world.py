@@ -76,7 +76,7 @@ class World:
         self._look_at = STEPS_BETWEEN_LOOKS
         self._instant = start
         self._instant_began = 0
-        self._strands: list[Strand] = []
+        self._strands: dict[Strand, None] = {}  # in the order in which they were spawned
         self._main = getcurrent()
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
@@ -90,7 +90,7 @@ class World:
         strand = Strand(host, greenlet(self._guarded(function), self._main), loop)
         # A greenlet starts with an empty context; a thread or a process would see its creator's.
         strand.greenlet.gr_context = contextvars.copy_context()
-        self._strands.append(strand)
+        self._strands[strand] = None
         self._push(self.now, strand, 0)
         return strand
 
@@ -202,6 +202,8 @@ class World:
         strand.hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(None)
         self.current = None
+        if strand.greenlet.dead:
+            del self._strands[strand]
 
     def _push(self, when: int, target: Strand | Callable[[], object], token: int) -> None:
         self._pushed += 1
