@@ -545,6 +545,21 @@ def test_interrupt_ends_the_simulation_and_leaves_the_process_clean() -> None:
     assert surroundings() == before
 
 
+def test_interrupt_while_clocks_are_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the first step is noted, and raised when everything is back in its place."""
+    before = surroundings()
+    started: list[Any] = []
+
+    def interrupted(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("kst_scheduler.simulation.host._check_c_library", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(started.append, NIGHT, MORNING)
+    assert started == []
+    assert surroundings() == before
+
+
 def test_works_inside_a_running_loop() -> None:
     """A simulation runs inside a coroutine, as in a Jupyter cell, and gives the loop back."""
 

@@ -103,11 +103,11 @@ def simulate(
         for node in named
     }
     with (
+        interruptible(world),
         virtual_time(world),
         reported_timezone(host_timezone),
         seeded(),
         capture.installed(),
-        interruptible(world),
         progress(world),
         fast_triggers(),
     ):

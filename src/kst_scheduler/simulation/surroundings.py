@@ -36,21 +36,29 @@ def seeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible(world: World) -> Iterator[None]:
-    """Let Ctrl-C end the simulation, though APScheduler catches what is raised in a job."""
+    """Let Ctrl-C end the simulation, though APScheduler catches what is raised in a job.
+
+    While clocks are being exchanged it only takes note, and is raised when they are back.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread receives signals
         return
 
+    interrupts: list[KeyboardInterrupt] = []
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        error = KeyboardInterrupt()
-        world.fail(error)
-        raise error
+        interrupts.append(KeyboardInterrupt())
+        world.fail(interrupts[0])
+        if world.running:
+            raise interrupts[0]
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise interrupts[0]
 
 
 @contextlib.contextmanager

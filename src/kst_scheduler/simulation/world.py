@@ -68,6 +68,7 @@ class World:
         self.now = start
         self.current: Strand | None = None
         self.thread_id = threading.get_ident()
+        self.running = False
         self.failure: BaseException | None = None
         self.on_look: Callable[[], object] = _nothing
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
@@ -139,21 +140,11 @@ class World:
 
     def run(self) -> None:
         """Run every strand until the end, which itself is not reached."""
-        while self._heap and not self.failure:
-            when, _, target, token = self._heap[0]
-            if when >= self.end:
-                break
-            heappop(self._heap)
-            if not isinstance(target, Strand):
-                self.now = max(self.now, when)
-                target()
-            elif token != target.token or target.greenlet.dead:
-                continue
-            elif target.host.frozen_until > when:
-                self._push(target.host.frozen_until, target, token)
-            else:
-                self.now = max(self.now, when)
-                self._resume(target)
+        self.running = True
+        try:
+            self._run()
+        finally:
+            self.running = False
         if self.failure:
             raise self.failure
         self.now = self.end
@@ -179,6 +170,23 @@ class World:
         self.current = None
         self._strands.clear()
         self._heap.clear()
+
+    def _run(self) -> None:
+        while self._heap and not self.failure:
+            when, _, target, token = self._heap[0]
+            if when >= self.end:
+                break
+            heappop(self._heap)
+            if not isinstance(target, Strand):
+                self.now = max(self.now, when)
+                target()
+            elif token != target.token or target.greenlet.dead:
+                continue
+            elif target.host.frozen_until > when:
+                self._push(target.host.frozen_until, target, token)
+            else:
+                self.now = max(self.now, when)
+                self._resume(target)
 
     def _look(self) -> None:
         if self.failure:
