@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 FLOORS = [
     "errors",
     "timezone",
+    "trigger_parts",
     "cron_fields",
     "crontab_line",
     "triggers",

@@ -14,6 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from kst_scheduler.errors import InvalidArgumentError, TimezoneError
 from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import as_zone
+from kst_scheduler.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,16 +190,8 @@ def _can_begin_anywhere(trigger: BaseTrigger) -> bool:
     return isinstance(trigger, CronTrigger | IntervalTrigger)
 
 
-def _parts(trigger: BaseTrigger) -> Iterator[BaseTrigger]:
-    """Yield a trigger and all that it combines."""
-    yield trigger
-    inner = [trigger.trigger] if hasattr(trigger, "trigger") else getattr(trigger, "triggers", [])
-    for part in inner:
-        yield from _parts(part)
-
-
 def _refuse_jitter(trigger: BaseTrigger) -> None:
-    for part in _parts(trigger):
+    for part in walk(trigger):
         if getattr(part, "jitter", None):
             raise InvalidArgumentError(
                 f"{part!r} has jitter, which can carry a run into the next day; build it without "
@@ -208,10 +201,8 @@ def _refuse_jitter(trigger: BaseTrigger) -> None:
 
 def _zone_of(trigger: BaseTrigger) -> tzinfo:
     zones: dict[str, tzinfo] = {}
-    for part in _parts(trigger):
-        zone = getattr(part, "timezone", None) or getattr(
-            getattr(part, "run_date", None), "tzinfo", None
-        )
+    for part in walk(trigger):
+        zone = own_zone(part)
         if zone is not None:
             zones[str(zone)] = as_zone(zone)
     if not zones:

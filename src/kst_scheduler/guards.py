@@ -19,10 +19,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.errors import InvalidArgumentError, TimezoneError
 from kst_scheduler.executor import returns_awaitable
-from kst_scheduler.timezone import KST, as_zone, require_aware
+from kst_scheduler.timezone import KST, as_kst_call, as_zone, require_aware
+from kst_scheduler.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.triggers.base import BaseTrigger
@@ -135,24 +136,16 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
         TimezoneError: the message says when the trigger would fire, and what to write.
 
     """
-    for part in _parts(trigger):
+    for part in walk(trigger):
         dates = ("run_date", "start_date", "end_date")
         check_moments({name: getattr(part, name, None) for name in dates})
         run_date = part.run_date if isinstance(part, DateTrigger) else None
-        found = run_date.tzinfo if run_date else getattr(part, "timezone", None)
+        found = own_zone(part)
         if found is None or _same(found, zone):
             continue
         if run_date and run_date.utcoffset() == run_date.astimezone(zone).utcoffset():
             continue
         raise TimezoneError(_foreign(part, found, zone))
-
-
-def _parts(trigger: BaseTrigger) -> Iterator[BaseTrigger]:
-    """Yield a trigger and those it is made of: AndTrigger and OrTrigger, business days."""
-    yield trigger
-    inner = getattr(trigger, "trigger", None)
-    for part in [*getattr(trigger, "triggers", ()), *([inner] if inner is not None else [])]:
-        yield from _parts(part)
 
 
 def _same(zone: tzinfo, other: tzinfo) -> bool:
@@ -185,10 +178,7 @@ def _repaired(trigger: BaseTrigger, zone: tzinfo) -> str:
         values = [f"{f.name}={int(str(f)) if str(f).isdigit() else str(f)!r}" for f in fields]
         return f"cron({', '.join(values)})"
     if isinstance(trigger, DateTrigger):
-        parts = [*trigger.run_date.timetuple()[:6]]
-        while len(parts) > 4 and not parts[-1]:  # noqa: PLR2004 - a date and its hour always stand
-            parts.pop()
-        return f"at(kst({', '.join(map(str, parts))}))"
+        return f"at({as_kst_call(trigger.run_date, least=4)})"  # a date and its hour
     return f"every({_interval(trigger.interval)})"
 
 

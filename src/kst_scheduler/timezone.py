@@ -74,7 +74,7 @@ def require_aware(moment: datetime, name: str) -> datetime:
     if moment.utcoffset() is None:
         raise NaiveDatetimeError(
             f"{name}={moment!r} has no time zone, so the host would choose one; "
-            f"write {_as_kst_call(moment)} for Korean time"
+            f"write {as_kst_call(moment)} for Korean time"
         )
     zone = getattr(moment.tzinfo, "zone", None)
     # pytz hands out one unresolved object a zone; localize() replaces it by one that has an offset.
@@ -86,13 +86,17 @@ def require_aware(moment: datetime, name: str) -> datetime:
         raise NaiveDatetimeError(
             f"{name}={moment.isoformat()} has the offset of local mean time, because a pytz zone "
             f"was passed as tzinfo=; write pytz.timezone({zone!r}).localize(...) "
-            f"or {_as_kst_call(moment)}"
+            f"or {as_kst_call(moment)}"
         )
     return moment
 
 
-def _as_kst_call(moment: datetime) -> str:
+def as_kst_call(moment: datetime, least: int = 3) -> str:
+    """Return the call of ``kst`` for what a clock shows, without its last zeros.
+
+    ``least`` arguments always stand: year, month and day.
+    """
     parts = list(moment.timetuple()[:6])
-    while len(parts) > 3 and parts[-1] == 0:  # noqa: PLR2004 - year, month and day always stand
+    while len(parts) > least and parts[-1] == 0:
         parts.pop()
     return f"kst({', '.join(map(str, parts))})"

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.dates import date2num
 from matplotlib.text import Text
 
+from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, STATUSES, RunLog
 from kst_scheduler.timezone import kst
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def microseconds(moment: datetime | None) -> int:
+def instant(moment: datetime | None) -> int:
     """Return what RunLog takes."""
-    return NAT if moment is None else round(moment.timestamp() * 1_000_000)
+    return NAT if moment is None else microseconds(moment)
 
 
 class Table(RunLog):
@@ -42,7 +43,7 @@ class Table(RunLog):
         """Add a row; one that is ok, error, cancelled or running has started."""
         start = due + late if status in {"ok", "error", "cancelled", "running"} else None
         end = None if start is None or lasts is None or status == "running" else start + lasts
-        self.add(node, job_id, microseconds(due), status, microseconds(start), microseconds(end))
+        self.add(node, job_id, instant(due), status, instant(start), instant(end))
 
 
 @dataclass

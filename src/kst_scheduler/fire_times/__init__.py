@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.forms import has_vector_form, parts_of, timestamps
+from kst_scheduler.fire_times.forms import has_vector_form, timestamps
 from kst_scheduler.fire_times.instants import LATEST, NONE, microseconds
 from kst_scheduler.timezone import as_zone, require_aware
+from kst_scheduler.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -68,22 +69,19 @@ def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> NDA
 
 
 def _check(trigger: Any) -> None:
-    if not hasattr(trigger, "get_next_fire_time"):
-        raise InvalidArgumentError(
-            f"trigger={trigger!r} is not a trigger; write one such as cron(hour=3, minute=0)"
-        )
-    if jitter := getattr(trigger, "jitter", None):
-        raise InvalidArgumentError(
-            f"trigger={trigger!r} has jitter={jitter}, so its fire times are drawn at random; "
-            "write the same trigger without jitter to see its nominal times"
-        )
-    for part in parts_of(trigger):
-        _check(part)
+    for part in walk(trigger):
+        if not hasattr(part, "get_next_fire_time"):
+            raise InvalidArgumentError(
+                f"trigger={part!r} is not a trigger; write one such as cron(hour=3, minute=0)"
+            )
+        if jitter := getattr(part, "jitter", None):
+            raise InvalidArgumentError(
+                f"trigger={part!r} has jitter={jitter}, so its fire times are drawn at random; "
+                "write the same trigger without jitter to see its nominal times"
+            )
 
 
 def _zone_of(trigger: Any) -> tzinfo | None:
     """Return the zone of a trigger, or of the first part that has one."""
-    run_date = getattr(trigger, "run_date", None)
-    zone = getattr(trigger, "timezone", None) or (run_date and run_date.tzinfo)
-    zones = [as_zone(zone)] if zone else map(_zone_of, parts_of(trigger))
-    return next(filter(None, zones), None)
+    zone = next(filter(None, map(own_zone, walk(trigger))), None)
+    return zone and as_zone(zone)

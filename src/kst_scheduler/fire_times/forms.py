@@ -27,6 +27,7 @@ from kst_scheduler.fire_times.instants import (
     microseconds,
     moment_at,
 )
+from kst_scheduler.trigger_parts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,12 +54,6 @@ def has_vector_form(trigger: Any) -> bool:
     and over a change of offset if it moves its fires.
     """
     return _form(trigger) is not _asked and all(map(has_vector_form, parts_of(trigger)))
-
-
-def parts_of(trigger: Any) -> list[Any]:
-    """Return the triggers that a trigger is made of."""
-    inner = getattr(trigger, "trigger", None)
-    return [*getattr(trigger, "triggers", ()), *([] if inner is None else [inner])]
 
 
 def _form(trigger: Any) -> Form:

@@ -17,6 +17,7 @@ import _time_machine  # type: ignore[import-not-found]
 import time_machine
 
 from kst_scheduler.errors import SimulationError
+from kst_scheduler.fire_times.instants import SECOND
 from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.threads import submit, wait_for
 
@@ -144,7 +145,7 @@ def _monotonic_ns() -> int:
 
 def _monotonic() -> float:
     world = current_world()
-    return _real_monotonic() if world is None else (world.now - world.start) / 1_000_000
+    return _real_monotonic() if world is None else (world.now - world.start) / SECOND
 
 
 def _submit(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:

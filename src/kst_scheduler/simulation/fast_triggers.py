@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from apscheduler.triggers.cron import CronTrigger
 
 from kst_scheduler.fire_times import fire_timestamps
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.instants import MICROSECOND, SECOND, microseconds
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ ASKED_OFTEN: Final = 16
 
 TABLE_SPAN: Final = timedelta(days=92)
 """A table's span: 64 MB for a job that fires every second, the worst case."""
-
-_SECOND: Final = 1_000_000
 
 _library_answer = CronTrigger.get_next_fire_time
 
@@ -91,7 +89,7 @@ class _Memo:
         if self._index < 0:
             fire: datetime | None = _library_answer(self._trigger, previous, now)
             return fire
-        return datetime.fromtimestamp(self._fires[self._index] // _SECOND, self._trigger.timezone)
+        return datetime.fromtimestamp(self._fires[self._index] // SECOND, self._trigger.timezone)
 
     def _look_up(self, previous: datetime) -> int:
         """Return the place of the first fire after ``previous`` in the table, or -1."""
@@ -105,9 +103,9 @@ class _Memo:
         return index if index < len(self._fires) else -1
 
     def _make_table(self, previous: datetime, after: int) -> None:
-        start = previous.astimezone(UTC) + timedelta(microseconds=1)
+        start = previous.astimezone(UTC) + MICROSECOND
         end = start + TABLE_SPAN
-        self._low, self._high = after, after + TABLE_SPAN // timedelta(microseconds=1)
+        self._low, self._high = after, after + TABLE_SPAN // MICROSECOND
         self._fires = []  # fire_timestamps may ask this very trigger
         if _has_one_offset(self._trigger, start, end):
             self._fires = memoryview(fire_timestamps(self._trigger, start, end).data)

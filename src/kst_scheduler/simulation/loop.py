@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.fire_times.instants import SECOND
+
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
@@ -44,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the seconds since the simulation began, whatever the wall clock does."""
-        return (self._world.now - self._world.start) / 1_000_000
+        return (self._world.now - self._world.start) / SECOND
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,
@@ -71,7 +73,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return events
         until = None
         if timeout is not None:
-            until = world.now + max(1, round(timeout * 1_000_000))
+            until = world.now + max(1, round(timeout * SECOND))
         strand = self._strand = world.current
         if strand is None:
             raise RuntimeError("this event loop lives in virtual time, and its simulation is over")

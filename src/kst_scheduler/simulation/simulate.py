@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.runs import NODE_DOWN, RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
@@ -97,9 +97,7 @@ def simulate(
     log, capture = RunLog(), LogCapture(world)
     program = Program(scheduler, register)
     simulated = {
-        node.name: SimulatedNode(
-            node.name, round(node.clock_offset * 1_000_000), world, program, log
-        )
+        node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
         for node in named
     }
     with (
@@ -159,7 +157,7 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
     if isinstance(incident, Freeze):
         world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
     elif isinstance(incident, ClockJump):
-        world.call_at(at, functools.partial(node.jump, round(incident.seconds * 1_000_000)))
+        world.call_at(at, functools.partial(node.jump, round(incident.seconds * SECOND)))
     elif isinstance(incident, Crash):
         restart_at = None if incident.end is None else microseconds(incident.end)
         world.call_at(at, functools.partial(node.crash, restart_at))

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from kst_scheduler.fire_times.instants import SECOND
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,7 +56,7 @@ def wait_for(world: World, future: Future[Any], timeout: float | None) -> None:
     strand = world.current
     if strand is None or future.done():
         return
-    until = None if timeout is None else world.now + round(timeout * 1_000_000)
+    until = None if timeout is None else world.now + round(timeout * SECOND)
     future.add_done_callback(lambda _done: world.wake(strand))
     while not future.done() and (until is None or world.now < until):
         strand.selecting = True

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from kst_scheduler.errors import SimulationStuckError
+from kst_scheduler.fire_times.instants import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,7 @@ class World:
     def sleep(self, seconds: float) -> None:
         """Block the running strand, as ``time.sleep`` blocks a thread, and so an event loop."""
         strand = self.current
-        until = self.now + max(0, round(seconds * 1_000_000))
+        until = self.now + max(0, round(seconds * SECOND))
         task = asyncio.current_task(strand.loop) if strand and strand.loop else None
         if strand is None or task is None:
             self.park(until)

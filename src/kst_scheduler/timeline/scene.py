@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs
+from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, TIME_DTYPE, check_runs
 from kst_scheduler.timeline.days import day, days
 from kst_scheduler.timezone import KST, require_aware
 
@@ -104,7 +104,7 @@ def scene(
     if not isinstance(source, pd.DataFrame):
         start = getattr(source, "start", None) if start is None else start
         end = getattr(source, "end", None) if end is None else end
-    known = [runs[name] for name in ("scheduled_at", "started_at", "finished_at")]
+    known = [runs[name] for name in TIME_COLUMNS]
     first, last = span([*known, incidents["start"], incidents["end"]], moments, start, end)
     rows, nodes, jobs = _rows(runs)
     if first is not None and last is not None:
@@ -126,7 +126,7 @@ def _runs(source: Any) -> pd.DataFrame:
 
 def _incidents(incidents: pd.DataFrame | None) -> pd.DataFrame:
     if incidents is None:
-        empty = pd.Series([], dtype=pd.DatetimeTZDtype("us", KST))
+        empty = pd.Series([], dtype=TIME_DTYPE)
         return pd.DataFrame({"node": [], "kind": [], "start": empty, "end": empty, "detail": []})
     missing = [name for name in _INCIDENT_COLUMNS if name not in incidents.columns]
     if missing:
