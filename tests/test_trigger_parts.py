@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 
 from kst_scheduler.business_days import on_business_days
@@ -22,4 +21,3 @@ def test_own_zone_is_the_triggers_alone() -> None:
     """A date's zone is that of its moment; what only combines others has none."""
     assert own_zone(cron(hour=3)) is own_zone(at(kst(2026, 5, 10))) is KST
     assert own_zone(OrTrigger([cron(hour=3)])) is None
-    assert own_zone(BaseTrigger()) is None

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kst_scheduler.runs import duplicates
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import STATUSES, RunLog, duplicates
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 
@@ -41,3 +42,13 @@ def test_three_runs_of_one_occurrence_are_said_so(table: Any, see: Any) -> None:
         runs.run(node, "job", DAY)
     runs.run("A", "job", DAY + timedelta(hours=1))
     assert see.title(plot_timeline(runs.table())) == "1 occurrence ran 3 times; 4 ok"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_what_is_joined_is_what_duplicates_lists(status: str, see: Any) -> None:
+    """Beside a run that went well, a second one of any status counts here as it does there."""
+    log = RunLog()
+    for node, outcome in (("A", "ok"), ("B", status)):
+        log.add(node, "job", microseconds(DAY), outcome, microseconds(DAY), microseconds(DAY) + 1)
+    joined = "the same occurrence" in see.legend(plot_timeline(log.table()))
+    assert joined == (not duplicates(log.table()).empty) == (status != "locked_out")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from kst_scheduler.runs import STATUSES
 from kst_scheduler.timeline.lane_words import LaneWords
 from kst_scheduler.timeline.style import BLACK, QUIET
 from kst_scheduler.timeline.words import short
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.scene import Rows
 
 WORDS: Final = "the same occurrence"
+_LOCKED_OUT: Final = STATUSES.index("locked_out")
 _MOST_BOWS: Final = 200
 _MOST_WORDS: Final = 3
 _WIDEST: Final = 16.0
@@ -43,8 +45,11 @@ class Repeats(NamedTuple):
 
 
 def find_repeats(rows: Rows) -> Repeats:
-    """Return the occurrences that started more than once, over all nodes."""
-    started = np.flatnonzero(~np.isnan(rows.started))
+    """Return the occurrences that ran more than once, over all nodes.
+
+    A run that was locked out began its function and did none of its work.
+    """
+    started = np.flatnonzero(~np.isnan(rows.started) & (rows.status != _LOCKED_OUT))
     order = started[np.lexsort((rows.node[started], rows.scheduled[started], rows.job[started]))]
     job, due = rows.job[order], rows.scheduled[order]
     same = (np.diff(job) == 0) & (np.diff(due) == 0)
