@@ -157,10 +157,8 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         self._run_job_success(batch.job_id, events + missed)
 
 
-class _NeverLate:
-    """Stands in for a job that is run by hand, whose misfire_grace_time must not drop it."""
-
-    misfire_grace_time = None
+class JobStandIn:
+    """Stands in for a job on its way through an executor: the same, but for what is set on it."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -170,6 +168,12 @@ class _NeverLate:
 
     def __str__(self) -> str:
         return str(self._job)
+
+
+class _NeverLate(JobStandIn):
+    """A job that is run by hand, whose misfire_grace_time must not drop it."""
+
+    misfire_grace_time = None
 
 
 def returns_awaitable(function: Callable[..., object]) -> bool:

@@ -24,7 +24,7 @@ from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.due_jobs import stop_watching_due_jobs, watch_due_jobs
 from kst_scheduler.errors import KSTSchedulerError, LockedOutError
-from kst_scheduler.executor import OccurrenceExecutor, returns_awaitable
+from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
 
@@ -176,11 +176,11 @@ class RunRecorder:
             self.add(job.id, microseconds(run_time), status, detail=detail)
 
 
-class _WatchedJob:
-    """Stands in for a job inside its executor: the same job, with a watched function."""
+class _WatchedJob(JobStandIn):
+    """A job with a watched function."""
 
     def __init__(self, job: Job, recorder: RunRecorder, awaited: bool) -> None:
-        self._job = job
+        super().__init__(job)
         self._recorder = recorder
         self._function = job.func
         self._scheduled_at = NAT
@@ -191,12 +191,6 @@ class _WatchedJob:
         self.kwargs = job.kwargs
         self.misfire_grace_time = job.misfire_grace_time
         self.func = self._await if awaited else self._call
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._job, name)
-
-    def __str__(self) -> str:
-        return str(self._job)
 
     def each(self, run_times: Iterable[datetime]) -> Iterator[datetime]:
         """Yield the run times, and note each that APScheduler finds too late to run."""
