@@ -32,6 +32,8 @@ FLOORS = [
     "scheduler",
     "due_jobs",
     "recorder",
+    "redaction",
+    "ledger",
     "simulation",
     "timeline",
     "nps",

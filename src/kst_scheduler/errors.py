@@ -74,3 +74,19 @@ class AlreadyRunningError(KSTSchedulerError):
     def __init__(self, message: str, running: tuple[Occurrence, ...] = ()) -> None:
         super().__init__(message)
         self.running = running
+
+
+class LeaseLostError(KSTSchedulerError):
+    """Raised when a lease was lost while its holder worked; recorded as cancelled."""
+
+
+class LedgerUnavailableError(KSTSchedulerError):
+    """Raised when the ledger's database cannot be reached, is full, or does not answer in time."""
+
+
+class LedgerVersionError(KSTSchedulerError):
+    """Raised when the ledger was written by a newer version of this package."""
+
+
+class ServerError(KSTSchedulerError):
+    """Raised when an embedded server cannot be started; the message says what to set instead."""

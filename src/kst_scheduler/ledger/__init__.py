@@ -1,0 +1,5 @@
+"""The ledger: one row for each occurrence, in memory, SQLite or PostgreSQL."""
+
+from kst_scheduler.ledger.contract import Claim, ClaimRequest, Ledger, LedgerRow, Outcome
+
+__all__ = ["Claim", "ClaimRequest", "Ledger", "LedgerRow", "Outcome"]
