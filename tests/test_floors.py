@@ -36,6 +36,7 @@ FLOORS = [
     "ledger",
     "simulation",
     "timeline",
+    "local_server",
     "nps",
     "workbook",
 ]

@@ -5,22 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import socket
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 import httpx
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kst_scheduler.local_server import serve_locally
 from kst_scheduler.nps.sandbox import DAILY_QUOTA, Sandbox, create_sandbox
 from kst_scheduler.nps.settings import BASE_PATH, NpsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-LOOPBACK = "127.0.0.1"
-SECONDS_TO_CLOSE = 1
+    from collections.abc import AsyncIterator
 
 logger = logging.getLogger(__name__)
 
@@ -39,50 +34,11 @@ async def serve_sandbox(
 
     """
     sandbox = create_sandbox() if sandbox is None else sandbox
-    # Every logging option of uvicorn works on loggers that the reader's own server shares.
-    config = uvicorn.Config(
-        sandbox.app,
-        http=_QuietProtocol,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=SECONDS_TO_CLOSE,
-    )
-    with socket.create_server((LOOPBACK, port)) as listener:
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await server.ready.wait()
-            yield sandbox.settings(
-                base_url=f"http://{LOOPBACK}:{listener.getsockname()[1]}{BASE_PATH}",
-                transport=httpx.AsyncHTTPTransport,
-            )
-        finally:
-            server.should_exit = True
-            await serving
-
-
-class _QuietProtocol(H11Protocol):
-    """Writes no access log: its lines hold the query, and so the caller's key."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.access_log = False
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready, and leaves the signals to whoever runs the loop."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    async with serve_locally(sandbox.app, port=port) as url:
+        yield sandbox.settings(
+            base_url=f"{url}{BASE_PATH}",
+            transport=httpx.AsyncHTTPTransport,
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:

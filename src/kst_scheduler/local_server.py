@@ -1,0 +1,79 @@
+"""Serve an ASGI application from the running event loop, on loopback: in a notebook, in a test."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kst_scheduler.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+LOOPBACK: Final = "127.0.0.1"
+SECONDS_TO_CLOSE: Final = 1
+
+
+@asynccontextmanager
+async def serve_locally(app: Any, *, port: int = 0) -> AsyncIterator[str]:
+    """Serve ``app``, its lifespan included, and yield its URL without a slash at the end.
+
+    Port 0 takes any free one. On leaving, the port is closed, calls that are still waiting are cut
+    after a second, and the shutdown part of the lifespan runs to its end. No access log is written:
+    its lines hold queries, and a query may hold a key.
+
+    Raises:
+        OSError: the port is taken.
+        ServerError: the lifespan failed before the first request; uvicorn has logged why.
+
+    """
+    # Every logging option of uvicorn works on loggers that the reader's own server shares.
+    config = uvicorn.Config(
+        app,
+        http=_QuietProtocol,
+        log_config=None,
+        timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+    )
+    with socket.create_server((LOOPBACK, port)) as listener:
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.ready.wait()
+            if server.should_exit:
+                raise ServerError("the application did not start: its lifespan failed, see the log")
+            yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+class _QuietProtocol(H11Protocol):
+    """Writes no access log."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.access_log = False
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and leaves the signals to whoever runs the loop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # what uvicorn does about a failed lifespan; it would end the whole loop
+            self.should_exit = True
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
