@@ -33,6 +33,7 @@ FLOORS = [
     "due_jobs",
     "recorder",
     "redaction",
+    "lease",
     "ledger",
     "simulation",
     "timeline",

@@ -1,0 +1,135 @@
+"""Work under a lease: renewed while the work goes on, and stopped when the lease is lost.
+
+The lease is an ``asyncio.timeout``. Each renewal moves its end; when that comes without a renewal,
+the work is stopped, before anyone else can hold what it held. Nothing stops code between two
+``await``s, or a process that is frozen as a whole: it is stopped when it thaws. So a lease is no
+fence; an attempt number that the final write compares is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.errors import LeaseLostError
+from kst_scheduler.redaction import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import timedelta
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def renewed(
+    renew: Callable[[], Awaitable[bool]],
+    ttl: timedelta,
+    what: str,
+    *,
+    since: float | None = None,
+) -> AsyncIterator[None]:
+    """Renew a lease while the block runs, and stop the block when the lease is lost.
+
+    It is renewed a third of ``ttl`` after the last renewal was sent. A renewal that raises, or has
+    no answer after a third of ``ttl``, is tried again until the lease is over. All times are the
+    event loop's monotonic clock; a renewed lease counts from before the request was sent.
+
+    Args:
+        renew: extends the lease by ``ttl``; False when it is no longer held.
+        ttl: how long the lease holds without a renewal.
+        what: what is leased, for messages: "lock 'lock:nps'".
+        since: the loop's ``time()`` from before the lease was asked for; None: now.
+
+    Raises:
+        LeaseLostError: the lease was lost or ran out; an error of the block itself wins over it.
+
+    """
+    seconds = ttl.total_seconds()
+    loop = asyncio.get_running_loop()
+    since = loop.time() if since is None else since
+    if loop.time() >= since + seconds:
+        raise LeaseLostError(
+            f"the lease of {what} was over before the work began: it took longer than {seconds:g} s"
+        )
+    lease = asyncio.timeout_at(since + seconds)
+    renewals = _Renewals(renew, seconds, what, lease)
+    task = asyncio.create_task(renewals.keep(since))
+    try:
+        async with lease:
+            yield
+    except TimeoutError:
+        if not lease.expired():
+            raise  # the block's own
+    finally:
+        task.cancel()
+        # Ended before what it renews is given back, but never waited for in vain.
+        await asyncio.wait([task], timeout=seconds / 6)
+    if lease.expired():
+        raise LeaseLostError(renewals.why()) from None
+
+
+class _Renewals:
+    """What keeps one lease alive, and knows why it could not."""
+
+    def __init__(
+        self,
+        renew: Callable[[], Awaitable[bool]],
+        seconds: float,
+        what: str,
+        lease: asyncio.Timeout,
+    ) -> None:
+        self._renew = renew
+        self._seconds = seconds
+        self._what = what
+        self._lease = lease
+        self._error = ""
+        self._lost = False
+
+    async def keep(self, sent: float) -> None:
+        """Renew until the lease is lost; ``sent`` is when it was asked for."""
+        loop = asyncio.get_running_loop()
+        next_at = sent + self._seconds / 3
+        while True:
+            await asyncio.sleep(next_at - loop.time())
+            if self._lease.expired():
+                return  # the block is on its way out
+            sent = loop.time()
+            next_at = sent + self._seconds / 3
+            held = await self._try()
+            if held is None:
+                next_at = loop.time() + self._seconds / 30
+            elif not self._lease.expired():
+                self._lost = not held
+                self._lease.reschedule(sent + self._seconds if held else sent)
+
+    async def _try(self) -> bool | None:
+        """Return whether the lease is held; None when that could not be found out."""
+        try:
+            async with asyncio.timeout(self._seconds / 6):
+                held = await self._renew()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is time to try again
+            self._failed(error)
+            return None
+        self._error = ""
+        return held
+
+    def _failed(self, error: Exception) -> None:
+        if not self._error:  # one line an outage
+            _LOGGER.warning("%s could not be renewed: %s", self._what, _told(error))
+        self._error = _told(error)
+
+    def why(self) -> str:
+        """Return why the lease is over."""
+        if self._lost:
+            return f"the lease of {self._what} was lost: another has it, or it is gone"
+        reason = f"; the last renewal failed: {self._error}" if self._error else ""
+        return f"the lease of {self._what} ran out: not renewed for {self._seconds:g} s{reason}"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return without_passwords(f"{type(error).__name__}: {error}")
