@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 
-from kst_scheduler.errors import InvalidArgumentError, LockedOutError
+from kst_scheduler.errors import InvalidArgumentError, LeaseLostError, LockedOutError
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST
@@ -95,8 +95,8 @@ def test_each_run_of_a_backlog_has_its_own_times() -> None:
 
 
 def test_errors_have_their_text() -> None:
-    """An exception is an error with its text, LockedOutError is locked_out."""
-    errors = iter([ValueError("first"), LockedOutError("B holds it"), None, None])
+    """An exception is an error, LockedOutError is locked_out, LeaseLostError is cancelled."""
+    errors = iter([ValueError("1st"), LockedOutError("B holds it"), LeaseLostError("gone"), None])
 
     async def fail() -> None:
         error = next(errors, None)
@@ -104,8 +104,8 @@ def test_errors_have_their_text() -> None:
             raise error
 
     runs = record(fail, coalesce=False, misfire_grace_time=60)
-    assert list(runs["status"]) == ["error", "locked_out", "ok", "ok"]
-    assert list(runs["detail"])[:2] == ["ValueError('first')", "B holds it"]
+    assert list(runs["status"]) == ["error", "locked_out", "cancelled", "ok"]
+    assert list(runs["detail"]) == ["ValueError('1st')", "B holds it", "gone", ""]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.due_jobs import stop_watching_due_jobs, watch_due_jobs
-from kst_scheduler.errors import KSTSchedulerError, LockedOutError
+from kst_scheduler.errors import KSTSchedulerError, LeaseLostError, LockedOutError
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
@@ -258,6 +258,6 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
         return "ok", ""
     if isinstance(error, LockedOutError):
         return "locked_out", str(error)
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, asyncio.CancelledError | LeaseLostError):
         return "cancelled", str(error)
     return "error", repr(error)
