@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.ledger.checks import require_name
+from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     import pandas as pd
 
-    from kst_scheduler.occurrence import Occurrence
+ENDED: Final = ("ok", "error", "cancelled", "skipped")
+"""How a run that was claimed can end."""
+STATUSES: Final = (*ENDED, "missed", "running")
+"""What a row can be; the table of runs knows them all (kst_scheduler.runs.STATUSES)."""
+MOST_ROWS: Final = 2**63 - 1
+"""The largest count that fits a database's bigint."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Who wants to run which occurrence; the same request again is the same claim."""
+    """Who wants to run which occurrence; the same request again is the same claim.
+
+    Raises:
+        InvalidArgumentError: the lease is not positive, or the job id or the instance cannot be
+            stored (more than 500 characters, or NUL among them).
+        NaiveDatetimeError: ``claimed_at`` has no zone.
+
+    """
 
     occurrence: Occurrence
     instance: str
@@ -26,6 +44,15 @@ class ClaimRequest:
     """The client's clock when it asked first."""
     take_over: bool = True
     """Whether a run that lost its lease may be run again, as a further attempt."""
+
+    def __post_init__(self) -> None:
+        require_name(self.occurrence.job_id, "job_id")
+        require_name(self.instance, "instance")
+        require_aware(self.claimed_at, "claimed_at")
+        if self.lease <= timedelta():
+            raise InvalidArgumentError(
+                f"lease={self.lease!r} is over before it begins; write timedelta(seconds=60)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +66,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended; written again, it is the same write."""
+    """How a run ended; written again, it is the same write.
+
+    Raises:
+        InvalidArgumentError: the status is none that a run can end with, or ``rows`` does not fit
+            a database's bigint.
+        NaiveDatetimeError: ``finished_at`` has no zone.
+
+    """
 
     status: str
     """ok, error, cancelled or skipped."""
@@ -49,7 +83,21 @@ class Outcome:
     """By a monotonic clock."""
     rows: int | None = None
     error: str | None = None
-    """For ok: None leaves the note of a takeover as it is."""
+    """Stored without passwords, and cut at 2,000 characters. None leaves the note of a takeover."""
+
+    def __post_init__(self) -> None:
+        require_aware(self.finished_at, "finished_at")
+        if self.status not in ENDED:
+            raise InvalidArgumentError(
+                f"status={self.status!r} is not how a run ends; write one of {', '.join(ENDED)}"
+            )
+        if self.rows is not None and abs(self.rows) > MOST_ROWS:
+            raise InvalidArgumentError(f"rows has {len(str(self.rows))} digits; at most 2**63 - 1")
+
+    @property
+    def duration_ms(self) -> int:
+        """The duration in whole milliseconds."""
+        return round(self.duration / timedelta(milliseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +108,9 @@ class LedgerRow:
     source: str
     """The job's id."""
     scheduled_at: datetime
+    """In whole seconds; of a manual run in microseconds."""
     attempt: int
+    """How often the occurrence was claimed: 0 for one that was missed or skipped."""
     instance: str
     status: str
     rows: int | None
@@ -70,14 +120,23 @@ class LedgerRow:
     """schedule or manual."""
     claimed_at: datetime | None
     lease_until: datetime | None
+    """By the ledger's clock; None when the run does not run."""
     started_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def occurrence(self) -> Occurrence:
+        """The job and the scheduled time that the row stands for."""
+        return Occurrence(self.source, self.scheduled_at, self.trigger == "manual")
 
 
 class Ledger(Protocol):
     """The table crawl_runs, wherever it lives.
 
-    Every method raises LedgerUnavailableError when the ledger cannot be reached.
+    Whether a lease is over is judged by one clock, the ledger's own, so that a replica whose clock
+    is ahead takes nothing from one that works. All other times are the client's. Each method
+    raises LedgerUnavailableError when the ledger cannot be reached, is full or does not answer in
+    time, and may then be called again: the same write twice is one.
     """
 
     async def open(self) -> None:
@@ -87,7 +146,12 @@ class Ledger(Protocol):
         """Let go of all connections."""
 
     async def claim(self, request: ClaimRequest) -> Claim:
-        """Take the occurrence's row, or raise LockedOutError."""
+        """Take the occurrence's row, or raise LockedOutError.
+
+        An occurrence without a row is taken, and so is one that was skipped, and one whose run lost
+        its lease (unless the request says otherwise). While another occurrence of the same job
+        runs, this one is written as skipped, and a later claim may have it.
+        """
 
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
@@ -102,7 +166,10 @@ class Ledger(Protocol):
         """Return the running rows whose lease is over, by the ledger's clock."""
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
-        """Write an abandoned row as error; None when it has been taken over, ended or renewed."""
+        """Write an abandoned row as error; None when it has been taken over, ended or renewed.
+
+        When it really ended nobody knows: the end of its lease stands for that.
+        """
 
     async def rows(
         self,
@@ -114,7 +181,10 @@ class Ledger(Protocol):
         before_id: int | None = None,
         limit: int | None = None,
     ) -> list[LedgerRow]:
-        """Return rows with ``since <= scheduled_at < until``, the latest id first."""
+        """Return rows with ``since <= scheduled_at < until``, the latest id first.
+
+        For the next page, pass the last row's id as ``before_id``.
+        """
 
     async def history(
         self,

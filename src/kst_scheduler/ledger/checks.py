@@ -1,0 +1,68 @@
+"""What a ledger takes: names that every database can hold, texts cut to a length, aware times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.redaction import without_passwords
+from kst_scheduler.timezone import UTC, require_aware
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kst_scheduler.occurrence import Occurrence
+
+LONGEST_NAME: Final = 500
+"""Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
+LONGEST_TEXT: Final = 2_000
+"""Characters of an error or a reason; longer ones are cut."""
+
+
+def require_name(text: str, name: str) -> str:
+    """Return a job id or an instance unchanged when every store can hold it.
+
+    ``name`` is what the message calls the value.
+
+    Raises:
+        InvalidArgumentError: it is longer than 500 characters, or has a character that a database
+            cannot store: NUL (PostgreSQL, "Character Types"), or half of a surrogate pair.
+
+    """
+    if len(text) > LONGEST_NAME:
+        raise InvalidArgumentError(
+            f"{name}={text[:20]!r}... has {len(text):,} characters; "
+            f"a ledger takes at most {LONGEST_NAME}"
+        )
+    bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    if bad is not None:
+        raise InvalidArgumentError(
+            f"{name}={text!r} has the character {bad!r}, which a ledger cannot store; leave it out"
+        )
+    return text
+
+
+def stored_text(text: str) -> str:
+    """Return a text as a ledger stores it: without passwords, storable, 2,000 characters at most.
+
+    Unlike a name, it is never refused: that an error was written matters more than its spelling.
+    """
+    text = without_passwords(text[: 2 * LONGEST_TEXT])  # cut after, or half a password is left
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def in_utc(moment: datetime, name: str) -> datetime:
+    """Return an aware moment in UTC.
+
+    Raises:
+        NaiveDatetimeError: it has no zone.
+
+    """
+    return require_aware(moment, name).astimezone(UTC)
+
+
+def nominal_time(occurrence: Occurrence) -> datetime:
+    """Return the time by which a row is known, in UTC: whole seconds unless the run is manual."""
+    moment = occurrence.scheduled_at.astimezone(UTC)
+    return moment if occurrence.manual else moment.replace(microsecond=0)

@@ -1,0 +1,130 @@
+"""How an occurrence is claimed: the same steps over every store, each step one atomic write.
+
+The first step is the whole way of an undisturbed claim: one insert. What stands in the way is only
+looked at when that insert met something, and each further write names what was seen, so that it
+does nothing when another replica was quicker; then it is looked at again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.ledger.checks import in_utc
+from kst_scheduler.ledger.contract import Claim
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kst_scheduler.ledger.contract import ClaimRequest, LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What stands in the way of a claim, at one moment of the ledger's clock."""
+
+    own: LedgerRow | None
+    """The row of the occurrence itself."""
+    running: LedgerRow | None
+    """The row of its job that is running; there is never more than one."""
+    now: datetime
+
+
+class ClaimStore(Protocol):
+    """What a store has to offer, so that ``take`` can claim."""
+
+    async def insert(self, request: ClaimRequest) -> int | None:
+        """Insert a running row; return its id, or None when any row stands in the way."""
+
+    async def obstacles(self, request: ClaimRequest) -> Obstacles:
+        """Return what stands in the way."""
+
+    async def retake(
+        self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
+    ) -> bool:
+        """Give the row to the request; False when it is not as seen, or its job runs elsewhere."""
+
+    async def skip(self, request: ClaimRequest, reason: str) -> None:
+        """Insert a skipped row, unless the occurrence has a row by now."""
+
+    async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
+        """As in the contract."""
+
+
+async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
+    """Claim an occurrence, or raise LockedOutError."""
+    while True:
+        row_id = await store.insert(request)
+        if row_id is not None:
+            return Claim(row_id, 1, request)
+        claim = await _clear(store, request, await store.obstacles(request))
+        if claim:
+            return claim
+
+
+async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Claim | None:
+    """Return the claim, None when it is to be tried again, or raise LockedOutError."""
+    own, running = met.own, met.running
+    if own and own.status == "running":
+        return await _take_over(store, request, own, met.now)
+    if own and own.status != "skipped":
+        raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: {own.status}")
+    if running:
+        await _make_way(store, request, running, met.now)
+        return None
+    return await _retake(store, own, request, None) if own else None
+
+
+async def _take_over(
+    store: ClaimStore, request: ClaimRequest, own: LedgerRow, now: datetime
+) -> Claim | None:
+    """Take a running row: it is this very claim, whose answer was lost, or its lease is over."""
+    claimed_at = in_utc(request.claimed_at, "claimed_at")
+    if (own.instance, own.claimed_at) == (request.instance, claimed_at):
+        again = await store.retake(own, request, own.attempt, own.error)
+        return Claim(own.id, own.attempt, request) if again else None
+    if not is_over(own, now):
+        raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: it is running")
+    if not request.take_over:
+        raise LockedOutError(
+            f"{request.occurrence} lost its lease on {own.instance}, and must not run twice"
+        )
+    return await _retake(store, own, request, _lost(own))
+
+
+async def _retake(
+    store: ClaimStore, own: LedgerRow, request: ClaimRequest, note: str | None
+) -> Claim | None:
+    attempt = own.attempt + 1
+    taken = await store.retake(own, request, attempt, note)
+    return Claim(own.id, attempt, request) if taken else None
+
+
+async def _make_way(
+    store: ClaimStore, request: ClaimRequest, running: LedgerRow, now: datetime
+) -> None:
+    """Close the run that is in the way when it was abandoned; else skip the occurrence."""
+    if is_over(running, now):
+        await store.close_abandoned(running, f"abandoned: {_lost(running)}")
+        return
+    reason = f"{_name(running)} was still running"
+    await store.skip(request, reason)
+    raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
+
+
+def is_over(row: LedgerRow, now: datetime) -> bool:
+    """Return whether the row's lease has run out."""
+    return row.lease_until is not None and row.lease_until <= now
+
+
+def _name(row: LedgerRow) -> str:
+    return f"{row.occurrence}, attempt {row.attempt} on {row.instance},"
+
+
+def _lost(row: LedgerRow) -> str:
+    """Return the note that a run leaves which lost its lease, after those of earlier attempts."""
+    until = row.lease_until
+    at = f" at {until:%Y-%m-%dT%H:%M:%S.%fZ}" if until else ""
+    note = f"attempt {row.attempt} on {row.instance} lost its lease{at}"
+    return f"{row.error}; {note}" if row.error else note

@@ -1,0 +1,47 @@
+"""Rows of a ledger as the table of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from kst_scheduler.runs import COLUMNS, STATUS_DTYPE, TEXT_COLUMNS, TIME_COLUMNS, TIME_DTYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FIELDS: Final = (
+    "instance",
+    "source",
+    "scheduled_at",
+    "started_at",
+    "finished_at",
+    "status",
+    "error",
+    "attempt",
+    "rows",
+    "trigger",
+)
+"""The fields of a LedgerRow that the table shows, in its order."""
+HISTORY_COLUMNS: Final = (*COLUMNS, "attempt", "rows", "trigger")
+
+
+def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """Return records of ``FIELDS`` as a table of runs, then attempt, rows and trigger.
+
+    ``rows`` is Int64, which knows missing values; ``detail`` is "" where there is no error.
+    """
+    columns = dict(zip(HISTORY_COLUMNS, zip(*records, strict=True), strict=False))
+    table = pd.DataFrame({name: _series(name, columns.get(name, ())) for name in HISTORY_COLUMNS})
+    order = ["scheduled_at", "node", "job_id", "trigger"]
+    return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _series(name: str, values: tuple[Any, ...]) -> pd.Series:
+    if name in TIME_COLUMNS:
+        return pd.Series(pd.to_datetime(list(values), utc=True).astype(TIME_DTYPE))
+    if name == "detail":
+        values = tuple(value or "" for value in values)
+    dtypes: dict[str, Any] = {"status": STATUS_DTYPE, "attempt": "int64", "rows": "Int64"}
+    return pd.Series(list(values), dtype="str" if name in TEXT_COLUMNS else dtypes.get(name, "str"))
