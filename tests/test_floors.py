@@ -39,6 +39,7 @@ FLOORS = [
     "timeline",
     "local_server",
     "nps",
+    "servers",
     "workbook",
 ]
 """From the ground up: a module imports only from its own floor and from those below it."""

@@ -1,0 +1,81 @@
+"""Servers that the environment names: used as they are, never started, stopped or killed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from kst_scheduler.errors import ServerError
+from kst_scheduler.redaction import without_passwords
+from kst_scheduler.servers.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+_DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
+
+
+class GivenServer(Server):
+    """A server that somebody else runs."""
+
+    embedded = False
+
+    def __init__(self, variable: str, url: str) -> None:
+        self._variable = variable
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """The variable's value."""
+        return self._url
+
+    @property
+    def port(self) -> int:
+        """The port in the URL, or the protocol's own."""
+        parts = urlsplit(self._url)
+        return parts.port or _DEFAULT_PORTS[parts.scheme.partition("+")[0]]
+
+    @property
+    def folder(self) -> None:
+        """None: its state is not ours."""
+        return
+
+    def start(self) -> Self:
+        """Do nothing: it runs, or is somebody else's to start."""
+        return self
+
+    def stop(self) -> None:
+        """Do nothing: others may use it."""
+
+    def kill(self) -> None:
+        """Refuse."""
+        self._refuse("kill")
+
+    def restart(self) -> Self:
+        """Refuse."""
+        self._refuse("restart")
+
+    def _refuse(self, verb: str) -> NoReturn:
+        raise ServerError(
+            f"{verb}() is for embedded servers only, and {self._variable} names one that is not: "
+            f"unset {self._variable} to have one started here"
+        )
+
+    def _shown(self) -> str:
+        return f"{self._variable}={self._url}"
+
+
+def given_server(variable: str, schemes: Sequence[str]) -> GivenServer | None:
+    """Return the server that ``variable`` names, None when it is unset or empty."""
+    url = os.environ.get(variable, "")
+    if not url:
+        return None
+    if urlsplit(url).scheme.partition("+")[0] not in schemes:
+        raise ServerError(
+            f"{variable}={without_passwords(url)} names no {schemes[0]} server: set it to "
+            f"{schemes[0]}://user:password@host:{_DEFAULT_PORTS[schemes[0]]}/..., or unset it to "
+            "have one started here"
+        )
+    return GivenServer(variable, url)

