@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor as ThreadPool
+from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -685,6 +686,36 @@ def test_register_that_starts_the_scheduler_itself() -> None:
         scheduler.start()
 
     assert len(simulate(register, NIGHT, MORNING, scheduler=plain_scheduler).runs) == 6
+
+
+def test_a_lifespan_that_starts_and_stops_the_scheduler() -> None:
+    """A task made by register starts the scheduler itself, as a server does with a lifespan."""
+
+    async def lifespan(scheduler: Any) -> None:
+        scheduler.start()
+        await asyncio.sleep(2.5 * 3600)
+        scheduler.shutdown()
+
+    def register(scheduler: Any) -> None:
+        hourly(scheduler)
+        tasks.append(asyncio.get_running_loop().create_task(lifespan(scheduler)))
+
+    tasks: list[asyncio.Task[None]] = []
+    runs = simulate(register, NIGHT, MORNING).runs
+    assert tasks[0].done()
+    assert tasks[0].exception() is None
+    assert hours(runs, "ok") == [0, 1, 2]
+
+
+def test_a_scheduler_that_cannot_start_fails_the_simulation() -> None:
+    """What start() raises is raised by simulate."""
+
+    def register(scheduler: Any) -> None:
+        for _ in range(2):
+            scheduler.add_job(nothing, "cron", hour=3, id="daily")
+
+    with pytest.raises(ConflictingIdError, match="daily"):
+        simulate(register, NIGHT, MORNING, scheduler=plain_scheduler)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,13 @@ class SimulatedNode:
             )
             self._recorder.grace = self.grace
             _check_registered(self._program.register(scheduler))
+            # Later, for a task that register made may start it: the lifespan of an application.
+            asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
+        except BaseException as error:  # noqa: BLE001 - raised again by World.run
+            self._world.fail(error)
+
+    def _start_unless_started(self, scheduler: AsyncIOScheduler) -> None:
+        try:
             if scheduler.state == STATE_STOPPED:
                 scheduler.start()
         except BaseException as error:  # noqa: BLE001 - raised again by World.run

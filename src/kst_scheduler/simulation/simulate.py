@@ -76,6 +76,8 @@ def simulate(
 
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.
+            The scheduler is started afterwards, unless register has started it, or a task of
+            register's does so in its first step, as the lifespan of an application may.
         start: aware; all clocks agree on it but for the nodes' offsets.
         end: aware, not before ``start``.
         nodes: how many, named A, B, C and so on, or a list of ``Node(name, clock_offset)``.
