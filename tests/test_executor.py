@@ -22,7 +22,7 @@ from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from in_loop import in_loop
-from kst_scheduler.errors import LockedOutError, NoOccurrenceError
+from kst_scheduler.errors import LeaseLostError, LockedOutError, NoOccurrenceError
 from kst_scheduler.executor import Batch, OccurrenceExecutor, returns_awaitable
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 
@@ -360,7 +360,7 @@ async def test_a_manual_run_says_so_and_is_never_too_late() -> None:
         ("b", _noting(seen)),
     ):
         job = bench.job(function, id=job_id, misfire_grace_time=1)
-        bench.executor.submit_manual(job, long_ago)
+        bench.executor.submit_asked_for(job, Occurrence(job_id, long_ago, manual=True))
         await bench.idle()
         bench.executor.submit_job(job, [long_ago])
         await bench.idle()
@@ -395,6 +395,25 @@ async def test_a_run_that_is_locked_out_is_a_line_and_no_error(
     )
     assert "Traceback" not in caplog.text
     assert isinstance(bench.events[0].exception, LockedOutError)
+
+
+@in_loop
+async def test_a_run_that_lost_its_lease_is_a_warning_of_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where it was stopped is no fault of the job's, so there is no traceback."""
+    bench = Bench()
+
+    async def crawl() -> None:
+        raise LeaseLostError("the lease of crawl@2026-05-09T18:00:00Z ran out")
+
+    await bench.run(crawl, *moments(1))
+    (line,) = caplog.records
+    assert (line.levelno, line.exc_info) == (logging.WARNING, None)
+    assert line.getMessage().endswith(
+        "was stopped: the lease of crawl@2026-05-09T18:00:00Z ran out"
+    )
+    assert isinstance(bench.events[0].exception, LeaseLostError)
 
 
 @in_loop

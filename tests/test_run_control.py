@@ -23,6 +23,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
+    NaiveDatetimeError,
     NotRunningError,
     UnknownJobError,
 )
@@ -310,6 +311,103 @@ async def test_a_run_that_fails_leaves_its_slot() -> None:
         bench.scheduler.run_now("crawl")
         await bench.end()
     assert bench.codes() == [EVENT_JOB_SUBMITTED, EVENT_JOB_ERROR] * 2
+
+
+@in_loop
+async def test_a_missed_run_starts_at_once_under_its_scheduled_time() -> None:
+    """It is the scheduled occurrence and no manual one, and no grace time drops it."""
+    bench = Bench()
+    bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl", misfire_grace_time=1)
+    missed = kst(2020, 5, 10, 3)
+    occurrence = bench.scheduler.run_missed("crawl", missed)
+    await bench.end()
+    assert occurrence == Occurrence("crawl", missed)
+    assert bench.crawl.seen == [occurrence]
+    submitted, executed = bench.events
+    assert isinstance(submitted, JobSubmissionEvent)
+    assert (submitted.code, submitted.scheduled_run_times) == (EVENT_JOB_SUBMITTED, [missed])
+    assert (executed.code, executed.scheduled_run_time) == (EVENT_JOB_EXECUTED, missed)
+
+
+@in_loop
+async def test_a_missed_run_leaves_the_schedule_as_it_was() -> None:
+    """The next run time stays, and the next scheduled run is held to its grace time again."""
+    bench = Bench()
+    job = bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl", misfire_grace_time=1)
+    before = job.next_run_time
+    bench.scheduler.run_missed("crawl", kst(2020, 5, 10, 3))
+    await bench.end()
+    assert job.next_run_time == before
+    bench.scheduler.modify_job("crawl", next_run_time=datetime.now(KST) - timedelta(hours=1))
+    bench.scheduler._process_jobs()
+    await bench.end()
+    assert bench.codes()[2:] == [EVENT_JOB_SUBMITTED, EVENT_JOB_MISSED]
+
+
+@in_loop
+async def test_a_missed_run_counts_against_max_instances() -> None:
+    """It is refused while the job runs, and the error names the run that blocks it."""
+    bench = Bench()
+    bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl")
+    by_hand = bench.scheduler.run_now("crawl")
+    with pytest.raises(AlreadyRunningError) as error:
+        bench.scheduler.run_missed("crawl", kst(2020, 5, 10, 3))
+    assert error.value.running == (by_hand,)
+    await bench.end()
+
+
+@in_loop
+async def test_a_one_shot_job_is_made_up_for_once_it_has_left_the_job_store() -> None:
+    """APScheduler removes it when its date has gone by, so it is passed as itself."""
+    bench = Bench()
+    date = kst(2020, 5, 10, 9)
+    job = bench.scheduler.add_job(bench.crawl, at(date), id="crawl")
+    bench.scheduler._process_jobs()
+    await bench.end()
+    assert bench.scheduler.get_job("crawl") is None
+    with pytest.raises(UnknownJobError):
+        bench.scheduler.run_missed("crawl", date)
+    assert bench.scheduler.run_missed(job, date) == Occurrence("crawl", date)
+    await bench.end()
+    assert bench.codes() == [
+        EVENT_JOB_SUBMITTED,
+        EVENT_JOB_MISSED,
+        EVENT_JOB_SUBMITTED,
+        EVENT_JOB_EXECUTED,
+    ]
+
+
+@in_loop
+async def test_a_missed_run_lies_in_the_past() -> None:
+    """The future is not missed yet, and a naive time names no moment."""
+    bench = Bench()
+    bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl")
+    with pytest.raises(InvalidArgumentError, match=r"lies in the future.* or run_now"):
+        bench.scheduler.run_missed("crawl", kst(2099, 5, 10, 3))
+    with pytest.raises(NaiveDatetimeError, match=r"write kst\(2020, 5, 10, 3\)"):
+        bench.scheduler.run_missed("crawl", datetime(2020, 5, 10, 3))  # noqa: DTZ001 - the fault
+
+
+@in_loop
+async def test_a_missed_run_needs_an_executor_that_tells_the_job() -> None:
+    """A thread pool would hold it to its grace time, and tell it nothing."""
+    bench = Bench(executors={"threads": ThreadPoolExecutor(1)})
+    bench.scheduler.add_job(lambda: None, cron(hour=3), id="crawl", executor="threads")
+    with pytest.raises(InvalidArgumentError, match="executor='threads', which does not tell"):
+        bench.scheduler.run_missed("crawl", kst(2020, 5, 10, 3))
+    await bench.scheduler.drain(1)
+
+
+@in_loop
+async def test_a_missed_run_is_refused_where_nothing_runs() -> None:
+    """Before the start, and in another thread."""
+    scheduler = KSTScheduler()
+    with pytest.raises(NotRunningError, match=r"does not run; call start\(\)"):
+        scheduler.run_missed("crawl", kst(2020, 5, 10, 3))
+    bench = Bench()
+    bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl")
+    with pytest.raises(NotRunningError, match=r"run_missed\(\) was called outside"):
+        await asyncio.to_thread(bench.scheduler.run_missed, "crawl", kst(2020, 5, 10, 3))
 
 
 def test_the_private_names_it_stands_on_are_there() -> None:

@@ -17,7 +17,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import run_coroutine_job, run_job
 from apscheduler.util import iscoroutinefunction_partial
 
-from kst_scheduler.errors import LockedOutError
+from kst_scheduler.errors import LeaseLostError, LockedOutError
 from kst_scheduler.occurrence import RUNNING, Occurrence
 
 if TYPE_CHECKING:
@@ -31,14 +31,29 @@ if TYPE_CHECKING:
 class Batch:
     """The run times that one slot of a job runs, one after another."""
 
-    __slots__ = ("closed", "due", "handed_out", "in_thread", "job_id", "manual", "run_times")
+    __slots__ = (
+        "closed",
+        "due",
+        "handed_out",
+        "in_thread",
+        "job_id",
+        "manual",
+        "never_late",
+        "run_times",
+    )
 
     def __init__(
-        self, job_id: str, due: list[datetime], *, manual: bool = False, in_thread: bool = False
+        self,
+        job_id: str,
+        due: list[datetime],
+        asked_for: Occurrence | None = None,
+        *,
+        in_thread: bool = False,
     ) -> None:
         self.job_id = job_id
         self.due = due
-        self.manual = manual
+        self.manual = asked_for is not None and asked_for.manual
+        self.never_late = asked_for is not None
         self.in_thread = in_thread
         self.run_times: Iterable[datetime] = due
         self.handed_out = 0
@@ -75,8 +90,8 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     AsyncIOExecutor calls in a thread and drops. When it shuts down, no later run time of a batch
     starts; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so
     shutting down leaves it alone, and its event still comes when it ends. A run that raises
-    LockedOutError is one line at INFO in the log; its event stays EVENT_JOB_ERROR with that
-    exception.
+    LockedOutError is one line at INFO in the log, and one that raises LeaseLostError one at
+    WARNING; their event stays EVENT_JOB_ERROR with that exception.
 
     An async generator function, or a lambda that returns a coroutine, looks like a plain function
     and is run as one: nothing awaits it.
@@ -90,12 +105,12 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
         """What each future in progress runs, in the order of submission."""
         self._submitting = Batch("", [])
-        self._manual = False
+        self._asked_for: Occurrence | None = None
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Take the scheduler's event loop and a logger."""
         super().start(scheduler, alias)
-        self._logger.addFilter(_locked_out_is_no_error)
+        self._logger.addFilter(_no_traceback)
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - as in AsyncIOExecutor
         """Start no further run, and cancel the coroutines in progress."""
@@ -114,21 +129,21 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         # Read here, for on their way to _do_submit_job a recorder may put a stand-in in the place
         # of the job, and a generator in that of the run times.
         in_thread = not returns_awaitable(job.func)
-        self._submitting = Batch(job.id, run_times, manual=self._manual, in_thread=in_thread)
+        self._submitting = Batch(job.id, run_times, self._asked_for, in_thread=in_thread)
         super().submit_job(job, run_times)
 
-    def submit_manual(self, job: Job, run_time: datetime) -> None:
-        """Run a job by hand: it takes a slot like any other run, and is never too late."""
-        self._manual = True
+    def submit_asked_for(self, job: Job, occurrence: Occurrence) -> None:
+        """Run one occurrence that was asked for: it takes a slot, and is never too late."""
+        self._asked_for = occurrence
         try:
-            self.submit_job(job, [run_time])
+            self.submit_job(job, [occurrence.scheduled_at])
         finally:
-            self._manual = False
+            self._asked_for = None
 
     def _do_submit_job(self, job: Job, run_times: Iterable[datetime]) -> None:
         batch = self._submitting
         batch.run_times = run_times
-        if batch.manual:
+        if batch.never_late:
             job = _NeverLate(job)
         arguments = (job, job._jobstore_alias, batch, self._logger.name)  # noqa: SLF001
         future: asyncio.Future[list[JobExecutionEvent]]
@@ -171,7 +186,7 @@ class JobStandIn:
 
 
 class _NeverLate(JobStandIn):
-    """A job that is run by hand, whose misfire_grace_time must not drop it."""
+    """A job whose run was asked for, so that misfire_grace_time must not drop it."""
 
     misfire_grace_time = None
 
@@ -190,12 +205,16 @@ def returns_awaitable(function: Callable[..., object]) -> bool:
     )
 
 
-def _locked_out_is_no_error(record: logging.LogRecord) -> bool:
-    """Make one line at INFO of APScheduler's error and traceback for a run that was locked out."""
+def _no_traceback(record: logging.LogRecord) -> bool:
+    """Make one line of APScheduler's error and traceback for a run that was kept out or stopped."""
     error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, LockedOutError):
+    if isinstance(error, LockedOutError):
+        level, message = logging.INFO, 'Job "%s" was locked out: %s'
+    elif isinstance(error, LeaseLostError):
+        level, message = logging.WARNING, 'Job "%s" was stopped: %s'
+    else:
         return True
-    record.levelno, record.levelname = logging.INFO, "INFO"
-    record.msg, record.args = 'Job "%s" was locked out: %s', (record.args[0], error)  # type: ignore[index]
+    record.levelno, record.levelname = level, logging.getLevelName(level)
+    record.msg, record.args = message, (record.args[0], error)  # type: ignore[index]
     record.exc_info = None
-    return logging.getLogger(record.name).isEnabledFor(logging.INFO)
+    return logging.getLogger(record.name).isEnabledFor(level)

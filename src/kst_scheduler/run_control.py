@@ -1,4 +1,4 @@
-"""Start a run by hand, see what runs, and bring a scheduler to rest without losing work.
+"""Start a run by hand, make up for a missed one, see what runs, and come to rest without loss.
 
 APScheduler has none of these. ``job.modify(next_run_time=now)`` stands in for the first and bends
 the schedule; ``AsyncIOScheduler.shutdown(wait=True)`` does not wait, it cancels.
@@ -26,6 +26,7 @@ from kst_scheduler.errors import (
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import nearest
 from kst_scheduler.occurrence import RUNNING, Occurrence
+from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
@@ -72,13 +73,46 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
                 outside the event loop, as from a plain ``def`` endpoint of FastAPI.
 
         """
-        self._must_take_runs()
-        job = self.get_job(job_id, jobstore)
-        if job is None:
-            known = nearest(job_id, (job.id for job in self.get_jobs()))
-            raise UnknownJobError(f"no job has the id {reprlib.repr(job_id)}{known}")
+        self._must_take_runs("run_now")
+        job = self._job_to_run(job_id, jobstore)
         occurrence = Occurrence(job_id, self._manual_run_time(), manual=True)
-        self._submit(job, occurrence.scheduled_at)
+        self._submit(job, occurrence)
+        return occurrence
+
+    def run_missed(self, job: str | Job, scheduled_at: datetime) -> Occurrence:
+        """Start a run of a job at once, under a scheduled time that has gone by.
+
+        It is the scheduled run, made up for: ``current_occurrence()`` is that of
+        ``scheduled_at``, and it is not manual. The rest is as in ``run_now``: it takes one of the
+        job's ``max_instances``, is never too late, and leaves the schedule as it is. Whether the
+        job should have run then, and has not, is the caller's affair (kst_scheduler.reconcile).
+
+        Args:
+            job: its id; or the job itself, where a one-shot job is no longer in its job store.
+            scheduled_at: aware, in the past.
+
+        Raises:
+            InvalidArgumentError: ``scheduled_at`` lies in the future, or the job's executor is
+                none that can tell it which occurrence it runs.
+            NaiveDatetimeError: ``scheduled_at`` has no zone.
+            UnknownJobError, AlreadyRunningError, NotRunningError: as in ``run_now``.
+
+        """
+        self._must_take_runs("run_missed")
+        now = datetime.now(self.timezone)
+        if require_aware(scheduled_at, "scheduled_at") > now:
+            raise InvalidArgumentError(
+                f"scheduled_at={scheduled_at.isoformat()} lies in the future, where nothing was "
+                "missed; the schedule runs it, or run_now() does now"
+            )
+        job = self._job_to_run(job) if isinstance(job, str) else job
+        if not isinstance(self._executors.get(job.executor), OccurrenceExecutor):
+            raise InvalidArgumentError(
+                f"job {job.id!r} has executor={job.executor!r}, which does not tell a job the time "
+                "it was scheduled for; use an OccurrenceExecutor, KSTScheduler's default"
+            )
+        occurrence = Occurrence(job.id, scheduled_at)
+        self._submit(job, occurrence)
         return occurrence
 
     def running_occurrences(self, job_id: str | None = None) -> tuple[Occurrence, ...]:
@@ -143,13 +177,20 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
         log("Drained the scheduler: %s", drained)
         return drained
 
-    def _submit(self, job: Job, run_time: datetime) -> None:
-        executor = self._executors.get(job.executor)
+    def _job_to_run(self, job_id: str, jobstore: str | None = None) -> Job:
+        job = self.get_job(job_id, jobstore)
+        if job is None:
+            known = nearest(job_id, (job.id for job in self.get_jobs()))
+            raise UnknownJobError(f"no job has the id {reprlib.repr(job_id)}{known}")
+        return job
+
+    def _submit(self, job: Job, occurrence: Occurrence) -> None:
+        executor, run_times = self._executors.get(job.executor), [occurrence.scheduled_at]
         try:
             if isinstance(executor, OccurrenceExecutor):
-                executor.submit_manual(job, run_time)
+                executor.submit_asked_for(job, occurrence)
             elif executor:
-                executor.submit_job(job, [run_time])
+                executor.submit_job(job, run_times)
             else:
                 known = nearest(job.executor, self._executors)
                 raise InvalidArgumentError(
@@ -164,7 +205,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
                 running,
             ) from error
         alias = job._jobstore_alias  # noqa: SLF001
-        self._dispatch_event(JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias, [run_time]))
+        self._dispatch_event(JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias, run_times))
 
     def _manual_run_time(self) -> datetime:
         """Return now, or the next free microsecond: a manual run is known by its own."""
@@ -174,7 +215,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
         self._last_manual = now
         return now
 
-    def _must_take_runs(self) -> None:
+    def _must_take_runs(self, asked: str) -> None:
         if not self.running:
             raise NotRunningError("this scheduler does not run; call start() in its event loop")
         if self._draining:
@@ -185,7 +226,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
             in_loop = False
         if not in_loop:
             raise NotRunningError(
-                "run_now() was called outside the scheduler's event loop; call it in an async def "
+                f"{asked}() was called outside the scheduler's event loop; call it in an async def "
                 "function of that loop, or hand it to loop.call_soon_threadsafe"
             )
 
