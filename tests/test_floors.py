@@ -34,6 +34,7 @@ FLOORS = [
     "recorder",
     "redaction",
     "lease",
+    "locks",
     "ledger",
     "simulation",
     "timeline",
