@@ -62,7 +62,12 @@ def in_utc(moment: datetime, name: str) -> datetime:
     return require_aware(moment, name).astimezone(UTC)
 
 
-def nominal_time(occurrence: Occurrence) -> datetime:
-    """Return the time by which a row is known, in UTC: whole seconds unless the run is manual."""
+def occurrence_key(occurrence: Occurrence) -> tuple[str, datetime, str]:
+    """Return what an occurrence's row is known by: source, scheduled_at and trigger.
+
+    The time is in UTC, in whole seconds unless the run is manual, as in ``Occurrence.key``.
+    """
     moment = occurrence.scheduled_at.astimezone(UTC)
-    return moment if occurrence.manual else moment.replace(microsecond=0)
+    if occurrence.manual:
+        return occurrence.job_id, moment, "manual"
+    return occurrence.job_id, moment.replace(microsecond=0), "schedule"

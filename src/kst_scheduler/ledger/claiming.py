@@ -7,28 +7,31 @@ does nothing when another replica was quicker; then it is looked at again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger.checks import in_utc
-from kst_scheduler.ledger.contract import Claim
+from kst_scheduler.ledger.contract import Claim, LedgerRow
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from kst_scheduler.ledger.contract import ClaimRequest, LedgerRow
+    from kst_scheduler.ledger.contract import ClaimRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacles:
-    """What stands in the way of a claim, at one moment of the ledger's clock."""
+class Obstacle(NamedTuple):
+    """A row that stands in the way of a claim."""
 
-    own: LedgerRow | None
+    row: LedgerRow
+    lease_is_over: bool
+    """By the ledger's clock, when the row was read."""
+
+
+class Obstacles(NamedTuple):
+    """What stands in the way of a claim."""
+
+    own: Obstacle | None
     """The row of the occurrence itself."""
-    running: LedgerRow | None
+    running: Obstacle | None
     """The row of its job that is running; there is never more than one."""
-    now: datetime
 
 
 class ClaimStore(Protocol):
@@ -65,30 +68,31 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
 
 async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Claim | None:
     """Return the claim, None when it is to be tried again, or raise LockedOutError."""
-    own, running = met.own, met.running
-    if own and own.status == "running":
-        return await _take_over(store, request, own, met.now)
-    if own and own.status != "skipped":
-        raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: {own.status}")
-    if running:
-        await _make_way(store, request, running, met.now)
+    if met.own and met.own.row.status == "running":
+        return await _take_over(store, request, *met.own)
+    if met.own and met.own.row.status != "skipped":
+        by = met.own.row
+        raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
+    if met.running:
+        await _make_way(store, request, *met.running)
         return None
-    return await _retake(store, own, request, None) if own else None
+    return await _retake(store, met.own.row, request, None) if met.own else None
 
 
 async def _take_over(
-    store: ClaimStore, request: ClaimRequest, own: LedgerRow, now: datetime
+    store: ClaimStore, request: ClaimRequest, own: LedgerRow, lease_is_over: bool
 ) -> Claim | None:
     """Take a running row: it is this very claim, whose answer was lost, or its lease is over."""
     claimed_at = in_utc(request.claimed_at, "claimed_at")
     if (own.instance, own.claimed_at) == (request.instance, claimed_at):
         again = await store.retake(own, request, own.attempt, own.error)
         return Claim(own.id, own.attempt, request) if again else None
-    if not is_over(own, now):
-        raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: it is running")
+    if not lease_is_over:
+        raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: running")
     if not request.take_over:
         raise LockedOutError(
-            f"{request.occurrence} lost its lease on {own.instance}, and must not run twice"
+            f"{request.occurrence} was claimed by {own.instance}, whose lease is over; "
+            "this job must not run it again"
         )
     return await _retake(store, own, request, _lost(own))
 
@@ -102,24 +106,15 @@ async def _retake(
 
 
 async def _make_way(
-    store: ClaimStore, request: ClaimRequest, running: LedgerRow, now: datetime
+    store: ClaimStore, request: ClaimRequest, running: LedgerRow, lease_is_over: bool
 ) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence."""
-    if is_over(running, now):
+    if lease_is_over:
         await store.close_abandoned(running, f"abandoned: {_lost(running)}")
         return
-    reason = f"{_name(running)} was still running"
+    reason = f"{running.occurrence}, attempt {running.attempt} on {running.instance}, was running"
     await store.skip(request, reason)
     raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
-
-
-def is_over(row: LedgerRow, now: datetime) -> bool:
-    """Return whether the row's lease has run out."""
-    return row.lease_until is not None and row.lease_until <= now
-
-
-def _name(row: LedgerRow) -> str:
-    return f"{row.occurrence}, attempt {row.attempt} on {row.instance},"
 
 
 def _lost(row: LedgerRow) -> str:

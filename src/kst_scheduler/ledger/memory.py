@@ -9,8 +9,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from kst_scheduler.ledger.checks import in_utc, nominal_time, require_name, stored_text
-from kst_scheduler.ledger.claiming import Obstacles, is_over, take
+from kst_scheduler.ledger.checks import in_utc, occurrence_key, require_name, stored_text
+from kst_scheduler.ledger.claiming import Obstacle, Obstacles, take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
@@ -84,13 +84,12 @@ class MemoryLedger:
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""
-        now = self._now()
         running = (self._rows[id_] for id_ in sorted(self._running.values()))
-        return [row for row in running if is_over(row, now)]
+        return [row for row in running if self._is_over(row)]
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Write an abandoned row as error; None when it has been taken over, ended or renewed."""
-        if self._rows.get(row.id) != row or not is_over(row, self._now()):
+        if self._rows.get(row.id) != row or not self._is_over(row):
             return None
         return self._put(
             replace(
@@ -178,9 +177,9 @@ class MemoryLedger:
 
     async def obstacles(self, request: ClaimRequest) -> Obstacles:
         """As ClaimStore has it."""
-        own = self._rows.get(self._ids.get(_key(request.occurrence), 0))
-        running = self._rows.get(self._running.get(request.occurrence.job_id, 0))
-        return Obstacles(own, running, self._now())
+        own = self._ids.get(occurrence_key(request.occurrence))
+        running = self._running.get(request.occurrence.job_id)
+        return Obstacles(self._obstacle(own), self._obstacle(running))
 
     async def retake(
         self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
@@ -215,6 +214,15 @@ class MemoryLedger:
             self._clock_began = datetime.now(UTC) - seconds
         return self._clock_began + seconds
 
+    def _is_over(self, row: LedgerRow) -> bool:
+        return row.lease_until is not None and row.lease_until <= self._now()
+
+    def _obstacle(self, row_id: int | None) -> Obstacle | None:
+        if row_id is None:
+            return None
+        row = self._rows[row_id]
+        return Obstacle(row, self._is_over(row))
+
     def _add(
         self,
         occurrence: Occurrence,
@@ -227,7 +235,7 @@ class MemoryLedger:
         started_at: datetime | None = None,
         lease_until: datetime | None = None,
     ) -> LedgerRow | None:
-        source, scheduled_at, trigger = key = _key(occurrence)
+        source, scheduled_at, trigger = key = occurrence_key(occurrence)
         if key in self._ids:
             return None
         self._last_id += 1
@@ -258,8 +266,3 @@ class MemoryLedger:
         elif self._running.get(row.source) == row.id:
             del self._running[row.source]
         return row
-
-
-def _key(occurrence: Occurrence) -> tuple[str, datetime, str]:
-    trigger = "manual" if occurrence.manual else "schedule"
-    return occurrence.job_id, nominal_time(occurrence), trigger

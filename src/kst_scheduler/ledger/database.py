@@ -1,0 +1,169 @@
+"""A database, reached by single statements that are waited for so long and no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, MissingExtraError
+from kst_scheduler.ledger.outages import outages
+from kst_scheduler.ledger.schema import check_version, create
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sqlalchemy import URL, CursorResult, Executable
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+STATEMENT_SECONDS: Final = 10.0
+"""How long a statement may take, the wait for a free connection included."""
+CONNECT_SECONDS: Final = 5.0
+"""How long connecting may take; for SQLite, how long the lock of another process may last."""
+CONNECTIONS: Final = 10
+"""How many connections a ledger holds to PostgreSQL, whose own default is 100 for everyone."""
+
+_Read = TypeVar("_Read")
+
+
+class Database:
+    """An engine in autocommit mode: each statement is a transaction of its own.
+
+    A connection that has died is noticed by the statement that meets it, which fails; the next one
+    gets a new connection.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self.dialect = parsed.drivername
+        self.where = parsed.set(query={}).render_as_string()
+        """The URL without its password, for messages."""
+        try:
+            self._engine = _ENGINES[self.dialect](parsed)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"a ledger in {self.dialect} needs a driver that is not installed; "
+                "write pip install 'kst-scheduler[ledger]'"
+            ) from error
+        self._opened = False
+
+    async def open(self) -> None:
+        """Create the tables if they are not there."""
+        async with self._limits(), self._engine.connect() as connection:
+            if self.dialect == "sqlite":
+                # One writer no longer blocks the readers; the file remembers it.
+                await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            if not await connection.run_sync(check_version, self.where):
+                try:
+                    await connection.run_sync(create, self.where)
+                except BaseException:
+                    await connection.invalidate()  # what was begun is rolled back with it
+                    raise
+        self._opened = True
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    async def fetch(
+        self, statement: Executable, parameters: dict[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """Run a statement; return its rows."""
+        return await self._run(statement, parameters, _all_rows)
+
+    async def write(self, statement: Executable, parameters: dict[str, Any]) -> int:
+        """Run a statement; return how many rows it wrote."""
+        return await self._run(statement, parameters, _rowcount)
+
+    async def _run(
+        self,
+        statement: Executable,
+        parameters: dict[str, Any] | None,
+        read: Callable[[CursorResult[Any]], _Read],
+    ) -> _Read:
+        if not self._opened:
+            raise KSTSchedulerError(
+                f"the ledger in {self.where} is not open; write await ledger.open() before"
+            )
+        async with self._limits(), self._engine.connect() as connection:
+            return read(await connection.execute(statement, parameters))
+
+    @contextlib.asynccontextmanager
+    async def _limits(self) -> AsyncIterator[None]:
+        with outages(self.where):
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                yield
+
+
+def _all_rows(result: CursorResult[Any]) -> Sequence[Any]:
+    return result.all()
+
+
+def _rowcount(result: CursorResult[Any]) -> int:
+    return result.rowcount
+
+
+def _parse(url: str) -> URL:
+    """Return a URL of a database that a ledger can use, without a driver in its name."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # Where the password stands in a URL that cannot be read, nobody knows.
+        raise InvalidArgumentError(
+            "the ledger's URL cannot be read; write sqlite:///folder/ledger.db or "
+            "postgresql://user:password@host:5432/database, with %40 for an @ in the password"
+        ) from error
+    backend = parsed.drivername.split("+")[0]  # the driver is the ledger's choice
+    backend = "postgresql" if backend == "postgres" else backend
+    if backend not in _ENGINES:
+        raise InvalidArgumentError(
+            f"a ledger cannot use {parsed.drivername}; write sqlite:///folder/ledger.db or "
+            "postgresql://user:password@host:5432/database"
+        )
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise InvalidArgumentError(
+            f"{url} is no file, and another process could not read it; write "
+            "sqlite:///folder/ledger.db, or MemoryLedger() for a ledger in memory"
+        )
+    return parsed.set(drivername=backend)
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        connect_args={"timeout": CONNECT_SECONDS},
+        pool_size=1,  # SQLite has one writer; a second connection would only wait for the first
+        max_overflow=0,
+        **_COMMON,
+    )
+
+
+def _postgresql(url: URL) -> AsyncEngine:
+    import asyncpg  # type: ignore[import-untyped] # noqa: PLC0415 - not needed for SQLite
+
+    # asyncpg reads the URL as libpq does, so that ?sslmode=require means what it means elsewhere.
+    dsn = url.render_as_string(hide_password=False)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        **_COMMON,
+    )
+
+
+_COMMON: Final[dict[str, Any]] = {
+    "isolation_level": "AUTOCOMMIT",
+    "pool_reset_on_return": None,  # there is no transaction to roll back
+    "pool_timeout": STATEMENT_SECONDS,
+    "hide_parameters": True,  # an error shows no values
+}
+_ENGINES: Final = {"sqlite": _sqlite, "postgresql": _postgresql}

@@ -1,0 +1,157 @@
+"""A ledger in SQLite or PostgreSQL: what a service keeps, and what its replicas share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kst_scheduler.ledger import statements
+from kst_scheduler.ledger.checks import in_utc, require_name, stored_text
+from kst_scheduler.ledger.claiming import take
+from kst_scheduler.ledger.contract import LedgerRow
+from kst_scheduler.ledger.database import Database
+from kst_scheduler.ledger.history import history_table
+from kst_scheduler.ledger.sql_claims import SqlClaims
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from kst_scheduler.ledger.contract import Claim, ClaimRequest, Outcome
+    from kst_scheduler.occurrence import Occurrence
+
+
+class SqlLedger:
+    """The contract of Ledger, kept in a database.
+
+    It belongs to the event loop in which it was opened. Behind PgBouncer in transaction mode,
+    max_prepared_statements must not be 0.
+
+    Args:
+        url: ``sqlite:///folder/ledger.db`` or ``postgresql://user:password@host:5432/database``;
+            an option such as ``?sslmode=require`` means what it means to libpq.
+
+    Raises:
+        InvalidArgumentError: the URL cannot be read, or names another kind of database.
+        MissingExtraError: the database's driver is not installed.
+
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._claims = SqlClaims(self._database)
+        self._look = statements.upsert_look(self._database.dialect)
+
+    def __repr__(self) -> str:
+        return f"SqlLedger({self._database.where!r})"
+
+    async def open(self) -> None:
+        """Create the tables if they are not there.
+
+        Raises:
+            LedgerVersionError: a newer version of this package made them.
+            InvalidArgumentError: there is a table crawl_runs that no ledger made.
+
+        """
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Take the occurrence's row, or raise LockedOutError."""
+        return await take(self._claims, request)
+
+    async def renew(self, claim: Claim) -> bool:
+        """Extend the lease; False when another attempt or an end has come between."""
+        parameters = {
+            "seen_id": claim.row_id,
+            "seen_attempt": claim.attempt,
+            "lease": claim.request.lease.total_seconds(),
+        }
+        return await self._database.write(statements.RENEW, parameters) == 1
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        """Write how the run ended; False, and nothing is written, when it was taken over."""
+        parameters = {
+            "seen_id": claim.row_id,
+            "seen_attempt": claim.attempt,
+            "status": outcome.status,
+            "finished_at": in_utc(outcome.finished_at, "finished_at"),
+            "duration_ms": outcome.duration_ms,
+            "rows": outcome.rows,
+            "error": None if outcome.error is None else stored_text(outcome.error),
+        }
+        return await self._database.write(statements.FINISH, parameters) == 1
+
+    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+        """Write an occurrence as missed; None when it has a row already."""
+        require_name(occurrence.job_id, "job_id")
+        require_name(instance, "instance")
+        return await self._claims.leave(occurrence, instance, "missed", reason)
+
+    async def abandoned(self) -> list[LedgerRow]:
+        """Return the running rows whose lease is over, by the ledger's clock."""
+        return [LedgerRow(*row) for row in await self._database.fetch(statements.ABANDONED)]
+
+    async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
+        """Write an abandoned row as error; None when it has been taken over, ended or renewed."""
+        return await self._claims.close_abandoned(row, reason)
+
+    async def rows(
+        self,
+        source: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        status: str | None = None,
+        before_id: int | None = None,
+        limit: int | None = None,
+    ) -> list[LedgerRow]:
+        """Return rows with ``since <= scheduled_at < until``, the latest id first."""
+        query = statements.select_rows(
+            source and require_name(source, "source"),
+            since and in_utc(since, "since"),
+            until and in_utc(until, "until"),
+            status,
+            before_id,
+            limit,
+        )
+        return [LedgerRow(*row) for row in await self._database.fetch(query)]
+
+    async def history(
+        self,
+        source: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Return the table of runs (kst_scheduler.runs), then attempt, rows and trigger."""
+        query = statements.select_history(
+            source and require_name(source, "source"),
+            since and in_utc(since, "since"),
+            until and in_utc(until, "until"),
+        )
+        records = await self._database.fetch(query)
+        return await asyncio.to_thread(history_table, records)  # a long one would block the loop
+
+    async def looked_until(self, source: str) -> datetime | None:
+        """Return up to when what should have fired has been reconciled; None: never yet."""
+        parameters = {"source": require_name(source, "source")}
+        found = await self._database.fetch(statements.LOOKED_UNTIL, parameters)
+        return found[0].looked_until if found else None
+
+    async def look(self, source: str, until: datetime) -> None:
+        """Move that moment on; never back."""
+        parameters = {
+            "source": require_name(source, "source"),
+            "looked_until": in_utc(until, "until"),
+        }
+        await self._database.write(self._look, parameters)
+
+    async def forget(self, before: datetime) -> int:
+        """Delete ended rows scheduled before a moment; return how many."""
+        parameters = {"before": in_utc(before, "before")}
+        return await self._database.write(statements.FORGET, parameters)

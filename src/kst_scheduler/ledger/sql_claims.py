@@ -1,0 +1,101 @@
+"""The steps of a claim in a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import IntegrityError
+
+from kst_scheduler.ledger import statements
+from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
+from kst_scheduler.ledger.claiming import Obstacle, Obstacles
+from kst_scheduler.ledger.contract import LedgerRow
+
+if TYPE_CHECKING:
+    from kst_scheduler.ledger.contract import ClaimRequest
+    from kst_scheduler.ledger.database import Database
+    from kst_scheduler.occurrence import Occurrence
+
+
+class SqlClaims:
+    """A ClaimStore, and what else writes rows that did not run."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = statements.insert_claim(database.dialect)
+        self._unclaimed = statements.insert_unclaimed(database.dialect)
+
+    async def insert(self, request: ClaimRequest) -> int | None:
+        """Insert a running row; return its id, or None when any row stands in the way."""
+        parameters = _occurrence(request.occurrence) | _claim(request)
+        rows = await self._database.fetch(self._insert, parameters)
+        return rows[0].id if rows else None
+
+    async def obstacles(self, request: ClaimRequest) -> Obstacles:
+        """Return what stands in the way."""
+        key = occurrence_key(request.occurrence)
+        own = running = None
+        found = await self._database.fetch(statements.OBSTACLES, _occurrence(request.occurrence))
+        for *fields, lease_is_over in found:
+            obstacle = Obstacle(LedgerRow(*fields), bool(lease_is_over))
+            row = obstacle.row
+            own = obstacle if (row.source, row.scheduled_at, row.trigger) == key else own
+            running = obstacle if row.status == "running" else running
+        return Obstacles(own, running)
+
+    async def retake(
+        self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
+    ) -> bool:
+        """Give the row to the request; False when it is not as seen, or its job runs elsewhere."""
+        parameters = _claim(request) | {
+            "seen_id": row.id,
+            "seen_attempt": row.attempt,
+            "seen_status": row.status,
+            "seen_lease": row.lease_until,
+            "attempt": attempt,
+            "error": note and stored_text(note),
+        }
+        try:
+            return await self._database.write(statements.RETAKE, parameters) == 1
+        except IntegrityError:  # of the index that lets one row of a job be running
+            return False
+
+    async def skip(self, request: ClaimRequest, reason: str) -> None:
+        """Insert a skipped row, unless the occurrence has a row by now."""
+        await self.leave(request.occurrence, request.instance, "skipped", reason)
+
+    async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
+        """Write an abandoned row as error; None when it is not as seen, or its lease holds."""
+        parameters = {
+            "seen_id": row.id,
+            "seen_attempt": row.attempt,
+            "seen_lease": row.lease_until,
+            "error": stored_text(reason),
+        }
+        closed = await self._database.fetch(statements.CLOSE, parameters)
+        return LedgerRow(*closed[0]) if closed else None
+
+    async def leave(
+        self, occurrence: Occurrence, instance: str, status: str, reason: str
+    ) -> LedgerRow | None:
+        """Insert a row that did not run; None when the occurrence has a row already."""
+        parameters = _occurrence(occurrence) | {
+            "instance": instance,
+            "status": status,
+            "error": stored_text(reason),
+        }
+        left = await self._database.fetch(self._unclaimed, parameters)
+        return LedgerRow(*left[0]) if left else None
+
+
+def _occurrence(occurrence: Occurrence) -> dict[str, Any]:
+    source, scheduled_at, trigger = occurrence_key(occurrence)
+    return {"source": source, "scheduled_at": scheduled_at, "trigger": trigger}
+
+
+def _claim(request: ClaimRequest) -> dict[str, Any]:
+    return {
+        "instance": request.instance,
+        "claimed_at": in_utc(request.claimed_at, "claimed_at"),
+        "lease": request.lease.total_seconds(),
+    }

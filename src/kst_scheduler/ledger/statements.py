@@ -1,0 +1,174 @@
+"""The statements of a ledger in a database: each a single one, each with bound parameters only.
+
+They are built once; SQLAlchemy compiles each once for an engine, and asyncpg prepares it once for a
+connection. A parameter whose name begins with ``seen_`` is part of a fence: what the caller saw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from kst_scheduler.ledger.contract import LedgerRow
+from kst_scheduler.ledger.history import FIELDS
+from kst_scheduler.ledger.schema import RUNS, SOURCES, LedgerNow, Moment, lease_end
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select
+
+_INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_RUN: Final = RUNS.c
+ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
+"""The columns of a LedgerRow, in its order."""
+
+_FENCE: Final = and_(
+    _RUN.id == bindparam("seen_id", type_=BigInteger),
+    _RUN.attempt == bindparam("seen_attempt", type_=Integer),
+)
+_RUNNING: Final = _RUN.status == "running"
+_OVER: Final = and_(_RUNNING, _RUN.lease_until <= LedgerNow())
+_LEASE_AS_SEEN: Final = _RUN.lease_until.is_not_distinct_from(bindparam("seen_lease", type_=Moment))
+
+OBSTACLES: Final = select(*ROW, (_RUN.lease_until <= LedgerNow()).label("lease_is_over")).where(
+    _RUN.source == bindparam("source"),
+    or_(
+        and_(
+            _RUN.scheduled_at == bindparam("scheduled_at"),
+            _RUN.trigger == bindparam("trigger"),
+        ),
+        _RUNNING,
+    ),
+)
+RETAKE: Final = (
+    update(RUNS)
+    .where(_FENCE, _RUN.status == bindparam("seen_status", type_=Text), _LEASE_AS_SEEN)
+    .values(
+        attempt=bindparam("attempt"),
+        instance=bindparam("instance"),
+        status="running",
+        rows=null(),
+        duration_ms=null(),
+        error=bindparam("error"),
+        claimed_at=bindparam("claimed_at"),
+        lease_until=lease_end(),
+        started_at=bindparam("claimed_at"),
+        finished_at=null(),
+    )
+)
+RENEW: Final = update(RUNS).where(_FENCE, _RUNNING).values(lease_until=lease_end())
+_STATUS: Final = bindparam("status", type_=Text)
+_FINISHED_AT: Final = bindparam("finished_at", type_=Moment)
+FINISH: Final = (
+    update(RUNS)
+    .where(_FENCE, or_(_RUNNING, and_(_RUN.status == _STATUS, _RUN.finished_at == _FINISHED_AT)))
+    .values(
+        status=_STATUS,
+        rows=bindparam("rows"),
+        duration_ms=bindparam("duration_ms"),
+        error=func.coalesce(bindparam("error", type_=Text), _RUN.error),
+        lease_until=null(),
+        started_at=case((_STATUS == "skipped", null()), else_=_RUN.started_at),
+        finished_at=_FINISHED_AT,
+    )
+)
+ABANDONED: Final = select(*ROW).where(_OVER).order_by(_RUN.id)
+CLOSE: Final = (
+    update(RUNS)
+    .where(_FENCE, _OVER, _LEASE_AS_SEEN)
+    .values(
+        status="error",
+        error=bindparam("error"),
+        lease_until=null(),
+        finished_at=_RUN.lease_until,
+    )
+    .returning(*ROW)
+)
+FORGET: Final = delete(RUNS).where(_RUN.scheduled_at < bindparam("before"), ~_RUNNING)
+LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(SOURCES.c.source == bindparam("source"))
+
+
+def insert_claim(dialect: str) -> Any:
+    """Return the insert that claims: it returns the id, or nothing when any row is in the way."""
+    values: dict[str, Any] = {
+        name: bindparam(name)
+        for name in ("source", "scheduled_at", "instance", "trigger", "claimed_at")
+    }
+    claim = _INSERT[dialect](RUNS).values(
+        **values,
+        attempt=1,
+        status="running",
+        lease_until=lease_end(),
+        started_at=bindparam("claimed_at"),
+    )
+    return claim.on_conflict_do_nothing().returning(_RUN.id)
+
+
+def insert_unclaimed(dialect: str) -> Any:
+    """Return the insert of a row that did not run, skipped or missed."""
+    names = ("source", "scheduled_at", "instance", "trigger", "status", "error")
+    row = _INSERT[dialect](RUNS).values(attempt=0, **{name: bindparam(name) for name in names})
+    return row.on_conflict_do_nothing().returning(*ROW)
+
+
+def upsert_look(dialect: str) -> Any:
+    """Return the write that moves a source's ``looked_until`` on, and never back."""
+    look = _INSERT[dialect](SOURCES).values(
+        source=bindparam("source"), looked_until=bindparam("looked_until")
+    )
+    later = look.excluded.looked_until
+    return look.on_conflict_do_update(
+        index_elements=[SOURCES.c.source],
+        set_={"looked_until": later},
+        where=SOURCES.c.looked_until < later,
+    )
+
+
+def select_rows(
+    source: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    status: str | None,
+    before_id: int | None,
+    limit: int | None,
+) -> Select[Any]:
+    """Return the query of ``Ledger.rows``; SQLAlchemy caches each form of it."""
+    filters = [
+        *_span(source, since, until),
+        *([] if status is None else [_RUN.status == status]),
+        *([] if before_id is None else [_RUN.id < before_id]),
+    ]
+    return select(*ROW).where(*filters).order_by(_RUN.id.desc()).limit(limit)
+
+
+def select_history(
+    source: str | None, since: datetime | None, until: datetime | None
+) -> Select[Any]:
+    """Return the query of ``Ledger.history``."""
+    return select(*(_RUN[name] for name in FIELDS)).where(*_span(source, since, until))
+
+
+def _span(
+    source: str | None, since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    return [
+        *([] if source is None else [_RUN.source == source]),
+        *([] if since is None else [_RUN.scheduled_at >= since]),
+        *([] if until is None else [_RUN.scheduled_at < until]),
+    ]
