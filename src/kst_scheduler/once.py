@@ -1,0 +1,236 @@
+"""Run each occurrence of a job once, whichever replica it runs on, and write what became of it.
+
+The job's row in the ledger is claimed before anything else, so each occurrence has one run; no two
+runs of a job overlap, as the ledger has one running row of it at most; and the row says how the
+run ended. What the job itself writes elsewhere is its own affair: a run that lost its lease is
+repeated, so a job writes by natural keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    LeaseLostError,
+    LedgerUnavailableError,
+    LockedOutError,
+)
+from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.lease import renewed
+from kst_scheduler.ledger.contract import ClaimRequest
+from kst_scheduler.occurrence import current_occurrence
+from kst_scheduler.outcome import as_json, failed, succeeded, told
+from kst_scheduler.patience import patiently
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from kst_scheduler.ledger import Claim, Ledger, Outcome
+    from kst_scheduler.occurrence import Occurrence
+
+    Lock = Callable[[], contextlib.AbstractAsyncContextManager[object]]
+
+CUT_PATIENCE: Final = timedelta(seconds=3)
+"""For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class OnceFunction(Protocol[P, R_co]):
+    """What ``once`` makes of a job: a function like it, whose ``once`` tells how it is run."""
+
+    once: OnceJob
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+        """Run the occurrence that the scheduler is at."""
+
+
+def once(
+    ledger: Ledger,
+    lock: Lock | None = None,
+    *,
+    lease: timedelta = timedelta(seconds=60),
+    catch_up: timedelta | None = None,
+    repeatable: bool = True,
+    instance: str | None = None,
+    patience: timedelta = timedelta(seconds=30),
+) -> Callable[[Callable[P, Awaitable[R]]], OnceFunction[P, R]]:
+    """Return a decorator that runs each occurrence of an ``async def`` job once.
+
+    All replicas add the same jobs. One of them gets the occurrence, and the others raise
+    LockedOutError, which is no error. The job's result is handed back; where it is a count
+    (``int(result)``), it stands in the row as ``rows``.
+
+    The row ends as ok, error, cancelled, or skipped: the lock could not be had, or the job raised
+    LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
+    its row as it is, to be taken over. While the ledger is away, the claim and the last write are
+    tried again for ``patience``. A last write that fails is one line of the log at ERROR, with the
+    row in it, and the job's own result or exception goes on.
+
+    Example:
+        ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
+        that ``async def crawl(): ...``
+
+    Args:
+        ledger: where the rows are, for all replicas.
+        lock: returns a lock that is held as well: ``lambda: redis_lock("lock:nps", ttl=30)``.
+        lease: how long a replica that has died keeps its row. It is renewed every third of it.
+        catch_up: for how long after its time a missed occurrence may be run by a Reconciler;
+            None: the job's ``misfire_grace_time``.
+        repeatable: whether a run that lost its lease in the middle may be run again.
+        instance: the name of this replica in the rows; None: its host name and process id. In a
+            simulation, where all nodes share one process: ``current_node()``.
+        patience: how long to wait for a ledger that is away.
+
+    Raises:
+        InvalidArgumentError: the job is not ``async def``, or an argument makes no sense.
+
+    """
+    job = OnceJob(ledger, lock, lease, catch_up, repeatable, instance, patience)
+
+    def decorate(function: Callable[P, Awaitable[R]]) -> OnceFunction[P, R]:
+        _check_awaited(function)
+
+        # A function, not an object: APScheduler's reference to an object is to its class (3.11.3).
+        @functools.wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await job.run(current_occurrence(), functools.partial(function, *args, **kwargs))
+
+        run.once = job  # type: ignore[attr-defined]
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class OnceJob:
+    """How each occurrence of a job is run once: the arguments of ``once``."""
+
+    ledger: Ledger
+    lock: Lock | None
+    lease: timedelta
+    catch_up: timedelta | None
+    repeatable: bool
+    instance: str | None
+    patience: timedelta
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.ledger, "claim"):
+            raise InvalidArgumentError(
+                f"ledger={self.ledger!r} is not a ledger; write @once(MemoryLedger()), say"
+            )
+        if self.lock is not None and not callable(self.lock):
+            raise InvalidArgumentError(
+                f"lock={self.lock!r} is one lock, and each run needs its own; write "
+                "lock=lambda: redis_lock('lock:nps', ttl=30)"
+            )
+        for name in ("lease", "patience"):
+            _check_positive(name, getattr(self, name))
+        if self.catch_up is not None:
+            _check_positive("catch_up", self.catch_up)
+
+    async def run(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
+        """Claim an occurrence, do the work, and write how it ended.
+
+        Raises:
+            LockedOutError: another replica has the occurrence, or runs another one of the job.
+            LeaseLostError: the lease was lost while the work was done.
+            LedgerUnavailableError: the ledger was away, and the work was not begun.
+
+        """
+        claim, since = await self._claim(occurrence)
+        renew = functools.partial(self.ledger.renew, claim)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with renewed(renew, self.lease, str(occurrence), since=since):
+                result = await self._work(occurrence, work)
+        except (LeaseLostError, GeneratorExit):
+            raise  # the row waits for whoever takes it over; a generator is only torn down
+        except BaseException as error:
+            await self._write(claim, failed(error, loop.time() - began))
+            raise
+        if not await self._write(claim, succeeded(result, loop.time() - began)):
+            raise LeaseLostError(
+                f"{occurrence} lost its lease before its end was written; another attempt has the "
+                "row"
+            )
+        return result
+
+    async def _claim(self, occurrence: Occurrence) -> tuple[Claim, float]:
+        """Return the claim, and the loop's time from before it was asked for."""
+        instance = self.instance or f"{socket.gethostname()}-{os.getpid()}"
+        now = datetime.now(UTC)
+        request = ClaimRequest(occurrence, instance, self.lease, now, self.repeatable)
+
+        async def ask() -> tuple[Claim, float]:
+            since = asyncio.get_running_loop().time()
+            return await self.ledger.claim(request), since
+
+        return await patiently(ask, self.patience, f"the claim of {occurrence}")
+
+    async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
+        if self.lock is None:
+            return await work()
+        async with contextlib.AsyncExitStack() as stack:
+            await _hold(self.lock, stack, occurrence)
+            return await work()
+
+    async def _write(self, claim: Claim, outcome: Outcome) -> bool:
+        """Write how a run ended; False: it was taken over."""
+        what = f"the outcome of {claim.request.occurrence}"
+        write = functools.partial(self.ledger.finish, claim, outcome)
+        patience = CUT_PATIENCE if outcome.status == "cancelled" else self.patience
+        try:
+            try:
+                return await patiently(write, patience, what)
+            except asyncio.CancelledError:
+                # It comes too late to cut anything but this write. The same write again is one.
+                return await patiently(write, CUT_PATIENCE, what)
+        except (Exception, asyncio.CancelledError) as error:
+            _LOGGER.error("%s; the row is %s", told(error), as_json(claim, outcome))  # noqa: TRY400 - one line
+            if isinstance(error, LedgerUnavailableError):
+                return True
+            raise
+
+
+async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurrence) -> None:
+    """Take the lock, or be locked out: where it cannot be had, the work is not begun."""
+    try:
+        await stack.enter_async_context(lock())
+    except LockedOutError:
+        raise
+    except Exception as error:
+        reason = f"its lock could not be had: {told(error)}"
+        _LOGGER.warning("%s was skipped: %s", occurrence, reason)
+        raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
+
+
+def _check_awaited(function: object) -> None:
+    if not callable(function) or not returns_awaitable(function):
+        raise InvalidArgumentError(
+            f"{getattr(function, '__qualname__', function)!r} is not an async def function, and a "
+            "job in a thread cannot be stopped when its lease is lost; write "
+            "async def job(): await asyncio.to_thread(function)"
+        )
+
+
+def _check_positive(name: str, span: object) -> None:
+    if not isinstance(span, timedelta) or span <= timedelta(0):
+        raise InvalidArgumentError(
+            f"{name}={span!r} is not a positive timedelta; write timedelta(seconds=60), say"
+        )

@@ -1,0 +1,55 @@
+"""Ask again while the ledger is away: a database that restarts is back within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from kst_scheduler.errors import LedgerUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries; each pause is twice the one before, up to the longest."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: str) -> R:
+    """Return the answer of ``ask``, which is asked again while the ledger is away.
+
+    Args:
+        ask: asks the ledger; asking twice must do no more than asking once.
+        patience: for how long; a try that hangs is given up then, too.
+        what: what is asked for, in the log: "the claim of nps@2026-05-09T18:00:00Z".
+
+    Raises:
+        LedgerUnavailableError: the ledger was away to the end.
+
+    """
+    seconds, failure = patience.total_seconds(), None
+    limit, pause = asyncio.timeout(seconds), FIRST_PAUSE
+    try:
+        async with limit:
+            while True:
+                try:
+                    return await ask()
+                except LedgerUnavailableError as error:
+                    if failure is None:  # one line an outage
+                        _LOGGER.warning("%s is tried for %g s: %s", what, seconds, error)
+                    failure = error
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+    except TimeoutError:
+        if not limit.expired():
+            raise  # not this limit, but one of the ledger's own
+        reason = failure or "it does not answer"
+        raise LedgerUnavailableError(
+            f"{what} was given up after {seconds:g} s: {reason}"
+        ) from failure
