@@ -24,8 +24,9 @@ STATEMENT_SECONDS: Final = 10.0
 """How long a statement may take, the wait for a free connection included."""
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; for SQLite, how long the lock of another process may last."""
-CONNECTIONS: Final = 10
-"""How many connections a ledger holds to PostgreSQL, whose own default is 100 for everyone."""
+CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
+"""How many connections a ledger holds. SQLite has one writer, for whom a second one would only wait;
+PostgreSQL's own default is 100 for everyone."""
 
 _Read = TypeVar("_Read")
 
@@ -49,6 +50,9 @@ class Database:
                 f"a ledger in {self.dialect} needs a driver that is not installed; "
                 "write pip install 'kst-scheduler[ledger]'"
             ) from error
+        # A thousand waiters cost less here than in the engine's pool, before which each would stand
+        # with a greenlet.
+        self._turns = asyncio.Semaphore(CONNECTIONS[self.dialect])
         self._opened = False
 
     async def open(self) -> None:
@@ -89,8 +93,12 @@ class Database:
             raise KSTSchedulerError(
                 f"the ledger in {self.where} is not open; write await ledger.open() before"
             )
-        async with self._limits(), self._engine.connect() as connection:
-            return read(await connection.execute(statement, parameters))
+        async with self._limits(), self._turns:
+            connection = await self._engine.connect()
+            try:
+                return read(await connection.execute(statement, parameters))
+            finally:
+                await connection.close()
 
     @contextlib.asynccontextmanager
     async def _limits(self) -> AsyncIterator[None]:
@@ -136,8 +144,7 @@ def _sqlite(url: URL) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": CONNECT_SECONDS},
-        pool_size=1,  # SQLite has one writer; a second connection would only wait for the first
-        max_overflow=0,
+        pool_size=CONNECTIONS["sqlite"],
         **_COMMON,
     )
 
@@ -154,8 +161,7 @@ def _postgresql(url: URL) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
+        pool_size=CONNECTIONS["postgresql"],
         **_COMMON,
     )
 
@@ -163,7 +169,7 @@ def _postgresql(url: URL) -> AsyncEngine:
 _COMMON: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",
     "pool_reset_on_return": None,  # there is no transaction to roll back
-    "pool_timeout": STATEMENT_SECONDS,
+    "max_overflow": 0,
     "hide_parameters": True,  # an error shows no values
 }
 _ENGINES: Final = {"sqlite": _sqlite, "postgresql": _postgresql}
