@@ -33,7 +33,7 @@ def embedded_postgres(folder: str | Path | None = None) -> Server:
     """Return a PostgreSQL on 127.0.0.1; use it by ``with``, ``async with`` or start().
 
     Its ``url`` is ``postgresql://postgres:PASSWORD@127.0.0.1:PORT/postgres``. State is kept in
-    the subfolder ``postgres`` of ``folder``; without a folder it is thrown away at stop(), and
+    the subfolder ``postgresql`` of ``folder``; without a folder it is thrown away at stop(), and
     not synced to disk. Where the environment variable DATABASE_URL is set, that server is handed
     back instead, and nothing is started.
 

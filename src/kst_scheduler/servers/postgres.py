@@ -6,11 +6,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.errors import ServerError
 from kst_scheduler.servers.account import Account, find_account, find_programs
-from kst_scheduler.servers.child import spawn
+from kst_scheduler.servers.child import finish, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,14 +37,15 @@ class Postgres:
     name = "PostgreSQL"
     variable = "DATABASE_URL"
     example = "postgresql://user:password@host:5432/database"
-    stop_signal = signal.SIGINT  # SIGTERM would wait for the clients
+    # SIGTERM would wait for the clients. Windows knows one way only, which is kill -9.
+    stop_signal = signal.SIGTERM if sys.platform == "win32" else signal.SIGINT
 
     def __init__(self) -> None:
         self._account: Account | None = None
 
     def prepare(self, folder: ServerFolder) -> None:
         """Make the database cluster, unless the folder has one."""
-        self._account = find_account()
+        self._account = find_account(folder.data)
         self._programs = find_programs(folder, self._account)
         if self._account is not None:
             self._account.open(folder)
@@ -58,24 +59,24 @@ class Postgres:
         new.mkdir(mode=0o700)
         if self._account is not None:
             self._account.own(new)
-        password = folder.password_file if self._account is None else "/proc/self/cwd/../password"
-        options = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}"]
-        options += ["-E", "UTF8", "--locale=C", "--no-sync"]
         with folder.log.open("wb") as log:
-            process = self._spawn("initdb", new, options, folder, log.fileno(), signal.SIGKILL)
-            status = process.wait()
+            status = finish(self._spawn("initdb", new, self._initial(folder), folder, log.fileno()))
         if status:
-            raise ServerError(
-                f"initdb failed: {folder.log.read_text(errors='replace').strip()[-2000:]}\n"
-                f"To use a server of your own, set {self.variable}={self.example}"
-            )
+            words = folder.log.read_text(errors="replace").strip()[-2000:]
+            raise ChildProcessError(f"initdb ended with status {status}: {words}")
         new.rename(folder.data)
+
+    def _initial(self, folder: ServerFolder) -> list[str]:
+        """Return initdb's options; its working directory is the new data folder."""
+        password = f"--pwfile=../{folder.password_file.name}"
+        options = ["-U", "postgres", "-A", "scram-sha-256", password, "-E", "UTF8", "--locale=C"]
+        return options if folder.kept else [*options, "--no-sync"]
 
     def launch(self, folder: ServerFolder, port: int, log: int) -> subprocess.Popen[bytes]:
         """Start the process."""
         settings = _SETTINGS | {"port": str(port)} | ({} if folder.kept else _THROW_AWAY)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return self._spawn("postgres", folder.data, options, folder, log, self.stop_signal)
+        return self._spawn("postgres", folder.data, options, folder, log)
 
     def _spawn(
         self,
@@ -84,25 +85,29 @@ class Postgres:
         options: list[str],
         folder: ServerFolder,
         log: int,
-        ends_by: signal.Signals,
     ) -> subprocess.Popen[bytes]:
         """Start one of PostgreSQL's programs on a data folder."""
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         more: dict[str, Any] = {} if self._account is None else self._account.options
         return spawn(
             [str(self._programs / program), "-D", self._place(data), *options],
-            ends_by=ends_by,
+            ends_by=self.stop_signal,
             cwd=data,
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=() if folder.lock is None else (folder.lock,),
+            pass_fds=folder.inherited,
             **more,
         )
 
     def _place(self, data: Path) -> str:
-        return str(data) if self._account is None else self._account.place(data)
+        """Return the name by which PostgreSQL reaches the data folder.
+
+        Another account need not be let through the folders above it (in Docker they are /root):
+        on Linux it starts inside, and stays there.
+        """
+        return "/proc/self/cwd" if self._account and sys.platform == "linux" else str(data)
 
     def is_ready(self, process: subprocess.Popen[bytes], folder: ServerFolder, port: int) -> bool:  # noqa: ARG002 - it says so itself
         """Return whether it takes connections, by its own file, as pg_ctl does."""
@@ -121,6 +126,3 @@ class Postgres:
     def url(self, password: str, port: int) -> str:
         """Return the URL of the database ``postgres``."""
         return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
-
-    def clean_up(self) -> None:
-        """Throw away copies of the programs."""

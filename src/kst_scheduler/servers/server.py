@@ -6,8 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from kst_scheduler.redaction import without_passwords
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -69,7 +67,7 @@ class Server(ABC):
         await asyncio.to_thread(self.stop)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {without_passwords(self._shown())}>"
+        return f"<{type(self).__name__} {self._shown()}>"
 
     @abstractmethod
     def _shown(self) -> str:

@@ -41,7 +41,7 @@ class Valkey:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            pass_fds=() if folder.lock is None else (folder.lock,),
+            pass_fds=folder.inherited,
         )
         assert process.stdin is not None  # noqa: S101 - a pipe
         with contextlib.suppress(BrokenPipeError), process.stdin:
@@ -52,7 +52,7 @@ class Valkey:
         """Return whether it takes the password, and has read its file."""
         with (
             contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port), 1) as client,
+            socket.create_connection(("127.0.0.1", port), 0.1) as client,
         ):
             client.sendall(f"AUTH {folder.password}\r\nPING\r\n".encode())
             with client.makefile("rb") as answers:
@@ -66,9 +66,6 @@ class Valkey:
     def url(self, password: str, port: int) -> str:
         """Return the URL of database 0."""
         return f"redis://:{password}@127.0.0.1:{port}/0"
-
-    def clean_up(self) -> None:
-        """Do nothing: all is in the folder."""
 
 
 def find_binary() -> Path:
