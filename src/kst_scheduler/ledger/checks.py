@@ -17,6 +17,8 @@ LONGEST_NAME: Final = 500
 """Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
 LONGEST_TEXT: Final = 2_000
 """Characters of an error or a reason; longer ones are cut."""
+LARGEST: Final = 2**63 - 1
+"""What fits a database's bigint."""
 
 
 def require_name(text: str, name: str) -> str:
@@ -57,9 +59,27 @@ def in_utc(moment: datetime, name: str) -> datetime:
 
     Raises:
         NaiveDatetimeError: it has no zone.
+        InvalidArgumentError: in UTC it is before the year 1, or after the year 9999.
 
     """
-    return require_aware(moment, name).astimezone(UTC)
+    try:
+        return require_aware(moment, name).astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidArgumentError(
+            f"{name}={moment.isoformat()} is outside the years 1 to 9999 in UTC"
+        ) from error
+
+
+def require_count(number: int | None, name: str) -> int | None:
+    """Return an id or a limit unchanged when a database's bigint holds it.
+
+    Raises:
+        InvalidArgumentError: it is negative, or above 2**63 - 1.
+
+    """
+    if number is not None and not 0 <= number <= LARGEST:
+        raise InvalidArgumentError(f"{name} must be from 0 to 2**63 - 1")
+    return number
 
 
 def occurrence_key(occurrence: Occurrence) -> tuple[str, datetime, str]:

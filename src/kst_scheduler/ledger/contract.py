@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.ledger.checks import require_name
+from kst_scheduler.ledger.checks import LARGEST, require_name
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import require_aware
 
@@ -20,8 +20,6 @@ ENDED: Final = ("ok", "error", "cancelled", "skipped")
 """How a run that was claimed can end."""
 STATUSES: Final = (*ENDED, "missed", "running")
 """What a row can be; the table of runs knows them all (kst_scheduler.runs.STATUSES)."""
-MOST_ROWS: Final = 2**63 - 1
-"""The largest count that fits a database's bigint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Outcome:
             raise InvalidArgumentError(
                 f"status={self.status!r} is not how a run ends; write one of {', '.join(ENDED)}"
             )
-        if self.rows is not None and abs(self.rows) > MOST_ROWS:
+        if self.rows is not None and abs(self.rows) > LARGEST:
             raise InvalidArgumentError(f"rows has {len(str(self.rows))} digits; at most 2**63 - 1")
 
     @property

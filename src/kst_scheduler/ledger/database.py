@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -15,20 +15,18 @@ from kst_scheduler.ledger.outages import outages
 from kst_scheduler.ledger.schema import check_version, create
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from sqlalchemy import URL, CursorResult, Executable
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy import URL, Executable
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 STATEMENT_SECONDS: Final = 10.0
 """How long a statement may take, the wait for a free connection included."""
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; for SQLite, how long the lock of another process may last."""
 CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
-"""How many connections a ledger holds. SQLite has one writer, for whom a second one would only wait;
-PostgreSQL's own default is 100 for everyone."""
-
-_Read = TypeVar("_Read")
+"""How many a ledger holds. SQLite has one writer, for whom a second one would only wait; PostgreSQL
+has 100 for everyone, unless told otherwise."""
 
 
 class Database:
@@ -57,17 +55,22 @@ class Database:
 
     async def open(self) -> None:
         """Create the tables if they are not there."""
-        async with self._limits(), self._engine.connect() as connection:
-            if self.dialect == "sqlite":
-                # One writer no longer blocks the readers; the file remembers it.
-                await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            if not await connection.run_sync(check_version, self.where):
-                try:
-                    await connection.run_sync(create, self.where)
-                except BaseException:
-                    await connection.invalidate()  # what was begun is rolled back with it
-                    raise
+        with outages(self.where):
+            async with asyncio.timeout(STATEMENT_SECONDS), self._engine.connect() as connection:
+                await self._create(connection)
         self._opened = True
+
+    async def _create(self, connection: AsyncConnection) -> None:
+        if self.dialect == "sqlite":
+            # With it, a writer does not stop readers; the file remembers it.
+            await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        if await connection.run_sync(check_version, self.where):
+            return
+        try:
+            await connection.run_sync(create, self.where)
+        except BaseException:
+            await connection.invalidate()  # what was begun is rolled back with it
+            raise
 
     async def close(self) -> None:
         """Close all connections."""
@@ -77,42 +80,38 @@ class Database:
         self, statement: Executable, parameters: dict[str, Any] | None = None
     ) -> Sequence[Any]:
         """Run a statement; return its rows."""
-        return await self._run(statement, parameters, _all_rows)
+        async with self._connection() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def fetch_many(self, query: Executable) -> list[Any]:
+        """Run a query of any size; return its rows, and let others work while they are read."""
+        rows: list[Any] = []
+        async with self._connection() as connection:
+            for part in (await connection.execute(query)).partitions(1_000):
+                rows += part
+                await asyncio.sleep(0)
+        return rows
 
     async def write(self, statement: Executable, parameters: dict[str, Any]) -> int:
         """Run a statement; return how many rows it wrote."""
-        return await self._run(statement, parameters, _rowcount)
+        async with self._connection() as connection:
+            return (await connection.execute(statement, parameters)).rowcount
 
-    async def _run(
-        self,
-        statement: Executable,
-        parameters: dict[str, Any] | None,
-        read: Callable[[CursorResult[Any]], _Read],
-    ) -> _Read:
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
         if not self._opened:
             raise KSTSchedulerError(
                 f"the ledger in {self.where} is not open; write await ledger.open() before"
             )
-        async with self._limits(), self._turns:
-            connection = await self._engine.connect()
-            try:
-                return read(await connection.execute(statement, parameters))
-            finally:
-                await connection.close()
-
-    @contextlib.asynccontextmanager
-    async def _limits(self) -> AsyncIterator[None]:
         with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS):
-                yield
-
-
-def _all_rows(result: CursorResult[Any]) -> Sequence[Any]:
-    return result.all()
-
-
-def _rowcount(result: CursorResult[Any]) -> int:
-    return result.rowcount
+            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
+                # Not `async with`: it would close the connection in a task of its own, and there
+                # is nothing to wait for.
+                connection = await self._engine.connect()
+                try:
+                    yield connection
+                finally:
+                    await connection.close()
 
 
 def _parse(url: str) -> URL:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger import statements
-from kst_scheduler.ledger.checks import in_utc, require_name, stored_text
+from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
 from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
@@ -116,10 +116,10 @@ class SqlLedger:
             since and in_utc(since, "since"),
             until and in_utc(until, "until"),
             status,
-            before_id,
-            limit,
+            require_count(before_id, "before_id"),
+            require_count(limit, "limit"),
         )
-        return [LedgerRow(*row) for row in await self._database.fetch(query)]
+        return [LedgerRow(*row) for row in await self._database.fetch_many(query)]
 
     async def history(
         self,
@@ -134,7 +134,7 @@ class SqlLedger:
             since and in_utc(since, "since"),
             until and in_utc(until, "until"),
         )
-        records = await self._database.fetch(query)
+        records = await self._database.fetch_many(query)
         return await asyncio.to_thread(history_table, records)  # a long one would block the loop
 
     async def looked_until(self, source: str) -> datetime | None:

@@ -1,0 +1,156 @@
+"""Rows in memory, and the steps of a claim on them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
+from kst_scheduler.ledger.claiming import Obstacle, Obstacles
+from kst_scheduler.ledger.contract import LedgerRow
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kst_scheduler.ledger.contract import ClaimRequest
+    from kst_scheduler.occurrence import Occurrence
+
+
+class MemoryRows:
+    """A ClaimStore, and what else reads and writes rows.
+
+    No method lets another task run before it is done, so each is atomic.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[int, LedgerRow] = {}
+        self._ids: dict[tuple[str, datetime, str], int] = {}
+        self._running: dict[str, int] = {}
+        self._last_id = 0
+        self._clock_began: datetime | None = None
+
+    async def insert(self, request: ClaimRequest) -> int | None:
+        """Insert a running row; return its id, or None when any row stands in the way."""
+        if request.occurrence.job_id in self._running:
+            return None
+        row = self._add(request.occurrence, attempt=1, **self._claimed(request))
+        return row.id if row else None
+
+    async def obstacles(self, request: ClaimRequest) -> Obstacles:
+        """Return what stands in the way."""
+        own = self._ids.get(occurrence_key(request.occurrence))
+        running = self._running.get(request.occurrence.job_id)
+        return Obstacles(self._obstacle(own), self._obstacle(running))
+
+    async def retake(
+        self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
+    ) -> bool:
+        """Give the row to the request."""
+        self.put(
+            replace(
+                row,
+                attempt=attempt,
+                rows=None,
+                duration_ms=None,
+                error=note and stored_text(note),
+                finished_at=None,
+                **self._claimed(request),
+            )
+        )
+        return True
+
+    async def skip(self, request: ClaimRequest, reason: str) -> None:
+        """Insert a skipped row, unless the occurrence has a row by now."""
+        self.leave(request.occurrence, request.instance, "skipped", reason)
+
+    async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
+        """Write an abandoned row as error; None when it is not as seen, or its lease holds."""
+        if self.get(row.id) != row or not self._is_over(row):
+            return None
+        closed = replace(
+            row,
+            status="error",
+            error=stored_text(reason),
+            lease_until=None,
+            finished_at=row.lease_until,
+        )
+        return self.put(closed)
+
+    def leave(
+        self, occurrence: Occurrence, instance: str, status: str, reason: str
+    ) -> LedgerRow | None:
+        """Insert a row that did not run; None when the occurrence has a row already."""
+        return self._add(
+            occurrence, attempt=0, instance=instance, status=status, error=stored_text(reason)
+        )
+
+    def get(self, row_id: int) -> LedgerRow | None:
+        """Return a row."""
+        return self._rows.get(row_id)
+
+    def put(self, row: LedgerRow) -> LedgerRow:
+        """Replace or insert a row."""
+        self._rows[row.id] = row
+        if row.status == "running":
+            self._running[row.source] = row.id
+        elif self._running.get(row.source) == row.id:
+            del self._running[row.source]
+        return row
+
+    def delete(self, rows: Iterable[LedgerRow]) -> None:
+        """Delete rows that are not running."""
+        for row in rows:
+            del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
+
+    def all(self) -> list[LedgerRow]:
+        """Return all rows, the latest id first."""
+        return sorted(self._rows.values(), key=lambda row: -row.id)
+
+    def abandoned(self) -> list[LedgerRow]:
+        """Return the running rows whose lease is over."""
+        running = (self._rows[row_id] for row_id in sorted(self._running.values()))
+        return [row for row in running if self._is_over(row)]
+
+    def now(self) -> datetime:
+        """Return the loop's time, counted from what the wall clock showed at the first call."""
+        seconds = timedelta(seconds=asyncio.get_running_loop().time())
+        if self._clock_began is None:
+            self._clock_began = datetime.now(UTC) - seconds
+        return self._clock_began + seconds
+
+    def _is_over(self, row: LedgerRow) -> bool:
+        return row.lease_until is not None and row.lease_until <= self.now()
+
+    def _obstacle(self, row_id: int | None) -> Obstacle | None:
+        if row_id is None:
+            return None
+        row = self._rows[row_id]
+        return Obstacle(row, self._is_over(row))
+
+    def _claimed(self, request: ClaimRequest) -> dict[str, Any]:
+        claimed_at = in_utc(request.claimed_at, "claimed_at")
+        return {
+            "instance": request.instance,
+            "status": "running",
+            "claimed_at": claimed_at,
+            "lease_until": self.now() + request.lease,
+            "started_at": claimed_at,
+        }
+
+    def _add(self, occurrence: Occurrence, **fields: Any) -> LedgerRow | None:
+        source, scheduled_at, trigger = key = occurrence_key(occurrence)
+        if key in self._ids:
+            return None
+        self._last_id += 1
+        self._ids[key] = self._last_id
+        empty: dict[str, Any] = dict.fromkeys(LedgerRow.__dataclass_fields__)
+        known = {
+            "id": self._last_id,
+            "source": source,
+            "scheduled_at": scheduled_at,
+            "trigger": trigger,
+        }
+        return self.put(LedgerRow(**empty | known | fields))
