@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -276,6 +277,19 @@ def test_renewal_that_cannot_be_cancelled_does_not_hold_up_the_end() -> None:
     run = at_three(leased(Lessor(lambda _now: stubborn()), 15))
     assert run["status"] == "ok"
     assert ended_after(run) == 20
+
+
+def test_renewal_that_loses_its_cancellation_ends_all_the_same() -> None:
+    """asyncio.wait_for of Python 3.11 answers in place of being cancelled; nothing comes of it."""
+
+    async def deaf() -> bool:
+        with contextlib.suppress(asyncio.CancelledError):
+            await hang()
+        return True
+
+    lessor = Lessor(lambda _now: deaf())
+    assert ended_after(at_three(leased(lessor, 12))) == 12
+    assert lessor.asked == [10]
 
 
 def test_crashed_holder_renews_nothing() -> None:

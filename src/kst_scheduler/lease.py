@@ -64,9 +64,11 @@ async def renewed(
         if not lease.expired():
             raise  # the block's own
     finally:
+        renewals.stop()
         task.cancel()
-        # Ended before what it renews is given back, but never waited for in vain.
-        await asyncio.wait([task], timeout=seconds / 6)
+        if loop.is_running():  # not when it is torn down with its loop
+            # Ended before what it renews is given back, but never waited for in vain.
+            await asyncio.wait([task], timeout=seconds / 6)
     if lease.expired():
         raise LeaseLostError(renewals.why()) from None
 
@@ -87,23 +89,31 @@ class _Renewals:
         self._lease = lease
         self._error = ""
         self._lost = False
+        self._stopped = False
 
     async def keep(self, sent: float) -> None:
         """Renew until the lease is lost; ``sent`` is when it was asked for."""
         loop = asyncio.get_running_loop()
         next_at = sent + self._seconds / 3
-        while True:
+        while not self._is_over():
             await asyncio.sleep(next_at - loop.time())
-            if self._lease.expired():
-                return  # the block is on its way out
+            if self._is_over():
+                return
             sent = loop.time()
             next_at = sent + self._seconds / 3
             held = await self._try()
             if held is None:
                 next_at = loop.time() + self._seconds / 30
-            elif not self._lease.expired():
+            elif not self._is_over():
                 self._lost = not held
                 self._lease.reschedule(sent + self._seconds if held else sent)
+
+    def stop(self) -> None:
+        """Renew no more, even if the cancellation is lost, as asyncio.wait_for does on 3.11."""
+        self._stopped = True
+
+    def _is_over(self) -> bool:
+        return self._stopped or self._lease.expired()
 
     async def _try(self) -> bool | None:
         """Return whether the lease is held; None when that could not be found out."""
@@ -118,8 +128,8 @@ class _Renewals:
 
     def _failed(self, error: Exception) -> None:
         if not self._error:  # one line an outage
-            _LOGGER.warning("%s could not be renewed: %s", self._what, _told(error))
-        self._error = _told(error)
+            _LOGGER.warning("%s could not be renewed: %s", self._what, reason_of(error))
+        self._error = reason_of(error)
 
     def why(self) -> str:
         """Return why the lease is over."""
@@ -129,7 +139,8 @@ class _Renewals:
         return f"the lease of {self._what} ran out: not renewed for {self._seconds:g} s{reason}"
 
 
-def _told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an error says, for one line of a log, without passwords."""
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
     return without_passwords(f"{type(error).__name__}: {error}")

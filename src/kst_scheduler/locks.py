@@ -21,8 +21,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.lease import renewed
-from kst_scheduler.redaction import without_passwords
+from kst_scheduler.lease import reason_of, renewed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -91,7 +90,7 @@ async def redis_lock(
         try:
             async with renewed(lock.renew, timedelta(seconds=seconds), str(lock), since=since):
                 yield
-        except BaseException:
+        except (Exception, asyncio.CancelledError):
             await lock.give_back()
             raise
         if not await lock.give_back():
@@ -165,7 +164,7 @@ class _Lock:
                 # answer was lost; then the token says so.
                 granted = await self._lock.acquire(token=self._token)
                 return granted or await self._lock.owned()
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:
             await self.give_back()  # it may have been granted all the same
             if not isinstance(error, TimeoutError):
                 raise
@@ -183,10 +182,8 @@ class _Lock:
         return True
 
     def _log_kept(self, error: Exception) -> None:
-        reason = without_passwords(f"{type(error).__name__}: {error}")
-        _LOGGER.warning(
-            "%s could not be released, and expires within %g s: %s", self, self._seconds, reason
-        )
+        message = "%s could not be released, and expires within %g s: %s"
+        _LOGGER.warning(message, self, self._seconds, reason_of(error))
 
 
 @contextlib.asynccontextmanager
