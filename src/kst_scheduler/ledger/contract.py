@@ -20,6 +20,8 @@ ENDED: Final = ("ok", "error", "cancelled", "skipped")
 """How a run that was claimed can end."""
 STATUSES: Final = (*ENDED, "missed", "running")
 """What a row can be; the table of runs knows them all (kst_scheduler.runs.STATUSES)."""
+MOST_ROWS: Final = LARGEST
+"""The largest count that a row holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Outcome:
             raise InvalidArgumentError(
                 f"status={self.status!r} is not how a run ends; write one of {', '.join(ENDED)}"
             )
-        if self.rows is not None and abs(self.rows) > LARGEST:
+        if self.rows is not None and abs(self.rows) > MOST_ROWS:
             raise InvalidArgumentError(f"rows has {len(str(self.rows))} digits; at most 2**63 - 1")
 
     @property
