@@ -39,6 +39,8 @@ FLOORS = [
     "patience",
     "outcome",
     "once",
+    "reconcile",
+    "alerts",
     "simulation",
     "timeline",
     "local_server",

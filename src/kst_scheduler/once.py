@@ -143,6 +143,11 @@ class OnceJob:
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
 
+    @property
+    def replica(self) -> str:
+        """The name of this replica in the rows."""
+        return self.instance or f"{socket.gethostname()}-{os.getpid()}"
+
     async def run(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
         """Claim an occurrence, do the work, and write how it ended.
 
@@ -173,9 +178,8 @@ class OnceJob:
 
     async def _claim(self, occurrence: Occurrence) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for."""
-        instance = self.instance or f"{socket.gethostname()}-{os.getpid()}"
         now = datetime.now(UTC)
-        request = ClaimRequest(occurrence, instance, self.lease, now, self.repeatable)
+        request = ClaimRequest(occurrence, self.replica, self.lease, now, self.repeatable)
 
         async def ask() -> tuple[Claim, float]:
             since = asyncio.get_running_loop().time()

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger.contract import MOST_ROWS, Outcome
+from kst_scheduler.ledger.checks import LARGEST
+from kst_scheduler.ledger.contract import Outcome
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.timezone import UTC
 
@@ -43,7 +44,7 @@ def count(result: object) -> int | None:
         rows = int(result)
     except (TypeError, ValueError, OverflowError):  # an array, not-a-number, infinity
         return None
-    return rows if abs(rows) <= MOST_ROWS else None
+    return rows if 0 <= rows <= LARGEST else None
 
 
 def told(error: BaseException) -> str:

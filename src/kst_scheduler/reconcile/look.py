@@ -1,0 +1,195 @@
+"""One look at one job: what should have run is compared with its rows, and put right."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.reconcile.overdue import Overdue, nominal_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    import pandas as pd
+    from apscheduler.job import Job
+
+    from kst_scheduler.ledger import Ledger, LedgerRow
+    from kst_scheduler.once import OnceJob
+    from kst_scheduler.reconcile.fire_plan import FirePlan
+    from kst_scheduler.run_control import RunControl
+
+MOST_MISSED: Final = 10_000
+"""How many rows one look writes for one job; what was due before them is one line of the log."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class Looked:
+    """What a look did; it is false when there was nothing to do."""
+
+    started: list[Occurrence] = field(default_factory=list)
+    """Runs that were started here: caught up, or taken over."""
+    missed: list[LedgerRow] = field(default_factory=list)
+    """Rows written here for what did not run."""
+    closed: list[LedgerRow] = field(default_factory=list)
+    """Abandoned rows that were closed here, as errors."""
+    forgotten: int = 0
+    """How many rows were older than the retention."""
+
+    def __bool__(self) -> bool:
+        return bool(self.started or self.missed or self.closed or self.forgotten)
+
+
+@dataclass(frozen=True)
+class JobLook:
+    """One look at one job."""
+
+    scheduler: RunControl
+    ledger: Ledger
+    job: Job
+    once_job: OnceJob
+    plan: FirePlan
+    window: timedelta
+    """How long after its time an occurrence may still be run."""
+    now: datetime
+    until: datetime
+    """What was due before it, replicas have had the time to claim."""
+    oldest: datetime
+    """What was due before it is not kept."""
+    abandoned: Sequence[LedgerRow]
+    """The job's rows whose run lost its lease."""
+    looked: Looked
+
+    async def put_right(self) -> bool:
+        """Run or write what has no end; False when some of it is left for a later look."""
+        source = self.job.id
+        if self.job.next_run_time is None:  # paused: what it would have run is forgotten
+            await self.ledger.look(source, self.until)
+            return True
+        # A job that is looked at for the first time begins its history now.
+        since = await self.ledger.looked_until(source) or self.now
+        overdue = await self._overdue(since)
+        left = await self._settle(overdue) if overdue else []
+        await self.ledger.look(source, min([max(since, self.until), *left]))
+        return not left
+
+    async def _overdue(self, since: datetime) -> Overdue | None:
+        """Return what is to be judged, if anything."""
+        taken = [row.scheduled_at for row in self.abandoned if row.trigger == "schedule"]
+        start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
+        fires = self.plan.between(start, self.until)
+        due = self._due(fires, since)
+        if not due and not self.abandoned:
+            return None
+        rows = await self.ledger.rows(self.job.id, since=start)
+        here = self.scheduler.running_occurrences(self.job.id)
+        return Overdue(
+            now=self.now,
+            due=due,
+            newest=self._newest(fires, due, taken),
+            statuses={row.scheduled_at: row.status for row in rows if row.trigger == "schedule"},
+            abandoned=self.abandoned,
+            in_flight={nominal_time(each) for each in here if not each.manual},
+            window=self.window,
+            repeatable=self.once_job.repeatable,
+        )
+
+    def _due(self, fires: pd.DatetimeIndex, since: datetime) -> list[Occurrence]:
+        """Return what was due since the last look, but no more than a look writes."""
+        fresh = fires[fires.asi8.searchsorted(microseconds(since)) :]
+        if len(fresh) > MOST_MISSED:
+            _LOGGER.error(
+                "%s: %d runs were missed from %s on; only the last %d are written as rows",
+                *(self.job.id, len(fresh), fresh[0], MOST_MISSED),
+            )
+            fresh = fresh[-MOST_MISSED:]
+        return [Occurrence(self.job.id, moment) for moment in fresh.to_pydatetime()]
+
+    def _newest(
+        self, fires: pd.DatetimeIndex, due: Sequence[Occurrence], taken: Sequence[datetime]
+    ) -> Occurrence | None:
+        """Return the last occurrence that has come, in the trigger's zone."""
+        newest = due[-1] if due else None
+        if newest is None and len(fires):
+            newest = Occurrence(self.job.id, fires[-1].to_pydatetime())
+        if taken and (newest is None or nominal_time(newest) < max(taken)):
+            newest = Occurrence(self.job.id, max(taken).astimezone(fires.tz))
+        return newest
+
+    async def _settle(self, overdue: Overdue) -> list[datetime]:
+        """Start, write and close; return the times of what is left for a later look."""
+        left = [each.scheduled_at for each in overdue.left_alone()]
+        await self._miss(overdue.too_late())
+        await self._close(overdue.given_up())
+        candidate, folded = overdue.candidate(), list(overdue.folded())
+        if candidate is None:
+            await self._miss(folded)
+            return left
+        if await self._start(candidate):
+            await self._miss(folded)
+        else:
+            left += [each.scheduled_at for each, _ in folded]
+        return [*left, candidate.scheduled_at]
+
+    async def _start(self, candidate: Occurrence) -> bool:
+        """Start a run, unless another one of the job is in progress, here or elsewhere."""
+        running = await self.ledger.rows(self.job.id, status="running")
+        if any(row not in self.abandoned for row in running):
+            return False
+        try:
+            self.scheduler.run_missed(self.job, candidate.scheduled_at)
+        except (AlreadyRunningError, NotRunningError):
+            return False
+        self.looked.started.append(candidate)
+        _LOGGER.info("%s is caught up", candidate)
+        return True
+
+    async def _miss(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
+        instance, written = self.once_job.replica, []
+        for occurrence, reason in missed:
+            row = await self.ledger.miss(occurrence, reason, instance)
+            if row is not None:
+                written.append(row)
+        if written:
+            self.looked.missed += written
+            _LOGGER.warning(
+                "%d run(s) were missed, the last is %s: %s",
+                *(len(written), written[-1].occurrence, written[-1].error),
+            )
+
+    async def _close(self, given_up: Iterable[tuple[LedgerRow, str]]) -> None:
+        if self.scheduler.running_occurrences(self.job.id):
+            return  # it may be about to end
+        for row, reason in given_up:
+            closed = await self.ledger.close_abandoned(row, reason)
+            if closed is not None:
+                self.looked.closed.append(closed)
+                _LOGGER.warning("%s: %s", closed.occurrence, reason)
+
+
+def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:
+    """Return how long after its time an occurrence may still be run.
+
+    Raises:
+        InvalidArgumentError: rows are not kept for so long.
+
+    """
+    if once_job.catch_up is not None:
+        window = once_job.catch_up
+    elif (grace := getattr(job, "misfire_grace_time", None)) is None:
+        return retention  # never too late
+    else:
+        window = timedelta(seconds=grace)
+    if window > retention:
+        raise InvalidArgumentError(
+            f"its catch-up window is {window}, and rows are kept for {retention} only; "
+            "write a longer retention="
+        )
+    return window

@@ -1,0 +1,232 @@
+"""Compare what should have run with what the ledger has: catch up, and write what was missed.
+
+A scheduler forgets what it did not run: while it was down, frozen beyond the grace time, or busy
+with another run of the job. A Reconciler on each replica looks every minute, so in the end each
+occurrence has a row, and no run that lost its lease is left without an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from apscheduler.schedulers.base import STATE_RUNNING
+
+from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.outcome import told
+from kst_scheduler.reconcile.fire_plan import FirePlan
+from kst_scheduler.reconcile.look import JobLook, Looked, window_of
+from kst_scheduler.reconcile.once_jobs import OnceJobs, fires_no_more
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from apscheduler.job import Job
+
+    from kst_scheduler.ledger import Ledger, LedgerRow
+    from kst_scheduler.once import OnceJob
+    from kst_scheduler.run_control import RunControl
+
+    OnMissing = Callable[[list[LedgerRow]], Awaitable[object]]
+
+LOOK_EVERY: Final = 60.0
+"""Seconds from one look to the next."""
+
+FORGET_EVERY: Final = 3600.0
+"""Seconds from one clearing of old rows to the next."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Looks after the jobs of one scheduler that are run ``once`` on one ledger.
+
+    Of what should have run since the last look, on whichever replica, the newest occurrence runs
+    here, if it has no row, was skipped or lost its lease, and is within its catch-up window; not
+    while another run of the job is in progress. The others that have no row are written as missed,
+    with the reason. A run that lost its lease and is not to be repeated is closed as an error. How
+    far that went stands in the ledger, so restarts and replicas go on from there. A job's first
+    look is where its history begins.
+
+    A paused job is left alone, and what it would have run leaves no row. What is due is judged by
+    this host's clock.
+
+    Args:
+        scheduler: a KSTScheduler. Make the Reconciler before you start it: a one-shot job whose
+            date has gone by leaves the scheduler at once.
+        ledger: the one the jobs are run on; jobs on other ledgers are not looked at.
+        settle: how long after its time an occurrence is looked at, as replicas need a moment to
+            claim it, and their clocks differ.
+        retention: how long rows are kept, from their scheduled time on.
+        on_missing: awaited with the rows that this replica wrote as missed or closed, so that one
+            replica sends the alert. It may fail: that is logged.
+
+    Raises:
+        InvalidArgumentError: a time span makes no sense.
+
+    """
+
+    def __init__(
+        self,
+        scheduler: RunControl,
+        ledger: Ledger,
+        *,
+        settle: timedelta = timedelta(seconds=10),
+        retention: timedelta = timedelta(days=90),
+        on_missing: OnMissing | None = None,
+    ) -> None:
+        if not timedelta(0) <= settle < retention:
+            raise InvalidArgumentError(
+                f"settle={settle} is not between nothing and retention={retention}; "
+                "write settle=timedelta(seconds=10), retention=timedelta(days=90)"
+            )
+        self._scheduler = scheduler
+        self._ledger = ledger
+        self._settle = settle
+        self._retention = retention
+        self._on_missing = on_missing
+        self._jobs = OnceJobs(scheduler, ledger)
+        self._plans: dict[str, FirePlan] = {}
+        self._forget_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look now, and then every minute, in a task of the running loop.
+
+        Raises:
+            InvalidArgumentError: a job cannot be reconciled, as in ``look``.
+
+        """
+        now = datetime.now(UTC)
+        for job, once_job in self._jobs.all():
+            try:
+                window_of(job, once_job, self._retention)
+                self._plan(job).between(now, now)
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(_named(job, error)) from error
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_looking())
+
+    async def stop(self) -> None:
+        """Look no more; call it before the scheduler is drained."""
+        self._jobs.close()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.stop()
+
+    async def look(self) -> Looked:
+        """Look once, at all jobs, and return what was done; nothing while the scheduler is paused.
+
+        Raises:
+            InvalidArgumentError: a job has jitter, so that replicas disagree about its times, or a
+                catch-up window longer than the retention. The other jobs are reconciled.
+            LedgerUnavailableError: the ledger is away; what is left is done next time.
+
+        """
+        looked = Looked()
+        if self._scheduler.state != STATE_RUNNING:
+            return looked
+        try:
+            await self._look(looked, datetime.now(UTC))
+        finally:
+            await self._tell(looked)
+        return looked
+
+    async def _look(self, looked: Looked, now: datetime) -> None:
+        abandoned, jobs, faults = await self._ledger.abandoned(), self._jobs.all(), []
+        for job, once_job in jobs:
+            try:
+                look = self._job_look(job, once_job, abandoned, now, looked)
+                is_settled = await look.put_right()
+            except InvalidArgumentError as error:
+                faults.append(_named(job, error))
+            else:
+                if is_settled and self._jobs.is_over(job):
+                    await self._drop(job, look.until)
+        await self._forget({job.id for job, _ in jobs}, abandoned, now, looked)
+        if faults:
+            raise InvalidArgumentError("; ".join(faults))
+
+    def _job_look(
+        self,
+        job: Job,
+        once_job: OnceJob,
+        abandoned: Sequence[LedgerRow],
+        now: datetime,
+        looked: Looked,
+    ) -> JobLook:
+        return JobLook(
+            scheduler=self._scheduler,
+            ledger=self._ledger,
+            job=job,
+            once_job=once_job,
+            plan=self._plan(job),
+            window=window_of(job, once_job, self._retention),
+            now=now,
+            until=now - self._settle,
+            oldest=now - self._retention,
+            abandoned=[row for row in abandoned if row.source == job.id],
+            looked=looked,
+        )
+
+    async def _drop(self, job: Job, until: datetime) -> None:
+        """Forget a job that is over, once its last run has ended too."""
+        if fires_no_more(job, until) and not await self._ledger.rows(job.id, status="running"):
+            self._jobs.drop(job)
+
+    def _plan(self, job: Job) -> FirePlan:
+        """Return the job's fire times, worked out again when it has another trigger."""
+        plan = self._plans.get(job.id)
+        if plan is None or plan.trigger is not job.trigger:
+            plan = self._plans[job.id] = FirePlan(job.trigger)
+        return plan
+
+    async def _forget(
+        self, known: set[str], abandoned: Sequence[LedgerRow], now: datetime, looked: Looked
+    ) -> None:
+        """Delete old rows, and close those that were abandoned and whose job nobody has."""
+        if asyncio.get_running_loop().time() < self._forget_at:
+            return
+        before = now - self._retention
+        for row in abandoned:
+            if row.source not in known and row.scheduled_at < before:
+                await self._ledger.close_abandoned(row, "abandoned: no job of this name is left")
+        looked.forgotten = await self._ledger.forget(before)
+        self._plans = {name: plan for name, plan in self._plans.items() if name in known}
+        self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+
+    async def _tell(self, looked: Looked) -> None:
+        rows = [*looked.missed, *looked.closed]
+        if self._on_missing is None or not rows:
+            return
+        try:
+            await self._on_missing(rows)
+        except Exception:
+            _LOGGER.exception("on_missing failed, so %d row(s) were not passed on", len(rows))
+
+    async def _keep_looking(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except LedgerUnavailableError as error:
+                _LOGGER.warning("the look is put off by a minute: %s", told(error))
+            except InvalidArgumentError as error:
+                _LOGGER.error("%s", error)  # noqa: TRY400 - the message says it all
+            except Exception:
+                _LOGGER.exception("the look failed; the next one comes in a minute")
+            await asyncio.sleep(LOOK_EVERY)
+
+
+def _named(job: Job, error: Exception) -> str:
+    return f"job {job.id!r} cannot be reconciled: {error}"
