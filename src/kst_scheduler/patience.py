@@ -42,14 +42,14 @@ async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: 
                     return await ask()
                 except LedgerUnavailableError as error:
                     if failure is None:  # one line an outage
-                        _LOGGER.warning("%s is tried for %g s: %s", what, seconds, error)
+                        _LOGGER.warning("%s is tried again for %g s: %s", what, seconds, error)
                     failure = error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
     except TimeoutError:
         if not limit.expired():
             raise  # not this limit, but one of the ledger's own
-        reason = failure or "it does not answer"
+        reason = failure or "no answer"
         raise LedgerUnavailableError(
             f"{what} was given up after {seconds:g} s: {reason}"
         ) from failure
