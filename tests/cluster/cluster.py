@@ -1,0 +1,178 @@
+"""Three replicas as processes of the operating system, and what can be said of their runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+from cluster_node import JOBS
+
+from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.timezone import KST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kst_scheduler.servers import Server
+
+SECONDS = 20
+"""How long the replicas run side by side."""
+
+NODES = ("A", "B", "C")
+NODE = Path(__file__).with_name("cluster_node.py")
+
+
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Return when something is so, or fail and say what was waited for."""
+    give_up_at = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < give_up_at, f"waited {seconds:g} s for {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Cluster:
+    """Three replicas on one PostgreSQL and one Valkey."""
+
+    postgres: Server
+    valkey: Server
+    folder: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def journal(self) -> Path:
+        """The file to which every run writes that it began, and that it has done its work."""
+        return self.folder / "journal.txt"
+
+    def __enter__(self) -> Self:
+        self.journal.touch()
+        for node in NODES:
+            self.start(node)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+    def start(self, node: str) -> None:
+        """Start a replica; what it logs goes to a file of its own."""
+        (self.folder / f"{node}.up").unlink(missing_ok=True)
+        urls = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
+        with (self.folder / f"{node}.log").open("ab") as log:
+            self.processes[node] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, NODE, node, self.journal],
+                env=os.environ | urls,
+                stderr=log,
+            )
+
+    def signal_in_the_middle(self, number: int) -> tuple[str, str]:
+        """Send a signal to a replica in the middle of a run; return its name, and the run's key."""
+        wait_until(lambda: bool(self._at_work()), "a run")
+        key, node = self._at_work().popitem()
+        self.processes[node].send_signal(number)
+        return node, key
+
+    def wait_until_up(self, *nodes: str) -> None:
+        """Return when replicas have started their schedulers."""
+        for node in nodes or NODES:
+            wait_until((self.folder / f"{node}.up").exists, f"replica {node}")
+
+    def run_on(self, seconds: float = SECONDS) -> None:
+        """Let the replicas run; this is the test's own length, not a wait for something."""
+        time.sleep(seconds)
+        for node, process in self.processes.items():
+            assert process.poll() is None, self.log(node)
+
+    def stop(self) -> None:
+        """Let every replica drain, as at a deployment."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for node, process in self.processes.items():
+            assert process.wait(timeout=30) == 0, self.log(node)
+
+    def log(self, node: str) -> str:
+        """Return the end of what a replica has logged."""
+        return (self.folder / f"{node}.log").read_text()[-4000:]
+
+    def history(self) -> pd.DataFrame:
+        """Return the ledger's rows as a table of runs."""
+
+        async def read() -> pd.DataFrame:
+            ledger = SqlLedger(self.postgres.url)
+            await ledger.open()
+            try:
+                return await ledger.history()
+            finally:
+                await ledger.close()
+
+        return asyncio.run(read())
+
+    def witnessed(self) -> pd.DataFrame:
+        """Return the journal: event, job_id, scheduled_at, node, at."""
+        rows = [line.split() for line in self.journal.read_text().splitlines()]
+        table = pd.DataFrame(rows, columns=["event", "key", "node", "at"])
+        parts = table["key"].str.partition("@")
+        table["job_id"], table["scheduled_at"] = parts[0], _kst(pd.to_datetime(parts[2]))
+        table["at"] = _kst(pd.to_datetime(table["at"].astype(float), unit="s", utc=True))
+        return table
+
+    def _at_work(self) -> dict[str, str]:
+        """Return the keys of the runs that have begun and not ended, with their replicas."""
+        at_work: dict[str, str] = {}
+        for line in self.journal.read_text().splitlines():
+            event, key, node, _ = line.split()
+            if event == "begin":
+                at_work[key] = node
+            else:
+                at_work.pop(key, None)
+        return at_work
+
+
+def _kst(times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
+    return times.dt.tz_convert(KST).dt.as_unit("us")
+
+
+def check_complete(history: pd.DataFrame, seconds: int = 1) -> None:
+    """No occurrence is without a row, from the first one of each job to the last."""
+    for job_id, rows in history.groupby("job_id"):
+        moments = rows["scheduled_at"].sort_values()
+        steps = moments.diff().dropna()
+        assert (steps == pd.Timedelta(seconds=seconds)).all(), f"{job_id}: {steps.value_counts()}"
+    assert history["job_id"].nunique() == JOBS
+
+
+def check_attempts(history: pd.DataFrame, witnessed: pd.DataFrame) -> None:
+    """What ran twice ran again only after the former lease was over, and never ended well twice."""
+    begun = witnessed[witnessed["event"] == "begin"]
+    for key, runs in begun.groupby(["job_id", "scheduled_at"]):
+        row = history[(history["job_id"] == key[0]) & (history["scheduled_at"] == key[1])]
+        (attempt,) = row["attempt"]
+        assert len(runs) <= attempt, key
+        if len(runs) == 1:
+            continue
+        lost = pd.to_datetime(row["detail"].str.extractall(r"lost its lease at (\S+)")[0])
+        assert len(lost) == attempt - 1, row["detail"].tolist()
+        again_at = runs["at"].sort_values().iloc[1:]
+        assert (again_at.to_numpy() >= lost.to_numpy()[-len(again_at) :]).all(), key
+
+
+def check_reasons(history: pd.DataFrame) -> None:
+    """What did not end well says why."""
+    not_ok = history[history["status"] != "ok"]
+    assert (not_ok["detail"] != "").all(), not_ok
+    assert not (history["status"] == "running").any(), history[history["status"] == "running"]
+
+
+def check_no_overlap(witnessed: pd.DataFrame) -> None:
+    """Two runs of one job were never at work together."""
+    for job_id, lines in witnessed.sort_values("at").groupby("job_id"):
+        assert list(lines["event"]) == ["begin", "end"] * (len(lines) // 2), job_id

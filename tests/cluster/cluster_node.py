@@ -1,0 +1,118 @@
+"""One replica: five jobs a second, on the ledger and behind the lock that all replicas share.
+
+Started by cluster.py as ``python cluster_node.py NAME JOURNAL``, with DATABASE_URL, REDIS_URL and
+perhaps SECONDS_BETWEEN_FIRES in its environment. The journal is a file to which every run writes a
+line when it begins and when it has done its work: a witness that knows nothing of ledgers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis.asyncio
+
+from kst_scheduler import KSTScheduler, current_occurrence, every
+from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.locks import redis_lock
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+JOBS = 5
+WORK_SECONDS = 0.25
+LEASE = timedelta(seconds=2)
+CATCH_UP = timedelta(seconds=20)
+SETTLE = timedelta(seconds=1)
+
+
+class Journal:
+    """The witness: one line an event, appended by all nodes to one file."""
+
+    def __init__(self, path: str, node: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._node = node
+
+    def note(self, event: str) -> None:
+        """Write what the calling run is at; a short line to O_APPEND is written as a whole."""
+        line = f"{event} {current_occurrence().key} {self._node} {time.time():.6f}\n"
+        os.write(self._file, line.encode())
+
+
+def job(journal: Journal) -> Callable[[], Coroutine[None, None, None]]:
+    """Return a job that works for a quarter of a second."""
+
+    async def work() -> None:
+        journal.note("begin")
+        await asyncio.sleep(WORK_SECONDS)
+        journal.note("end")
+
+    return work
+
+
+def register(
+    scheduler: AsyncIOScheduler,
+    ledger: SqlLedger,
+    client: redis.asyncio.Redis,
+    node: str,
+    journal: Journal,
+) -> None:
+    """Add five jobs, each due at every second, or at every so many."""
+    period = int(os.environ.get("SECONDS_BETWEEN_FIRES", "1"))
+    for number in range(JOBS):
+        name = f"job-{number}"
+        decorate = once(
+            ledger,
+            functools.partial(redis_lock, f"lock:{name}", LEASE, client=client),
+            lease=LEASE,
+            catch_up=CATCH_UP,
+            instance=node,
+        )
+        scheduler.add_job(decorate(job(journal)), every(seconds=period), id=name)
+
+
+async def keep_looking(reconciler: Reconciler) -> None:
+    """Look every second in place of every minute: a test has no minutes."""
+    while True:
+        with suppress(LedgerUnavailableError):
+            await reconciler.look()
+        await asyncio.sleep(1)
+
+
+async def main(node: str, path: str) -> None:
+    """Run until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    ledger = SqlLedger(os.environ["DATABASE_URL"])
+    await ledger.open()
+    scheduler = KSTScheduler()
+    reconciler = Reconciler(scheduler, ledger, settle=SETTLE)
+    async with redis.asyncio.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        register(scheduler, ledger, client, node, Journal(path, node))
+        scheduler.start()
+        Path(path).with_name(f"{node}.up").touch()
+        looking = asyncio.create_task(keep_looking(reconciler))
+        await stop.wait()
+        looking.cancel()
+        await reconciler.stop()
+        await scheduler.drain(timeout=10)
+    await ledger.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(main(*sys.argv[1:]))

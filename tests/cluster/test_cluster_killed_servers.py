@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cluster_node import JOBS, LEASE
+
+from cluster import SECONDS, check_attempts, check_complete, check_reasons
+
+if TYPE_CHECKING:
+    from cluster import Cluster
+
+
+def test_killed_servers_lose_no_occurrence(cluster: Cluster) -> None:
+    """Kill -9 of PostgreSQL and of Valkey, each back at once, and each away longer than a lease."""
+    for outage in (0.0, 1.5 * LEASE.total_seconds()):
+        for server in (cluster.postgres, cluster.valkey):
+            cluster.run_on(SECONDS / 6)
+            server.kill()
+            time.sleep(outage)
+            server.restart()
+    cluster.run_on(SECONDS / 3)
+    cluster.stop()
+    history = cluster.history()
+    check_complete(history)
+    check_reasons(history)
+    check_attempts(history, cluster.witnessed())
+    assert len(history) >= JOBS * SECONDS
+    assert (history["status"] == "ok").sum() >= JOBS * SECONDS / 2
