@@ -111,9 +111,10 @@ class Night:
         """Return the status of each row."""
         return [row.status for row in self.rows()]
 
-    def seen(self, status: str) -> pd.DataFrame:
+    def seen(self, *statuses: str) -> list[Any]:
         """Return the runs that ended so, as the schedulers saw it, in the order of their start."""
-        return self.runs[self.runs["status"] == status].sort_values("started_at")
+        chosen = self.runs[self.runs["status"].isin(statuses)].sort_values("started_at")
+        return list(chosen.itertuples())
 
 
 def crawl_for(seconds: float) -> Callable[[], Awaitable[int]]:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.redaction import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,14 +43,15 @@ async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: 
                     return await ask()
                 except LedgerUnavailableError as error:
                     if failure is None:  # one line an outage
-                        _LOGGER.warning("%s is tried again for %g s: %s", what, seconds, error)
+                        reason = without_passwords(error)
+                        _LOGGER.warning("%s is tried again for %g s: %s", what, seconds, reason)
                     failure = error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
     except TimeoutError:
         if not limit.expired():
             raise  # not this limit, but one of the ledger's own
-        reason = failure or "no answer"
+        reason = without_passwords(failure or "no answer")
         raise LedgerUnavailableError(
             f"{what} was given up after {seconds:g} s: {reason}"
         ) from failure

@@ -1,0 +1,666 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import logging
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from apscheduler.util import obj_to_ref, ref_to_obj
+
+from in_loop import in_loop
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    LeaseLostError,
+    LockedOutError,
+    NoOccurrenceError,
+)
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.occurrence import RUNNING
+from kst_scheduler.once import once
+from kst_scheduler.runs import duplicates
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node
+from kst_scheduler.timezone import kst
+from kst_scheduler.triggers import at, cron
+from replicas import NIGHT, SwitchedLedger, crawl_for, night, play
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from kst_scheduler.ledger import Claim, LedgerRow, Outcome
+
+THREE = kst(2026, 5, 10, 3)
+MINUTE = timedelta(minutes=1)
+
+
+@once(MemoryLedger())
+async def module_job(month: str, pages: int = 1) -> int:
+    """Crawl a month."""
+    return len(month) * pages
+
+
+class ObjectJob:
+    """A job that is an object."""
+
+    async def __call__(self) -> None:
+        """Run."""
+
+
+async def run(job: Callable[[], Awaitable[object]], scheduled_at: datetime = THREE) -> object:
+    """Run a job as the executor does."""
+    RUNNING.set(("nps", scheduled_at, False))
+    return await job()
+
+
+async def only_row(ledger: MemoryLedger) -> LedgerRow:
+    """Return the ledger's only row."""
+    (row,) = await ledger.rows()
+    return row
+
+
+# --- the decorated function -------------------------------------------------------------------
+
+
+def test_the_job_stays_a_function_of_its_name() -> None:
+    """APScheduler refers to it by module and name, so a job store can find it again."""
+    assert obj_to_ref(module_job) == f"{__name__}:module_job"
+    assert ref_to_obj(f"{__name__}:module_job") is module_job
+    assert inspect.iscoroutinefunction(module_job)
+    assert list(inspect.signature(module_job).parameters) == ["month", "pages"]
+    assert module_job.__doc__ == "Crawl a month."
+
+
+def test_an_object_would_be_referred_to_by_its_class() -> None:
+    """Why it stays a function: APScheduler 3.11.3 would look for a class in the job's module."""
+    assert obj_to_ref(ObjectJob()) == f"{__name__}:ObjectJob"
+
+
+def test_how_it_is_run_can_be_read() -> None:
+    """A Reconciler reads it, and so may anybody."""
+    ledger = MemoryLedger()
+
+    @once(ledger, lease=MINUTE, catch_up=2 * MINUTE, repeatable=False, instance="A")
+    async def crawl() -> None:
+        """Do nothing."""
+
+    job = crawl.once
+    assert job.ledger is ledger
+    assert (job.lease, job.catch_up, job.repeatable) == (MINUTE, 2 * MINUTE, False)
+    assert job.replica == "A"
+    assert module_job.once.replica == f"{socket.gethostname()}-{os.getpid()}"
+
+
+def test_a_plain_function_is_refused() -> None:
+    """A thread cannot be stopped when its lease is lost."""
+
+    def crawl() -> None:
+        """Do nothing."""
+
+    with pytest.raises(InvalidArgumentError, match=r"crawl' is not an async def.*to_thread"):
+        once(MemoryLedger())(crawl)  # type: ignore[arg-type]
+
+
+def test_a_forgotten_ledger_is_named() -> None:
+    """@once without parentheses would otherwise be a job that never runs."""
+
+    async def crawl() -> None:
+        """Do nothing."""
+
+    with pytest.raises(InvalidArgumentError, match=r"is not a ledger; write @once\("):
+        once(crawl)  # type: ignore[arg-type]
+
+
+def test_one_lock_for_all_runs_is_refused() -> None:
+    """A context manager of contextlib can be entered once."""
+    with pytest.raises(InvalidArgumentError, match="write lock=lambda: redis_lock"):
+        once(MemoryLedger(), contextlib.nullcontext())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["lease", "catch_up", "patience"])
+@pytest.mark.parametrize("span", [timedelta(0), -MINUTE, 60])
+def test_a_span_of_time_is_a_positive_timedelta(name: str, span: Any) -> None:
+    """Seconds are written as timedelta(seconds=60)."""
+    with pytest.raises(InvalidArgumentError, match=rf"{name}=.* is not a positive timedelta"):
+        once(MemoryLedger(), **{name: span})
+
+
+@in_loop
+async def test_outside_a_job_there_is_no_occurrence_to_run() -> None:
+    """A test calls the function itself, which is not changed."""
+    with pytest.raises(NoOccurrenceError):
+        await module_job("202604")
+    assert await module_job.__wrapped__("202604") == 6  # type: ignore[attr-defined]
+
+
+# --- how a run ends ---------------------------------------------------------------------------
+
+
+@in_loop
+async def test_a_run_that_ends_well_has_its_row() -> None:
+    """Its result is handed back, and stands in the row where it is a count."""
+    ledger = MemoryLedger()
+    before = datetime.now(UTC)
+    assert await run(once(ledger, instance="A")(crawl_for(0))) == 7
+    row = await only_row(ledger)
+    assert (row.source, row.scheduled_at, row.trigger) == ("nps", THREE, "schedule")
+    assert (row.status, row.rows, row.attempt, row.instance) == ("ok", 7, 1, "A")
+    assert row.error is None
+    assert row.claimed_at is not None
+    assert row.finished_at is not None
+    assert before <= row.claimed_at <= row.finished_at <= datetime.now(UTC)
+
+
+@in_loop
+async def test_arguments_reach_the_job() -> None:
+    """As they were given to add_job."""
+    result = await run(lambda: module_job("202604", pages=2))
+    assert result == 12
+
+
+@in_loop
+async def test_an_error_goes_on_and_its_row_holds_no_password() -> None:
+    """The scheduler sees the job's own exception."""
+    ledger = MemoryLedger()
+
+    async def crawl() -> None:
+        raise ValueError("redis://:secret@cache:6379/0 has no rows")
+
+    with pytest.raises(ValueError, match="has no rows"):
+        await run(once(ledger)(crawl))
+    row = await only_row(ledger)
+    assert row.status == "error"
+    assert row.error == "ValueError('redis://:***@cache:6379/0 has no rows')"
+
+
+@in_loop
+async def test_a_cancelled_run_says_so() -> None:
+    """The lesson's `except Exception` leaves no row here."""
+    ledger, started = MemoryLedger(), asyncio.Event()
+
+    async def crawl() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(run(once(ledger)(crawl)))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    row = await only_row(ledger)
+    assert (row.status, row.error) == ("cancelled", None)
+
+
+@in_loop
+async def test_a_job_that_locks_itself_out_is_skipped() -> None:
+    """As with a lock that the job takes itself; a later claim may have the occurrence."""
+    ledger = MemoryLedger()
+
+    async def crawl() -> None:
+        raise LockedOutError("lock 'lock:nps' is held by another run")
+
+    with pytest.raises(LockedOutError):
+        await run(once(ledger)(crawl))
+    row = await only_row(ledger)
+    assert (row.status, row.error) == ("skipped", "lock 'lock:nps' is held by another run")
+    assert await run(once(ledger)(crawl_for(0))) == 7
+    assert (await only_row(ledger)).status == "ok"
+
+
+@in_loop
+async def test_the_second_claim_is_locked_out() -> None:
+    """The error names the occurrence, who has it and what became of it; no row is written."""
+    ledger = MemoryLedger()
+    await run(once(ledger, instance="A")(crawl_for(0)))
+    with pytest.raises(LockedOutError, match=r"nps@2026-05-09T18:00:00Z was claimed by A: ok"):
+        await run(once(ledger, instance="B")(crawl_for(0)))
+    assert (await only_row(ledger)).instance == "A"
+
+
+@in_loop
+async def test_a_fault_of_the_ledger_is_raised_and_the_row_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is no outage is not hidden, and the outcome is not lost all the same."""
+
+    class Broken(MemoryLedger):
+        async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+            raise RuntimeError(f"no column {outcome.status} for {claim.attempt}")
+
+    with pytest.raises(RuntimeError, match="no column ok"):
+        await run(once(Broken())(crawl_for(0)))
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert '"status": "ok", "rows": 7' in record.getMessage()
+
+
+# --- a lock beside the ledger -----------------------------------------------------------------
+
+
+class Lock:
+    """A lock that notes what is done with it, and does as it is told."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.steps: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[None]:
+        """Hold it."""
+        if self.failure:
+            raise self.failure
+        self.steps.append("taken")
+        yield
+        self.steps.append("released")
+
+
+@in_loop
+async def test_the_lock_is_held_while_the_job_runs() -> None:
+    """It is taken after the claim, and given back before the end is written."""
+    ledger, lock = SwitchedLedger(), Lock()
+
+    async def crawl() -> None:
+        lock.steps.append("crawled")
+
+    await run(once(ledger, lock)(crawl))
+    assert lock.steps == ["taken", "crawled", "released"]
+    assert [name for name, _ in ledger.asked] == ["claim", "finish"]
+
+
+@in_loop
+async def test_a_busy_lock_skips_the_occurrence() -> None:
+    """The row says why, so that the occurrence can be caught up later."""
+    ledger, lock = MemoryLedger(), Lock(LockedOutError("lock 'lock:nps' is held by another run"))
+    with pytest.raises(LockedOutError, match="is held by another run"):
+        await run(once(ledger, lock)(crawl_for(0)))
+    row = await only_row(ledger)
+    assert (row.status, row.error) == ("skipped", "lock 'lock:nps' is held by another run")
+
+
+@in_loop
+async def test_a_lock_that_cannot_be_asked_skips_the_occurrence_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The job was not begun, so it may be caught up; one line warns that the lock is away."""
+    ledger, lock = MemoryLedger(), Lock(ConnectionError("redis://:secret@cache is away"))
+    with pytest.raises(LockedOutError, match="could not be had"):
+        await run(once(ledger, lock)(crawl_for(0)))
+    row = await only_row(ledger)
+    said = (
+        "nps@2026-05-09T18:00:00Z was skipped: its lock could not be had: "
+        "ConnectionError('redis://:***@cache is away')"
+    )
+    assert (row.status, row.error) == ("skipped", said)
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
+@in_loop
+async def test_a_lock_that_is_lost_leaves_the_row_to_be_taken_over() -> None:
+    """The job was stopped in the middle, as when the row's own lease is lost."""
+    ledger = MemoryLedger()
+
+    async def crawl() -> None:
+        raise LeaseLostError("the lease of lock 'lock:nps' was lost")
+
+    with pytest.raises(LeaseLostError):
+        await run(once(ledger, Lock())(crawl))
+    assert (await only_row(ledger)).status == "running"
+
+
+# --- a ledger that is away --------------------------------------------------------------------
+
+
+def during(name: str, start: float, end: float) -> Callable[[str, float], bool]:
+    """Return an outage for one method, in minutes from 03:00."""
+    first, last = (3 * 3600 + 60 * minutes for minutes in (start, end))
+    return lambda asked, now: asked == name and first <= now < last
+
+
+def test_a_claim_waits_for_a_ledger_that_is_away() -> None:
+    """It is back after 20 s, and the occurrence has its one run."""
+    ledger = SwitchedLedger(away=during("claim", 0, 1 / 3))
+    story = play(crawl_for(60), ledger=ledger)
+    row = story.row()
+    assert row.status == "ok"
+    assert sorted(story.runs["status"]) == ["locked_out", "locked_out", "ok"]
+    assert row.claimed_at == THREE
+
+
+def test_a_claim_whose_answer_was_lost_is_made_again() -> None:
+    """The same request is the same claim, so nobody is locked out by himself."""
+    ledger = SwitchedLedger(deaf=during("claim", 0, 0.001))
+    story = play(crawl_for(60), ledger=ledger, nodes=1)
+    assert (story.row().status, story.row().attempt) == ("ok", 1)
+
+
+def test_a_claim_gives_up_after_its_patience() -> None:
+    """The job is not begun, and the scheduler sees an error; when the ledger is back, it runs."""
+    ledger = SwitchedLedger(away=during("claim", 0, 2))
+    story = play(crawl_for(60), ledger=ledger, nodes=1, reconcile=False)
+    (run_,) = story.seen("error")
+    assert "LedgerUnavailableError" in run_.detail
+    assert "secret" not in run_.detail
+    assert (run_.finished_at - run_.started_at).total_seconds() == 30
+    assert story.rows() == []
+    again = play(crawl_for(60), ledger=SwitchedLedger(away=during("claim", 0, 2)), nodes=1)
+    assert again.row().status == "ok"
+
+
+def test_a_short_outage_during_the_run_does_no_harm() -> None:
+    """Renewals fail for half a lease, and the run goes on."""
+    ledger = SwitchedLedger(away=during("renew", 5, 5.5))
+    story = play(crawl_for(1200), ledger=ledger)
+    assert (story.row().status, story.row().attempt) == ("ok", 1)
+
+
+def test_a_long_outage_stops_the_run_and_another_replica_repeats_it() -> None:
+    """Nobody can tell whether the row was taken over, so the run stops; later it is repeated."""
+    ledger = SwitchedLedger(away=lambda _name, now: 3.1 * 3600 <= now < 3.2 * 3600)
+    story = play(crawl_for(1200), ledger=ledger, catch_up=timedelta(hours=1))
+    assert (story.row().status, story.row().attempt) == ("ok", 2)
+    (cut,) = story.seen("cancelled")
+    assert "ran out: not renewed for 60 s" in cut.detail
+    (again,) = story.seen("ok")
+    assert again.started_at >= cut.finished_at
+
+
+def test_the_last_write_waits_for_a_ledger_that_is_away() -> None:
+    """The run ends at 03:10, and its row is written at the first try after 03:10:20."""
+    ledger = SwitchedLedger(away=during("finish", 10, 10.3))
+    story = play(crawl_for(600), ledger=ledger)
+    row = story.row()
+    assert (row.status, row.rows, row.duration_ms) == ("ok", 7, 600_000)
+    assert row.finished_at == night(3, 10)
+
+
+def test_a_last_write_whose_answer_was_lost_is_made_again() -> None:
+    """The same write twice is one, and the run is not told that it was taken over."""
+    ledger = SwitchedLedger(deaf=during("finish", 10, 10.001))
+    story = play(crawl_for(600), ledger=ledger, nodes=1)
+    assert story.row().status == "ok"
+    assert len(story.seen("ok")) == 1
+    assert [name for name, _ in ledger.asked].count("finish") == 2
+
+
+def test_a_row_that_cannot_be_written_stands_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The job's own result goes on, and the line has all that is needed to write the row."""
+    ledger = SwitchedLedger(away=during("finish", 0, 600))
+    story = play(crawl_for(600), ledger=ledger, nodes=1, reconcile=False)
+    assert list(story.runs["status"]) == ["ok"]
+    assert story.row().status == "running"
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.name == "kst_scheduler.once"
+    said, _, row = record.getMessage().partition("; the row is ")
+    assert "secret" not in said
+    assert json.loads(row)["status"] == "ok"
+    assert json.loads(row)["rows"] == 7
+
+
+def test_an_error_goes_on_where_its_row_cannot_be_written() -> None:
+    """What the scheduler sees is the job's own exception, not the ledger's."""
+
+    async def crawl() -> None:
+        raise ValueError("no rows")
+
+    ledger = SwitchedLedger(away=during("finish", 0, 600))
+    story = play(crawl, ledger=ledger, nodes=1, reconcile=False)
+    assert list(story.runs["detail"]) == ["ValueError('no rows')"]
+
+
+# --- draining ---------------------------------------------------------------------------------
+
+
+def drain_at(minute: float, seconds: float) -> Callable[[KSTScheduler], object]:
+    """Return what drains a scheduler so many minutes after 03:00."""
+    tasks = []  # the loop keeps no reference of its own
+
+    def plan(scheduler: KSTScheduler) -> None:
+        def drain() -> None:
+            tasks.append(asyncio.get_running_loop().create_task(scheduler.drain(seconds)))
+
+        asyncio.get_running_loop().call_later((night(3, minute) - NIGHT).total_seconds(), drain)
+
+    return plan
+
+
+def test_a_drain_in_the_middle_is_written_within_its_clean_up() -> None:
+    """The job gets its 20 s, is cut, and the row says so before the scheduler is down."""
+    story = play(crawl_for(600), nodes=1, then=drain_at(5, 20), reconcile=False)
+    row = story.row()
+    assert (row.status, row.finished_at) == ("cancelled", night(3, 5, 20))
+    (run_,) = story.seen("cancelled")
+    assert run_.finished_at == night(3, 5, 20)
+
+
+def test_a_drain_waits_three_seconds_at_most_for_a_ledger_that_is_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Less than the 5 s that it has, so the row stands in the log."""
+    ledger = SwitchedLedger(away=during("finish", 0, 600))
+    story = play(crawl_for(600), nodes=1, then=drain_at(5, 20), ledger=ledger, reconcile=False)
+    (run_,) = story.seen("cancelled")
+    assert run_.finished_at == night(3, 5, 23)
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert '"status": "cancelled"' in record.getMessage()
+
+
+def test_a_drain_during_the_last_write_does_not_lose_it() -> None:
+    """The work is done, so the outcome is ok, and the write is made again."""
+    ledger = SwitchedLedger(away=during("finish", 10, 10.2))
+    story = play(crawl_for(600), nodes=1, then=drain_at(10.1, 5), ledger=ledger, reconcile=False)
+    assert (story.row().status, story.row().rows) == ("ok", 7)
+    assert list(story.runs["status"]) == ["ok"]
+
+
+@in_loop
+async def test_draining_a_real_scheduler_writes_the_row() -> None:
+    """The same in real time."""
+    ledger, started, scheduler = MemoryLedger(), asyncio.Event(), KSTScheduler()
+
+    @once(ledger)
+    async def crawl() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    scheduler.add_job(crawl, cron(hour=3), id="nps")
+    scheduler.start()
+    occurrence = scheduler.run_now("nps")
+    await started.wait()
+    drained = await scheduler.drain(0)
+    assert drained.cancelled == (occurrence,)
+    row = await only_row(ledger)
+    assert (row.status, row.trigger, row.occurrence) == ("cancelled", "manual", occurrence)
+
+
+# --- replicas ---------------------------------------------------------------------------------
+
+
+def test_three_replicas_run_each_occurrence_once() -> None:
+    """One of them has it; the others are locked out, and learn by whom."""
+    story = play(crawl_for(600), cron(minute=0))
+    assert story.statuses() == ["ok"] * 6
+    assert [row.scheduled_at for row in story.rows()] == [night(hour) for hour in range(6)]
+    assert duplicates(story.runs).empty
+    locked_out = story.seen("locked_out")
+    assert len(locked_out) == 12
+    assert locked_out[0].detail == "nps@2026-05-09T15:00:00Z was claimed by A: running"
+
+
+def test_a_short_job_runs_once_though_the_clocks_differ() -> None:
+    """A lock alone fails here: it is free again when the late replica asks for it."""
+    nodes = [Node("A"), Node("B", clock_offset=5), Node("C", clock_offset=-5)]
+    story = play(crawl_for(0.05), cron(minute=30), nodes=nodes)
+    assert [(row.scheduled_at, row.status, row.instance) for row in story.rows()] == [
+        (night(hour, 30), "ok", "B") for hour in range(6)
+    ]
+    assert len(story.seen("locked_out")) == 12
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600, 90, -90])
+def test_a_clock_that_jumps_doubles_nothing(seconds: float) -> None:
+    """The occurrence is what is claimed, whatever the clock says when it comes."""
+    jump = ClockJump("B", night(2, 30), seconds)
+    story = play(crawl_for(600), cron(minute="*/20"), incidents=[jump])
+    assert duplicates(story.runs).empty
+    ran = [row for row in story.rows() if row.status == "ok"]
+    assert {row.attempt for row in ran} == {1}
+
+
+def test_a_crashed_holder_is_replaced_after_its_lease_and_not_before() -> None:
+    """The last renewal before 03:05 was at 03:04:40, so the lease is over at 03:05:40."""
+    story = play(crawl_for(600), incidents=[Crash("A", night(3, 5))], catch_up=timedelta(hours=1))
+    row = story.row()
+    assert (row.status, row.attempt) == ("ok", 2)
+    assert row.error == "attempt 1 on A lost its lease at 2026-05-09T18:05:40.000000Z"
+    (second,) = story.seen("ok")
+    assert night(3, 5, 40) <= second.started_at <= night(3, 6, 40)
+    assert [run_.node for run_ in story.seen("cancelled")] == ["A"]
+
+
+def test_a_frozen_holder_writes_nothing_when_it_thaws() -> None:
+    """Its lease was over meanwhile: its job is stopped, and the row belongs to the second run."""
+    ended = []
+
+    async def crawl() -> int:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            ended.append(datetime.now(UTC))
+            raise
+        return 7
+
+    freeze = Freeze("A", night(3, 5), timedelta(minutes=30))
+    story = play(crawl, incidents=[freeze], catch_up=timedelta(hours=1))
+    row = story.row()
+    assert (row.status, row.attempt) == ("ok", 2)
+    assert row.instance in {"B", "C"}
+    (cut,) = story.seen("cancelled")
+    assert (cut.node, cut.finished_at) == ("A", night(3, 35))
+    assert "the lease of nps@2026-05-09T18:00:00Z ran out" in cut.detail
+    assert ended == [night(3, 35)]
+
+
+def test_a_holder_that_blocks_its_loop_does_not_overwrite_its_successor() -> None:
+    """Code without an await cannot be stopped; the fence keeps its outcome out of the row."""
+
+    async def crawl() -> int:
+        starts.append(datetime.now(UTC))
+        if len(starts) == 1:
+            time.sleep(900)  # noqa: ASYNC251 - the fault to be survived
+            return 1
+        await asyncio.sleep(60)
+        return 2
+
+    starts: list[datetime] = []
+    story = play(crawl, catch_up=timedelta(hours=1))
+    row = story.row()
+    assert (row.status, row.attempt, row.rows) == ("ok", 2, 2)
+    (late,) = story.seen("cancelled")
+    assert "lost its lease before its end was written" in late.detail
+
+
+def test_a_short_freeze_costs_nothing() -> None:
+    """Shorter than the lease: the run goes on where it was."""
+    freeze = Freeze("A", night(3, 5), timedelta(seconds=30))
+    story = play(crawl_for(600), incidents=[freeze])
+    assert (story.row().status, story.row().attempt, story.row().instance) == ("ok", 1, "A")
+
+
+def test_a_node_that_is_frozen_while_it_claims_does_not_begin_late() -> None:
+    """A claim that took longer than its lease holds nothing any more."""
+
+    class Slow(MemoryLedger):
+        async def claim(self, request: Any) -> Claim:
+            claim = await super().claim(request)
+            await asyncio.sleep(1)
+            return claim
+
+    freeze = Freeze("A", night(3, 0, 0.5), timedelta(minutes=3))
+    story = play(crawl_for(60), ledger=Slow(), incidents=[freeze], catch_up=timedelta(hours=1))
+    assert (story.row().status, story.row().attempt) == ("ok", 2)
+    assert len(story.seen("ok")) == 1
+
+
+def test_runs_of_a_job_do_not_overlap() -> None:
+    """The occurrence that comes too early is skipped, and names the run that was in the way."""
+    story = play(crawl_for(1800), cron(minute="*/20"), until=night(1), reconcile=False)
+    assert story.statuses() == ["ok", "skipped", "running"]
+    skipped = story.rows()[1]
+    assert skipped.error == "nps@2026-05-09T15:00:00Z, attempt 1 on A, was running"
+
+
+def test_a_duration_does_not_follow_the_clock() -> None:
+    """The wall clock is set back in the middle; the monotonic one is not."""
+    jump = ClockJump("A", night(3, 5), -3600)
+    story = play(crawl_for(600), nodes=1, incidents=[jump], reconcile=False)
+    row = story.row()
+    assert row.duration_ms == 600_000
+    assert row.claimed_at is not None
+    assert row.finished_at is not None
+    assert row.finished_at < row.claimed_at
+
+
+def test_a_run_by_hand_has_a_row_of_its_own() -> None:
+    """It does not take the place of the scheduled run, and does not overlap with it."""
+
+    def by_hand(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(2 * 3600, lambda: scheduler.run_now("nps"))
+        loop.call_later(3 * 3600 + 60, lambda: scheduler.run_now("nps"))
+
+    story = play(crawl_for(30), nodes=1, then=by_hand)
+    assert [(row.trigger, row.status) for row in story.rows()] == [
+        ("manual", "ok"),
+        ("schedule", "ok"),
+        ("manual", "ok"),
+    ]
+    assert story.rows()[0].scheduled_at == night(2)
+
+
+def test_a_run_by_hand_is_locked_out_while_another_replica_runs_the_job() -> None:
+    """max_instances counts in one process; the ledger counts in all."""
+
+    def by_hand(scheduler: KSTScheduler) -> None:
+        asyncio.get_running_loop().call_later(
+            3 * 3600 + 60, lambda: scheduler.running_occurrences() or scheduler.run_now("nps")
+        )
+
+    story = play(crawl_for(600), nodes=2, then=by_hand, reconcile=False)
+    assert [(row.trigger, row.status) for row in story.rows()] == [
+        ("schedule", "ok"),
+        ("manual", "skipped"),
+    ]
+
+
+def test_a_recorder_calls_a_lost_lease_cancelled() -> None:
+    """One word in the table of runs for what was stopped in the middle."""
+    ledger = SwitchedLedger(away=during("renew", 0, 10))
+    story = play(crawl_for(600), ledger=ledger, nodes=1, reconcile=False)
+    assert list(story.runs["status"]) == ["cancelled"]
+    assert story.row().status == "running"
+
+
+@in_loop
+async def test_what_ends_the_process_is_written_too() -> None:
+    """sys.exit() in a job ends only the job: APScheduler catches it."""
+    ledger, scheduler = MemoryLedger(), KSTScheduler()
+
+    @once(ledger)
+    async def crawl() -> None:
+        raise SystemExit(3)
+
+    scheduler.add_job(crawl, at(kst(2099, 1, 1)), id="nps")
+    scheduler.start()
+    scheduler.run_now("nps")
+    while scheduler.running_occurrences():  # noqa: ASYNC110 - nothing to wait for but it
+        await asyncio.sleep(0)
+    assert (await only_row(ledger)).error == "SystemExit(3)"
+    await scheduler.drain(1)
