@@ -220,7 +220,8 @@ async def test_cancelled_while_releasing(
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await task
-        await everything_else_has_ended()
+        if times > 1:  # whoever cancels again does not want to wait
+            await everything_else_has_ended()
         assert await client.exists(NAME) == 0
 
 
@@ -432,7 +433,7 @@ def test_redis_py_keeps_the_token_where_it_is_set() -> None:
     client = FakeAsyncRedis()
 
     async def look() -> None:
-        lock = client.lock(NAME, timeout=30, blocking=False, thread_local=False)
+        lock = client.lock(NAME, timeout=30, blocking=False)
         lock.local.token = b"mine"
         await client.set(NAME, "mine")
         assert await lock.owned()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import time
@@ -199,6 +200,12 @@ def test_waiting_on_purpose_is_once_a_replica() -> None:
     assert statuses(Nights(ours(wait=50), 60).run()) == ["locked_out", "ok"]
 
 
+def test_waiting_ends_on_time() -> None:
+    """The last try is made when the time is over, and not at the next tenth of a second."""
+    runs = Nights(ours(wait=0.25), 60).run()
+    assert runs["finished_at"].min() == THREE + timedelta(seconds=0.25)
+
+
 def test_waiting_longer_than_the_lease_is_no_part_of_it() -> None:
     """A lease counts from before the request that was granted, not from the first one."""
     nights = Nights(ours(ttl=5, wait=100), 60)
@@ -320,43 +327,74 @@ def test_outage_at_the_end_keeps_the_result(caplog: pytest.LogCaptureFixture) ->
     )
 
 
-def test_outage_at_the_start_runs_nothing() -> None:
+def test_outage_at_the_start_runs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Redis is away at 03:00: nothing runs without the lock, and redis-py's own error says why."""
-    nights, runs = outage(-5, 600, 9)
+    with caplog.at_level(logging.WARNING, "kst_scheduler"):
+        nights, runs = outage(-5, 600, 9)
+    assert caplog.messages == []  # nothing of a lock that nobody had
     assert statuses(runs) == ["error"]
     assert "ConnectionError" in runs["detail"].item()
     assert nights.worked == []
 
 
-def test_request_without_an_answer_is_given_up() -> None:
-    """A server that takes the request and is silent: the job fails, and holds no lock."""
-    nights = Nights(ours(ttl=3600), 60)
-    left: list[object] = []
+def deaf(ttl: float, seconds: float) -> Lock:
+    """Return redis_lock on a server that grants the lock, and is silent for some seconds."""
 
-    def deaf(server: SimulatedRedis) -> AbstractAsyncContextManager[None]:
+    def lock(server: SimulatedRedis) -> AbstractAsyncContextManager[None]:
         client = server.client()
         really_set = client.set
 
-        async def set_and_hang(*args: Any, **kwargs: Any) -> None:
-            await really_set(*args, **kwargs)
-            left.append(await client.exists(NAME))
-            await asyncio.sleep(7200)
+        async def set_slowly(*args: Any, **kwargs: Any) -> Any:
+            answer = await really_set(*args, **kwargs)
+            await asyncio.sleep(seconds)
+            return answer
 
-        client.set = set_and_hang  # type: ignore[method-assign]
-        return redis_lock(NAME, 3600, client=client)
+        client.set = set_slowly  # type: ignore[method-assign]
+        return redis_lock(NAME, ttl, client=client)
+
+    return lock
+
+
+@pytest.mark.parametrize(("ttl", "limit"), [(3600, 10), (4, 4)])
+def test_request_without_an_answer_is_given_up(ttl: float, limit: float) -> None:
+    """A server that takes the request and is silent: the job fails, and leaves no lock behind."""
+    nights = Nights(deaf(ttl, 7200), 60)
+    seen: list[object] = []
+    free_work = nights.work
 
     async def work() -> None:
         try:
-            async with deaf(nights.server):
-                left.append("held")
+            await free_work()
         except RedisTimeoutError as error:
-            left.append(str(error))
-        left.append(await nights.server.client().exists(NAME))
+            seen.append(str(error))
+        seen.append(await nights.server.client().exists(NAME))
 
     nights.work = work  # type: ignore[method-assign]
     runs = nights.run(1)
-    assert left == [1, "no answer about lock 'lock:nps' within 10 s", 0]
-    assert runs["finished_at"].item() == THREE + timedelta(seconds=10)
+    assert seen == [f"no answer about lock 'lock:nps' within {limit} s", 0]
+    assert runs["finished_at"].item() == THREE + timedelta(seconds=limit)
+
+
+def test_lease_counts_from_before_the_request() -> None:
+    """An answer that took 8 s is 8 s of the lease: without renewals it is over after 30 s."""
+    nights = Nights(deaf(30, 8), 60)
+    registered = nights.register
+
+    def register(scheduler: AsyncIOScheduler) -> None:
+        registered(scheduler)
+        nights.reachable(False, 9)
+
+    nights.register = register  # type: ignore[method-assign]
+    runs = nights.run(1)
+    assert statuses(runs) == ["cancelled"]
+    assert max(moment for moment, _ in nights.worked) == 29
+
+
+def test_crash_while_asking_leaves_nothing_behind() -> None:
+    """A process that dies before its answer came is torn down without a warning."""
+    runs = Nights(deaf(30, 7200), 60).run(1, [Crash("A", THREE + timedelta(seconds=5))])
+    gc.collect()
+    assert statuses(runs) == ["cancelled"]
 
 
 @settings(max_examples=60)

@@ -116,7 +116,7 @@ class _Lock:
         self._seconds = seconds
         self._granted = False
         self._token = secrets.token_hex(16).encode()
-        self._lock: Lock = client.lock(name, timeout=seconds, blocking=False, thread_local=False)
+        self._lock: Lock = client.lock(name, timeout=seconds, blocking=False)
         # Set before the lock is asked for, so that a lock whose answer was lost can be recognised,
         # and released. `local` is not documented: checked on redis-py 8.1.0, guarded by a test.
         self._lock.local.token = self._token
