@@ -13,11 +13,22 @@ from server_kinds import KINDS, Kind
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kst_scheduler.servers.embedded import EmbeddedServer
+
 
 @pytest.fixture(params=list(KINDS))
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Return each kind of server in turn."""
     return KINDS[request.param]
+
+
+@pytest.fixture
+def running(kind: Kind, request: pytest.FixtureRequest) -> EmbeddedServer:
+    """Return the server of each kind that this process has anyway, emptied."""
+    name = {"valkey": "valkey", "postgresql": "postgres"}[kind.name]
+    request.getfixturevalue(f"{name}_url")
+    server: EmbeddedServer = request.getfixturevalue(f"_{name}")
+    return server
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from kst_scheduler.servers.account import find_account
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kst_scheduler.servers.embedded import EmbeddedServer
     from server_kinds import Kind
 
 
@@ -61,42 +62,41 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_user_without_rights_starts_servers(kind: Kind, open_folder: Path, *, kept: bool) -> None:
+def test_a_user_without_rights_starts_servers(
+    kind: Kind, running: EmbeddedServer, open_folder: Path
+) -> None:
     """Whoever is not root runs them as itself, in a folder of Korean letters and spaces, too."""
 
     def use() -> list[str]:
         assert os.geteuid() != 0
-        with kind.make(Path("국민연금 상태") if kept else None) as server:
+        with kind.make(Path("국민연금 상태")) as server:
             kind.write(server.url, "first")
             server.kill()
             server.restart()
             kind.write(server.url, "second")
             return kind.read(server.url)
 
-    # Whatever a test imports late is imported before the rights are gone.
-    with kind.make(None) as server:
-        kind.write(server.url, "word")
-        kind.read(server.url)
+    # Whatever clients import late is imported before the rights are gone.
+    kind.write(running.url, "word")
     assert without_rights(use, open_folder) == "['first', 'second']"
 
 
-def test_root_runs_postgres_as_nobody(tmp_path: Path) -> None:
-    """The server is never root, and its data are for its own account only."""
-    with embedded_postgres(tmp_path) as server, psycopg.connect(server.url) as connection:
+def test_postgres_is_never_root(postgres_url: str, _postgres: EmbeddedServer) -> None:  # noqa: PT019 - its folder is wanted
+    """Nor are its data open to others than the account that it runs as."""
+    with psycopg.connect(postgres_url) as connection:
         (backend,) = connection.execute("SELECT pg_backend_pid()").fetchall()[0]
-        assert Path(f"/proc/{backend}").stat().st_uid != 0
-        about = (tmp_path / "postgresql" / "data").stat()
-        assert about.st_uid == Path(f"/proc/{backend}").stat().st_uid
-        assert stat.S_IMODE(about.st_mode) == 0o700
+        user = Path(f"/proc/{backend}").stat().st_uid
+    assert user != 0
+    assert _postgres.folder is not None
+    about = (_postgres.folder / "postgresql" / "data").stat()
+    assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (user, 0o700)
 
 
-def test_folders_above_stay_closed(tmp_path: Path) -> None:
+def test_folders_above_stay_closed(temporary: Path) -> None:
     """A folder below one for its owner only serves as it is: nothing is opened to others."""
-    closed = tmp_path / "home"
-    closed.mkdir(mode=0o700)
-    with embedded_postgres(closed / "project" / "state") as server, psycopg.connect(server.url):
-        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    temporary.chmod(0o700)
+    with embedded_postgres() as server, psycopg.connect(server.url):
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
 
 
 def test_a_wheel_in_a_closed_folder_is_copied(
@@ -114,9 +114,8 @@ def test_a_wheel_in_a_closed_folder_is_copied(
             shutil.copytree(source, closed / source.name)
     (closed / "embedded_postgres" / "pginstall" / "bin" / "postgres").chmod(0o700)
     monkeypatch.syspath_prepend(closed)
-    with embedded_postgres(tmp_path / "state") as server, psycopg.connect(server.url):
-        others = [path.name for path in (tmp_path / "state").iterdir()]
-    assert others == ["postgresql"]
+    with embedded_postgres() as server, psycopg.connect(server.url):
+        pass
 
 
 def test_no_account_to_run_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

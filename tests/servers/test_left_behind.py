@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
+from kst_scheduler.servers.lock import take
+from kst_scheduler.servers.temporary import remove_left_behind
 from server_kinds import KINDS, listens
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ TESTS = Path(__file__).parent.parent
 NOTEBOOK = """
 import os, signal, sys
 from pathlib import Path
+from kst_scheduler.servers.lock import take
+from kst_scheduler.servers.temporary import remove_left_behind
 from server_kinds import KINDS
 folder = Path(sys.argv[1]) if sys.argv[1:] else None
 servers = [kind.make(folder).start() for kind in KINDS.values()]
@@ -45,6 +49,8 @@ def test_with_both(valkey_url, postgres_url):
 
 NO_ZOMBIE = """
 import os
+from kst_scheduler.servers.lock import take
+from kst_scheduler.servers.temporary import remove_left_behind
 from server_kinds import KINDS
 for kind in KINDS.values():
     with kind.make(None) as server:
@@ -78,6 +84,12 @@ def line(stream: IO[str] | None) -> list[str]:
     return next(words for words in map(str.split, stream) if words)
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether a process has the temporary folder locked."""
+    with (folder / "lock").open() as file:
+        return not take(file.fileno())
+
+
 def wait_until(holds: Callable[[], bool], what: str) -> None:
     """Wait until ``holds``, and fail with ``what`` after half a minute."""
     deadline = time.monotonic() + 30
@@ -86,33 +98,22 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end children of the killed")
-def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+def test_nothing_outlives_a_process_that_is_killed(number: signal.Signals, temporary: Path) -> None:
     """Its servers end, its temporary folders go when the next server is started."""
-    with python("-c", NOTEBOOK, TMPDIR=str(tmp_path)) as notebook:
+    with python("-c", NOTEBOOK, TMPDIR=str(temporary)) as notebook:
         *ports, _, _ = line(notebook.stdout)
         assert all(listens(int(port)) for port in ports)
-        notebook.kill()
+        notebook.send_signal(number)
         wait_until(lambda: not any(listens(int(port)) for port in ports), "the servers live")
-    left = list(tmp_path.iterdir())
+    left = list(temporary.iterdir())
     assert len(left) == 2
     for folder in left:
         os.utime(folder, (0, 0))
-    with python("-c", NOTEBOOK, TMPDIR=str(tmp_path)) as notebook:
-        line(notebook.stdout)
-        assert not any(folder.exists() for folder in left)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end children of the killed")
-def test_nothing_outlives_a_process_that_is_terminated(
-    number: signal.Signals, tmp_path: Path
-) -> None:
-    """The signals of a service manager and of Ctrl-C end the servers, too."""
-    with python("-c", NOTEBOOK, TMPDIR=str(tmp_path)) as notebook:
-        *ports, _, _ = line(notebook.stdout)
-        notebook.send_signal(number)
-        wait_until(lambda: not any(listens(int(port)) for port in ports), "the servers live")
+    wait_until(lambda: not any(map(is_held, left)), "processes of the servers live")
+    remove_left_behind()
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_process_that_ends_stops_its_servers(tmp_path: Path) -> None:
@@ -138,9 +139,12 @@ def test_a_kept_folder_outlives_a_process_that_is_killed(tmp_path: Path) -> None
 
 def test_two_notebooks_at_once(tmp_path: Path) -> None:
     """Each has servers of its own, and reads what it wrote itself."""
-    with python("-c", NOTEBOOK) as one, python("-c", NOTEBOOK, tmp_path) as other:
+    with (
+        python("-c", NOTEBOOK, TMPDIR=str(tmp_path)) as one,
+        python("-c", NOTEBOOK, TMPDIR=str(tmp_path)) as other,
+    ):
         about = line(one.stdout) + line(other.stdout)
-        assert len(set(about)) == 7  # four ports, two temporary folders, one that is kept
+        assert len(set(about)) == 8  # each two ports and two folders
         for notebook in (one, other):
             print("read", file=notebook.stdin, flush=True)
             assert line(notebook.stdout) == [f"['{notebook.pid}']"] * 2
@@ -152,18 +156,14 @@ def test_no_zombie_stays() -> None:
         assert process.communicate()[0] == "no children\n"
 
 
-@pytest.mark.parametrize("ending", ["end", "kill"])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end children of the killed")
-def test_the_fixtures_leave_nothing(ending: str, tmp_path: Path) -> None:
-    """The servers of a test run end with it, whichever way it ends."""
+def test_a_test_run_that_is_killed_leaves_no_servers(tmp_path: Path) -> None:
+    """The fixtures' servers end with their process."""
     (tmp_path / "test_run.py").write_text(TEST_RUN)
     options = ["-s", "-c", os.devnull, str(tmp_path / "test_run.py")]
-    with python("-m", "pytest", *options, TMPDIR=str(tmp_path)) as run:
+    variables = {"TMPDIR": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    with python("-m", "pytest", *options, **variables) as run:
         ports = next(words for words in iter(lambda: line(run.stdout), []) if words[0].isdigit())
         assert all(listens(int(port)) for port in ports)
-        if ending == "kill":
-            run.kill()
-        else:
-            run.communicate()
-            assert run.returncode == 0
+        run.kill()
         wait_until(lambda: not any(listens(int(port)) for port in ports), "the servers live")
