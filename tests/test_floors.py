@@ -46,6 +46,7 @@ FLOORS = [
     "local_server",
     "nps",
     "servers",
+    "service",
     "workbook",
 ]
 """From the ground up: a module imports only from its own floor and from those below it."""

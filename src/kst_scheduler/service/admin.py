@@ -1,0 +1,165 @@
+"""The admin API: what jobs there are, run one now, pause and resume it, and what became of runs."""
+
+from __future__ import annotations
+
+import reprlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kst_scheduler.errors import AlreadyRunningError, UnknownJobError
+from kst_scheduler.guards import nearest
+from kst_scheduler.ledger.checks import LONGEST_NAME
+from kst_scheduler.service.answers import (
+    UNAVAILABLE,
+    Conflict,
+    JobState,
+    Problem,
+    Runs,
+    StartedRun,
+    Status,
+    job_state,
+    run_of,
+)
+from kst_scheduler.service.auth import by_bearer
+from kst_scheduler.service.parts import Service
+from kst_scheduler.timezone import KST, UTC
+
+if TYPE_CHECKING:
+    from apscheduler.job import Job
+
+MOST_RUNS: Final = 1_000
+_LARGEST_ID: Final = 2**63 - 1
+
+router = APIRouter(
+    prefix="/admin",
+    tags=["admin"],
+    dependencies=[Depends(by_bearer)],
+    responses={401: {"model": Problem}, 403: {"model": Problem}},
+)
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that answers a request."""
+    service = request.app.state.service
+    assert isinstance(service, Service)  # noqa: S101 - tells the type; the lifespan has set it
+    return service
+
+
+TheService = Annotated[Service, Depends(service_of)]
+
+
+def _moment(text: Any) -> datetime:
+    """Read a time that names one instant, or say how to write one."""
+    write = (
+        "write 2026-05-10T03:00:00%2B09:00 (a plus sign in an address is %2B) "
+        "or 2026-05-09T18:00:00Z"
+    )
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"not a time; {write}") from None
+    if moment.utcoffset() is None:
+        raise ValueError(f"a time without a zone, which may be nine hours off; {write}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"a time beyond the calendar; {write}") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+@router.get("/jobs")
+async def list_jobs(service: TheService) -> list[JobState]:
+    """List the jobs of this process."""
+    jobs = sorted(service.scheduler.get_jobs(), key=lambda job: str(job.id))
+    return [_state(service, job) for job in jobs]
+
+
+@router.post(
+    "/jobs/{job_id:path}/run",
+    status_code=202,
+    responses={404: {"model": Problem}, 409: {"model": Conflict}, **UNAVAILABLE},
+)
+async def run_job(job_id: str, service: TheService) -> StartedRun:
+    """Start a run at once, and leave the schedule as it is: paused jobs stay paused."""
+    _job(service, job_id)
+    await _must_be_free(service, job_id)
+    occurrence = service.scheduler.run_now(job_id)
+    return StartedRun(
+        run=occurrence.key, job_id=job_id, scheduled_at=occurrence.scheduled_at.astimezone(KST)
+    )
+
+
+@router.post("/jobs/{job_id:path}/pause", responses={404: {"model": Problem}})
+async def pause_job(job_id: str, service: TheService) -> JobState:
+    """Let a job not fire until it is resumed, in this process and as long as it lives."""
+    _job(service, job_id)
+    return _state(service, service.scheduler.pause_job(job_id))
+
+
+@router.post(
+    "/jobs/{job_id:path}/resume",
+    responses={404: {"model": Problem}, 409: {"model": Problem}},
+)
+async def resume_job(job_id: str, service: TheService) -> JobState:
+    """Let a paused job fire again, from its next time on."""
+    job = _job(service, job_id)
+    if job.next_run_time is None:  # resuming one that is not paused could jump a time that is due
+        if job.trigger.get_next_fire_time(None, datetime.now(KST)) is None:
+            raise HTTPException(409, f"{job.id!r} never fires again: its schedule has ended")
+        service.scheduler.resume_job(job_id)
+    return _state(service, job)
+
+
+class Filters(BaseModel):
+    """Which runs to list; a filter that is unknown is refused, for it would be no filter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00]*$")
+    status: Status | None = None
+    since: Moment | None = Field(None, description="the earliest scheduled time")
+    until: Moment | None = Field(None, description="the end of the scheduled times, excluded")
+    before_id: int | None = Field(
+        None, ge=1, le=_LARGEST_ID, description="next_before_id of the page before"
+    )
+    limit: int = Field(100, ge=1, le=MOST_RUNS)
+
+
+@router.get("/runs", responses=UNAVAILABLE)
+async def list_runs(service: TheService, filters: Annotated[Filters, Query()]) -> Runs:
+    """List what the ledger holds about runs, of all replicas."""
+    rows = await service.ledger.rows(filters.job_id, **filters.model_dump(exclude={"job_id"}))
+    return Runs(
+        runs=[run_of(row) for row in rows],
+        next_before_id=rows[-1].id if len(rows) == filters.limit else None,
+    )
+
+
+def _job(service: Service, job_id: str) -> Job:
+    job = service.scheduler.get_job(job_id)
+    if job is None:
+        known = nearest(job_id, (str(job.id) for job in service.scheduler.get_jobs()))
+        raise UnknownJobError(f"no job has the id {reprlib.repr(job_id)}{known}")
+    return job
+
+
+def _state(service: Service, job: Job) -> JobState:
+    return job_state(job, service.scheduler.running_occurrences(job.id))
+
+
+async def _must_be_free(service: Service, job_id: str) -> None:
+    """Refuse a run that the ledger would lock out: another goes on, here or on another replica."""
+    rows = await service.ledger.rows(job_id, status="running")
+    over = {row.id for row in await service.ledger.abandoned()} if rows else set()
+    blocking = [row for row in rows if row.id not in over]
+    if blocking:
+        told = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)
+        raise AlreadyRunningError(
+            f"job {job_id!r} runs already: {told}; wait until that has ended",
+            tuple(row.occurrence for row in blocking),
+        )

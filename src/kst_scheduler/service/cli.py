@@ -1,0 +1,171 @@
+"""The command kst-scheduler: serves a service, and shows when its jobs fire next."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from pydantic import SecretStr
+
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, ServerError
+from kst_scheduler.redaction import without_passwords
+from kst_scheduler.servers import embedded_postgres, embedded_valkey
+from kst_scheduler.service.app import create_app, lifespan
+from kst_scheduler.service.coming import coming
+from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.settings import Settings
+from kst_scheduler.timezone import KST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK: Final = "127.0.0.1"
+PORT: Final = 8000
+SECONDS_TO_CLOSE: Final = 3
+"""Requests in progress get as long to end before the runs are waited for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or the process's own; return its exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        code: int = chosen.verb(chosen)
+    except KSTSchedulerError as error:
+        sys.stderr.write(f"kst-scheduler: {without_passwords(error)}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kst-scheduler", description="Runs jobs on Korean time, each occurrence once."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="{serve,next}")
+    serve = verbs.add_parser("serve", help="run the scheduler and its admin API")
+    next_ = verbs.add_parser("next", help="show the coming fire times in KST and UTC")
+    for verb in (serve, next_):
+        verb.add_argument(
+            "--jobs",
+            metavar="MODULE:FUNCTION",
+            help="adds the jobs (KST_SCHEDULER_JOBS); by default a nightly crawl of a sandbox",
+        )
+    serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
+    serve.add_argument("--port", type=int, default=PORT, help=f"0: any free one (default {PORT})")
+    serve.add_argument(
+        "--data",
+        type=Path,
+        default=_data_folder(),
+        help="where the embedded servers keep their state, when DATABASE_URL is not set "
+        "(default %(default)s)",
+    )
+    serve.set_defaults(verb=_serve)
+    next_.add_argument("-n", type=int, default=5, help="how many of each job (default 5)")
+    next_.set_defaults(verb=_next)
+    return parser
+
+
+def _data_folder() -> Path:
+    """Return the user's folder for data (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "kst-scheduler"
+
+
+def _settings(chosen: argparse.Namespace) -> Settings:
+    settings = Settings(jobs=chosen.jobs) if chosen.jobs else Settings()
+    jobs_function(settings.jobs)  # before any server is started
+    return settings
+
+
+def _next(chosen: argparse.Namespace) -> int:
+    if chosen.n < 1:
+        raise InvalidArgumentError(f"-n {chosen.n} shows no fire time; write -n 5, say")
+    sys.stdout.write(coming(_settings(chosen).jobs, chosen.n, datetime.now(KST)))
+    return 0
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    _log_to_stderr()
+    settings = _settings(chosen)
+    # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as servers:
+        if settings.database_url is None:
+            settings = _embedded(settings, chosen.data, servers)
+        asyncio.run(_serve_until_told(settings, chosen.host, chosen.port))
+    return 0
+
+
+def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
+    """Start the servers that the environment does not name.
+
+    Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
+    known to one host only would be no lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    changes = {}
+    postgres = servers.enter_context(embedded_postgres(folder))
+    changes["database_url"] = SecretStr(postgres.url)
+    if settings.redis_url is None:
+        try:
+            valkey = servers.enter_context(embedded_valkey(folder))
+            changes["redis_url"] = SecretStr(valkey.url)
+        except ServerError as error:
+            logger.warning("%s; jobs get no Redis", error)
+    started = "PostgreSQL and Valkey" if "redis_url" in changes else "PostgreSQL"
+    logger.info("DATABASE_URL is not set: %s run here, with their state in %s", started, folder)
+    return settings.model_copy(update=changes)
+
+
+async def _serve_until_told(settings: Settings, host: str, port: int) -> None:
+    app = create_app(settings)
+    # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
+    # when no request is left.
+    async with lifespan(app):
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            lifespan="off",
+            log_config=None,
+            timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+        )
+        await _Server(config).serve()
+
+
+class _Server(uvicorn.Server):
+    """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.should_exit = True
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and so their keys
+
+
+class _Formatter(logging.Formatter):
+    """Takes passwords out of whatever is logged, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_passwords(super().format(record))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

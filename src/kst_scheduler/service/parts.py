@@ -1,0 +1,136 @@
+"""The parts of a service, started one after another and brought to rest in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.alerts import webhook
+from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.ledger import MemoryLedger, SqlLedger
+from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.redaction import without_passwords
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.service.jobs import jobs_function
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from redis.asyncio import Redis
+
+    from kst_scheduler.ledger import Ledger
+    from kst_scheduler.service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BETWEEN_ATTEMPTS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a jobs function is given to add its jobs with."""
+
+    scheduler: KSTScheduler
+    """Not started yet: it starts once the jobs have been added."""
+    ledger: Ledger
+    """Open; for ``once(service.ledger)``."""
+    redis: Redis | None = None
+    """A client of the Redis that REDIS_URL names, if it names one; for ``redis_lock``."""
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Start a service; on leaving, let its runs end within ``drain_timeout``.
+
+    Runs that are cut are named in the log, and have a row like any other.
+
+    Raises:
+        LedgerUnavailableError: the database stayed away for ``start_timeout``.
+        LedgerVersionError: a newer version of this package wrote the ledger.
+        InvalidArgumentError: the jobs, or an address, cannot be meant.
+
+    """
+    add_jobs = jobs_function(settings.jobs)
+    async with _redis(settings) as redis, _ledger(settings) as ledger:
+        service = Service(KSTScheduler(), ledger, redis)
+        reconciler = _reconciler(service, settings)
+        add_jobs(service)
+        try:
+            async with reconciler:
+                service.scheduler.start()
+                yield service
+        finally:
+            await service.scheduler.drain(settings.drain_timeout)
+
+
+def _reconciler(service: Service, settings: Settings) -> Reconciler:
+    with _named("KST_SCHEDULER_ALERT_URL"):
+        alert = webhook(settings.alert_url.get_secret_value()) if settings.alert_url else None
+    return Reconciler(service.scheduler, service.ledger, on_missing=alert)
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis | None]:
+    """Yield a client, which connects when it is first used."""
+    if settings.redis_url is None:
+        yield None
+        return
+    from redis.asyncio import Redis  # noqa: PLC0415 - a service without Redis does not need it
+
+    with _named("REDIS_URL"):
+        client = Redis.from_url(settings.redis_url.get_secret_value())
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@asynccontextmanager
+async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    ledger = _make_ledger(settings)
+    try:
+        await _open(ledger, settings.start_timeout)
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+def _make_ledger(settings: Settings) -> Ledger:
+    if settings.database_url is not None:
+        with _named("DATABASE_URL"):
+            return SqlLedger(settings.database_url.get_secret_value())
+    logger.warning(
+        "DATABASE_URL is not set: the ledger is in memory, so it is lost at the end, "
+        "and another process would run the same occurrences again"
+    )
+    return MemoryLedger()
+
+
+async def _open(ledger: Ledger, patience: float) -> None:
+    """Open a ledger, again and again while its database is away."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    while True:
+        try:
+            return await ledger.open()
+        except LedgerUnavailableError as error:
+            left = deadline - clock()
+            if left <= 0:
+                raise LedgerUnavailableError(
+                    f"the ledger could not be opened within {patience:g} s; is DATABASE_URL "
+                    f"right, and does the database run? {error}"
+                ) from None
+            logger.warning("%s; trying for another %.0f s", error, left)
+        await asyncio.sleep(min(_BETWEEN_ATTEMPTS, left))
+
+
+@contextmanager
+def _named(variable: str) -> Iterator[None]:
+    """Name the variable whose address was refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidArgumentError(f"{variable}: {without_passwords(error)}") from None
