@@ -22,6 +22,7 @@ class FirePlan:
         self.trigger = trigger
         self._start = self._end = 0
         self._fires: pd.DatetimeIndex
+        self._none: pd.DatetimeIndex
 
     def between(self, start: datetime, end: datetime) -> pd.DatetimeIndex:
         """Return the fire times from ``start`` to before ``end``; none when ``end`` is earlier.
@@ -34,6 +35,7 @@ class FirePlan:
         first, last = microseconds(start), microseconds(end)
         if not self._start <= first <= last <= self._end:
             self._fires = fire_times(self.trigger, start, end + AHEAD)
+            self._none = self._fires[:0]
             self._start, self._end = first, microseconds(end + AHEAD)
         low, high = self._fires.asi8.searchsorted([first, last])
-        return self._fires[low:high]
+        return self._fires[low:high] if low < high else self._none  # most often nothing is due

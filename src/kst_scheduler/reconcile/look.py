@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kst_scheduler.run_control import RunControl
 
 MOST_MISSED: Final = 10_000
-"""How many rows one look writes for one job; what was due before them is one line of the log."""
+"""How many occurrences of one job a look takes on; those due before are one line of the log."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class JobLook:
         taken = [row.scheduled_at for row in self.abandoned if row.trigger == "schedule"]
         start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
         fires = self.plan.between(start, self.until)
-        due = self._due(fires, since)
+        due = self._due(fires, since) if len(fires) else []
         if not due and not self.abandoned:
             return None
         rows = await self.ledger.rows(self.job.id, since=start)
@@ -102,11 +102,11 @@ class JobLook:
         )
 
     def _due(self, fires: pd.DatetimeIndex, since: datetime) -> list[Occurrence]:
-        """Return what was due since the last look, but no more than a look writes."""
+        """Return what was due since the last look, but no more than a look takes on."""
         fresh = fires[fires.asi8.searchsorted(microseconds(since)) :]
         if len(fresh) > MOST_MISSED:
             _LOGGER.error(
-                "%s: %d runs were missed from %s on; only the last %d are written as rows",
+                "%s: %d runs were due from %s on; only the last %d of them are looked at",
                 *(self.job.id, len(fresh), fresh[0], MOST_MISSED),
             )
             fresh = fresh[-MOST_MISSED:]

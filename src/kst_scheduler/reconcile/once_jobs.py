@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_ALL_JOBS_REMOVED, EVENT_JOB_ADDED, EVENT_JOB_REMOVED
 
+from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.once import OnceJob
 from kst_scheduler.timezone import UTC
 
@@ -64,7 +65,7 @@ class OnceJobs:
                 self._seen[job.id] = job
         else:
             job = self._seen.pop(event.job_id, None)
-            if job is not None and fires_no_more(job, datetime.now(UTC)):
+            if job is not None and fires_no_more(job, datetime.now(UTC) + MICROSECOND):
                 self._over[job.id] = job
 
     def _once(self, job: Job) -> OnceJob | None:
@@ -82,7 +83,7 @@ def once_of(job: Job) -> OnceJob | None:
     return found if isinstance(found, OnceJob) else None
 
 
-def fires_no_more(job: Job, after: datetime) -> bool:
-    """Tell whether a job's trigger has no fire time after a moment."""
-    fire = job.trigger.get_next_fire_time(None, after)
-    return fire is None or fire < after  # a date trigger answers its date, also when it is past
+def fires_no_more(job: Job, moment: datetime) -> bool:
+    """Tell whether a job's trigger has no fire time from a moment on."""
+    fire = job.trigger.get_next_fire_time(None, moment)
+    return fire is None or fire < moment  # a date trigger answers its date, also when it is past

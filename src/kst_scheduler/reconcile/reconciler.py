@@ -8,10 +8,12 @@ occurrence has a row, and no run that lost its lease is left without an end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
+from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
@@ -37,6 +39,8 @@ LOOK_EVERY: Final = 60.0
 
 FORGET_EVERY: Final = 3600.0
 """Seconds from one clearing of old rows to the next."""
+
+STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -92,6 +96,7 @@ class Reconciler:
         self._plans: dict[str, FirePlan] = {}
         self._forget_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
 
     def start(self) -> None:
         """Look now, and then every minute, in a task of the running loop.
@@ -108,11 +113,13 @@ class Reconciler:
             except InvalidArgumentError as error:
                 raise InvalidArgumentError(_named(job, error)) from error
         if self._task is None:
+            self._scheduler.add_listener(self._runs_now, STARTED_OR_RESUMED)
             self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
         """Look no more; call it before the scheduler is drained."""
         self._jobs.close()
+        self._scheduler.remove_listener(self._runs_now)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -142,6 +149,9 @@ class Reconciler:
         finally:
             await self._tell(looked)
         return looked
+
+    def _runs_now(self, _event: object) -> None:
+        self._look_now.set()
 
     async def _look(self, looked: Looked, now: datetime) -> None:
         abandoned, jobs, faults = await self._ledger.abandoned(), self._jobs.all(), []
@@ -225,7 +235,10 @@ class Reconciler:
                 _LOGGER.error("%s", error)  # noqa: TRY400 - the message says it all
             except Exception:
                 _LOGGER.exception("the look failed; the next one comes in a minute")
-            await asyncio.sleep(LOOK_EVERY)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._look_now.wait()
+            self._look_now.clear()
 
 
 def _named(job: Job, error: Exception) -> str:
