@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.runs import duplicates
-from kst_scheduler.simulation import Node, current_node, simulate
+from kst_scheduler.simulation import Crash, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.timezone import kst
 
@@ -87,3 +88,23 @@ def test_unreachable_server() -> None:
     register = locked_job(server, 60, timeout=30, blocking=False)
     runs = simulate(register, NIGHT, MORNING, scheduler=plain_scheduler).runs
     assert RedisConnectionError.__name__ in runs["detail"].item()
+
+
+def test_lock_that_is_still_held_at_the_end(recwarn: pytest.WarningsRecorder) -> None:
+    """Neither a crashed holder nor one that works to the end leaves a coroutine to warn about.
+
+    Leaving its ``async with`` needs a loop, and there is none any more.
+    """
+    server = SimulatedRedis()
+
+    def register(scheduler: Any) -> None:
+        async def work() -> None:
+            async with server.client().lock("lock:nps", timeout=60, sleep=1):
+                await asyncio.sleep(86_400)
+
+        scheduler.add_job(work, "cron", hour=3, id="nps")
+
+    crash = Crash("A", kst(2026, 5, 10, 3, 0, 30))
+    simulate(register, NIGHT, kst(2026, 5, 10, 3, 10), nodes=2, incidents=[crash])
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []

@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import uuid
+import warnings
 from typing import TYPE_CHECKING
 
 import apscheduler.job
@@ -67,6 +68,9 @@ def silenced() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Without a loop, a `finally` of theirs leaves behind what it would await.
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            yield
     finally:
         logging.disable(level)
