@@ -266,7 +266,7 @@ def test_nested_leases() -> None:
 
 
 def test_renewal_that_cannot_be_cancelled_does_not_hold_up_the_end() -> None:
-    """The end of the job waits a sixth of the lease for a stubborn renewal, and no longer."""
+    """The end of the job waits a second for a stubborn renewal, and no longer."""
 
     async def stubborn() -> bool:
         while True:
@@ -277,7 +277,7 @@ def test_renewal_that_cannot_be_cancelled_does_not_hold_up_the_end() -> None:
 
     run = at_three(leased(Lessor(lambda _now: stubborn()), 15))
     assert run["status"] == "ok"
-    assert ended_after(run) == 20
+    assert ended_after(run) == 16
 
 
 def test_renewal_that_loses_its_cancellation_ends_all_the_same(

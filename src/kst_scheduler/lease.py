@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LeaseLostError
 from kst_scheduler.redaction import without_passwords
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import timedelta
 
-_LOGGER: Final = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -34,7 +34,7 @@ async def renewed(
     """Renew a lease while the block runs, and stop the block when the lease is lost.
 
     It is renewed a third of ``ttl`` after the last renewal was sent. A renewal that raises, or has
-    no answer after a third of ``ttl``, is tried again until the lease is over. All times are the
+    no answer after a sixth of ``ttl``, is tried again until the lease is over. All times are the
     event loop's monotonic clock; a renewed lease counts from before the request was sent.
 
     Args:
@@ -68,7 +68,7 @@ async def renewed(
         task.cancel()
         if loop.is_running():  # not when it is torn down with its loop
             # Ended before what it renews is given back, but never waited for in vain.
-            await asyncio.wait([task], timeout=seconds / 6)
+            await asyncio.wait([task], timeout=min(seconds / 6, 1))
     if lease.expired():
         raise LeaseLostError(renewals.why()) from None
 
@@ -128,7 +128,7 @@ class _Renewals:
 
     def _failed(self, error: Exception) -> None:
         if not self._error:  # one line an outage
-            _LOGGER.warning("%s could not be renewed: %s", self._what, reason_of(error))
+            logger.warning("%s could not be renewed: %s", self._what, reason_of(error))
         self._error = reason_of(error)
 
     def why(self) -> str:

@@ -41,7 +41,7 @@ POLL_SECONDS: Final = 0.1
 LONGEST_SECONDS: Final = 366 * 86_400.0
 """The longest ``ttl`` and ``wait``; whoever writes more has mistaken the unit."""
 
-_LOGGER: Final = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -183,7 +183,7 @@ class _Lock:
 
     def _log_kept(self, error: Exception) -> None:
         message = "%s could not be released, and expires within %g s: %s"
-        _LOGGER.warning(message, self, self._seconds, reason_of(error))
+        logger.warning(message, self, self._seconds, reason_of(error))
 
 
 @contextlib.asynccontextmanager
