@@ -25,7 +25,7 @@ from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import pandas as pd
@@ -130,17 +130,7 @@ def test_blocking_lock_runs_it_once_a_replica(nodes: int) -> None:
 
 def test_blocking_lock_without_a_timeout_is_held_for_ever_after_a_crash() -> None:
     """redis-py's default: A dies while it holds the lock, and B hangs, then and the next time."""
-
-    @contextlib.asynccontextmanager
-    async def default(server: SimulatedRedis) -> AsyncIterator[None]:
-        # In three parts: an `async with` that is torn down with its process leaves a coroutine of
-        # redis-py behind that nobody awaits.
-        lock = server.client().lock(NAME)
-        await lock.acquire()
-        yield
-        await lock.release()
-
-    nights = Nights(default, 60, {"hour": 3, "minute": "0,2"})
+    nights = Nights(redis_py(), 60, {"hour": 3, "minute": "0,2"})
     runs = nights.run(2, [Crash("A", kst(2026, 5, 10, 3, 0, 30))], days=0.127)  # until 03:02:52
     assert list(runs.loc[runs["node"] == "B", "status"]) == ["running", "skipped"]
 
