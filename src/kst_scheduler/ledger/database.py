@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, MissingExtraError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LedgerUnavailableError,
+    MissingExtraError,
+)
 from kst_scheduler.ledger.outages import outages
 from kst_scheduler.ledger.schema import check_version, create
 
@@ -55,10 +61,19 @@ class Database:
 
     async def open(self) -> None:
         """Create the tables if they are not there."""
+        self._find_folder()
         with outages(self.where):
             async with asyncio.timeout(STATEMENT_SECONDS), self._engine.connect() as connection:
                 await self._create(connection)
         self._opened = True
+
+    def _find_folder(self) -> None:
+        """Name a missing folder: SQLite only says "unable to open database file"."""
+        folder = Path(self._engine.url.database or "").parent
+        if self.dialect == "sqlite" and not folder.is_dir():
+            raise LedgerUnavailableError(
+                f"the ledger in {self.where} is unavailable: there is no folder {folder}"
+            )
 
     async def _create(self, connection: AsyncConnection) -> None:
         if self.dialect == "sqlite":

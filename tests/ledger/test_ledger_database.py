@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from in_loop import in_loop
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LedgerVersionError,
+    MissingExtraError,
+)
+from kst_scheduler.ledger import SqlLedger
+from ledgers import occurrence, opened, outcome, request, run_sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROCESS = """
+import asyncio, sys
+sys.path.insert(0, "tests")
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.ledger import SqlLedger
+from ledgers import opened, request
+
+async def main(url, instance):
+    sys.stdin.readline()  # all at once
+    async with opened(SqlLedger(url)) as ledger:
+        try:
+            await ledger.claim(request(instance=instance))
+            print("claimed")
+        except LockedOutError:
+            print("locked out")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def start(url: str, instance: str) -> subprocess.Popen[str]:
+    """Start a process that opens a ledger and claims, once it is written a line."""
+    return subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", PROCESS, url, instance],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_several_processes_create_one_schema(sql_url: str) -> None:
+    """Two processes open an empty database at once: one schema, no error, one claim."""
+    processes = [start(sql_url, instance) for instance in "AB"]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert sorted(answer for answer, _ in answers) == ["claimed\n", "locked out\n"]
+    assert [errors for _, errors in answers] == ["", ""]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(1,)]
+
+
+@in_loop
+async def test_many_ledgers_create_one_schema(sql_url: str) -> None:
+    """The same with eight ledgers of one process, which meet more closely."""
+    ledgers = [SqlLedger(sql_url) for _ in range(8)]
+    await asyncio.gather(*(ledger.open() for ledger in ledgers))
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(1,)]
+    for ledger in ledgers:
+        await ledger.close()
+
+
+@in_loop
+async def test_a_ledger_of_a_newer_version_is_refused(sql_url: str) -> None:
+    """The message names both versions, and what to do."""
+    async with opened(SqlLedger(sql_url)):
+        pass
+    run_sql(sql_url, "UPDATE crawl_schema SET version = 2")
+    with pytest.raises(LedgerVersionError, match=r"has the schema version 2, .* up to 1; update"):
+        await refused(SqlLedger(sql_url))
+
+
+@in_loop
+async def test_a_table_that_no_ledger_made_is_left_alone(sql_url: str) -> None:
+    """A crawl_runs of one's own is not written to."""
+    run_sql(sql_url, "CREATE TABLE crawl_runs (source text, status text)")
+    with pytest.raises(InvalidArgumentError, match="has a table crawl_runs that no ledger made"):
+        await refused(SqlLedger(sql_url))
+
+
+async def refused(ledger: SqlLedger) -> None:
+    """Open a ledger that is to refuse it, and close what it holds."""
+    try:
+        await ledger.open()
+    finally:
+        await ledger.close()
+
+
+@in_loop
+async def test_a_ledger_is_opened_first(sql_url: str) -> None:
+    """The message says what to write."""
+    ledger = SqlLedger(sql_url)
+    with pytest.raises(KSTSchedulerError, match=r"is not open; write await ledger.open\(\) before"):
+        await ledger.rows()
+
+
+@in_loop
+async def test_a_cancelled_statement_leaves_the_ledger_usable(sql_url: str) -> None:
+    """A job that is cancelled while it writes takes no connection with it."""
+    async with opened(SqlLedger(sql_url)) as ledger:
+        for number in range(30):
+            claim = asyncio.create_task(ledger.claim(request(occurrence(job_id=str(number)))))
+            for _ in range(number):
+                await asyncio.sleep(0)
+            claim.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await claim
+        claim_ = await ledger.claim(request())
+        assert await ledger.finish(claim_, outcome())
+
+
+@in_loop
+async def test_a_thousand_claims_at_once(sql_url: str) -> None:
+    """A thousand jobs that are due at the same second all get their rows."""
+    async with opened(SqlLedger(sql_url)) as ledger:
+        requests = [request(occurrence(job_id=f"job-{number}")) for number in range(1_000)]
+        claims = await asyncio.gather(*(ledger.claim(each) for each in requests))
+        assert len({claim.row_id for claim in claims}) == 1_000
+
+
+def test_names_of_the_drivers_are_the_ledgers_choice(tmp_path: Path) -> None:
+    """What a URL says for another library, or for a host of apps, is understood."""
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg", "postgresql+asyncpg"):
+        shown = repr(SqlLedger(f"{scheme}://app:secret@db:5432/crawl?sslmode=require"))
+        assert shown == "SqlLedger('postgresql://app:***@db:5432/crawl')"
+    assert repr(SqlLedger(f"sqlite+aiosqlite:///{tmp_path}/a.db")) == (
+        f"SqlLedger('sqlite:///{tmp_path}/a.db')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "cannot be read; write sqlite:///folder/ledger.db or postgresql://user:password@"),
+        ("postgresql://app:secret@db:x/crawl", "the ledger's URL cannot be read"),
+        ("postgresql://app:secret@db:1,db:2/crawl", "the ledger's URL cannot be read"),
+        ("mysql://app:secret@db/crawl", "a ledger cannot use mysql; write sqlite:///"),
+        ("sqlite://", "sqlite:// is no file.* write sqlite:///.* or MemoryLedger"),
+        ("sqlite:///:memory:", "is no file"),
+    ],
+)
+def test_bad_urls(url: str, message: str) -> None:
+    """The message says what to write, and shows no password."""
+    with pytest.raises(InvalidArgumentError, match=message) as caught:
+        SqlLedger(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the message says what to install."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'kst-scheduler\[ledger\]'"):
+        SqlLedger("postgresql://db/crawl")
+
+
+def test_the_contract_needs_no_extra() -> None:
+    """Importing the ledger loads no SQLAlchemy; asking for SqlLedger without it says what to do."""
+    code = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "import kst_scheduler.ledger as ledger\n"
+        "ledger.MemoryLedger()\n"
+        "try: ledger.SqlLedger\n"
+        "except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip().endswith("write pip install 'kst-scheduler[ledger]'")
