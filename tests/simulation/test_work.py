@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from lessons import MORNING, NIGHT, plain_scheduler
 
-from kst_scheduler.errors import NoOccurrenceError, SimulationError
+from kst_scheduler.errors import LockedOutError, NoOccurrenceError, SimulationError
 from kst_scheduler.runs import check_runs, duplicates
-from kst_scheduler.simulation import Crash, simulate
+from kst_scheduler.simulation import Crash, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.timezone import kst
@@ -57,6 +57,24 @@ def test_run_that_never_worked_did_not_start() -> None:
     assert list(begun["started_at"].isna()) == [False, True]
     assert (len(duplicates(result.runs)), len(duplicates(begun))) == (1, 0)
     assert (work.most_runs(), work.most_at_once()) == (1, 1)
+
+
+def test_run_that_was_locked_out_keeps_when_it_asked() -> None:
+    """B asks an hour late, which is worth seeing; it is no duplicate, as its status says."""
+    work = WorkLog()
+
+    async def crawl() -> None:
+        if current_node() == "B":
+            raise LockedOutError("A has it")
+        work.note()
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(crawl, "cron", hour=3, id="nps")
+
+    late = [Node("A"), Node("B", clock_offset=-3600)]
+    begun = work.begun(simulate(register, NIGHT, MORNING, nodes=late)).runs
+    assert list(begun["started_at"]) == [THREE, kst(2026, 5, 10, 4)]
+    assert len(duplicates(begun)) == 0
 
 
 def test_runs_that_work_at_once_are_counted() -> None:

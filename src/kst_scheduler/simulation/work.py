@@ -68,12 +68,16 @@ class WorkLog:
         )
 
     def begun(self, result: SimulationResult) -> SimulationResult:
-        """Return the result with ``started_at`` at each run's first piece; NaT: it did none."""
+        """Return the result with ``started_at`` at each run's first piece; NaT: it did none.
+
+        A run that was locked out keeps the moment at which it asked: its status says the rest.
+        """
         first = {run: begin for run, (begin, _) in self._spans().items()}
         runs = result.runs
         scheduled_at = [microseconds(moment) for moment in runs["scheduled_at"]]
         keys = zip(runs["node"], runs["job_id"], scheduled_at, strict=True)
-        started_at = moments(np.array([first.get(key, NAT) for key in keys], np.int64))
+        begun = pd.Series(moments(np.array([first.get(key, NAT) for key in keys], np.int64)))
+        started_at = begun.where(runs["status"] != "locked_out", runs["started_at"])
         return replace(result, runs=runs.assign(started_at=started_at))
 
     def most_runs(self) -> int:
