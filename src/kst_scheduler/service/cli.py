@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import ExitStack
 from datetime import datetime
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
             help="adds the jobs (KST_SCHEDULER_JOBS); by default a nightly crawl of a sandbox",
         )
     serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
-    serve.add_argument("--port", type=int, default=PORT, help=f"0: any free one (default {PORT})")
+    serve.add_argument("--port", type=_port, default=PORT, help=f"0: any free one (default {PORT})")
     serve.add_argument(
         "--data",
         type=Path,
@@ -76,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     next_.add_argument("-n", type=int, default=5, help="how many of each job (default 5)")
     next_.set_defaults(verb=_next)
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 2**16:
+        raise argparse.ArgumentTypeError(f"{port} is no port; write one from 0 to 65535")
+    return port
 
 
 def _data_folder() -> Path:
@@ -102,11 +110,22 @@ def _serve(chosen: argparse.Namespace) -> int:
     settings = _settings(chosen)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as servers:
+    with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
         if settings.database_url is None:
             settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(settings, chosen.host, chosen.port))
+        asyncio.run(_serve_until_told(settings, listener))
     return 0
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Take the port before anything is started: a second service on it must not run a job."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ServerError(
+            f"cannot listen on {host}, port {port}: {error}; write --port 0 for any free one"
+        ) from None
 
 
 def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
@@ -130,20 +149,20 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
     return settings.model_copy(update=changes)
 
 
-async def _serve_until_told(settings: Settings, host: str, port: int) -> None:
+async def _serve_until_told(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings)
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     async with lifespan(app):
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=SECONDS_TO_CLOSE,
         )
-        await _Server(config).serve()
+        host, port = listener.getsockname()[:2]
+        logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        await _Server(config).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

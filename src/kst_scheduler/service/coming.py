@@ -36,7 +36,8 @@ def coming(jobs: str | Callable[..., object], count: int, now: datetime) -> str:
         lines += [f"{job.id}: {describe(job.trigger)}"]
         fires = [*islice(_fires(job.trigger, now), count)]
         lines += [f"  {_in(KST, fire)} KST   {_in(UTC, fire)} UTC" for fire in fires]
-        lines += ["  then never again"] if len(fires) < count else []
+        if len(fires) < count:
+            lines.append("  then never again" if fires else "  never again")
     return "\n".join(lines or ["there are no jobs"]) + "\n"
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BETWEEN_ATTEMPTS: Final = 1.0
+SECONDS_BETWEEN_ATTEMPTS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ async def _open(ledger: Ledger, patience: float) -> None:
                     f"right, and does the database run? {error}"
                 ) from None
             logger.warning("%s; trying for another %.0f s", error, left)
-        await asyncio.sleep(min(_BETWEEN_ATTEMPTS, left))
+        await asyncio.sleep(min(SECONDS_BETWEEN_ATTEMPTS, left))
 
 
 @contextmanager

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from kst_scheduler.service import cli
+from served import BEARER, KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+
+JOBS = """\
+import asyncio
+from kst_scheduler import cron
+from kst_scheduler.once import once
+
+def add(service):
+    @once(service.ledger)
+    async def slow():
+        await asyncio.sleep(float({seconds}))
+    service.scheduler.add_job(slow, cron(hour=3), id="slow")
+"""
+
+
+class Command:
+    """A running ``kst-scheduler serve``, and what it has said so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said = ""
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Read its log until a line has the pattern."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+            found = re.search(pattern, line)
+            if found:
+                return found
+        raise AssertionError(f"it ended without {pattern!r}:\n{self.said}")
+
+    def client(self) -> httpx.Client:
+        """Return a client with the admin key, once it serves."""
+        url = self.until(r"serving on (http://\S+)")[1]
+        return httpx.Client(base_url=url, headers={"Authorization": BEARER})
+
+    def end(self, number: int) -> int:
+        """Send a signal, and return the exit code."""
+        self.process.send_signal(number)
+        self.rest()
+        return self.process.returncode
+
+    def rest(self) -> str:
+        """Wait for its end; return all that it said."""
+        assert self.process.stderr is not None
+        self.said += self.process.stderr.read()
+        self.process.wait(30)
+        return self.said
+
+
+@contextmanager
+def serving(folder: Path, *options: str, **environment: str) -> Iterator[Command]:
+    """Run the command in a folder, on any free port."""
+    words = [sys.executable, "-W", "error", "-m", "kst_scheduler.service.cli", "serve", "--port=0"]
+    environment = os.environ | {"KST_SCHEDULER_ADMIN_KEY": KEY, "HOME": str(folder)} | environment
+    with subprocess.Popen(  # noqa: S603 - this interpreter, on a module of ours
+        [*words, *options], stderr=subprocess.PIPE, text=True, env=environment, cwd=folder
+    ) as process:
+        try:
+            yield Command(process)
+        finally:
+            process.kill()
+
+
+def sqlite(folder: Path) -> str:
+    """Return the address of a ledger in a folder."""
+    return f"sqlite:///{folder}/ledger.db"
+
+
+def test_next_shows_as_many_fire_times_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the nightly crawl unless other jobs are named; nothing is started."""
+    assert cli.main(["next", "-n", "3"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "daily-nps-crawl: every day at 03:00 KST"
+    assert len(said) == 4
+    assert all(re.search(r"03:00:00 KST .* 18:00:00 UTC$", line) for line in said[1:])
+
+
+def test_next_takes_the_jobs_that_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the option, or by the environment."""
+    (tmp_path / "slow_jobs.py").write_text(JOBS.format(seconds=0))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    assert cli.main(["next", "--jobs", "slow_jobs:add", "-n1"]) == 0
+    monkeypatch.setenv("KST_SCHEDULER_JOBS", "slow_jobs:add")
+    assert cli.main(["next", "-n1"]) == 0
+    del sys.modules["slow_jobs"]
+    assert capsys.readouterr().out.count("slow: every day at 03:00 KST") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["next", "-n", "0"], "-n 0 shows no fire time"),
+        (["next", "--jobs", "nonsense"], "write module:function"),
+        (["serve", "--jobs", "no_such_module:add"], "there is no module 'no_such_module'"),
+        (["serve", "--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_exit_code_1(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """On stderr, without a traceback."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.main(words) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    error = capsys.readouterr().err
+    assert error.startswith("kst-scheduler: ")
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serve", "--port", "65536"], "65536 is no port"),
+        (["serve", "--port", "http"], "invalid _port value: 'http'"),
+        (["stop"], "invalid choice: 'stop'"),
+        ([], "the following arguments are required"),
+    ],
+)
+def test_a_wrong_word_shows_the_usage(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """As argparse does it, with exit code 2."""
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(words)
+    error = capsys.readouterr().err
+    assert error.startswith("usage: kst-scheduler")
+    assert said in error
+
+
+def test_a_misspelt_variable_is_exit_code_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would otherwise be a setting that silently does nothing."""
+    monkeypatch.setenv("KST_SCHEDULER_ADMINKEY", "hidden")
+    assert cli.main(["serve"]) == 1
+    error = capsys.readouterr().err
+    assert "KST_SCHEDULER_ADMINKEY is unknown; did you mean KST_SCHEDULER_ADMIN_KEY" in error
+    assert "hidden" not in error
+
+
+def test_a_taken_port_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before a scheduler is started, which would run jobs beside the other's."""
+    before = signal.getsignal(signal.SIGTERM)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(["serve", "--port", str(port)]) == 1
+    signal.signal(signal.SIGTERM, before)
+    error = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1, port {port}: " in error
+    assert "write --port 0 for any free one" in error
+
+
+def test_state_is_kept_in_the_user_s_data_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """XDG_DATA_HOME says where that is."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert cli._data_folder() == tmp_path / "kst-scheduler"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert cli._data_folder() == Path.home() / ".local" / "share" / "kst-scheduler"
+
+
+@posix
+def test_sigterm_lets_runs_end_and_is_exit_code_0(tmp_path: Path) -> None:
+    """The run in progress is waited for; no traceback, no key in the log."""
+    (tmp_path / "slow_jobs.py").write_text(JOBS.format(seconds=0.5))
+    with serving(tmp_path, "--jobs=slow_jobs:add", DATABASE_URL=sqlite(tmp_path)) as command:
+        with command.client() as client:
+            assert client.get("/healthz").json()["status"] == "ok"
+            assert client.post("/admin/jobs/slow/run").status_code == 202
+        assert command.end(signal.SIGTERM) == 0
+    assert "Drained the scheduler: every run ended by itself" in command.said
+    assert "Traceback" not in command.said
+    assert KEY not in command.said
+
+
+@posix
+def test_ctrl_c_cuts_a_run_that_takes_too_long_and_is_exit_code_0(tmp_path: Path) -> None:
+    """The run is named, and it was asked to stop."""
+    (tmp_path / "slow_jobs.py").write_text(JOBS.format(seconds=60))
+    environment = {"DATABASE_URL": sqlite(tmp_path), "KST_SCHEDULER_DRAIN_TIMEOUT": "0"}
+    with serving(tmp_path, "--jobs=slow_jobs:add", **environment) as command:
+        with command.client() as client:
+            run = client.post("/admin/jobs/slow/run").json()["run"]
+        assert command.end(signal.SIGINT) == 0
+    assert f"Drained the scheduler: cancelled: {run}" in command.said
+    assert "Traceback (most recent call last):\n" not in command.said.partition("Drained")[2]
+
+
+@posix
+def test_a_database_that_stays_away_is_exit_code_1(tmp_path: Path) -> None:
+    """With one line that says what to look at, and no password."""
+    with serving(
+        tmp_path,
+        DATABASE_URL="postgresql://app:hidden@127.0.0.1:1/crawl",
+        KST_SCHEDULER_START_TIMEOUT="0.1",
+    ) as command:
+        said = command.rest()
+        assert command.process.returncode == 1
+    last = said.splitlines()[-1]
+    assert last.startswith("kst-scheduler: the ledger could not be opened within 0.1 s; ")
+    assert "app:***@127.0.0.1:1/crawl" in last
+    assert "Traceback" not in said
+    assert "hidden" not in said
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_waiting_for_a_database_can_be_given_up(tmp_path: Path, number: int) -> None:
+    """A signal does not wait for start_timeout."""
+    away = "postgresql://app:hidden@127.0.0.1:1/crawl"
+    with serving(tmp_path, DATABASE_URL=away, KST_SCHEDULER_START_TIMEOUT="600") as command:
+        command.until("trying for another")
+        began = time.monotonic()
+        assert command.end(number) == 0
+        assert time.monotonic() - began < 30
+    assert "Traceback" not in command.said
+
+
+@posix
+def test_without_a_database_it_runs_its_own_and_keeps_its_state(tmp_path: Path) -> None:
+    """The nightly crawl of a sandbox, by hand; its row is still there after a restart."""
+    for expected in (0, 1):
+        with serving(tmp_path, f"--data={tmp_path}/state") as command:
+            assert command.until("DATABASE_URL is not set: (.*) run here")[1] == (
+                "PostgreSQL and Valkey"
+            )
+            with command.client() as client:
+                assert len(client.get("/admin/runs").json()["runs"]) == expected
+                if not expected:
+                    assert client.post("/admin/jobs/daily-nps-crawl/run").status_code == 202
+            assert command.end(signal.SIGTERM) == 0
+        assert "Traceback" not in command.said
+    assert (tmp_path / "state").is_dir()
