@@ -1,7 +1,7 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
-What needs only the core is imported at once. Simulations and pictures are imported when they are
-first asked for, as their libraries are extras, and slow to load.
+What needs only the core is imported at once. Databases, simulations and pictures are imported when
+they are first asked for, as their libraries are extras, and slow to load.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
     KSTSchedulerError,
+    LeaseLostError,
+    LedgerUnavailableError,
+    LedgerVersionError,
     LockedOutError,
     MissingExtraError,
     NaiveDatetimeError,
     NoOccurrenceError,
     NotRunningError,
+    ServerError,
     SimulationError,
     TimezoneError,
     UnknownJobError,
@@ -27,7 +31,11 @@ from kst_scheduler.errors import (
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.locks import redis_lock
 from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.runs import duplicates, lateness
 from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
@@ -36,6 +44,8 @@ from kst_scheduler.triggers import TriggerWarning, at, cron, crontab, every
 from kst_scheduler.wording import describe, preview
 
 if TYPE_CHECKING:
+    from kst_scheduler.ledger import SqlLedger
+    from kst_scheduler.servers import embedded_postgres, embedded_valkey
     from kst_scheduler.simulation import (
         ClockJump,
         Crash,
@@ -66,7 +76,11 @@ __all__ = [
     "InvalidArgumentError",
     "KSTScheduler",
     "KSTSchedulerError",
+    "LeaseLostError",
+    "LedgerUnavailableError",
+    "LedgerVersionError",
     "LockedOutError",
+    "MemoryLedger",
     "MissingExtraError",
     "NaiveDatetimeError",
     "NoOccurrenceError",
@@ -74,9 +88,12 @@ __all__ = [
     "NotRunningError",
     "Occurrence",
     "OccurrenceExecutor",
+    "Reconciler",
     "RunRecorder",
+    "ServerError",
     "SimulationError",
     "SimulationResult",
+    "SqlLedger",
     "TimezoneError",
     "TriggerWarning",
     "UnknownJobError",
@@ -87,21 +104,27 @@ __all__ = [
     "current_occurrence",
     "describe",
     "duplicates",
+    "embedded_postgres",
+    "embedded_valkey",
     "every",
     "fire_times",
     "kst",
     "lateness",
     "on_business_days",
+    "once",
     "plot_fire_times",
     "plot_lateness",
     "plot_pipeline",
     "plot_timeline",
     "plot_year",
     "preview",
+    "redis_lock",
     "simulate",
 ]
 
 _LATE = {
+    "SqlLedger": "kst_scheduler.ledger",
+    **dict.fromkeys(["embedded_postgres", "embedded_valkey"], "kst_scheduler.servers"),
     **dict.fromkeys(
         [
             "ClockJump",
