@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 from lessons import MORNING, NIGHT, plain_scheduler
 
 from kst_scheduler.errors import LockedOutError, NoOccurrenceError, SimulationError
+from kst_scheduler.occurrence import current_occurrence
 from kst_scheduler.runs import check_runs, duplicates
-from kst_scheduler.simulation import Crash, Node, current_node, simulate
+from kst_scheduler.simulation import Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.timezone import kst
@@ -17,7 +19,7 @@ from kst_scheduler.timezone import kst
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-THREE = kst(2026, 5, 10, 3)
+THREE, FIVE = kst(2026, 5, 10, 3), kst(2026, 5, 10, 5)
 
 
 def minutes(work: WorkLog, count: int, **lock: Any) -> Callable[[Any], None]:
@@ -109,12 +111,31 @@ def test_table_has_the_pieces_in_true_time() -> None:
     ]
 
 
+def test_left_is_what_was_written_last() -> None:
+    """A, frozen from 03:00:10 to 05:00:30, writes its second page over B's of 05:00:20."""
+    work = WorkLog()
+
+    async def crawl() -> None:
+        if (current_node(), current_occurrence().scheduled_at) in {("A", THREE), ("B", FIVE)}:
+            for page in range(2):
+                work.note(page)
+                await asyncio.sleep(20)
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(crawl, "cron", hour="3,5", id="nps")
+
+    freeze = Freeze("A", THREE + timedelta(seconds=10), timedelta(hours=2, seconds=20))
+    simulate(register, NIGHT, MORNING, nodes=2, incidents=[freeze])
+    assert work.left().to_numpy().tolist() == [["nps", THREE, 1], ["nps", FIVE, 1]]
+
+
 def test_nothing_noted() -> None:
     """Without a piece the table is empty, the counts are zero, and no run started."""
     work = WorkLog()
     result = simulate(minutes(work, 1), NIGHT, MORNING)
     work.clear()
     assert (work.most_runs(), work.most_at_once(), len(work.table())) == (0, 0, 0)
+    assert list(work.left().columns) == ["job_id", "scheduled_at", "pieces"]
     begun = check_runs(work.begun(result).runs)
     assert begun["started_at"].isna().all()
     assert pd.api.types.is_datetime64_any_dtype(work.table()["at"])

@@ -80,6 +80,15 @@ class WorkLog:
         started_at = begun.where(runs["status"] != "locked_out", runs["started_at"])
         return replace(result, runs=runs.assign(started_at=started_at))
 
+    def left(self) -> pd.DataFrame:
+        """Return how many pieces each occurrence has left, where one replaces an equal one before.
+
+        One row an occurrence: job_id, scheduled_at, pieces.
+        """
+        last = self.table().groupby(["job_id", "piece"], sort=False).last().reset_index()
+        counts = last.groupby(["job_id", "scheduled_at"]).size()
+        return counts.rename("pieces").reset_index()
+
     def most_runs(self) -> int:
         """Return how many runs worked for one occurrence, at most."""
         runs = Counter((job_id, scheduled_at) for _, job_id, scheduled_at in self._spans())
