@@ -7,18 +7,23 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from kst_scheduler.service import cli
+from kst_scheduler.errors import ServerError
+from kst_scheduler.servers.given import GivenServer
+from kst_scheduler.service import Settings, cli
 from served import BEARER, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kst_scheduler.servers import Server
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
@@ -190,6 +195,45 @@ def test_state_is_kept_in_the_user_s_data_folder(
     assert cli._data_folder() == Path.home() / ".local" / "share" / "kst-scheduler"
 
 
+def absent(folder: Path) -> Server:
+    """Stand in for a server that has no wheel here."""
+    raise ServerError(f"there is no wheel, so nothing is in {folder}; set THIS_URL")
+
+
+class Present(GivenServer):
+    """Stands in for a server that starts."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("DATABASE_URL", f"postgresql://app:hidden@{folder.name}/crawl")
+
+
+def test_where_there_is_no_valkey_jobs_get_no_redis(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on Windows: the ledger alone gives both guarantees, and the log says what to set."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(cli, "embedded_postgres", Present)
+    monkeypatch.setattr(cli, "embedded_valkey", absent)
+    with ExitStack() as servers:
+        settings = cli._embedded(Settings(), tmp_path / "state", servers)
+    assert settings.redis_url is None
+    assert settings.database_url == SecretStr("postgresql://app:hidden@state/crawl")
+    assert "jobs get no Redis: there is no wheel" in caplog.text
+    assert f"PostgreSQL run(s) here, with state in {tmp_path}/state" in caplog.text
+    assert "hidden" not in caplog.text
+
+
+def test_where_there_is_no_postgresql_it_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service needs its ledger."""
+    monkeypatch.setattr(cli, "embedded_postgres", absent)
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["serve", "--port=0", "--data", str(tmp_path)]) == 1
+    signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.endswith("set THIS_URL\n")
+
+
 @posix
 def test_sigterm_lets_runs_end_and_is_exit_code_0(tmp_path: Path) -> None:
     """The run in progress is waited for; no traceback, no key in the log."""
@@ -200,6 +244,7 @@ def test_sigterm_lets_runs_end_and_is_exit_code_0(tmp_path: Path) -> None:
             assert client.post("/admin/jobs/slow/run").status_code == 202
         assert command.end(signal.SIGTERM) == 0
     assert "Drained the scheduler: every run ended by itself" in command.said
+    assert "with state in" not in command.said  # no Valkey beside somebody else's database
     assert "Traceback" not in command.said
     assert KEY not in command.said
 
@@ -252,9 +297,7 @@ def test_without_a_database_it_runs_its_own_and_keeps_its_state(tmp_path: Path) 
     """The nightly crawl of a sandbox, by hand; its row is still there after a restart."""
     for expected in (0, 1):
         with serving(tmp_path, f"--data={tmp_path}/state") as command:
-            assert command.until("DATABASE_URL is not set: (.*) run here")[1] == (
-                "PostgreSQL and Valkey"
-            )
+            command.until(r"DATABASE_URL is not set: PostgreSQL and Valkey run\(s\) here, with")
             with command.client() as client:
                 assert len(client.get("/admin/runs").json()["runs"]) == expected
                 if not expected:

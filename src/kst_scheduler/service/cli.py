@@ -135,18 +135,17 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
     known to one host only would be no lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    changes = {}
     postgres = servers.enter_context(embedded_postgres(folder))
-    changes["database_url"] = SecretStr(postgres.url)
+    started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
     if settings.redis_url is None:
         try:
             valkey = servers.enter_context(embedded_valkey(folder))
-            changes["redis_url"] = SecretStr(valkey.url)
         except ServerError as error:
-            logger.warning("%s; jobs get no Redis", error)
-    started = "PostgreSQL and Valkey" if "redis_url" in changes else "PostgreSQL"
-    logger.info("DATABASE_URL is not set: %s run here, with their state in %s", started, folder)
-    return settings.model_copy(update=changes)
+            logger.warning("jobs get no Redis: %s", error)
+        else:
+            started, addresses["redis_url"] = "PostgreSQL and Valkey", SecretStr(valkey.url)
+    logger.info("DATABASE_URL is not set: %s run(s) here, with state in %s", started, folder)
+    return settings.model_copy(update=addresses)
 
 
 async def _serve_until_told(settings: Settings, listener: socket.socket) -> None:
