@@ -112,14 +112,16 @@ async def test_history_is_a_table_of_runs(ledger: Ledger) -> None:
     table = await ledger.history()
     assert check_runs(table) is table
     assert tuple(table.columns) == HISTORY_COLUMNS
-    assert table.dtypes.astype(str)[["attempt", "rows", "trigger"]].tolist() == [
+    assert table.dtypes.astype(str)[["attempt", "rows", "trigger", "duration_ms"]].tolist() == [
         "int64",
         "Int64",
         "str",
+        "Int64",
     ]
     assert table["status"].tolist() == ["ok", "error", "missed", "skipped", "cancelled", "running"]
     assert table["node"].tolist() == ["A", "C", "A", "A", "A", "A"]
     assert table["rows"].tolist() == [7, *[pd.NA] * 5]
+    assert table["duration_ms"].tolist() == [5_000, 5_000, pd.NA, 5_000, 5_000, pd.NA]
     assert table["attempt"].tolist() == [1, 2, 0, 1, 1, 1]
     assert table["detail"].tolist()[:3] == ["", "no", "0:10:00 late"]
     assert table["trigger"].tolist()[3:5] == ["schedule", "manual"]

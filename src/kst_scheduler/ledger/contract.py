@@ -193,7 +193,10 @@ class Ledger(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> pd.DataFrame:
-        """Return the table of runs (kst_scheduler.runs), then attempt, rows and trigger."""
+        """Return the table of runs (kst_scheduler.runs), with the ledger's own columns after it.
+
+        They are attempt, rows, trigger and duration_ms.
+        """
 
     async def looked_until(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""

@@ -22,15 +22,17 @@ FIELDS: Final = (
     "attempt",
     "rows",
     "trigger",
+    "duration_ms",
 )
 """The fields of a LedgerRow that the table shows, in its order."""
-HISTORY_COLUMNS: Final = (*COLUMNS, "attempt", "rows", "trigger")
+HISTORY_COLUMNS: Final = (*COLUMNS, "attempt", "rows", "trigger", "duration_ms")
 
 
 def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
-    """Return records of ``FIELDS`` as a table of runs, then attempt, rows and trigger.
+    """Return records of ``FIELDS`` as a table of runs, then attempt, rows, trigger and duration_ms.
 
-    ``rows`` is Int64, which knows missing values; ``detail`` is "" where there is no error.
+    ``rows`` and ``duration_ms`` are Int64, which knows missing values; ``detail`` is "" where there
+    is no error. ``duration_ms`` is by a monotonic clock, so it is right where a clock was set.
     """
     columns = dict(zip(HISTORY_COLUMNS, zip(*records, strict=True), strict=False))
     table = pd.DataFrame({name: _series(name, columns.get(name, ())) for name in HISTORY_COLUMNS})
@@ -43,5 +45,10 @@ def _series(name: str, values: tuple[Any, ...]) -> pd.Series:
         return pd.Series(pd.to_datetime(list(values), utc=True).astype(TIME_DTYPE))
     if name == "detail":
         values = tuple(value or "" for value in values)
-    dtypes: dict[str, Any] = {"status": STATUS_DTYPE, "attempt": "int64", "rows": "Int64"}
+    dtypes: dict[str, Any] = {
+        "status": STATUS_DTYPE,
+        "attempt": "int64",
+        "rows": "Int64",
+        "duration_ms": "Int64",
+    }
     return pd.Series(list(values), dtype="str" if name in TEXT_COLUMNS else dtypes.get(name, "str"))

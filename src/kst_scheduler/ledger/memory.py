@@ -118,7 +118,7 @@ class MemoryLedger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> pd.DataFrame:
-        """Return the table of runs (kst_scheduler.runs), then attempt, rows and trigger."""
+        """Return the table of runs (kst_scheduler.runs), with the ledger's own columns after it."""
         from kst_scheduler.ledger.history import FIELDS, history_table  # noqa: PLC0415
 
         rows = await self.rows(source, since=since, until=until)

@@ -128,7 +128,7 @@ class SqlLedger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> pd.DataFrame:
-        """Return the table of runs (kst_scheduler.runs), then attempt, rows and trigger."""
+        """Return the table of runs (kst_scheduler.runs), with the ledger's own columns after it."""
         query = statements.select_history(
             source and require_name(source, "source"),
             since and in_utc(since, "since"),
