@@ -103,6 +103,25 @@ async def test_a_lock_that_lasts_is_named(file: Path, monkeypatch: pytest.Monkey
 
 
 @in_loop
+async def test_a_cancelled_write_leaves_no_lock(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, so that its cursor does not keep the file until it is collected."""
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.05)
+    async with (
+        opened(SqlLedger(f"sqlite:///{file}")) as ledger,
+        opened(SqlLedger(f"sqlite:///{file}")) as other,
+    ):
+        errors: list[object] = []  # their tracebacks hold what was in use
+        for number in range(40):
+            claim = asyncio.create_task(ledger.claim(request(occurrence(job_id=str(number)))))
+            await asyncio.sleep(number * 0.000_1)
+            claim.cancel()
+            errors += await asyncio.gather(claim, return_exceptions=True)
+            assert await other.miss(occurrence(number), "late", "A")
+
+
+@in_loop
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """SQLite would only say that it is unable to open the file."""
     ledger = SqlLedger(f"sqlite:///{tmp_path}/nowhere/ledger.db")

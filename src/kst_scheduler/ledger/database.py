@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import make_url
+from sqlalchemy import CursorResult, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -21,10 +23,10 @@ from kst_scheduler.ledger.outages import outages
 from kst_scheduler.ledger.schema import check_version, create
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from sqlalchemy import URL, Executable
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy import URL, Engine, Executable
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 STATEMENT_SECONDS: Final = 10.0
 """How long a statement may take, the wait for a free connection included."""
@@ -33,6 +35,8 @@ CONNECT_SECONDS: Final = 5.0
 CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
 """How many a ledger holds. SQLite has one writer, for whom a second one would only wait; PostgreSQL
 has 100 for everyone, unless told otherwise."""
+
+_T = TypeVar("_T")
 
 
 class Database:
@@ -62,9 +66,7 @@ class Database:
     async def open(self) -> None:
         """Create the tables if they are not there."""
         self._find_folder()
-        with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS), self._engine.connect() as connection:
-                await self._create(connection)
+        await self._in_turn(self._create)
         self._opened = True
 
     def _find_folder(self) -> None:
@@ -75,17 +77,18 @@ class Database:
                 f"the ledger in {self.where} is unavailable: there is no folder {folder}"
             )
 
-    async def _create(self, connection: AsyncConnection) -> None:
-        if self.dialect == "sqlite":
-            # With it, a writer does not stop readers; the file remembers it.
-            await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        if await connection.run_sync(check_version, self.where):
-            return
-        try:
-            await connection.run_sync(create, self.where)
-        except BaseException:
-            await connection.invalidate()  # what was begun is rolled back with it
-            raise
+    async def _create(self) -> None:
+        async with self._engine.connect() as connection:
+            if self.dialect == "sqlite":
+                # With it, a writer does not stop readers; the file remembers it.
+                await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            if await connection.run_sync(check_version, self.where):
+                return
+            try:
+                await connection.run_sync(create, self.where)
+            except BaseException:
+                await connection.invalidate()  # what was begun is rolled back with it
+                raise
 
     async def close(self) -> None:
         """Close all connections."""
@@ -95,38 +98,73 @@ class Database:
         self, statement: Executable, parameters: dict[str, Any] | None = None
     ) -> Sequence[Any]:
         """Run a statement; return its rows."""
-        async with self._connection() as connection:
-            return (await connection.execute(statement, parameters)).all()
-
-    async def fetch_many(self, query: Executable) -> list[Any]:
-        """Run a query of any size; return its rows, and let others work while they are read."""
-        rows: list[Any] = []
-        async with self._connection() as connection:
-            for part in (await connection.execute(query)).partitions(1_000):
-                rows += part
-                await asyncio.sleep(0)
-        return rows
+        return await self._run(statement, parameters, CursorResult.all)
 
     async def write(self, statement: Executable, parameters: dict[str, Any]) -> int:
         """Run a statement; return how many rows it wrote."""
-        async with self._connection() as connection:
-            return (await connection.execute(statement, parameters)).rowcount
+        return await self._run(statement, parameters, attrgetter("rowcount"))
 
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def fetch_many(self, query: Executable) -> list[Any]:
+        """Run a query of any size; return its rows, and let others work while they are read."""
+
+        async def read() -> list[Any]:
+            rows: list[Any] = []
+            async with self._engine.connect() as connection:
+                for part in (await connection.execute(query)).partitions(1_000):
+                    rows += part
+                    await asyncio.sleep(0)
+            return rows
+
+        self._must_be_open()
+        return await self._in_turn(read)
+
+    async def _run(
+        self,
+        statement: Executable,
+        parameters: dict[str, Any] | None,
+        read: Callable[[CursorResult[Any]], _T],
+    ) -> _T:
+        self._must_be_open()
+        # What AsyncConnection does for each of connect, execute and close, once for all of them: a
+        # fifth less work for a statement. Not documented; checked on SQLAlchemy 2.1.9.
+        engine = self._engine.sync_engine
+        work = partial(greenlet_spawn, _execute, engine, statement, parameters, read)
+        return await self._in_turn(work)
+
+    async def _in_turn(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        with outages(self.where):
+            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
+                return await (work() if self.dialect == "postgresql" else _to_its_end(work()))
+
+    def _must_be_open(self) -> None:
         if not self._opened:
             raise KSTSchedulerError(
                 f"the ledger in {self.where} is not open; write await ledger.open() before"
             )
-        with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
-                # Not `async with`: it would close the connection in a task of its own, and there
-                # is nothing to wait for.
-                connection = await self._engine.connect()
-                try:
-                    yield connection
-                finally:
-                    await connection.close()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for a statement that cannot be cut, and be cancelled after it.
+
+    It runs on in SQLite's thread. To drop its connection would leave its cursor, and with it the
+    lock on the whole file, to the garbage collector.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CONNECT_SECONDS)
+        raise
+
+
+def _execute(
+    engine: Engine,
+    statement: Executable,
+    parameters: dict[str, Any] | None,
+    read: Callable[[CursorResult[Any]], _T],
+) -> _T:
+    with engine.connect() as connection:
+        return read(connection.execute(statement, parameters))
 
 
 def _parse(url: str) -> URL:
@@ -164,7 +202,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _postgresql(url: URL) -> AsyncEngine:
-    import asyncpg  # type: ignore[import-untyped] # noqa: PLC0415 - not needed for SQLite
+    import asyncpg  # noqa: PLC0415 - not needed for SQLite
 
     # asyncpg reads the URL as libpq does, so that ?sslmode=require means what it means elsewhere.
     dsn = url.render_as_string(hide_password=False)
