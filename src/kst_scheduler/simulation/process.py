@@ -72,22 +72,16 @@ class SimulatedNode:
         """Note what was due or still ran when the simulation ended."""
         self._stop_recording("running", "", until=self._world.end, missed=self._why_not_run())
 
-    def close(self) -> bool:
-        """Close the loops, and the coroutines that are left; return whether there were any.
-
-        Their ``finally`` blocks run now.
-        """
-        left = False
+    def close(self) -> None:
+        """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
         for loop in self._loops:
             for task in asyncio.all_tasks(loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 with contextlib.suppress(BaseException):  # nobody is left to hear of it
                     task.get_coro().close()
-                left = True
             loop.close()
         if self._recorder is not None:
             self._recorder.close()
-        return left
 
     def _start_scheduler(self) -> None:
         try:

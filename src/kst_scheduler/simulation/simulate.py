@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,9 +150,8 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
     finally:
         with silenced():
             world.close()
-            closed = [node.close() for node in nodes.values()]
-            if any(closed):
-                gc.collect()  # of coroutines that were left behind, nobody is told here
+            for node in nodes.values():
+                node.close()
 
 
 def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import inspect
 import logging
 import random
 import signal
+import sys
 import threading
 import uuid
 import warnings
+from types import CoroutineType
 from typing import TYPE_CHECKING
 
 import apscheduler.job
@@ -68,9 +72,28 @@ def silenced() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            # Without a loop, a `finally` of theirs leaves behind what it would await.
+        with _no_coroutine_left(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             yield
     finally:
         logging.disable(level)
+
+
+@contextlib.contextmanager
+def _no_coroutine_left() -> Iterator[None]:
+    """Close the coroutines that are made here and never begun; Python would warn of them, later.
+
+    A ``finally`` that is torn down leaves such a one where it would await, for there is no loop.
+    Cyclic references keep it until the next garbage collection, and that takes long.
+    """
+    depth = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(1)  # in this thread: what others make has no origin
+    gc.freeze()  # what is older is not looked through
+    try:
+        yield
+        for made in [each for each in gc.get_objects() if isinstance(each, CoroutineType)]:
+            if made.cr_origin and inspect.getcoroutinestate(made) == inspect.CORO_CREATED:
+                made.close()
+    finally:
+        gc.unfreeze()
+        sys.set_coroutine_origin_tracking_depth(depth)
