@@ -28,6 +28,7 @@ FLOORS = [
     "executor",
     "drain",
     "guards",
+    "job_store",
     "run_control",
     "scheduler",
     "due_jobs",

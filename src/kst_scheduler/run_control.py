@@ -25,6 +25,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import nearest
+from kst_scheduler.job_store import TurnByTurnJobStore
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.timezone import require_aware
 
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
     """An AsyncIOScheduler whose runs can be started by hand, listed and drained.
 
-    Of APScheduler's private names it uses ``_create_default_executor``, ``_dispatch_event``,
-    ``_executors``, ``_eventloop``, ``_logger``, ``BaseExecutor._instances`` and
-    ``Job._jobstore_alias``; checked on 3.11.3.
+    Of APScheduler's private names it uses ``_create_default_executor``,
+    ``_create_default_jobstore``, ``_dispatch_event``, ``_executors``, ``_eventloop``, ``_logger``,
+    ``BaseExecutor._instances`` and ``Job._jobstore_alias``; checked on 3.11.3.
     """
 
     _draining: asyncio.Task[Drained] | None = None
@@ -248,3 +249,6 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
 
     def _create_default_executor(self) -> OccurrenceExecutor:
         return OccurrenceExecutor()
+
+    def _create_default_jobstore(self) -> TurnByTurnJobStore:
+        return TurnByTurnJobStore()

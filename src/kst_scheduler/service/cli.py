@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from contextlib import ExitStack
 from datetime import datetime
@@ -18,6 +17,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, ServerError
+from kst_scheduler.local_server import listening
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.app import create_app, lifespan
@@ -27,6 +27,7 @@ from kst_scheduler.service.settings import Settings
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from types import FrameType
 
@@ -119,9 +120,8 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _listener(host: str, port: int) -> socket.socket:
     """Take the port before anything is started: a second service on it must not run a job."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        return listening(host, port)
     except OSError as error:
         raise ServerError(
             f"cannot listen on {host}, port {port}: {error}; write --port 0 for any free one"
