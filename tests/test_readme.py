@@ -1,16 +1,31 @@
 from __future__ import annotations
 
+import argparse
+import asyncio
 import base64
 import contextlib
 import io
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from in_loop import in_loop
+from kst_scheduler import KSTScheduler, MemoryLedger
+from kst_scheduler.local_server import serve_locally
+from kst_scheduler.service import Service, Settings, create_app
+from kst_scheduler.service.settings import PREFIX
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIELDS = Settings.model_fields
+PORT_8000 = "http://127.0.0.1:8000"
 PICTURE = ROOT / "notebooks" / "pictures" / "one_bad_night.png"
 
 
@@ -28,11 +43,76 @@ def test_ten_lines_print_what_the_readme_says() -> None:
     assert [line.rstrip() for line in printed.getvalue().splitlines()] == expected
 
 
-def test_service_example_runs() -> None:
-    """The example for the reader's own service registers its job."""
+def test_jobs_example_adds_its_job() -> None:
+    """The example of a jobs function is one that `serve --jobs` can take."""
     names: dict[str, Any] = {}
     exec(blocks("python")[1], names)  # noqa: S102 - the README's own code
+    service = Service(KSTScheduler(), MemoryLedger())
+    names["register"](service)
+    assert [job.id for job in service.scheduler.get_jobs()] == ["nightly-crawl"]
+
+
+def test_scheduler_example_runs() -> None:
+    """The example for the reader's own process registers its job."""
+    names: dict[str, Any] = {}
+    exec(blocks("python")[2], names)  # noqa: S102 - the README's own code
     assert [job.id for job in names["scheduler"].get_jobs()] == ["nightly-crawl"]
+
+
+@in_loop
+async def test_curl_lines_answer_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request of the README is sent, and answered so, but for the moments and the host."""
+    for variable in ("NPS_BASE_URL", "NPS_SERVICE_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    (begin,) = (block for block in blocks("sh") if "ADMIN_KEY" in block)
+    key = SecretStr(begin.split("=")[1].split()[0])
+    settings = Settings(admin_key=key, database_url=SecretStr(f"sqlite:///{tmp_path / 'runs.db'}"))
+    (console,) = blocks("console")
+    async with serve_locally(create_app(settings)) as url, httpx.AsyncClient() as client:
+        for command, answer in re.findall(r"^\$ curl (.*)\n(.*)$", console, flags=re.MULTILINE):
+            if "/admin/runs" in command:
+                await all_runs_ended(client, url, key)
+            method, address, headers = parsed(command)
+            said = await client.request(method, address.replace(PORT_8000, url), headers=headers)
+            assert timeless(said.text) == timeless(answer)
+
+
+async def all_runs_ended(client: httpx.AsyncClient, url: str, key: SecretStr) -> None:
+    """Return when nothing is running any more, as is so by the time one has read on."""
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
+    for _ in range(500):
+        jobs = (await client.get(f"{url}/admin/jobs", headers=headers)).json()
+        if not any(job["running"] for job in jobs):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the crawl of the sandbox does not end")
+
+
+def parsed(command: str) -> tuple[str, str, dict[str, str]]:
+    """Return what curl would send: the method, the address and the headers."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-X", default="GET")
+    parser.add_argument("-H", action="append", default=[])
+    parser.add_argument("address")
+    chosen = parser.parse_args(shlex.split(command))
+    return chosen.X, chosen.address, dict(header.split(": ", 1) for header in chosen.H)
+
+
+def timeless(answer: str) -> str:
+    """Return an answer without what differs from run to run."""
+    answer = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+09:00)", "MOMENT", answer)
+    answer = re.sub(r'"instance":"[^"]+"', '"instance":"HOST"', answer)
+    return re.sub(r'"duration_ms":\d+', '"duration_ms":0', answer)
+
+
+def test_deployment_names_every_setting() -> None:
+    """The table of variables is complete, and names none that is unknown."""
+    page = (ROOT / "DEPLOYMENT.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([A-Z_]+)` \|", page, flags=re.MULTILINE)
+    known = {field.validation_alias or PREFIX + name.upper() for name, field in FIELDS.items()}
+    assert set(named) == known
 
 
 def test_links_lead_somewhere() -> None:
