@@ -294,6 +294,34 @@ def test_loop_blocked_to_the_end() -> None:
     assert runs["detail"].iloc[1] == "the event loop was blocked to the end"
 
 
+class Unwritable(MemoryJobStore):  # type: ignore[misc] # the library is untyped
+    """Stands for a database that goes away between a scheduler's reading and its writing."""
+
+    def update_job(self, job: Any) -> None:
+        """Fail."""
+        raise ConnectionError(f"the database went away before {job.id} was written")
+
+
+def test_a_scheduler_whose_look_raises_never_looks_again() -> None:
+    """APScheduler 3.11.3 sets no timer after it; the loop goes on, and the rows say so."""
+    raised: list[str] = []
+
+    def register(scheduler: Any) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, what: raised.append(repr(what["exception"])))
+        scheduler.add_job(nothing, "cron", minute=0, id="hourly")
+        scheduler.add_job(nothing, "cron", minute=30, id="beat", jobstore="memory")
+
+    def scheduler() -> Any:
+        return plain_scheduler(jobstores={"default": Unwritable(), "memory": MemoryJobStore()})
+
+    runs = simulate(register, kst(2026, 5, 10, 0, 15), MORNING, scheduler=scheduler).runs
+    assert raised == ["ConnectionError('the database went away before hourly was written')"]
+    beat = runs[runs["job_id"] == "beat"]
+    assert list(beat["status"]) == ["ok", *["missed"] * 5]
+    assert set(beat["detail"].iloc[1:]) == {"the scheduler had stopped looking for due jobs"}
+
+
 def test_sync_jobs_sleep_without_blocking_the_loop() -> None:
     """A sync job that sleeps for 90 s runs beside an async one, and both take virtual time."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from kst_scheduler.runs import RunLog
-    from kst_scheduler.simulation.world import World
+    from kst_scheduler.simulation.world import Strand, World
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class SimulatedNode:
         self._loops: list[VirtualLoop] = []
         self._recorder: RunRecorder | None = None
         """The recorder of the living process; None while the node is down."""
+        self._strand: Strand | None = None
+        """The event loop of the latest process."""
 
     def boot(self) -> None:
         """Start a new process."""
         loop = VirtualLoop(self._world)
         loop.call_soon(self._start_scheduler)
         self._loops.append(loop)
-        self._world.spawn(self, loop.run_forever, loop)
+        self._strand = self._world.spawn(self, loop.run_forever, loop)
 
     def freeze(self, until: int) -> None:
         """Let the process stand still until then."""
@@ -127,6 +129,8 @@ class SimulatedNode:
             return "the node was frozen to the end"
         if self._recorder is not None and self._recorder.scheduler.state == STATE_PAUSED:
             return "the scheduler was paused to the end"
+        if self._strand is not None and self._strand.selecting:
+            return "the scheduler had stopped looking for due jobs"
         return "the event loop was blocked to the end"
 
 
