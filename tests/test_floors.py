@@ -38,6 +38,7 @@ FLOORS = [
     "locks",
     "ledger",
     "patience",
+    "replica",
     "outcome",
     "once",
     "reconcile",

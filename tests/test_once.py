@@ -5,8 +5,6 @@ import contextlib
 import inspect
 import json
 import logging
-import os
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,10 +24,10 @@ from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.once import once
 from kst_scheduler.runs import duplicates
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node
+from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import at, cron
-from replicas import NIGHT, SwitchedLedger, crawl_for, night, play
+from replicas import NIGHT, Night, SwitchedLedger, crawl_for, night, play
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -93,8 +91,7 @@ def test_how_it_is_run_can_be_read() -> None:
     job = crawl.once
     assert job.ledger is ledger
     assert (job.lease, job.catch_up, job.repeatable) == (MINUTE, 2 * MINUTE, False)
-    assert job.replica == "A"
-    assert module_job.once.replica == f"{socket.gethostname()}-{os.getpid()}"
+    assert job.replica() == "A"
 
 
 def test_a_plain_function_is_refused() -> None:
@@ -492,6 +489,17 @@ def test_three_replicas_run_each_occurrence_once() -> None:
     locked_out = story.seen("locked_out")
     assert len(locked_out) == 12
     assert locked_out[0].detail == "nps@2026-05-09T15:00:00Z was claimed by A: running"
+
+
+def test_nodes_without_a_name_of_their_own_are_told_apart() -> None:
+    """All simulated nodes are one process, and claim at the same microsecond."""
+    ledger = MemoryLedger()
+
+    def register(scheduler: KSTScheduler) -> None:
+        scheduler.add_job(once(ledger)(crawl_for(60)), cron(hour=3), id="nps")
+
+    story = Night(simulate(register, NIGHT, night(6), 3), ledger)
+    assert sorted(story.runs["status"]) == ["locked_out", "locked_out", "ok"]
 
 
 def test_a_short_job_runs_once_though_the_clocks_differ() -> None:

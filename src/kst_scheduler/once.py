@@ -12,8 +12,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
-import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
@@ -30,6 +28,7 @@ from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
+from kst_scheduler.replica import this_replica
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
@@ -92,8 +91,8 @@ def once(
         catch_up: for how long after its time a missed occurrence may be run by a Reconciler;
             None: the job's ``misfire_grace_time``.
         repeatable: whether a run that lost its lease in the middle may be run again.
-        instance: the name of this replica in the rows; None: its host name and process id. In a
-            simulation, where all nodes share one process: ``current_node()``.
+        instance: the name of this replica in the rows, no two may share it; None: its host name
+            and process id. In a simulation, whose nodes have one host: ``current_node()``.
         patience: how long to wait for a ledger that is away.
 
     Raises:
@@ -143,10 +142,9 @@ class OnceJob:
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
 
-    @property
     def replica(self) -> str:
-        """The name of this replica in the rows."""
-        return self.instance or f"{socket.gethostname()}-{os.getpid()}"
+        """Return the name of this replica in the rows, inside its event loop."""
+        return self.instance or this_replica()
 
     async def run(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
         """Claim an occurrence, do the work, and write how it ended.
@@ -179,7 +177,7 @@ class OnceJob:
     async def _claim(self, occurrence: Occurrence) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for."""
         now = datetime.now(UTC)
-        request = ClaimRequest(occurrence, self.replica, self.lease, now, self.repeatable)
+        request = ClaimRequest(occurrence, self.replica(), self.lease, now, self.repeatable)
 
         async def ask() -> tuple[Claim, float]:
             since = asyncio.get_running_loop().time()

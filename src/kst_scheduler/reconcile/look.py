@@ -152,7 +152,7 @@ class JobLook:
         return True
 
     async def _miss(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
-        instance, written = self.once_job.replica, []
+        instance, written = self.once_job.replica(), []
         for occurrence, reason in missed:
             row = await self.ledger.miss(occurrence, reason, instance)
             if row is not None:
