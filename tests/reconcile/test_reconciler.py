@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import kst_scheduler.reconcile.look as look_module
 from in_loop import in_loop
@@ -556,6 +557,12 @@ async def test_rows_are_kept_as_long_as_they_may_be_caught_up() -> None:
     with pytest.raises(InvalidArgumentError, match=said):
         await reconciler.look()
     await scheduler.drain(1)
+
+
+def test_another_scheduler_is_refused() -> None:
+    """APScheduler's own cannot run an occurrence whose time has gone by."""
+    with pytest.raises(InvalidArgumentError, match=r"run what was missed; write KSTScheduler\(\)"):
+        Reconciler(AsyncIOScheduler(), MemoryLedger())
 
 
 def test_settle_and_retention_make_sense() -> None:

@@ -69,7 +69,7 @@ class Reconciler:
             replica sends the alert. It may fail: that is logged.
 
     Raises:
-        InvalidArgumentError: a time span makes no sense.
+        InvalidArgumentError: the scheduler is not a KSTScheduler, or a time span makes no sense.
 
     """
 
@@ -82,6 +82,10 @@ class Reconciler:
         retention: timedelta = timedelta(days=90),
         on_missing: OnMissing | None = None,
     ) -> None:
+        if not hasattr(scheduler, "run_missed"):
+            raise InvalidArgumentError(
+                f"scheduler={scheduler!r} cannot run what was missed; write KSTScheduler()"
+            )
         if not timedelta(0) <= settle < retention:
             raise InvalidArgumentError(
                 f"settle={settle} is not between nothing and retention={retention}; "
