@@ -110,14 +110,6 @@ async def test_a_ledger_is_opened_first(sql_url: str) -> None:
 
 
 @in_loop
-async def test_greenlet_spawn_is_where_it_was() -> None:
-    """SQLAlchemy does not document what runs its blocking calls in the event loop."""
-    from sqlalchemy.util import await_only, greenlet_spawn
-
-    assert await greenlet_spawn(lambda: await_only(asyncio.sleep(0, "done"))) == "done"
-
-
-@in_loop
 async def test_a_cancelled_statement_leaves_the_ledger_usable(sql_url: str) -> None:
     """A job that is cancelled while it writes takes no connection with it."""
     async with opened(SqlLedger(sql_url)) as ledger:

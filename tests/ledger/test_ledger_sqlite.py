@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from in_loop import in_loop
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger import SqlLedger, database
+from kst_scheduler.ledger import SqlLedger, engines
 from ledgers import occurrence, opened, outcome, request
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def test_a_disk_that_is_full_at_once_leaves_no_table(file: Path) -> None:
 @in_loop
 async def test_a_lock_that_lasts_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process that writes for too long makes the ledger unavailable, not broken."""
-    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.05)
     async with opened(SqlLedger(f"sqlite:///{file}")) as ledger:
         claim = await ledger.claim(request())
         writer = sqlite3.connect(file, isolation_level=None)
@@ -107,7 +107,7 @@ async def test_a_cancelled_write_leaves_no_lock(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, so that its cursor does not keep the file until it is collected."""
-    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.05)
     async with (
         opened(SqlLedger(f"sqlite:///{file}")) as ledger,
         opened(SqlLedger(f"sqlite:///{file}")) as other,

@@ -45,24 +45,38 @@ def outages(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TimeoutError, NoFreeConnectionError) as error:
-        raise LedgerUnavailableError(f"the ledger in {where} did not answer in time") from error
-    except OSError as error:
-        raise LedgerUnavailableError(_message(where, error)) from error
-    except DBAPIError as error:
+    except Exception as error:
         if not is_outage(error):
             raise
-        raise LedgerUnavailableError(_message(where, error.orig)) from error
+        raise LedgerUnavailableError(f"the ledger in {where} {_why(error)}") from error
 
 
-def is_outage(error: DBAPIError) -> bool:
-    """Return whether an error of the driver says that the database is unavailable."""
-    if error.connection_invalidated:
-        return True
-    if isinstance(error.orig, sqlite3.Error):
-        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE
-    return (getattr(error.orig, "sqlstate", None) or "").startswith(_POSTGRESQL)
+def is_outage(error: BaseException | None) -> bool:
+    """Return whether an error of SQLAlchemy or of a driver says that a database is unavailable."""
+    if isinstance(error, DBAPIError):
+        cause = error.orig and error.orig.__cause__  # asyncpg's own, which SQLAlchemy translates
+        return error.connection_invalidated or is_outage(error.orig) or is_outage(cause)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE
+    state = getattr(error, "sqlstate", None) or ""
+    return (
+        isinstance(error, (OSError, NoFreeConnectionError))
+        or state.startswith(_POSTGRESQL)
+        or _is_about_a_connection(error)
+    )
 
 
-def _message(where: str, error: BaseException | None) -> str:
-    return f"the ledger in {where} is unavailable: {without_passwords(error)}"
+def _is_about_a_connection(error: BaseException | None) -> bool:
+    """Return whether asyncpg itself complains: about a connection that the server is closing."""
+    if not type(error).__module__.startswith("asyncpg"):
+        return False
+    import asyncpg  # noqa: PLC0415 - not needed for SQLite
+
+    return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, (TimeoutError, NoFreeConnectionError)):
+        return "did not answer in time"
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    return f"is unavailable: {without_passwords(reason)}"

@@ -41,6 +41,8 @@ class SqlLedger:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self._claims = SqlClaims(self._database)
+        self._renew = self._database.quick(statements.RENEW)
+        self._finish = self._database.quick(statements.FINISH)
         self._look = statements.upsert_look(self._database.dialect)
 
     def __repr__(self) -> str:
@@ -71,7 +73,7 @@ class SqlLedger:
             "seen_attempt": claim.attempt,
             "lease": claim.request.lease.total_seconds(),
         }
-        return await self._database.write(statements.RENEW, parameters) == 1
+        return bool(await self._renew(parameters))
 
     async def finish(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how the run ended; False, and nothing is written, when it was taken over."""
@@ -84,7 +86,7 @@ class SqlLedger:
             "rows": outcome.rows,
             "error": None if outcome.error is None else stored_text(outcome.error),
         }
-        return await self._database.write(statements.FINISH, parameters) == 1
+        return bool(await self._finish(parameters))
 
     async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
         """Write an occurrence as missed; None when it has a row already."""

@@ -22,14 +22,14 @@ class SqlClaims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = statements.insert_claim(database.dialect)
+        self._insert = database.quick(statements.insert_claim(database.dialect))
         self._unclaimed = statements.insert_unclaimed(database.dialect)
 
     async def insert(self, request: ClaimRequest) -> int | None:
         """Insert a running row; return its id, or None when any row stands in the way."""
         parameters = _occurrence(request.occurrence) | _claim(request)
-        rows = await self._database.fetch(self._insert, parameters)
-        return rows[0].id if rows else None
+        rows = await self._insert(parameters)
+        return rows[0][0] if rows else None
 
     async def obstacles(self, request: ClaimRequest) -> Obstacles:
         """Return what stands in the way."""

@@ -72,7 +72,9 @@ RETAKE: Final = (
         finished_at=null(),
     )
 )
-RENEW: Final = update(RUNS).where(_FENCE, _RUNNING).values(lease_until=lease_end())
+RENEW: Final = (
+    update(RUNS).where(_FENCE, _RUNNING).values(lease_until=lease_end()).returning(_RUN.id)
+)
 _STATUS: Final = bindparam("status", type_=Text)
 _FINISHED_AT: Final = bindparam("finished_at", type_=Moment)
 FINISH: Final = (
@@ -87,6 +89,7 @@ FINISH: Final = (
         started_at=case((_STATUS == "skipped", null()), else_=_RUN.started_at),
         finished_at=_FINISHED_AT,
     )
+    .returning(_RUN.id)
 )
 ABANDONED: Final = select(*ROW).where(_OVER).order_by(_RUN.id)
 CLOSE: Final = (
