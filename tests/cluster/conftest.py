@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cluster import Cluster
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.postgres import Postgres
 from kst_scheduler.servers.valkey import Valkey
+from real_cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cluster_node import JOBS, LEASE
 
-from cluster import SECONDS, check_attempts, check_complete, check_reasons
 from kst_scheduler.occurrence import Occurrence
+from real_cluster import SECONDS, check_attempts, check_complete, check_reasons
+from real_node import JOBS, LEASE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cluster import Cluster
+    from real_cluster import Cluster
 
 
 def row_of(history: pd.DataFrame, key: str) -> pd.Series[Any]:

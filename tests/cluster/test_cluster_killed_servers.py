@@ -3,12 +3,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cluster_node import JOBS, LEASE
-
-from cluster import SECONDS, check_attempts, check_complete, check_reasons
+from real_cluster import SECONDS, check_attempts, check_complete, check_reasons
+from real_node import JOBS, LEASE
 
 if TYPE_CHECKING:
-    from cluster import Cluster
+    from real_cluster import Cluster
 
 
 def test_killed_servers_lose_no_occurrence(cluster: Cluster) -> None:

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster_node import JOBS
-
-from cluster import SECONDS, check_complete, check_no_overlap
+from real_cluster import SECONDS, check_complete, check_no_overlap
+from real_node import JOBS
 
 if TYPE_CHECKING:
-    from cluster import Cluster
+    from real_cluster import Cluster
 
 
 def test_three_processes_run_each_occurrence_once(cluster: Cluster) -> None:

@@ -1,6 +1,6 @@
 """One replica: five jobs a second, on the ledger and behind the lock that all replicas share.
 
-Started by cluster.py as ``python cluster_node.py NAME JOURNAL``, with DATABASE_URL, REDIS_URL and
+Started by real_cluster.py as ``python real_node.py NAME JOURNAL``, with DATABASE_URL, REDIS_URL and
 perhaps SECONDS_BETWEEN_FIRES in its environment. The journal is a file to which every run writes a
 line when it begins and when it has done its work: a witness that knows nothing of ledgers.
 """

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pandas as pd
-from cluster_node import JOBS
 
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.timezone import KST
+from real_node import JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ SECONDS = 20
 """How long the replicas run side by side."""
 
 NODES = ("A", "B", "C")
-NODE = Path(__file__).with_name("cluster_node.py")
+NODE = Path(__file__).with_name("real_node.py")
 
 
 def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:
