@@ -6,15 +6,17 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
-from kst_scheduler.ledger import Claim
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.timezone import kst
+from kst_scheduler.ledger import Claim, MemoryLedger
+from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.simulation import Node, current_node, simulate
+from kst_scheduler.timezone import UTC, kst
+from kst_scheduler.triggers import cron
 from ledgers import (
     HOUR,
     THREE,
@@ -155,6 +157,23 @@ async def test_a_lease_lasts_as_long_as_it_says(ledger: Ledger) -> None:
         await asyncio.sleep(0.01)
     assert claim.attempt == 2
     assert time.monotonic() - began >= 0.19  # SQLite's clock has milliseconds
+
+
+def test_true_time_judges_leases_in_a_simulation() -> None:
+    """A node whose clock is behind by more than the lease takes over all the same."""
+    ledger, attempts = MemoryLedger(), []
+
+    async def job() -> None:
+        asked = request(current_occurrence(), current_node(), HOUR, datetime.now(UTC))
+        claim = await ledger.claim(asked)
+        attempts.append((claim.request.instance, claim.attempt, claim.request.claimed_at))
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(job, cron(hour=3), id="nps")
+
+    nodes = [Node("A"), Node("B", clock_offset=-1.5 * 3600)]
+    simulate(register, kst(2026, 5, 10), kst(2026, 5, 10, 6), nodes=nodes)
+    assert attempts == [("A", 1, THREE), ("B", 2, THREE)]
 
 
 @with_ledger

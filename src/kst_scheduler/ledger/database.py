@@ -58,7 +58,7 @@ class Database:
     async def open(self) -> None:
         """Create the tables if they are not there."""
         find_folder(self._url)
-        await self._in_turn(self._create)
+        await self._limited(self._create)
         self._opened = True
 
     async def close(self) -> None:
@@ -86,7 +86,6 @@ class Database:
                     await asyncio.sleep(0)
             return rows
 
-        self._must_be_open()
         return await self._in_turn(read)
 
     def quick(self, statement: Executable) -> Quick:
@@ -99,11 +98,11 @@ class Database:
         if self.dialect == "sqlite":
             return partial(self.fetch, statement)
         compiled = cast("SQLCompiler", statement.compile(dialect=self._engine.dialect))  # type: ignore[attr-defined]
-        sql, names, literals = str(compiled), compiled.positiontup or (), compiled.params
+        sql, names = str(compiled), compiled.positiontup or ()
+        literals = {name: value for name, value in compiled.params.items() if value is not None}
 
         async def run(parameters: dict[str, Any]) -> Sequence[Any]:
-            values = [parameters[name] if name in parameters else literals[name] for name in names]
-            self._must_be_open()
+            values = [literals[name] if name in literals else parameters[name] for name in names]
             return await self._in_turn(partial(self._fetch_by_driver, sql, values))
 
         return run
@@ -118,7 +117,6 @@ class Database:
             async with self._engine.connect() as connection:
                 return read(await connection.execute(statement, parameters))
 
-        self._must_be_open()
         return await self._in_turn(execute)
 
     async def _fetch_by_driver(self, sql: str, values: list[Any]) -> Sequence[Any]:
@@ -145,15 +143,16 @@ class Database:
                 raise
 
     async def _in_turn(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
-                return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
-
-    def _must_be_open(self) -> None:
         if not self._opened:
             raise KSTSchedulerError(
                 f"the ledger in {self.where} is not open; write await ledger.open() before"
             )
+        return await self._limited(work)
+
+    async def _limited(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        with outages(self.where):
+            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
+                return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
 
 
 async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
