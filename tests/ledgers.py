@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NewLedger = Callable[[], Ledger]
 """Returns a ledger that is not open yet; called again, another one on the same rows."""
+
+AnyLedger = TypeVar("AnyLedger", bound=Ledger)
 
 THREE = kst(2026, 5, 10, 3)
 HOUR = timedelta(hours=1)
@@ -42,7 +44,7 @@ def with_ledger(test: Callable[[Ledger], Coroutine[Any, Any, None]]) -> Callable
 
 
 @contextlib.asynccontextmanager
-async def opened(ledger: Ledger) -> AsyncIterator[Ledger]:
+async def opened(ledger: AnyLedger) -> AsyncIterator[AnyLedger]:
     """Open a ledger, and close it."""
     await ledger.open()
     try:

@@ -88,6 +88,7 @@ async def test_what_came_back_is_not_closed(ledger: Ledger) -> None:
     await ledger.renew(claim)
     assert await ledger.close_abandoned(abandoned, "gone") is None
     await expire(ledger, claim)
+    assert await ledger.close_abandoned(abandoned, "gone") is None
     (again,) = await ledger.abandoned()
     await ledger.claim(request(instance="B"))
     assert await ledger.close_abandoned(again, "gone") is None
