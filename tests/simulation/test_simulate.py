@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -812,3 +813,15 @@ def test_async_register_is_refused() -> None:
 
     with pytest.raises(SimulationError, match=r"write def register\(scheduler\)"):
         simulate(register, NIGHT, MORNING)
+
+
+def test_this_package_logs_into_the_table_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """A warning of ours is a row with its node, and no line under a notebook's cell."""
+
+    def register(scheduler: Any) -> None:
+        logger = logging.getLogger("kst_scheduler.once")
+        scheduler.add_job(lambda: logger.warning("lost"), "cron", hour=3, id="nps")
+
+    log = simulate(register, NIGHT, MORNING).log
+    assert log[["node", "level", "message"]].to_numpy().tolist() == [["A", "WARNING", "lost"]]
+    assert capfd.readouterr().err == ""

@@ -1,10 +1,10 @@
-"""What APScheduler logs in a simulation: kept as a table, out of the process's own handlers."""
+"""What a simulation logs, APScheduler and this package: kept as a table, out of other handlers."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from kst_scheduler.simulation.world import World
 
+LOGGERS: Final = ("apscheduler", "kst_scheduler")
+"""Whose records are kept; those below them included."""
+
 
 class LogCapture(logging.Handler):
-    """Keeps the records of APScheduler's loggers, with the node that logged them."""
+    """Keeps the records of the LOGGERS, with the node that logged them."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -33,15 +36,18 @@ class LogCapture(logging.Handler):
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Stand between APScheduler's loggers and the process's own handlers."""
-        logger = logging.getLogger("apscheduler")
-        propagated, logger.propagate = logger.propagate, False
-        logger.addHandler(self)
+        """Stand between the loggers and the process's own handlers."""
+        loggers = [logging.getLogger(name) for name in LOGGERS]
+        propagated = [logger.propagate for logger in loggers]
+        for logger in loggers:
+            logger.propagate = False
+            logger.addHandler(self)
         try:
             yield
         finally:
-            logger.removeHandler(self)
-            logger.propagate = propagated
+            for logger, propagate in zip(loggers, propagated, strict=True):
+                logger.removeHandler(self)
+                logger.propagate = propagate
 
     def table(self) -> pd.DataFrame:
         """Return one row a record: time, node, level, message."""

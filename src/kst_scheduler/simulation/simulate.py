@@ -47,7 +47,7 @@ class SimulationResult:
     incidents: pd.DataFrame
     """One row an incident: node, kind (freeze, crash, clock_jump), start, end, detail."""
     log: pd.DataFrame
-    """What APScheduler logged at the level that its loggers have: time, node, level, message."""
+    """What APScheduler and this package logged: time, node, level, message; at their levels."""
     start: datetime
     end: datetime
     grace: dict[str, timedelta | None]
@@ -69,7 +69,7 @@ def simulate(
     only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
     ``time.monotonic``, ``time.sleep``, asyncio and thread pools. Two calls with the same arguments
     give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
-    What APScheduler logs goes to the result's ``log`` and nowhere else.
+    What APScheduler and this package log goes to the result's ``log`` and nowhere else.
 
     Real sockets work, at their own speed; real threads and processes that a job starts itself live
     in real time. Jobs that still run at ``end`` are closed afterwards.
