@@ -81,15 +81,18 @@ def _lease_end(element: LeaseEnd, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(LedgerNow, "sqlite")
 def _now_sqlite(_element: LedgerNow, _compiler: SQLCompiler, **_: Any) -> str:
-    return (
-        "strftime('%Y-%m-%d %H:%M:%f000', 'now')"  # %f has milliseconds; Moment stores six digits
-    )
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"  # %f is in milliseconds, Moment in micro
 
 
 @compiles(LeaseEnd, "sqlite")
 def _lease_end_sqlite(element: LeaseEnd, compiler: SQLCompiler, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.6f seconds', {seconds}))"
+
+
+def lease_end() -> LeaseEnd:
+    """Return the end of a lease of as many seconds as the parameter ``lease`` says."""
+    return LeaseEnd(bindparam("lease", type_=Float))
 
 
 METADATA: Final = MetaData()
@@ -147,12 +150,9 @@ def check_version(connection: Connection, where: str) -> bool:
 
     Raises:
         LedgerVersionError: a newer version of this package made them.
-        InvalidArgumentError: there is a table of the same name that no ledger made.
 
     """
-    tables = inspect(connection)
-    if not tables.has_table(SCHEMA.name):
-        _must_be_free(tables.has_table(RUNS.name), where)
+    if not inspect(connection).has_table(SCHEMA.name):
         return False
     version = connection.scalar(select(func.max(SCHEMA.c.version)))
     if version is not None and version > VERSION:
@@ -164,23 +164,20 @@ def check_version(connection: Connection, where: str) -> bool:
 
 
 def create(connection: Connection, where: str) -> None:
-    """Create the tables, unless another process has done so by now."""
+    """Create the tables, unless another process has done so by now.
+
+    Raises:
+        InvalidArgumentError: there is a table of the same name that no ledger made.
+
+    """
     for statement in LOCKS[connection.dialect.name]:
         connection.exec_driver_sql(statement)
     if not check_version(connection, where):
+        if inspect(connection).has_table(RUNS.name):
+            raise InvalidArgumentError(
+                f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the "
+                "ledger a database of its own"
+            )
         METADATA.create_all(connection)
         connection.execute(insert(SCHEMA).values(version=VERSION))
     connection.exec_driver_sql("COMMIT")
-
-
-def lease_end() -> LeaseEnd:
-    """Return the end of a lease of as many seconds as the parameter ``lease`` says."""
-    return LeaseEnd(bindparam("lease", type_=Float))
-
-
-def _must_be_free(taken: bool, where: str) -> None:
-    if taken:
-        raise InvalidArgumentError(
-            f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the ledger a "
-            "database of its own"
-        )
