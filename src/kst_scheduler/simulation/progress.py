@@ -1,4 +1,4 @@
-"""A progress bar for simulations that take longer than a second."""
+"""A progress bar for simulations that take longer than two seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.simulation.world import World
 
-PATIENCE: Final = 1.0
+PATIENCE: Final = 2.0
 """Real seconds before the bar shows."""
 
 
