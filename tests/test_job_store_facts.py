@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from kst_scheduler.runs import duplicates
 from kst_scheduler.simulation import Crash, current_node, simulate
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.workbook.job_stores import close_connections, far_away
+from kst_scheduler.workbook.job_stores import close_others, far_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,9 +168,13 @@ def test_a_one_shot_job_ends_one_of_two_schedulers(stores: Stores) -> None:
 def test_a_read_that_fails_is_tried_again_after_ten_seconds(stores: Stores) -> None:
     """A restart of the database is noticed at the next run, which a grace of 1 s then loses."""
 
+    def restart() -> None:
+        with psycopg.connect(stores.url, autocommit=True) as connection:
+            close_others(connection)
+
     def register(scheduler: AsyncIOScheduler) -> None:
         nightly(scheduler)
-        asyncio.get_running_loop().call_later(2.5 * 3600, close_connections, stores.url)
+        asyncio.get_running_loop().call_later(2.5 * 3600, restart)
 
     night = simulate(register, *NIGHT, scheduler=stores.scheduler)
     assert list(night.runs["detail"]) == ["0:00:10 late, grace time 1 s"]

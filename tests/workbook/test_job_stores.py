@@ -15,7 +15,7 @@ from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.job_stores import (
     ROUND_TRIP,
-    close_connections,
+    close_others,
     create_database,
     drop_database,
     far_away,
@@ -48,13 +48,15 @@ def test_a_database_is_created_anew_and_dropped(postgres_url: str) -> None:
 
 
 def test_connections_are_closed_by_the_time_it_returns(postgres_url: str) -> None:
-    """The next statement on each fails; a new connection works."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        close_connections(postgres_url)
+    """The next statement on each other one fails; its own, and new ones, go on."""
+    with (
+        psycopg.connect(postgres_url, autocommit=True) as own,
+        psycopg.connect(postgres_url, autocommit=True) as other,
+    ):
+        close_others(own)
         with pytest.raises(psycopg.OperationalError, match="terminating connection"):
-            connection.execute("SELECT 1")
-    with psycopg.connect(postgres_url) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
+            other.execute("SELECT 1")
+        assert own.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_store_far_away_takes_its_time_but_not_for_its_start(postgres_url: str) -> None:

@@ -46,10 +46,9 @@ def drop_database(server_url: str, name: str) -> None:
         connection.execute(drop.format(Identifier(name)))
 
 
-def close_connections(url: str) -> None:
-    """Close all connections to a database, as its restart does."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_CLOSE)
+def close_others(connection: psycopg.Connection[Any]) -> None:
+    """Close all other connections to a connection's database, as its restart closes all."""
+    connection.execute(_CLOSE)
 
 
 def far_away(store: SQLAlchemyJobStore) -> SQLAlchemyJobStore:
