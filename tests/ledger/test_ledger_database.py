@@ -67,8 +67,8 @@ def test_several_processes_create_one_schema(sql_url: str) -> None:
 
 @in_loop
 async def test_many_ledgers_create_one_schema(sql_url: str) -> None:
-    """The same with eight ledgers of one process, which meet more closely."""
-    ledgers = [SqlLedger(sql_url) for _ in range(8)]
+    """The same with twenty ledgers of one process, which meet more closely."""
+    ledgers = [SqlLedger(sql_url) for _ in range(20)]
     await asyncio.gather(*(ledger.open() for ledger in ledgers))
     assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(1,)]
     for ledger in ledgers:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from sqlalchemy import CursorResult
+from sqlalchemy.exc import OperationalError
 
 from kst_scheduler.errors import KSTSchedulerError
 from kst_scheduler.ledger.engines import (
@@ -19,13 +21,14 @@ from kst_scheduler.ledger.engines import (
     parse_url,
     shown,
 )
-from kst_scheduler.ledger.outages import outages
+from kst_scheduler.ledger.outages import is_locked, outages
 from kst_scheduler.ledger.schema import check_version, create
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from sqlalchemy import Executable
+    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.compiler import SQLCompiler
 
 STATEMENT_SECONDS: Final = 10.0
@@ -132,8 +135,7 @@ class Database:
     async def _create(self) -> None:
         async with self._engine.connect() as connection:
             if self.dialect == "sqlite":
-                # With it, a writer does not stop readers; the file remembers it.
-                await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                await _write_ahead(connection)
             if await connection.run_sync(check_version, self.where):
                 return
             try:
@@ -153,6 +155,23 @@ class Database:
         with outages(self.where):
             async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
                 return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
+
+
+async def _write_ahead(connection: AsyncConnection) -> None:
+    """Put an SQLite file into WAL mode, which it keeps: then a writer does not stop readers.
+
+    SQLite waits for no lock here, so of two that do this at once, one has to try again.
+    """
+    give_up_at = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except OperationalError as error:
+            if not is_locked(error) or time.monotonic() > give_up_at:
+                raise
+        else:
+            return
+        await asyncio.sleep(0.01)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:

@@ -66,6 +66,11 @@ def is_outage(error: BaseException | None) -> bool:
     )
 
 
+def is_locked(error: DBAPIError) -> bool:
+    """Return whether another connection to the SQLite file is in the way."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _is_about_a_connection(error: BaseException | None) -> bool:
     """Return whether asyncpg itself complains: about a connection that the server is closing."""
     if not type(error).__module__.startswith("asyncpg"):
