@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,17 @@ mpl.use("Agg")
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("fresh", deadline=None)
 settings.load_profile("fixed")
+
+
+@pytest.fixture
+def our_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Yield what this package logs, in a simulation too, which keeps it from pytest's caplog."""
+    logger = logging.getLogger("kst_scheduler")
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+    logger.propagate = propagate
 
 
 # These two never look at REDIS_URL and DATABASE_URL: a test empties what it finds.

@@ -110,13 +110,13 @@ async def test_it_posts_json_to_the_whole_address() -> None:
 
 
 @in_loop
-async def test_the_address_is_in_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_address_is_in_no_line_of_the_log(our_log: pytest.LogCaptureFixture) -> None:
     """Neither of httpx's, at any level, nor of our own."""
-    caplog.set_level(logging.DEBUG)
+    our_log.set_level(logging.DEBUG)
     async with Chat(404).open() as url:
         await webhook(url)([missed()])
-    assert "HTTP Request: POST http://127.0.0.1" in caplog.text
-    assert "secret" not in caplog.text
+    assert "HTTP Request: POST http://127.0.0.1" in our_log.text
+    assert "secret" not in our_log.text
 
 
 @in_loop

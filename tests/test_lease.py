@@ -306,17 +306,17 @@ def test_crashed_holder_renews_nothing() -> None:
     assert lessor.asked == [10]
 
 
-def test_one_line_is_logged_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_is_logged_an_outage(our_log: pytest.LogCaptureFixture) -> None:
     """Two outages, of many failed renewals each, are two lines, without a password."""
     first, second = away(after=20, until=30), away(after=60, until=70)
     lessor = Lessor(lambda now: first(now) and second(now))
-    with caplog.at_level(logging.WARNING, "kst_scheduler.lease"):
+    with our_log.at_level(logging.WARNING, "kst_scheduler.lease"):
         assert at_three(leased(lessor, 100))["status"] == "ok"
     line = (
         "lock 'nps' could not be renewed: "
         "ConnectionError: Error 111 connecting to redis://app:***@db:6379"
     )
-    assert caplog.messages == [line, line]
+    assert our_log.messages == [line, line]
 
 
 def test_error_says_nothing_of_how_it_was_stopped() -> None:

@@ -305,13 +305,13 @@ def test_outage_longer_than_the_lease() -> None:
     assert max(moment for moment, _ in nights.worked) < 40
 
 
-def test_outage_at_the_end_keeps_the_result(caplog: pytest.LogCaptureFixture) -> None:
+def test_outage_at_the_end_keeps_the_result(our_log: pytest.LogCaptureFixture) -> None:
     """Redis is away when the job ends: it is ok, three seconds later, and the log has a line."""
-    with caplog.at_level(logging.WARNING, "kst_scheduler"):
+    with our_log.at_level(logging.WARNING, "kst_scheduler"):
         _, runs = outage(8, 600, 9)
     assert statuses(runs) == ["ok"]
     assert runs["finished_at"].item() == THREE + timedelta(seconds=12)
-    (line,) = caplog.messages
+    (line,) = our_log.messages
     assert line == (
         "lock 'lock:nps' could not be released, and expires within 30 s: no answer in time"
     )

@@ -386,14 +386,14 @@ def test_a_last_write_whose_answer_was_lost_is_made_again() -> None:
 
 
 def test_a_row_that_cannot_be_written_stands_in_the_log(
-    caplog: pytest.LogCaptureFixture,
+    our_log: pytest.LogCaptureFixture,
 ) -> None:
     """The job's own result goes on, and the line has all that is needed to write the row."""
     ledger = SwitchedLedger(away=during("finish", 0, 600))
     story = play(crawl_for(600), ledger=ledger, nodes=1, reconcile=False)
     assert list(story.runs["status"]) == ["ok"]
     assert story.row().status == "running"
-    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    (record,) = [each for each in our_log.records if each.levelno == logging.ERROR]
     assert record.name == "kst_scheduler.once"
     said, _, row = record.getMessage().partition("; the row is ")
     assert "secret" not in said
@@ -438,14 +438,14 @@ def test_a_drain_in_the_middle_is_written_within_its_clean_up() -> None:
 
 
 def test_a_drain_waits_three_seconds_at_most_for_a_ledger_that_is_away(
-    caplog: pytest.LogCaptureFixture,
+    our_log: pytest.LogCaptureFixture,
 ) -> None:
     """Less than the 5 s that it has, so the row stands in the log."""
     ledger = SwitchedLedger(away=during("finish", 0, 600))
     story = play(crawl_for(600), nodes=1, then=drain_at(5, 20), ledger=ledger, reconcile=False)
     (run_,) = story.seen("cancelled")
     assert run_.finished_at == night(3, 5, 23)
-    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    (record,) = [each for each in our_log.records if each.levelno == logging.ERROR]
     assert '"status": "cancelled"' in record.getMessage()
 
 

@@ -87,11 +87,11 @@ def test_a_try_that_hangs_is_given_up_too() -> None:
     assert seconds == 30
 
 
-def test_an_outage_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_one_line(our_log: pytest.LogCaptureFixture) -> None:
     """However often it is asked again."""
-    caplog.set_level(logging.DEBUG, "kst_scheduler.patience")
+    our_log.set_level(logging.DEBUG, "kst_scheduler.patience")
     in_virtual_time(lambda: patiently(Ledger(outage=10).ask, HALF_A_MINUTE, "the claim"))
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in our_log.records] == [
         "the claim is tried again for 30 s: connection refused"
     ]
 

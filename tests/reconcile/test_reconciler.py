@@ -626,7 +626,7 @@ def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
 
 
 def test_after_a_long_outage_one_look_writes_no_more_than_its_limit(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, our_log: pytest.LogCaptureFixture
 ) -> None:
     """The latest are written; how many came before is one line of the log."""
     monkeypatch.setattr(look_module, "MOST_MISSED", 100)
@@ -634,17 +634,17 @@ def test_after_a_long_outage_one_look_writes_no_more_than_its_limit(
     missed = [row for row in story.rows() if row.status == "missed"]
     assert len(missed) == 99  # the hundredth was caught up
     assert missed[0].scheduled_at == night(2, 20, 30)
-    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    (record,) = [each for each in our_log.records if each.levelno == logging.ERROR]
     assert record.getMessage() == (
         "nps: 181 runs were due from 2026-05-10 00:59:30+09:00 on; "
         "only the last 100 of them are looked at"
     )
 
 
-def test_a_missed_run_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missed_run_is_a_line_of_the_log(our_log: pytest.LogCaptureFixture) -> None:
     """One a job and look, whatever their number."""
     play(crawl_for(60), incidents=outage(2.9, 3.2))
-    (record,) = caplog.records
+    (record,) = our_log.records
     assert record.getMessage() == (
         "1 run(s) were missed, the last is nps@2026-05-09T18:00:00Z: "
         "0:12:00 late, catch-up window 0:05:00"
@@ -654,13 +654,13 @@ def test_a_missed_run_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> 
 # --- a ledger that is away, and a hook that fails ---------------------------------------------
 
 
-def test_a_ledger_that_is_away_puts_the_look_off(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_is_away_puts_the_look_off(our_log: pytest.LogCaptureFixture) -> None:
     """One line a look, and what is left is done when it is back."""
     ledger = SwitchedLedger(away=lambda name, now: name == "look" and now < 3.3 * 3600)
     ledger._looked_until["nps"] = night(2)
     story = play(crawl_for(60), nodes=1, ledger=ledger, incidents=outage(2.9, 3.2, "A"))
     assert told(story) == [(3, "missed", "0:18:00 late, catch-up window 0:05:00")]
-    lines = {r.getMessage() for r in caplog.records if r.name.endswith("reconciler")}
+    lines = {r.getMessage() for r in our_log.records if r.name.endswith("reconciler")}
     (line,) = lines
     assert line == (
         "the look is put off by a minute: LedgerUnavailableError"
@@ -668,7 +668,7 @@ def test_a_ledger_that_is_away_puts_the_look_off(caplog: pytest.LogCaptureFixtur
     )
 
 
-def test_a_hook_that_fails_is_logged_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_fails_is_logged_and_no_more(our_log: pytest.LogCaptureFixture) -> None:
     """The rows are written all the same, and the looks go on."""
     ledger = MemoryLedger()
 
@@ -681,7 +681,7 @@ def test_a_hook_that_fails_is_logged_and_no_more(caplog: pytest.LogCaptureFixtur
 
     story = Night(simulate(register, NIGHT, night(6), 1, outage(1.9, 2.2, "A")), ledger)
     assert story.statuses() == ["ok", "ok", "missed", "ok", "ok", "ok"]
-    assert "on_missing failed, so 1 row(s) were not passed on" in caplog.text
+    assert "on_missing failed, so 1 row(s) were not passed on" in our_log.text
 
 
 def test_rows_that_were_written_before_an_outage_are_passed_on() -> None:
