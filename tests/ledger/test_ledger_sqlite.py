@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,28 @@ async def test_a_cancelled_write_leaves_no_lock(
             claim.cancel()
             errors += await asyncio.gather(claim, return_exceptions=True)
             assert await other.miss(occurrence(number), "late", "A")
+
+
+@in_loop
+async def test_a_long_answer_lets_others_work(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop turns after each thousand rows."""
+    turns = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float) -> None:
+        turns.append(seconds)
+        await sleep(seconds)
+
+    async with opened(SqlLedger(f"sqlite:///{file}")) as ledger:
+        fill = (
+            "INSERT INTO crawl_runs (source, scheduled_at, attempt, instance, status, trigger) "
+            "VALUES (?, '2026-05-09 18:00:00.000000', 0, 'A', 'missed', 'schedule')"
+        )
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            connection.executemany(fill, [(str(number),) for number in range(2_500)])
+        monkeypatch.setattr(asyncio, "sleep", counted)
+        assert len(await ledger.history()) == len(await ledger.rows()) == 2_500
+    assert turns == [0] * 6
 
 
 @in_loop
