@@ -68,6 +68,22 @@ async def persistently(ledger: Ledger, wanted: ClaimRequest) -> Claim:
 
 
 @in_loop
+async def test_a_connection_that_is_known_to_be_closed_is_not_used(server: EmbeddedServer) -> None:
+    """A restart that the loop has heard of costs nothing."""
+    async with opened(SqlLedger(server.url)) as ledger:
+        async with ledger._database._engine.connect() as connection:
+            used = (await connection.get_raw_connection()).driver_connection
+        assert used is not None
+        server.kill()
+        server.restart()
+        for _ in range(1_000):
+            if used.is_closed():
+                break
+            await asyncio.sleep(0.01)
+        assert (await ledger.claim(request(occurrence(9)))).attempt == 1
+
+
+@in_loop
 async def test_a_backend_that_dies_in_the_middle(server: EmbeddedServer) -> None:
     """A connection cut while a statement runs is an outage, and no bug."""
     async with opened(SqlLedger(server.url)) as ledger:
