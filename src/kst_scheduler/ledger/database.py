@@ -78,8 +78,10 @@ class Database:
         """Run a statement; return how many rows it wrote."""
         return await self._run(statement, parameters, attrgetter("rowcount"))
 
-    async def fetch_many(self, query: Executable) -> list[Any]:
+    async def fetch_many(self, query: Executable) -> Sequence[Any]:
         """Run a query of any size; return its rows, and let others work while they are read."""
+        if self.dialect == "postgresql":
+            return await self.quick(query)({})  # asyncpg reads rows as they arrive
 
         async def read() -> list[Any]:
             rows: list[Any] = []
