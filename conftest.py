@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import Any
 
 import nbval.kernel
+import nbval.plugin
 from jupyter_client.manager import KernelManager
 
 from kst_scheduler.workbook.kernel import use_socket_files
@@ -23,4 +25,42 @@ class _SocketFileKernelManager(KernelManager):
         use_socket_files(self)
 
 
-nbval.kernel.KernelManager = _SocketFileKernelManager  # nbval 0.11 has no option for it
+class _QueueingKernel(nbval.kernel.RunningKernel):  # type: ignore[misc] # the library is untyped
+    """A kernel that is sent all cells at once, as by Run All.
+
+    nbval 0.11 sends a cell when the one before has ended, and so does not see what hangs only
+    while others wait: a nested run of the kernel's own event loop.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sent: deque[tuple[str, str]] = deque()
+
+    def send(self, sources: list[str]) -> None:
+        """Send cells; nbval asks for each when its turn comes."""
+        for source in sources:
+            self._sent.append((source, super().execute_cell_input(source, allow_stdin=False)))
+
+    def execute_cell_input(self, cell_input: str, allow_stdin: bool | None = None) -> Any:
+        """Return the id of the message by which a cell was sent."""
+        if self._sent and self._sent[0][0] == cell_input:
+            return self._sent.popleft()[1]
+        return super().execute_cell_input(cell_input, allow_stdin=allow_stdin)
+
+
+_set_up = nbval.plugin.IPyNbFile.setup
+
+
+def _set_up_and_send(notebook: nbval.plugin.IPyNbFile) -> None:
+    """Start the kernel and send it all cells, unless only some of them are asked for."""
+    _set_up(notebook)
+    cells = [cell.source for cell in notebook.nb.cells if cell.cell_type == "code"]
+    asked_for = [item.cell.source for item in notebook.session.items if item.parent is notebook]
+    if asked_for == cells:
+        notebook.kernel.send(cells)
+
+
+# nbval 0.11 has no options for these; tests/notebooks/test_run_all.py fails when they are not used.
+nbval.kernel.KernelManager = _SocketFileKernelManager
+nbval.plugin.RunningKernel = _QueueingKernel
+nbval.plugin.IPyNbFile.setup = _set_up_and_send

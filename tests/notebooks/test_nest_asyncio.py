@@ -58,7 +58,7 @@ def ends(kernel: BlockingKernelClient, cells: Sequence[str], patience: float) ->
 
 
 def test_nested_on_the_kernels_own_loop_run_all_never_ends(kernel: BlockingKernelClient) -> None:
-    """The cells behind stay at [*]; nbval, which sends one cell at a time, sees nothing of it."""
+    """The cells behind stay at [*]; nbval alone, one cell at a time, sees nothing of it."""
     assert ends(kernel, [APPLY, NESTED, *AFTERWARDS], patience=2)[-1] == "never"
 
 
