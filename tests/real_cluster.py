@@ -172,6 +172,13 @@ def check_reasons(history: pd.DataFrame) -> None:
     assert not (history["status"] == "running").any(), history[history["status"] == "running"]
 
 
+def check_after_faults(history: pd.DataFrame, witnessed: pd.DataFrame, seconds: int = 1) -> None:
+    """Whatever was killed or frozen: all have rows, those not ok say why, none ran too early."""
+    check_complete(history, seconds)
+    check_reasons(history)
+    check_attempts(history, witnessed)
+
+
 def check_no_overlap(witnessed: pd.DataFrame) -> None:
     """Two runs of one job were never at work together."""
     for job_id, lines in witnessed.sort_values("at").groupby("job_id"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kst_scheduler.occurrence import Occurrence
-from real_cluster import SECONDS, check_attempts, check_complete, check_reasons
+from real_cluster import SECONDS, check_after_faults
 from real_node import JOBS, LEASE
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def test_a_killed_process_loses_no_occurrence(cluster: Cluster) -> None:
     cluster.run_on(SECONDS / 2)
     cluster.stop()
     history = cluster.history()
-    check_complete(history)
-    check_reasons(history)
-    check_attempts(history, cluster.witnessed())
+    check_after_faults(history, cluster.witnessed())
     assert len(history) >= JOBS * SECONDS
     lost = row_of(history, key)
     assert f"attempt 1 on {node} lost its lease" in str(lost["detail"])
@@ -54,9 +52,7 @@ def test_a_frozen_holder_does_not_write_over_its_successor(cluster: Cluster) -> 
     cluster.run_on(2)
     cluster.stop()
     history, witnessed = cluster.history(), cluster.witnessed()
-    check_complete(history, 8)
-    check_reasons(history)
-    check_attempts(history, witnessed)
+    check_after_faults(history, witnessed, 8)
     assert taken_over["node"] != node
     assert taken_over["status"] == "ok"
     assert taken_over["attempt"] == 2
