@@ -26,6 +26,16 @@ settings.register_profile("fresh", deadline=None)
 settings.load_profile("fixed")
 
 
+@pytest.fixture(autouse=True)
+def _levels_of_loggers() -> Iterator[None]:
+    """Put back the levels that a command sets for its whole process, when a test calls it here."""
+    loggers = [logging.getLogger(name) for name in (None, "httpx", "apscheduler", "kst_scheduler")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+
+
 @pytest.fixture
 def our_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Yield what this package logs, in a simulation too, which keeps it from pytest's caplog."""
