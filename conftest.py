@@ -14,7 +14,7 @@ from kst_scheduler.workbook.kernel import use_socket_files
 
 # As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
-os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1")
+os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1", KST_WORKBOOK_PROGRESS="")
 
 
 class _SocketFileKernelManager(KernelManager):

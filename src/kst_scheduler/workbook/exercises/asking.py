@@ -1,0 +1,122 @@
+"""What the reader calls: check an answer, ask for a hint or the solution, see the map."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.workbook.exercises.attempt import untouched
+from kst_scheduler.workbook.exercises.exercise import NotYetError, find
+from kst_scheduler.workbook.exercises.progress import note
+from kst_scheduler.workbook.exercises.progress_map import ProgressMap
+from kst_scheduler.workbook.exercises.surroundings import put_back
+from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
+from kst_scheduler.workbook.exercises.verdict import Note, Verdict
+
+if TYPE_CHECKING:
+    from kst_scheduler.workbook.exercises.exercise import Exercise
+
+SECONDS: Final = 10.0
+"""How long an answer may run: the simulations of the exercises take well under one second."""
+
+_HERE: Final = Path(__file__).parent
+_hints_shown: Counter[str] = Counter()
+
+
+def check(number: str, answer: Any = ...) -> Verdict:
+    """Run the reader's answer to an exercise and say what it does.
+
+    The verdict's ``outcome`` is "not attempted" (the answer is still ``...``, or a function whose
+    body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds, is
+    not yet right. What the answer changes around it, such as an environment variable, is put back.
+
+    Raises:
+        InvalidArgumentError: there is no exercise of that number.
+
+    """
+    exercise = find(number)
+    if untouched(answer):
+        message = (
+            f"`{exercise.variable}` is still as the notebook has it. Replace the `...`, and run "
+            f'this cell again. `hint("{number}")` helps.'
+        )
+        return Verdict(number, "not attempted", message)
+    verdict, changed = _judged(exercise, answer)
+    kept = note(number, solved=verdict.outcome == "right")
+    return verdict.with_notes(*changed, *kept)
+
+
+def hint(number: str) -> Note:
+    """Return the next hint to an exercise; the last one stays.
+
+    Raises:
+        InvalidArgumentError: there is no exercise of that number.
+
+    """
+    hints = find(number).hints
+    shown = min(_hints_shown[number], len(hints) - 1)
+    _hints_shown[number] = shown + 1
+    last = shown + 1 == len(hints)
+    more = f'`solution("{number}")` shows an answer.' if last else "Ask again for the next one."
+    return Note(f"Hint {shown + 1} of {len(hints)} for {number}", f"{hints[shown]}\n\n{more}")
+
+
+def solution(number: str) -> Note:
+    """Return one answer to an exercise that is right.
+
+    Raises:
+        InvalidArgumentError: there is no exercise of that number.
+
+    """
+    exercise = find(number)
+    return Note(f"One solution of {number}", "", code=exercise.solution, link=exercise.link)
+
+
+def progress() -> ProgressMap:
+    """Return the map of the workbook: which exercises are right, tried, or still to do."""
+    return ProgressMap()
+
+
+def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
+    changed: list[str] = []
+    try:
+        with put_back(changed), time_limit(SECONDS):
+            right = exercise.judge(answer)
+    except NotYetError as error:
+        return Verdict(exercise.number, "not yet", str(error), error.pictures), changed
+    except TookTooLongError:
+        message = (
+            f"`{exercise.variable}` was still running after {SECONDS:.0f} seconds, so it was "
+            "stopped. Look for a loop that never ends, or a call that waits for something that "
+            "never comes."
+        )
+        return Verdict(exercise.number, "not yet", message), changed
+    except (Exception, SystemExit) as error:
+        if Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == _HERE:
+            raise  # the judge's own fault
+        return Verdict(exercise.number, "not yet", _their_error(exercise, error)), changed
+    verdict = Verdict(exercise.number, "right", right.why, right.pictures, link=exercise.link)
+    return verdict, changed
+
+
+def _their_error(exercise: Exercise, error: BaseException) -> str:
+    """Name the error, and the line of the reader's own code where it came up."""
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"`{exercise.variable}` raised an error.\n\n`{words}`{_their_line(error)}"
+
+
+def _their_line(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(inspect.getfile(find)).parents[2]
+    theirs = [
+        frame
+        for frame in frames
+        if frame.line
+        and package not in Path(frame.filename).parents
+        and "site-packages" not in frame.filename
+        and "lib/python" not in frame.filename
+    ]
+    return f"\n\nin line {theirs[-1].lineno}: `{theirs[-1].line}`" if theirs else ""

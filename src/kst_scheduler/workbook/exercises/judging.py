@@ -1,0 +1,123 @@
+"""What the judges share: run an answer, compare what it does with what it should do."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.triggers.base import BaseTrigger
+
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kst_scheduler.simulation import SimulationResult
+
+
+def require_trigger(answer: Any, variable: str) -> BaseTrigger:
+    """Return the answer if it is a trigger.
+
+    Raises:
+        NotYetError: it is something else.
+
+    """
+    if isinstance(answer, type) and issubclass(answer, BaseTrigger):
+        raise NotYetError(f"`{variable}` is the class `{answer.__name__}`. Make a trigger of it.")
+    if not isinstance(answer, BaseTrigger):
+        raise NotYetError(f"`{variable}` is {shown(answer)}. A trigger is asked for.")
+    return answer
+
+
+def require_function(answer: Any, variable: str) -> Callable[..., Any]:
+    """Return the answer if it can be called.
+
+    Raises:
+        NotYetError: it is something else.
+
+    """
+    if isinstance(answer, type) or not callable(answer):
+        raise NotYetError(f"`{variable}` is {shown(answer)}. A function is asked for.")
+    return answer  # type: ignore[no-any-return]
+
+
+def shown(value: Any) -> str:
+    """Return a value and its type in words, short enough for a sentence."""
+    words = repr(value)
+    if len(words) > 60:  # noqa: PLR2004 - about half a line
+        words = words[:57] + "..."
+    article = "an" if type(value).__name__[0].lower() in "aeiou" else "a"
+    return f"`{words}`, {article} {type(value).__name__}"
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as messages say it: Sun 10 May 03:00."""
+    seconds = f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+    return f"{at:%a} {at.day} {at:%b} {seconds}"
+
+
+def compare_fires(
+    trigger: BaseTrigger, expected: BaseTrigger, start: datetime, end: datetime
+) -> tuple[Picture, ...]:
+    """Return a picture of both triggers' fires when they are the same in the span.
+
+    Raises:
+        NotYetError: they differ; the message names the first fire that is missing or too many.
+
+    """
+    mine, theirs = fire_times(trigger, start, end), fire_times(expected, start, end)
+    picture = (fires_picture(mine, theirs, start, end),)
+    extra, missing = mine.difference(theirs), theirs.difference(mine)
+    if len(extra) == len(missing) == 0 and len(mine) == len(theirs):
+        return picture
+    words = f"Your trigger fires {len(mine):,} times from {moment(start)} to {moment(end)} KST"
+    if len(extra):
+        words += f"; one that is not asked for is {moment(extra.tz_convert(start.tzinfo)[0])}"
+    if len(missing):
+        words += f"; {len(missing):,} that are asked for are missing"
+    raise NotYetError(f"{words}.", picture)
+
+
+def fires_picture(
+    mine: pd.DatetimeIndex, expected: pd.DatetimeIndex, start: datetime, end: datetime
+) -> Picture:
+    """Draw the answer's fires above the expected ones."""
+
+    def draw() -> Axes:
+        from kst_scheduler.timeline import plot_fire_times  # noqa: PLC0415 - only when it is shown
+
+        return plot_fire_times({"your answer": mine, "expected": expected}, start, end)
+
+    return partial(png, draw)
+
+
+def pictures(
+    mine: SimulationResult | pd.DataFrame,
+    expected: SimulationResult | pd.DataFrame,
+    **options: Any,
+) -> tuple[Picture, ...]:
+    """Draw what the answer does, and beneath it what it should do; options as plot_timeline's."""
+
+    def draw(runs: SimulationResult | pd.DataFrame) -> Axes:
+        from kst_scheduler.timeline import plot_timeline  # noqa: PLC0415 - only when it is shown
+
+        return plot_timeline(runs, **options)
+
+    return tuple(partial(png, partial(draw, each)) for each in (mine, expected))
+
+
+def png(draw: Callable[[], Axes]) -> bytes:
+    """Return what ``draw`` draws as a PNG file, and keep the notebook from showing it again."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - only when it is shown
+
+    figure = draw().figure.get_figure(root=True)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    plt.close(figure)
+    return file.getvalue()

@@ -1,0 +1,80 @@
+"""Answers to exercises as code, run with the names that the notebook has given by then."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+
+from kst_scheduler.workbook.exercises import check
+from kst_scheduler.workbook.exercises.exercise import all_exercises, find
+
+if TYPE_CHECKING:
+    from kst_scheduler.workbook.exercises.verdict import Verdict
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def judge(number: str, code: str) -> Verdict:
+    """Return the verdict on what the code gives the exercise's variable."""
+    names = dict(names_above(number))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a wrong answer may well be warned of
+        exec(inspect.cleandoc(code), names)  # noqa: S102 - the tests' own code
+    return check(number, names[find(number).variable])
+
+
+def wrong_answers(number: str) -> list[tuple[str, str]]:
+    """Return typical wrong answers to an exercise: code, and a part of the message it gets."""
+    module = importlib.import_module(f"answers_{find(number).notebook:02}")
+    answers: list[tuple[str, str]] = module.WRONG[number]
+    return answers
+
+
+def asking_cells(number: str) -> list[str]:
+    """Return the sources of the cells that check an exercise, in its notebook."""
+    cells, call = code_cells(find(number).notebook), f'check("{number}"'
+    return [source for source in cells if call in source]
+
+
+@cache
+def code_cells(notebook: int) -> tuple[str, ...]:
+    """Return the sources of a notebook's code cells."""
+    (path,) = NOTEBOOKS.glob(f"{notebook:02}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    return tuple(cell.source for cell in cells if cell.cell_type == "code")
+
+
+@cache
+def names_above(number: str) -> dict[str, Any]:
+    """Return what the cells above an exercise import and define; nothing else of them is run."""
+    cells = code_cells(find(number).notebook)
+    until = next(place for place, source in enumerate(cells) if f'check("{number}"' in source)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for source in cells[:until]:
+        for statement in ast.parse(_plain(source)).body:
+            if _defines(statement):
+                exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
+    return names
+
+
+def _plain(source: str) -> str:
+    """Return a cell without lines that only IPython understands."""
+    return "\n".join(line for line in source.splitlines() if not line.startswith(("%", "!")))
+
+
+def _defines(statement: ast.stmt) -> bool:
+    """Tell whether a statement imports, defines, or names a constant, as in KST = ..."""
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(name, ast.Name) and name.id.isupper() for name in statement.targets)
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return isinstance(statement, kinds)
+
+
+__all__ = ["all_exercises", "asking_cells", "judge", "names_above", "wrong_answers"]
