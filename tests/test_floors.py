@@ -25,6 +25,7 @@ FLOORS = [
     "fire_times",
     "occurrence",
     "runs",
+    "fates",
     "executor",
     "drain",
     "guards",

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from lessons import MORNING, NIGHT, plain_scheduler
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from kst_scheduler.errors import LockedOutError
+from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
 from kst_scheduler.runs import duplicates
 from kst_scheduler.simulation import Crash, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
@@ -108,3 +108,37 @@ def test_lock_that_is_still_held_at_the_end(recwarn: pytest.WarningsRecorder) ->
     simulate(register, NIGHT, kst(2026, 5, 10, 3, 10), nodes=2, incidents=[crash])
     gc.collect()
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_an_outage_begins_and_ends_by_itself() -> None:
+    """Commands of a client that was connected before fail in between, whatever clock a node has."""
+    server = SimulatedRedis(away=[(kst(2026, 5, 10, 3, 1), kst(2026, 5, 10, 3, 3))])
+    answers: list[str] = []
+
+    async def ask() -> None:
+        client = server.client(retry=None)
+        for _ in range(5):
+            try:
+                await client.incr("asked")
+                answers.append("answered")
+            except RedisConnectionError:
+                answers.append("away")
+            await asyncio.sleep(60)
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(ask, "cron", hour=3, minute=0, id="ask")
+
+    simulate(register, NIGHT, MORNING, scheduler=plain_scheduler)
+    assert answers == ["answered", "away", "away", "answered", "answered"]
+    answers.clear()
+    behind = [Node("A", clock_offset=-600)]
+    simulate(register, NIGHT, MORNING, nodes=behind, scheduler=plain_scheduler)
+    assert answers == ["answered"] * 5, "by its own clock, it would have been away"
+
+
+def test_an_outage_that_cannot_be_is_refused() -> None:
+    """It ends after it begins, and both have a zone."""
+    with pytest.raises(InvalidArgumentError, match=r"does not come after .*; swap them"):
+        SimulatedRedis(away=[(kst(2026, 5, 10, 4), kst(2026, 5, 10, 3))])
+    with pytest.raises(NaiveDatetimeError, match="away"):
+        SimulatedRedis(away=[(datetime(2026, 5, 10, 3), kst(2026, 5, 10, 4))])  # noqa: DTZ001

@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from fakeredis import FakeAsyncRedis, FakeServer
 
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.simulation.clock import current_world
+from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from redis.asyncio import Redis
 
     from kst_scheduler.simulation.world import Host
@@ -26,10 +32,17 @@ class SimulatedRedis:
         ``server = SimulatedRedis()``, and in a job
         ``async with server.client().lock("lock:nps", timeout=30, blocking=False): ...``
 
+    Args:
+        away: outages, each from an aware time until another, in true time; keys expire meanwhile.
+
+    Raises:
+        InvalidArgumentError: an outage does not end after it begins.
+        NaiveDatetimeError: one of its times has no zone.
+
     """
 
-    def __init__(self) -> None:
-        self._server = FakeServer()
+    def __init__(self, away: Sequence[tuple[datetime, datetime]] = ()) -> None:
+        self._server = _Server(away)
         # A command is processed while this lock is held (fakeredis 2.40), so this is the place
         # where the server's clock takes the place of the node's.
         self._server.lock = _ServerClock()  # type: ignore[assignment]
@@ -42,11 +55,42 @@ class SimulatedRedis:
     @property
     def reachable(self) -> bool:
         """Whether clients can reach the server; set it to False to cut them off."""
-        return bool(self._server.connected)
+        return self._server.connected
 
     @reachable.setter
     def reachable(self, value: bool) -> None:
         self._server.connected = value
+
+
+class _Server(FakeServer):
+    """The fake server, which goes away and comes back by the world's clock.
+
+    ``connected`` is what fakeredis asks before each command (2.40), guarded by a test.
+    """
+
+    def __init__(self, away: Sequence[tuple[datetime, datetime]]) -> None:
+        self._away = [_outage(start, end) for start, end in away]
+        super().__init__()
+
+    @property
+    def connected(self) -> bool:
+        world = current_world()
+        now = 0 if world is None else world.now
+        return self._connected and not any(start <= now < end for start, end in self._away)
+
+    @connected.setter
+    def connected(self, value: bool) -> None:
+        self._connected = value
+
+
+def _outage(start: datetime, end: datetime) -> tuple[int, int]:
+    require_aware(start, "away")
+    require_aware(end, "away")
+    if end <= start:
+        raise InvalidArgumentError(
+            f"away: {end.isoformat()} does not come after {start.isoformat()}; swap them"
+        )
+    return microseconds(start), microseconds(end)
 
 
 class _ServerClock:
