@@ -1,0 +1,140 @@
+"""A timeline that grows while a real scheduler runs in the notebook's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.display import display
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.recorder import RunRecorder
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.timezone import KST
+from kst_scheduler.triggers import every
+from kst_scheduler.workbook.explorers.explorer import bundle, import_widgets, status_counts
+from kst_scheduler.workbook.explorers.pictures import png, timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+CAPTION: Final = (
+    "Live timeline: what became of each run while a real scheduler ran in this notebook's kernel."
+)
+REDRAW_SECONDS: Final = 0.25
+LONGEST_SECONDS: Final = 60.0
+_NODE: Final = "here"
+
+
+class LiveTimeline:
+    """What a real scheduler did in a few seconds, and the picture of it."""
+
+    def __init__(self) -> None:
+        widgets = import_widgets()
+        self.controls: dict[str, Any] = {}
+        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.sentence = widgets.HTML()
+        self.widget = widgets.VBox([self.picture, self.sentence], layout={"width": "920px"})
+        self.runs: pd.DataFrame
+        """The table of runs, as it was in the end."""
+
+    def __repr__(self) -> str:
+        return CAPTION
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        return bundle(self.widget, self.picture.value, CAPTION)
+
+    def show(self, runs: pd.DataFrame, lanes: list[str], start: datetime, end: datetime) -> None:
+        """Draw the runs so far."""
+        self.runs = runs
+        self.picture.value = png(timeline(runs, lanes, start=start, end=end))
+        self.sentence.value = status_counts(runs)
+
+
+async def live_timeline(
+    register: Callable[[AsyncIOScheduler], object] | None = None, seconds: float = 2.5
+) -> LiveTimeline:
+    """Run a real KSTScheduler for some seconds, and draw what its jobs do while they do it.
+
+    The picture grows under the cell; the one that is returned is the last. The scheduler is shut
+    down at the end, and when the cell is interrupted; runs that are in progress then are cancelled.
+
+    Args:
+        register: adds jobs to the scheduler, as for ``simulate``; three that run every second if
+            left out: a quick one, one that takes longer than a second, and one that fails.
+        seconds: for how long, at most 60.
+
+    Raises:
+        InvalidArgumentError: ``seconds`` is not such a number.
+        WorkbookError: ipywidgets is not installed.
+
+    """
+    if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SECONDS:
+        raise InvalidArgumentError(
+            f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2.5"
+        )
+    seen, growing = LiveTimeline(), LiveTimeline()
+    scheduler = KSTScheduler()
+    recorder = RunRecorder(scheduler, _NODE)
+    (register or three_jobs)(scheduler)
+    lanes = [f"{_NODE}  {job.id}" for job in scheduler.get_jobs()] or [_NODE]
+    start = datetime.now(KST)
+    end = start + timedelta(seconds=seconds)
+    with _quiet():
+        try:
+            if not scheduler.running:
+                scheduler.start()
+            growing.show(recorder.runs, lanes, start, end)
+            _display(growing, f"A real scheduler runs for {seconds:g} seconds.")
+            while (left := (end - datetime.now(KST)).total_seconds()) > 0:
+                await asyncio.sleep(min(REDRAW_SECONDS, left))
+                growing.show(recorder.runs, lanes, start, end)
+        finally:
+            await scheduler.drain(0)
+            recorder.close()
+    seen.show(growing.runs, lanes, start, end)
+    growing.widget.close()  # the last picture, which is returned, takes its place
+    return seen
+
+
+def three_jobs(scheduler: AsyncIOScheduler) -> None:
+    """Add three jobs that run every second: one ends well, one is too slow, and one fails."""
+
+    async def quick() -> None:
+        await asyncio.sleep(0.3)
+
+    async def slow() -> None:
+        await asyncio.sleep(1.6)
+
+    async def failing() -> None:
+        await asyncio.sleep(0.2)
+        raise ValueError("no such page")
+
+    for job in (quick, slow, failing):
+        scheduler.add_job(job, every(seconds=1), id=job.__name__)
+
+
+def _display(growing: LiveTimeline, words: str) -> None:
+    """Show the widget; a stored notebook keeps the words, and the picture that is returned."""
+    shown = growing._repr_mimebundle_()
+    del shown["image/png"]
+    display(shown | {"text/plain": words}, raw=True)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what APScheduler logs out of the cell: the picture shows it, and it has times in it."""
+    logger, silent = logging.getLogger("apscheduler"), logging.NullHandler()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(silent)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silent)
+        logger.propagate = propagate
