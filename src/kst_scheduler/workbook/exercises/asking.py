@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.workbook.exercises.attempt import untouched
 from kst_scheduler.workbook.exercises.exercise import NotYetError, find
-from kst_scheduler.workbook.exercises.progress import note
+from kst_scheduler.workbook.exercises.progress_file import note
 from kst_scheduler.workbook.exercises.progress_map import ProgressMap
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from types import CodeType, FunctionType
+import inspect
+from types import FunctionType
 from typing import Any
 
 
 def untouched(answer: Any) -> bool:
-    """Tell whether an answer is ``...``, or a function whose body is ``...``, pass or a docstring.
-
-    A function that takes the place of one, such as a decorated function, is looked at as it is.
-    """
+    """Tell whether an answer is ``...``, or a function whose body is ``...``, pass or a docstring."""
     if answer is ...:
         return True
-    return isinstance(answer, FunctionType) and _does_nothing(answer.__code__)
+    return isinstance(answer, FunctionType) and _does_nothing(answer)
 
 
-def _does_nothing(code: CodeType) -> bool:
-    """Compare what the function executes with what an empty one does."""
-    empty = _empty_coroutine if code.co_flags == _empty_coroutine.__code__.co_flags else _empty
-    return code.co_code == empty.__code__.co_code
+def _does_nothing(function: FunctionType) -> bool:
+    """Compare what the function executes with what an empty one does: to return None."""
+    code = function.__code__
+    empty = _empty_coroutine if code.co_flags & inspect.CO_COROUTINE else _empty
+    same_steps = code.co_code[::2] == empty.__code__.co_code[::2]  # every other byte is an operand
+    return same_steps and set(code.co_consts) <= {None, function.__doc__}
 
 
 def _empty() -> None: ...

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from kst_scheduler.timeline.style import house_style
 from kst_scheduler.workbook.exercises.exercise import all_exercises
-from kst_scheduler.workbook.exercises.progress import answers
+from kst_scheduler.workbook.exercises.progress_file import answers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

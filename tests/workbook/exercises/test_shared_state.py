@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from kst_scheduler.workbook.exercises.exercise import NotYetError
+from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+
+seen: set[str] = set()
+count = 0
+lock = asyncio.Lock()
+LIMIT = 300
+
+
+def _remembers(scheduler: Any) -> None:
+    seen.add(scheduler)
+
+
+def _counts(_scheduler: Any) -> None:
+    def job() -> None:
+        global count  # noqa: PLW0603 - what is refused
+        count += 1
+
+    job()
+
+
+def _through_another(scheduler: Any) -> None:
+    _remembers(scheduler)
+
+
+def _by_default(scheduler: Any, known: list[Any] = []) -> None:  # noqa: B006 - what is refused
+    known.append(scheduler)
+
+
+def _closing_over() -> Any:
+    known: dict[str, int] = {}
+
+    def register(scheduler: Any) -> None:
+        known[scheduler] = 1
+
+    return register
+
+
+async def _locks(_scheduler: Any) -> None:
+    async with lock:
+        pass
+
+
+def _itself(function: Any) -> Any:
+    @wraps(function)
+    def register(scheduler: Any) -> None:
+        function(scheduler)
+
+    return register
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (_remembers, "`seen`"),
+        (_counts, "`count`"),
+        (_through_another, "`seen`"),
+        (_by_default, "a default argument"),
+        (_closing_over(), "`known`"),
+        (_itself(_remembers), "`seen`"),
+    ],
+    ids=str,
+)
+def test_what_replicas_would_share_is_refused_and_put_back(answer: Any, name: str) -> None:
+    """Globals, also of functions that are called, defaults and closures."""
+    with pytest.raises(NotYetError, match=f"keeps something in {name}"):  # noqa: SIM117
+        with each_replica_for_itself(answer):
+            answer("A")
+    assert (seen, count) == (set(), 0)
+    with each_replica_for_itself(answer):
+        pass
+
+
+def test_a_lock_within_the_process_is_refused_though_it_is_free_again() -> None:
+    """It leaves no trace that could be compared."""
+    with pytest.raises(NotYetError, match="`lock`"), each_replica_for_itself(_locks):
+        asyncio.run(_locks("A"))
+
+
+def test_what_stays_the_same_is_fine() -> None:
+    """Constants may be read, what is made for each scheduler changed, and what is allowed."""
+
+    def register(scheduler: Any) -> None:
+        own = [scheduler, LIMIT]
+        own.append(1)
+
+    with each_replica_for_itself(register):
+        register("A")
+    with each_replica_for_itself(_remembers, allowed=("`seen`",)):
+        _remembers("A")
+    seen.clear()
+
+
+def test_anything_can_be_looked_at() -> None:
+    """Also what is no function."""
+    for answer in (None, 5, print, partial(print), lock, object):
+        with each_replica_for_itself(answer):
+            pass
