@@ -132,3 +132,14 @@ def test_picture_is_the_notebooks() -> None:
     if os.environ.get("REDRAW_PICTURES"):
         PICTURE.write_bytes(base64.b64decode(first))
     assert PICTURE.read_bytes() == base64.b64decode(first)
+
+
+KOREAN = (ROOT / "README.ko.md").read_text(encoding="utf-8")
+
+
+def test_the_korean_readme_is_complete() -> None:
+    """The same code, the same links and as many chapters, in the same order."""
+    pieces = (r"```\w*\n.*?```", r"\]\((?!README)([^)]+)\)", r"^(#+) ")
+    for piece in pieces:
+        both = [re.findall(piece, text, re.DOTALL | re.MULTILINE) for text in (README, KOREAN)]
+        assert both[0] == both[1]

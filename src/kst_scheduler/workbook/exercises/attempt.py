@@ -8,7 +8,7 @@ from typing import Any
 
 
 def untouched(answer: Any) -> bool:
-    """Tell whether an answer is ``...``, or a function whose body is ``...``, pass or a docstring."""
+    """Tell whether an answer is ``...``, or a function whose body is ``...``, or pass."""
     if answer is ...:
         return True
     return isinstance(answer, FunctionType) and _does_nothing(answer)
