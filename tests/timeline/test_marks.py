@@ -44,6 +44,16 @@ def test_bars_last_as_long_as_the_runs_and_a_running_one_reaches_the_frame(
     assert (round(still, 6), round(ax.get_xlim()[1], 6)) in ends
 
 
+def test_a_running_run_reaches_the_moment_up_to_which_it_was_seen(table: Any, see: Any) -> None:
+    """A picture of the present does not draw a run into the future."""
+    runs, due, now = table(), kst(2026, 5, 10, 3), kst(2026, 5, 10, 3, 20)
+    runs.run("A", "job", due, "running")
+    seen = runs.table().assign(finished_at=now)
+    ax = plot_timeline(seen, start=due, end=kst(2026, 5, 10, 4))
+    (bar,) = [line for line in see.lines(ax) if line.get_linewidth() > 5]
+    assert bar.get_xdata()[:2].tolist() == list(see.days(due, now))
+
+
 def test_a_late_run_is_led_to_from_its_scheduled_time(every_status: Any, see: Any) -> None:
     """The mark stands where the run started, and a thin line shows how long it waited."""
     ax = plot_timeline(every_status)

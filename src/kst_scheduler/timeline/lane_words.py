@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kst_scheduler.runs import STATUSES
 from kst_scheduler.timeline.style import TEXT, text_width
 
 if TYPE_CHECKING:
@@ -53,9 +52,8 @@ def taken_in_lane(rows: Rows, field: Field, lane: int) -> list[Span]:
     """Return what the marks and bars of a lane cover."""
     mine = np.flatnonzero(field.lane == lane)
     left, right = field.page.ax.get_xlim()
-    running = rows.status[mine] == STATUSES.index("running")
     begin = np.fmin(rows.scheduled[mine], rows.started[mine])
-    finish = np.fmax(np.where(running, right, rows.finished[mine]), rows.place[mine])
+    finish = np.fmax(rows.ended(right)[mine], rows.place[mine])
     half = 0.6 * field.largest
     edges = np.column_stack(
         [(begin - left) / field.page.day - half, (finish - left) / field.page.day + half]

@@ -36,7 +36,6 @@ _BAND: Final = 2.0
 _WITHOUT_NEWS: Final = (STATUSES.index("ok"), STATUSES.index("locked_out"))
 _MANY: Final = 5_000
 _MOST_COUNTS: Final = 12
-_RUNNING: Final = STATUSES.index("running")
 
 
 @dataclass(frozen=True)
@@ -159,8 +158,7 @@ def one_a_dot(x: NDArray[np.float64], lane: NDArray[np.intp]) -> NDArray[np.intp
 
 def draw_bars(rows: Rows, field: Field) -> None:
     """Draw how long each run took; one that is still running reaches the frame."""
-    open_end = field.page.ax.get_xlim()[1]
-    ends = np.where(rows.status == _RUNNING, open_end, rows.finished)
+    ends = rows.ended(field.page.ax.get_xlim()[1])
     seen = ends - rows.started > field.page.day  # False for a NaN
     for code in np.unique(rows.status[seen]):
         chosen = np.flatnonzero(seen & (rows.status == code))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import STATUSES
 from kst_scheduler.timeline.marks import broken_line
 from kst_scheduler.timeline.style import BLUE, tint
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.scene import Rows
 
 WORDS: Final = "runs overlap"
-_RUNNING: Final = STATUSES.index("running")
 
 
 class Overlaps(NamedTuple):
@@ -39,7 +37,7 @@ def find_overlaps(rows: Rows) -> Overlaps:
     Each run is held against the latest end of those that started before it. What is still running
     has no end, so an overlap with it may have none (infinity).
     """
-    ended = np.where(rows.status == _RUNNING, np.inf, rows.finished)
+    ended = rows.ended(np.inf)
     lasting = np.flatnonzero(ended > rows.started)  # False for a NaN
     order = lasting[np.lexsort((rows.started[lasting], rows.job[lasting], rows.node[lasting]))]
     latest = pd.Series(ended[order]).groupby([rows.node[order], rows.job[order]]).cummax()

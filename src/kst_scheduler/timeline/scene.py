@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_RUNNING: Final = STATUSES.index("running")
 INCIDENT_KINDS: Final = ("freeze", "crash", "clock_jump")
 _INCIDENT_COLUMNS: Final = ("node", "kind", "start", "end")
 _A_DAY_AND_A_BIT: Final = pd.Timedelta(hours=30)
@@ -46,6 +47,14 @@ class Rows:
     def place(self) -> NDArray[np.float64]:
         """Where a run's mark stands: at its start, or where it should have started."""
         return np.where(np.isnan(self.started), self.scheduled, self.started)
+
+    def ended(self, still: float) -> NDArray[np.float64]:
+        """Return when each run ended; what is running lasts until ``still``.
+
+        A running row may have a ``finished`` all the same: the moment up to which it was seen.
+        """
+        running = (self.status == _RUNNING) & np.isnan(self.finished)
+        return np.where(running, still, self.finished)
 
     def where(self, chosen: NDArray[Any]) -> Rows:
         """Return the rows at a mask or at positions."""
@@ -203,7 +212,6 @@ def _rows(runs: pd.DataFrame) -> tuple[Rows, list[str], list[str]]:
 
 def _within(rows: Rows, first: float, last: float) -> Rows:
     begin = np.fmin(rows.scheduled, rows.started)
-    running = rows.status == STATUSES.index("running")
-    finish = np.fmax(np.fmax(rows.scheduled, rows.started), rows.finished)
-    inside = (begin <= last) & ((finish >= first) | running)
+    finish = np.fmax(np.fmax(rows.scheduled, rows.started), rows.ended(np.inf))
+    inside = (begin <= last) & (finish >= first)
     return rows if inside.all() else rows.where(inside)
