@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler.fire_times import fire_times
+from kst_scheduler.timezone import KST
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from kst_scheduler.simulation import SimulationResult
@@ -45,6 +47,20 @@ def require_function(answer: Any, variable: str) -> Callable[..., Any]:
     if isinstance(answer, type) or not callable(answer):
         raise NotYetError(f"`{variable}` is {shown(answer)}. A function is asked for.")
     return answer  # type: ignore[no-any-return]
+
+
+def require_moment(value: Any, place: str) -> pd.Timestamp:
+    """Return an aware datetime, or pandas Timestamp, of the answer on Korean time.
+
+    Raises:
+        NotYetError: it is something else; ``place`` says where it stands, as in "Your list".
+
+    """
+    if not isinstance(value, datetime):
+        raise NotYetError(f"{place} has {shown(value)}. A moment is asked for, as `kst(...)` is.")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise NotYetError(f"{place} has `{value}`, which is in no zone. `kst(...)` says the zone.")
+    return pd.Timestamp(value).tz_convert(KST)
 
 
 def shown(value: Any) -> str:
