@@ -37,15 +37,23 @@ def require_trigger(answer: Any, variable: str) -> BaseTrigger:
     return answer
 
 
-def require_function(answer: Any, variable: str) -> Callable[..., Any]:
-    """Return the answer if it can be called.
+def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..., Any]:
+    """Return the answer if it can be called, with the arguments that are named here, if any are.
 
     Raises:
-        NotYetError: it is something else.
+        NotYetError: it is something else, or has other parameters.
 
     """
     if isinstance(answer, type) or not callable(answer):
         raise NotYetError(f"`{variable}` is {shown(answer)}. A function is asked for.")
+    try:
+        if arguments:
+            inspect.signature(answer).bind(*arguments)
+    except TypeError as error:
+        raise NotYetError(
+            f"`{variable}` is called as `{variable}({', '.join(arguments)})`, and yours cannot "
+            f"be: {error}."
+        ) from error
     return answer  # type: ignore[no-any-return]
 
 
