@@ -12,17 +12,20 @@ look at each changed picture in ``baseline/``, and commit them.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from matplotlib.testing.compare import compare_images
 
+from kst_scheduler.fates import fates
 from kst_scheduler.timeline import (
     plot_fire_times,
     plot_lateness,
+    plot_month,
     plot_pipeline,
     plot_timeline,
     plot_year,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 BASELINE: Final = Path(__file__).parent / "baseline"
 DRAWN_WITH: Final = "3.11"
 TOLERANCE: Final = 0.7
+LATE: Final = timedelta(hours=2, minutes=35)
 
 same_version = pytest.mark.skipif(
     not mpl.__version__.startswith(DRAWN_WITH + "."),
@@ -72,6 +76,22 @@ def a_pipeline(_: Any) -> Axes:
     return plot_pipeline(due, now, coalesce=False, grace=timedelta(hours=2))
 
 
+def a_calendar(month: Any) -> Axes:
+    """Draw the nights of May, of which some were late, lost, doubled and not asked for."""
+    nights = pd.date_range(kst(2026, 5, 1, 3), periods=31, freq="D")
+    runs = month.runs[month.runs["job_id"] == "nightly"]
+    late = runs["scheduled_at"].dt.day == 12
+    runs = runs.assign(started_at=runs["started_at"].mask(late, runs["started_at"] + LATE))
+    again = runs[(runs["scheduled_at"].dt.day % 7 == 0) & (runs["status"] == "ok")]
+    judged = fates(
+        pd.concat([runs[runs["scheduled_at"].dt.day != 20], again]),
+        {"nightly": nights.delete(24)},
+    )
+    holidays = {date(2026, 5, 5): "Children's Day"}
+    holidays[date(2026, 5, 25)] = "Alternative holiday for Buddha's Birthday"
+    return plot_month(judged, holidays=holidays)
+
+
 class FixedHolidays:
     """Some days off, so that the picture does not change with the holidays package."""
 
@@ -88,6 +108,7 @@ PICTURES: Final[dict[str, tuple[Callable[[Any], Axes], str]]] = {
     "lateness": (plot_lateness, "every_status"),
     "fires-of-a-week": (a_week_of_fires, "bad_night"),
     "year": (a_year, "bad_night"),
+    "calendar": (a_calendar, "month"),
     "pipeline": (a_pipeline, "bad_night"),
 }
 

@@ -5,6 +5,7 @@ matplotlib is imported here and nowhere else in this package.
 
 from __future__ import annotations
 
+from kst_scheduler.timeline.calendar_picture import plot_month
 from kst_scheduler.timeline.fires_picture import plot_fire_times
 from kst_scheduler.timeline.lateness_picture import plot_lateness
 from kst_scheduler.timeline.pipeline import plot_pipeline
@@ -14,6 +15,7 @@ from kst_scheduler.timeline.year_picture import plot_year
 __all__ = [
     "plot_fire_times",
     "plot_lateness",
+    "plot_month",
     "plot_pipeline",
     "plot_timeline",
     "plot_year",
