@@ -124,6 +124,7 @@ def fires_picture(
 def pictures(
     mine: SimulationResult | pd.DataFrame,
     expected: SimulationResult | pd.DataFrame,
+    /,
     **options: Any,
 ) -> tuple[Picture, ...]:
     """Draw what the answer does, and beneath it what it should do; options as plot_timeline's."""
