@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
+import textwrap
 import warnings
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ def judge(number: str, code: str) -> Verdict:
     names = dict(names_above(number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a wrong answer may well be warned of
-        exec(inspect.cleandoc(code), names)  # noqa: S102 - the tests' own code
+        exec(textwrap.dedent(code), names)  # noqa: S102 - the tests' own code
     return check(number, names[find(number).variable])
 
 
