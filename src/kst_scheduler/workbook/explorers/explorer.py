@@ -29,6 +29,7 @@ R = TypeVar("R")
 
 COLUMNS: Final = "repeat(auto-fit, minmax(420px, 1fr))"
 """Two controls beside each other where there is room for them."""
+WIDE: Final = {"width": "100%", "max_width": "920px"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Explorer:
         )
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self.sentence = widgets.HTML()
-        self.widget = widgets.VBox([grid, self.picture, self.sentence], layout={"width": "920px"})
+        self.widget = widgets.VBox([grid, self.picture, self.sentence], layout=WIDE)
         self._follow()
         self._still = self.picture.value
         for control in controls.values():
@@ -133,14 +134,12 @@ def import_widgets() -> Any:
         ) from error
 
 
-def labelled(kind: str, label: str, **options: Any) -> Any:
+def labelled(kind: str, label: str, *, whole_row: bool = False, **options: Any) -> Any:
     """Return a control of that kind of ipywidgets, with a label wide enough for its unit."""
     control = getattr(import_widgets(), kind)
+    layout = {"width": "880px", "grid_column": "1 / -1"} if whole_row else {"width": "420px"}
     return control(
-        description=label,
-        style={"description_width": "170px"},
-        layout={"width": "420px"},
-        **options,
+        description=label, style={"description_width": "170px"}, layout=layout, **options
     )
 
 
@@ -148,7 +147,9 @@ def status_counts(runs: pd.DataFrame) -> str:
     """Return how many runs a table has, and what became of them."""
     found = runs["status"].value_counts(sort=False)
     parts = [
-        f"{number} {str(status).replace('_', ' ')}" for status, number in found.items() if number
+        count(number, str(status), "errors" if status == "error" else str(status))
+        for status, number in found.items()
+        if number
     ]
     return f"{count(len(runs), 'run')} due: {', '.join(parts) or 'none yet'}."
 

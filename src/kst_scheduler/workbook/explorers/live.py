@@ -13,9 +13,15 @@ from IPython.display import display
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.timezone import KST
+from kst_scheduler.simulation import Node, simulate
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import every
-from kst_scheduler.workbook.explorers.explorer import bundle, import_widgets, status_counts
+from kst_scheduler.workbook.explorers.explorer import (
+    WIDE,
+    bundle,
+    import_widgets,
+    status_counts,
+)
 from kst_scheduler.workbook.explorers.pictures import png, timeline
 
 if TYPE_CHECKING:
@@ -29,31 +35,38 @@ CAPTION: Final = (
 )
 REDRAW_SECONDS: Final = 0.25
 LONGEST_SECONDS: Final = 60.0
-_NODE: Final = "here"
+NODE: Final = "here"
+THREE_JOBS: Final = ("failing", "quick", "slow")
 
 
 class LiveTimeline:
-    """What a real scheduler did in a few seconds, and the picture of it."""
+    """What a real scheduler did in a few seconds, and the picture of it.
 
-    def __init__(self) -> None:
+    ``still`` is the picture for where there are no widgets; None: the last one.
+    """
+
+    def __init__(self, still: bytes | None = None) -> None:
         widgets = import_widgets()
         self.controls: dict[str, Any] = {}
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self.sentence = widgets.HTML()
-        self.widget = widgets.VBox([self.picture, self.sentence], layout={"width": "920px"})
+        self.widget = widgets.VBox([self.picture, self.sentence], layout=WIDE)
         self.runs: pd.DataFrame
         """The table of runs, as it was in the end."""
+        self._still = still
 
     def __repr__(self) -> str:
         return CAPTION
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
-        return bundle(self.widget, self.picture.value, CAPTION)
+        return bundle(self.widget, self._still or self.picture.value, CAPTION)
 
     def show(self, runs: pd.DataFrame, lanes: list[str], start: datetime, end: datetime) -> None:
-        """Draw the runs so far."""
+        """Draw the runs so far; a bar ends now where its run is still running."""
         self.runs = runs
-        self.picture.value = png(timeline(runs, lanes, start=start, end=end))
+        so_far = runs["finished_at"].where(runs["status"] != "running", datetime.now(KST))
+        drawn = runs.assign(finished_at=so_far)
+        self.picture.value = png(timeline(drawn, lanes, start=start, end=end))
         self.sentence.value = status_counts(runs)
 
 
@@ -67,7 +80,8 @@ async def live_timeline(
 
     Args:
         register: adds jobs to the scheduler, as for ``simulate``; three that run every second if
-            left out: a quick one, one that takes longer than a second, and one that fails.
+            left out: a quick one, one that takes longer than a second, and one that fails. Then
+            the still picture is that of a simulation, so that it is the same every time.
         seconds: for how long, at most 60.
 
     Raises:
@@ -79,11 +93,12 @@ async def live_timeline(
         raise InvalidArgumentError(
             f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2.5"
         )
-    seen, growing = LiveTimeline(), LiveTimeline()
+    growing = LiveTimeline()
+    seen = LiveTimeline(still_picture(seconds) if register is None else None)
     scheduler = KSTScheduler()
-    recorder = RunRecorder(scheduler, _NODE)
+    recorder = RunRecorder(scheduler, NODE)
     (register or three_jobs)(scheduler)
-    lanes = [f"{_NODE}  {job.id}" for job in scheduler.get_jobs()] or [_NODE]
+    lanes = [f"{NODE}  {job.id}" for job in scheduler.get_jobs()] or [NODE]
     start = datetime.now(KST)
     end = start + timedelta(seconds=seconds)
     with _quiet():
@@ -103,6 +118,15 @@ async def live_timeline(
     return seen
 
 
+def still_picture(seconds: float) -> bytes:
+    """Return the picture of the three jobs in a simulation that is so long."""
+    start = kst(2026, 5, 10, 3)
+    end = start + timedelta(seconds=seconds)
+    result = simulate(three_jobs, start, end, [Node(NODE)])
+    title = "The three jobs in a simulation; in a notebook that runs, a real scheduler draws them"
+    return png(timeline(result, [f"{NODE}  {job}" for job in THREE_JOBS], title=title))
+
+
 def three_jobs(scheduler: AsyncIOScheduler) -> None:
     """Add three jobs that run every second: one ends well, one is too slow, and one fails."""
 
@@ -116,8 +140,8 @@ def three_jobs(scheduler: AsyncIOScheduler) -> None:
         await asyncio.sleep(0.2)
         raise ValueError("no such page")
 
-    for job in (quick, slow, failing):
-        scheduler.add_job(job, every(seconds=1), id=job.__name__)
+    for job_id, job in zip(THREE_JOBS, (failing, quick, slow), strict=True):
+        scheduler.add_job(job, every(seconds=1), id=job_id)
 
 
 def _display(growing: LiveTimeline, words: str) -> None:

@@ -28,14 +28,16 @@ END: Final = kst(2026, 5, 11, 11)
 FREEZE_AT: Final = kst(2026, 5, 11, 8, 35)
 JOB_ID: Final = "every-10-min"
 
+NO_LIMIT: Final = 0
+"""Stands for ``misfire_grace_time=None``, which no slider can have."""
 _GRACES: Final = (1, 5, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600)
 
 
 @dataclass(frozen=True)
 class Morning:
-    """A morning: grace in seconds (None: no limit), job and freeze in minutes."""
+    """A morning: grace in seconds (NO_LIMIT: any lateness will do), job and freeze in minutes."""
 
-    grace: int | None = 900
+    grace: int = 900
     coalesce: bool = False
     max_instances: int = 1
     job: int = 4
@@ -51,23 +53,22 @@ def misfire_explorer() -> Explorer:
     """
     first = Morning()
     graces = [(f"{duration(seconds)}", seconds) for seconds in _GRACES]
-    minutes = {"min": 0, "readout_format": "d"}
     return Explorer(
         Subject(Morning, replay, draw, say, CAPTION),
         {
             "grace": labelled(
                 "SelectionSlider",
                 "misfire_grace_time",
-                options=[*graces, ("no limit", None)],
+                options=[*graces, ("no limit", NO_LIMIT)],
                 value=first.grace,
             ),
             "coalesce": labelled("Checkbox", "coalesce", value=first.coalesce),
             "max_instances": labelled(
                 "IntSlider", "max_instances (runs)", value=first.max_instances, min=1, max=6
             ),
-            "job": labelled("IntSlider", "a run takes (min)", value=first.job, max=30, **minutes),
+            "job": labelled("IntSlider", "a run takes (min)", value=first.job, min=0, max=30),
             "freeze": labelled(
-                "IntSlider", "freeze from 08:35 (min)", value=first.freeze, max=120, **minutes
+                "IntSlider", "freeze from 08:35 (min)", value=first.freeze, min=0, max=120
             ),
         },
     )
@@ -85,7 +86,7 @@ def replay(morning: Morning) -> SimulationResult:
             "cron",
             minute="*/10",
             id=JOB_ID,
-            misfire_grace_time=morning.grace,
+            misfire_grace_time=morning.grace or None,
             coalesce=morning.coalesce,
             max_instances=morning.max_instances,
         )

@@ -5,6 +5,8 @@ A picture of one explorer keeps its size whatever the controls say, so that the 
 
 from __future__ import annotations
 
+import textwrap
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +18,7 @@ from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.lanes import MARGIN, STRIP
 from kst_scheduler.timeline.page import GAP, left_margin
 from kst_scheduler.timeline.runs_picture import LANE
-from kst_scheduler.timeline.style import INK, LINE, TEXT, TITLE
-from kst_scheduler.timeline.words import wrap
+from kst_scheduler.timeline.style import INK, LINE, TEXT, TITLE, house_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ _DPI: Final = 100
 _RIGHT: Final = 20.0
 _TITLE_ROWS: Final = 2
 _LEGEND_ROWS: Final = 2
+_LETTERS: Final = 80
+"""In a line of a message, which breaks words that are longer."""
 _DAY_ROW: Final = 27.0
 _ABOVE: Final = GAP + _TITLE_ROWS * TITLE * LINE + GAP + BAND
 _BELOW: Final = BAND + GAP + _LEGEND_ROWS * (TEXT * LINE + 4) + GAP
@@ -60,18 +63,20 @@ def week(
 
 def message(words: str, like: Figure | None = None) -> Figure:
     """Write a message where a picture cannot be drawn, as tall as the picture before it."""
-    height = WIDTH / 3 if like is None else like.get_figheight() * 72
-    figure = _figure(height)
-    lines = wrap(words, WIDTH - 8 * GAP, TITLE)
-    figure.text(0.5, 0.5, lines, ha="center", va="center", size=TITLE, color=INK, parse_math=False)
+    figure = _figure(WIDTH / 3 if like is None else like.get_figheight() * 72)
+    lines = textwrap.fill(words, _LETTERS)
+    with house_style():
+        figure.text(0.5, 0.5, lines, ha="center", va="center", size=TITLE, color=INK)
     return figure
 
 
 def png(figure: Figure) -> bytes:
     """Return a figure as a PNG; packed fast, as most of them are looked at once."""
-    data = BytesIO()
-    canvas = FigureCanvasAgg(figure)
-    canvas.print_png(data, pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]
+    data, canvas = BytesIO(), FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        # A message repeats what was typed, and the machine may have no font for it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        canvas.print_png(data, pil_kwargs={"compress_level": 1})  # type: ignore[no-untyped-call]
     return data.getvalue()
 
 

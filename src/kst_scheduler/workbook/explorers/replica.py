@@ -13,7 +13,6 @@ from kst_scheduler.once import once
 from kst_scheduler.simulation import Freeze, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.simulation.work import WorkLog
-from kst_scheduler.timeline.words import count
 from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.explorers.explorer import Explorer, Subject, labelled
 from kst_scheduler.workbook.explorers.pictures import timeline
@@ -132,20 +131,13 @@ def draw(night: Night, outcome: Outcome) -> Figure:
 
 def say(_night: Night, outcome: Outcome) -> str:
     """Return both counts: occurrences that ran more than once, and how many worked at once."""
-    twice = sum(number > 1 for number in outcome.runs_of_each)
-    times = max(outcome.runs_of_each, default=0)
-    repeated = (
-        f"<b>{twice} of {count(len(outcome.runs_of_each), 'occurrence')} ran more than once</b>, "
-        f"up to {times} times"
-        if twice
-        else "<b>no occurrence ran more than once</b>"
+    most = max(outcome.runs_of_each, default=0)
+    repeated = sum(number > 1 for number in outcome.runs_of_each)
+    times = f", up to {most} times" if repeated else ""
+    return (
+        f"Ran more than once: <b>{repeated} of {len(outcome.runs_of_each)} occurrences</b>{times}. "
+        f"Replicas at work at once: <b>{outcome.at_once}</b> at most."
     )
-    at_once = (
-        f"<b>up to {outcome.at_once} worked at once</b>"
-        if outcome.at_once > 1
-        else "never did two work at once"
-    )
-    return f"{repeated[0].upper() if repeated[0] != '<' else '<'}{repeated[1:]}; {at_once}."
 
 
 def _locked(work: Work, night: Night, server: SimulatedRedis, ledger: MemoryLedger) -> Work:

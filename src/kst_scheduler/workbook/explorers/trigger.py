@@ -33,6 +33,7 @@ OURS: Final = "in KST"
 THEIRS: Final = "on a UTC host"
 """The lesson's trigger, which is made without a zone."""
 _TEN: Final = 10
+_STYLE: Final = "text-align:left;line-height:1.4;border-spacing:12px 0"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def trigger_explorer(text: str = "0 3 * * *") -> Explorer:
     return Explorer(
         Subject(Question, read, draw, say, CAPTION),
         {
-            "text": labelled("Text", "crontab line or fields", value=first.text),
+            "text": labelled("Text", "crontab line or fields", value=first.text, whole_row=True),
             "start": labelled("DatePicker", "week from (KST date)", value=first.start),
         },
     )
@@ -129,7 +130,7 @@ def _table(question: Question, fires: Fires) -> str:
         + "</tr>"
         for number in range(width)
     )
-    return f'<table style="text-align:left;border-spacing:12px 0"><tr>{head}</tr>{rows}</table>'
+    return f'<table style="{_STYLE}"><tr>{head}</tr>{rows}</table>'
 
 
 def next_fires(trigger: BaseTrigger, start: datetime) -> list[datetime]:
