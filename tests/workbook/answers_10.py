@@ -1,0 +1,55 @@
+"""Typical wrong answers to the exercises of notebook 10, and a part of what each is told."""
+
+from __future__ import annotations
+
+import inspect
+
+from kst_scheduler.workbook.broken_service import register
+from kst_scheduler.workbook.exercises.notebook_10 import repaired
+
+_BROKEN = inspect.getsource(register).replace("def register", "def repaired")
+_REPAIRED = inspect.getsource(repaired)
+
+
+def _with(old: str, new: str) -> str:
+    """Return the solution with one of its repairs undone, or another one in its place."""
+    assert old in _REPAIRED
+    return _REPAIRED.replace(old, new)
+
+
+WRONG = {
+    "10.1": [
+        ("went_on = kst(2026, 5, 10, 18, 36, 40)", "09:36:40 in UTC. At that moment the run"),
+        ("went_on = kst(2026, 5, 12, 3, 36, 40)", "the run after the lost one"),
+        ("went_on = kst(2026, 5, 11, 3, 30)", "0:00:00 late; the line says 0:06:40"),
+        ("went_on = datetime(2026, 5, 11, 3, 36, 40)", "without a zone"),
+        ('went_on = "03:36:40"', "`'03:36:40'`, a str"),
+    ],
+    "10.2": [
+        (
+            "ttl = 40 * 60",
+            "lives 2400 seconds the crawls end: A at 03:40:00 (ok), B at 04:20:00 (ok)",
+        ),
+        ("ttl = 52 * 60", "lives 3120 seconds"),
+        (
+            "ttl = 12",
+            "lives 12 seconds the crawls end: A at 03:40:00 (error), B at 03:40:20 (error)",
+        ),
+        ("ttl = timedelta(minutes=10)", "lives 600 seconds"),
+        ("ttl = True", "`True`, a bool"),
+        ("ttl = -720", "Between a second and a day"),
+        ('ttl = float("nan")', "Between a second and a day"),
+        ('ttl = "720"', "`'720'`, a str"),
+    ],
+    "10.3": [
+        (_BROKEN, "8 findings are left.\n\n`daily-nps-crawl` is wanted at 03:00 in Korea"),
+        (_with("300", "60"), "and yet runs were lost: 1 of `backup`, 1 of `daily-nps-crawl`"),
+        (_with("cron(hour=3, minute=0)", "cron(hour=12, minute=0)"), "as on Mon 4 May 12:00"),
+        (
+            _with("    def backup", "    async def backup"),
+            "One finding is left.\n\n21 times the event",
+        ),
+        (_with("def repaired(scheduler", "repaired = lambda: 1\ndef other(scheduler"), "takes 0"),
+        ("repaired = 8", "`8`, an int"),
+    ],
+}
