@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import textwrap
 import warnings
@@ -60,7 +61,8 @@ def names_above(number: str) -> dict[str, Any]:
     for source in cells[:until]:
         for statement in ast.parse(_plain(source)).body:
             if _defines(statement):
-                exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
+                with contextlib.suppress(NameError):  # a constant made of what is not run here
+                    exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
     return names
 
 
