@@ -1,0 +1,249 @@
+"""Exercise of notebook 07: write a lock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import LockNotOwnedError
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.simulation import Crash, Freeze, Node, current_node
+from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.timezone import kst
+from kst_scheduler.workbook.exercises.crawl_nights import CrawlError, Night, Played
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from redis.asyncio import Redis
+
+SET: Final = "https://redis.io/docs/latest/commands/set/"
+TTL: Final = 3000
+"""Seconds, 50 minutes: longer than the crawls of most of these nights."""
+HELD: Final = timedelta(seconds=TTL)
+Errors = list[Exception]
+TRAVEL: Final = 0.001
+"""Seconds that a command needs to Redis, and its answer back."""
+
+THREE: Final = kst(2026, 5, 10, 3)
+TWO: Final = Night("two replicas")
+NIGHTS: Final = (
+    Night("one replica", nodes=1),
+    TWO,
+    Night("a crawl that fails", nodes=1, fails=True),
+    Night("B's clock 55 minutes ahead", nodes=(Node("A"), Node("B", 3300))),
+    Night("A dead from 03:10 on", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),)),
+    Night(
+        "A dead between your first two commands",
+        incidents=(Crash("A", kst(2026, 5, 10, 3) + timedelta(milliseconds=3)),),
+    ),
+)
+"""In these each crawl that the expected lock lets through has to take place."""
+OUTLIVED: Final = (
+    Night("a crawl of 100 minutes", pages=100),
+    Night(
+        "A frozen from 03:10 to 04:05",
+        pages=48,
+        incidents=(Freeze("A", kst(2026, 5, 10, 3, 10), timedelta(minutes=55)),),
+    ),
+)
+"""In these A works longer than its lock holds, which a lock may prevent, by renewals, or not."""
+
+
+@exercise(
+    "7.3",
+    title="Write a lock",
+    variable="own_lock",
+    hints=(
+        "Decorate it with `contextlib.asynccontextmanager`: take the lock, `yield`, give it back.",
+        "One command takes it, and lets it expire: `client.set(..., nx=True, px=...)`.",
+        "The value says whose lock it is. A script compares it and deletes: `client.eval(...)`.",
+    ),
+    solution='''
+        import contextlib
+        import secrets
+
+        from kst_scheduler import LockedOutError
+
+        OWN = """
+        if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end
+        """
+
+
+        @contextlib.asynccontextmanager
+        async def own_lock(client, name, ttl):
+            token = secrets.token_hex(16)
+            if not await client.set(name, token, nx=True, px=ttl * 1000):
+                raise LockedOutError(f"{name} is held by another run")
+            try:
+                yield
+            finally:
+                await client.eval(OWN, 1, name, token)
+    ''',
+    link=SET,
+)
+def write_a_lock(own_lock: Any) -> Right:
+    """Write a lock on Redis, and let it go through several nights."""
+    require_function(own_lock, "own_lock", "client", "name", "ttl")
+    _check_it_is_one(own_lock)
+    nights = [(night, Errors()) for night in (*NIGHTS, *OUTLIVED)]
+    with each_replica_for_itself(own_lock):
+        _check_it_is_in_redis(own_lock)
+        played = [_play(own_lock, night, errors) for night, errors in nights]
+    for (night, errors), mine in zip(nights, played, strict=True):
+        _judge(mine, night, errors)
+    return Right(
+        f"{len(played)} nights, and nobody got the lock while it held. Below is the last one: A "
+        "wakes when its lock is over, and goes on beside B. No lock stops its holder. "
+        "`redis_lock` does: it renews the lock, and stops a job that has lost it.",
+        pictures(played[-1].result, played[-1].result)[:1],
+    )
+
+
+def _check_it_is_one(own_lock: Any) -> None:
+    lock = own_lock(_far_away(SimulatedRedis().client()), "lock:daily-nps-crawl", TTL)
+    if asyncio.iscoroutine(lock):
+        lock.close()
+    if not hasattr(lock, "__aenter__") or not hasattr(lock, "__aexit__"):
+        raise NotYetError(
+            f"`own_lock(client, name, ttl)` returns {shown(lock)}, and `async with` takes no such "
+            "thing."
+        )
+
+
+def _check_it_is_in_redis(own_lock: Any) -> None:
+    """Refuse a lock that holds between two replicas which have not even the same Redis."""
+    errors = Errors()
+    apart = _play(own_lock, TWO, errors, apart=True)
+    if sum(crawl.due == THREE for crawl in apart.crawls) == 1:
+        theirs = _play(_as_it_should_be, TWO, errors, apart=True)
+        raise NotYetError(
+            "Two replicas that have a Redis each, and your lock lets only one of them crawl. It "
+            "keeps something in Python, which the simulated replicas share, as they live in one "
+            "process. Real replicas do not.",
+            pictures(apart.result, theirs.result),
+        )
+
+
+def _judge(mine: Played, night: Night, errors: Errors) -> None:
+    """Raise what the lock should not have done in a night."""
+    fault = _failed(mine, night, errors) or _waited(mine) or _at_once(mine, night)
+    theirs = _play(_as_it_should_be, night, Errors())
+    if night in NIGHTS:
+        fault = fault or _nobody(mine, theirs, night)
+    if fault:
+        shown_below = pictures(mine.result, theirs.result)
+        raise NotYetError(f"The night: {night.title}. {fault}", shown_below)
+
+
+def _failed(mine: Played, night: Night, errors: Errors) -> str | None:
+    """Say which run failed by the lock; an error of a lock that was outlived is in order."""
+    wrote = {(crawl.node, crawl.due) for crawl in mine.crawls}
+    runs = mine.result.runs.query("status == 'error'")[["node", "scheduled_at", "detail"]]
+    for node, due, detail in runs.itertuples(index=False, name=None):
+        worked = (node, due) in wrote
+        if "CrawlError" in detail or (worked and night in OUTLIVED):
+            continue
+        if worked or night.nodes == 1:
+            raise errors[0]
+        return (
+            f"{node} found the lock busy at {due:%H:%M}, and its run ended as an error: "
+            f"`{detail}`. That would be an alarm every night; raise `LockedOutError`."
+        )
+    return None
+
+
+def _waited(mine: Played) -> str | None:
+    late = [crawl for crawl in mine.crawls if crawl.begin - crawl.due > timedelta(minutes=1)]
+    if not late:
+        return None
+    return f"{late[0].node} waits for the lock, and repeats the work at {late[0].begin:%H:%M}."
+
+
+def _at_once(mine: Played, night: Night) -> str | None:
+    """Say who got a lock that another held: one that it had taken less than its ttl ago."""
+    for earlier, later in itertools.combinations(mine.crawls, 2):
+        over = earlier.begin + HELD
+        died = earlier.node == "A" and "dead" in night.title
+        if later.begin < over and (died or later.begin <= earlier.last_page):
+            ended = [
+                crawl for crawl in mine.crawls if earlier.begin < crawl.last_page < later.begin
+            ]
+            lost = (
+                f" When the crawl of {ended[0].due:%H:%M} ended, that lock went." if ended else ""
+            )
+            return (
+                f"{earlier}, and its lock holds until {over:%H:%M}. All the same {later}."
+                f"{'' if died else lost}"
+            )
+    return None
+
+
+def _nobody(mine: Played, theirs: Played, night: Night) -> str | None:
+    """Say which crawl found a lock busy that nobody held any more."""
+    seen = {crawl.due for crawl in mine.crawls}
+    dead = "A" if "dead" in night.title else ""
+    missing = [crawl for crawl in theirs.crawls if crawl.due not in seen and crawl.node != dead]
+    if not missing:
+        return None
+    due = missing[0]
+    if due is theirs.crawls[0]:
+        return f"At {due.begin:%H:%M} the lock is free, and nobody gets it."
+    before = theirs.crawls[theirs.crawls.index(due) - 1]
+    what = "ended with an error" if night.fails else "ended"
+    why = f"the crawl of {before.due:%H:%M} {what} at {before.last_page:%H:%M}"
+    if dead:
+        why = f"A is dead, and its {TTL:,} s were over at {before.begin + HELD:%H:%M}"
+    return f"At {due.begin:%H:%M} nobody crawls, as the lock is busy. But {why}."
+
+
+def _play(own_lock: Any, night: Night, errors: Errors, *, apart: bool = False) -> Played:
+    """Play a night under a lock, on one Redis, or on one that each replica has for itself."""
+    servers: dict[str, SimulatedRedis] = defaultdict(SimulatedRedis)
+
+    async def job(crawl: Callable[[], Awaitable[int]]) -> None:
+        client = servers[current_node() if apart else ""].client()
+        try:
+            async with own_lock(_far_away(client), "lock:daily-nps-crawl", TTL):
+                await crawl()
+        except Exception as error:
+            if not isinstance(error, LockedOutError | CrawlError):
+                errors.append(error)
+            raise
+
+    due = {"hour": "3,4", "minute": "0,45", "id": "daily-nps-crawl"}
+    return night.play(lambda scheduler, crawl: scheduler.add_job(job, "cron", args=[crawl], **due))
+
+
+def _far_away(client: Redis) -> Redis:
+    """Let each command travel, so that two replicas can come between each other's commands."""
+    execute: Callable[..., Awaitable[Any]] = client.execute_command
+
+    async def execute_far_away(*arguments: Any, **options: Any) -> Any:
+        await asyncio.sleep(TRAVEL)
+        answer = await execute(*arguments, **options)
+        await asyncio.sleep(TRAVEL)
+        return answer
+
+    client.execute_command = execute_far_away  # type: ignore[method-assign]
+    return client
+
+
+@contextlib.asynccontextmanager
+async def _as_it_should_be(client: Redis, name: str, ttl: int) -> AsyncIterator[None]:
+    lock = client.lock(name, timeout=ttl, blocking=False)
+    if not await lock.acquire():
+        raise LockedOutError(f"{name} is held by another run")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(LockNotOwnedError):
+            await lock.release()

@@ -1,0 +1,104 @@
+"""Typical wrong answers to the exercises of notebook 07, and a part of what each is told."""
+
+from __future__ import annotations
+
+LOCK = """
+import contextlib
+import secrets
+
+from kst_scheduler import LockedOutError
+
+
+@contextlib.asynccontextmanager
+async def own_lock(client, name, ttl):
+    token = secrets.token_hex(16)
+    if not await client.set(name, token, nx=True, px=ttl * 1000):
+        raise LockedOutError(name)
+    try:
+        yield
+    finally:
+        if await client.get(name) == token.encode():
+            await client.delete(name)
+"""
+"""Right but for its last two commands, between which the lock may run out."""
+SET = "not await client.set(name, token, nx=True, px=ttl * 1000)"
+TWO_STEPS = "not (await client.setnx(name, token) and await client.expire(name, ttl))"
+GIVE_BACK = LOCK[LOCK.index("        if await client.get") :]
+TRY = "    try:\n        yield\n    finally:\n"
+IN_MEMORY = """
+import contextlib
+
+from kst_scheduler import LockedOutError
+
+held = set()
+
+
+@contextlib.asynccontextmanager
+async def own_lock(client, name, ttl):
+    if name in held:
+        raise LockedOutError(name)
+    held.add(name)
+    try:
+        yield
+    finally:
+        held.discard(name)
+"""
+
+REGISTER = """
+from datetime import timedelta
+
+from kst_scheduler import MemoryLedger, current_occurrence, once
+
+book, seen = MemoryLedger(), set()
+
+
+def register(scheduler, crawl, ledger):
+    scheduler.add_job(JOB, "cron", hour="3,4", id="nps")
+"""
+REMEMBERS = """
+
+    async def job():
+        if (key := current_occurrence().key) not in seen:
+            seen.add(key)
+            await crawl()
+
+    scheduler.add_job(job,"""
+
+WRONG = {
+    "7.1": [
+        ("began = [kst(2026, 5, 10, 3)]", "begin more often"),
+        ("began = 3 * [kst(2026, 5, 10, 3)]", "two of these are the same crawl"),
+        ("began = [kst(2026, 5, 10, hour) for hour in (3, 4, 5)]", "begins at Sun 10 May 04:00"),
+        ("began = [kst(2026, 5, 10, 3, m) for m in (0, 20, 40, 59)]", "begin less often"),
+        ('began = ["03:00", "03:20", "03:40"]', "`'03:00'`, a str"),
+    ],
+    "7.2": [
+        ("ttl = 3600", "lock is over at 04:00. B crawls from 05:00"),
+        ("ttl = 86_400", "holds until Mon 03:00"),
+        ("ttl = 30", "lock is over at 03:00"),
+        ("ttl = 0.5", "from 1 to a year"),
+        ('ttl = "3h"', "a str. A number of seconds"),
+    ],
+    "7.3": [
+        (LOCK.replace(GIVE_BACK, "        await client.delete(name)\n"), "ended, that lock went"),
+        (LOCK.replace(", px=ttl * 1000", ""), "3,000 s were over at 03:50"),
+        (LOCK.replace(SET, TWO_STEPS), "A dead between your first two commands"),
+        (LOCK.replace("px=ttl * 1000", "px=ttl"), "until 04:35. All the same A crawls from 04:00"),
+        (LOCK.replace(SET, "await client.get(name)"), "B crawls from 03:00"),
+        (LOCK.replace("raise LockedOutError(name)", "raise OSError(name)"), "`OSError("),
+        (LOCK.replace(GIVE_BACK, "        pass\n"), "one replica. At 03:45 nobody crawls"),
+        (LOCK.replace(TRY, "    yield\n    if True:\n"), "ended with an error"),
+        (LOCK.replace("@contextlib.asynccontextmanager\n", ""), "takes no such thing"),
+        (IN_MEMORY, "a Redis each"),
+        ("def own_lock(client, name): return client.lock(name)", "cannot be: too many"),
+    ],
+    "7.4": [
+        (REGISTER.replace("JOB", "crawl"), "of 03:00 runs 3 times"),
+        (REGISTER.replace("JOB", "once(ledger, lease=timedelta(hours=3))(crawl)"), "has not ended"),
+        (REGISTER.replace("JOB", "once(book)(crawl)"), "holds 0 rows"),
+        (REGISTER.replace("JOB", "once(ledger)(crawl)").replace("3,4", "*"), "due at 05:00"),
+        (REGISTER.replace("JOB", "once(ledger)(crawl)").replace("3,4", "3"), "at 03:00 alone"),
+        (REGISTER.replace("\n    scheduler.add_job(JOB,", REMEMBERS), "something in `seen`"),
+        ("def register(scheduler, crawl, ledger): return once(ledger)(crawl)", "No job is due"),
+    ],
+}  # fmt: skip
