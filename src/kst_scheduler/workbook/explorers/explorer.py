@@ -30,6 +30,7 @@ R = TypeVar("R")
 COLUMNS: Final = "repeat(auto-fit, minmax(420px, 1fr))"
 """Two controls beside each other where there is room for them."""
 WIDE: Final = {"width": "100%", "max_width": "920px"}
+UNSCALED: Final = {"max_width": "100%", "align_self": "flex-start"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Explorer:
         grid = widgets.GridBox(
             list(controls.values()), layout={"grid_template_columns": COLUMNS, "width": "100%"}
         )
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.picture = widgets.Image(format="png", layout=UNSCALED)
         self.sentence = widgets.HTML()
         self.widget = widgets.VBox([grid, self.picture, self.sentence], layout=WIDE)
         self._follow()
@@ -134,13 +135,11 @@ def import_widgets() -> Any:
         ) from error
 
 
-def labelled(kind: str, label: str, *, whole_row: bool = False, **options: Any) -> Any:
+def labelled(kind: str, label: str, **options: Any) -> Any:
     """Return a control of that kind of ipywidgets, with a label wide enough for its unit."""
     control = getattr(import_widgets(), kind)
-    layout = {"width": "880px", "grid_column": "1 / -1"} if whole_row else {"width": "420px"}
-    return control(
-        description=label, style={"description_width": "170px"}, layout=layout, **options
-    )
+    style, layout = {"description_width": "170px"}, {"width": "420px"}
+    return control(description=label, style=style, layout=layout, **options)
 
 
 def status_counts(runs: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from kst_scheduler.simulation import Node, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import every
 from kst_scheduler.workbook.explorers.explorer import (
+    UNSCALED,
     WIDE,
     bundle,
     import_widgets,
@@ -48,7 +49,7 @@ class LiveTimeline:
     def __init__(self, still: bytes | None = None) -> None:
         widgets = import_widgets()
         self.controls: dict[str, Any] = {}
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.picture = widgets.Image(format="png", layout=UNSCALED)
         self.sentence = widgets.HTML()
         self.widget = widgets.VBox([self.picture, self.sentence], layout=WIDE)
         self.runs: pd.DataFrame
@@ -71,7 +72,7 @@ class LiveTimeline:
 
 
 async def live_timeline(
-    register: Callable[[AsyncIOScheduler], object] | None = None, seconds: float = 2.5
+    register: Callable[[AsyncIOScheduler], object] | None = None, seconds: float = 2
 ) -> LiveTimeline:
     """Run a real KSTScheduler for some seconds, and draw what its jobs do while they do it.
 
@@ -91,7 +92,7 @@ async def live_timeline(
     """
     if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SECONDS:
         raise InvalidArgumentError(
-            f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2.5"
+            f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2"
         )
     growing = LiveTimeline()
     seen = LiveTimeline(still_picture(seconds) if register is None else None)

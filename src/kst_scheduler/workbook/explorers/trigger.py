@@ -74,7 +74,7 @@ def trigger_explorer(text: str = "0 3 * * *") -> Explorer:
     return Explorer(
         Subject(Question, read, draw, say, CAPTION),
         {
-            "text": labelled("Text", "crontab line or fields", value=first.text, whole_row=True),
+            "text": labelled("Text", "crontab line or fields", value=first.text),
             "start": labelled("DatePicker", "week from (KST date)", value=first.start),
         },
     )
