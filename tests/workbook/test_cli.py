@@ -2,27 +2,18 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
 import sys
-import sysconfig
-import time
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.request import Request, urlopen
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from kst_scheduler.workbook import cli, folder
+from lab_server import fetch, running_lab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TOKEN = "for-this-test-only"  # noqa: S105 - of a server that this test starts and stops
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +125,8 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
     (settings / "@jupyterlab/apputils-extension").mkdir(parents=True)
     theme = settings / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
     theme.write_text('{"theme": "JupyterLab Dark"}', encoding="utf-8")
-    with running_lab(clone, JUPYTERLAB_SETTINGS_DIR=str(settings)) as url:
+    notebook = clone / "notebooks/01_install.ipynb"
+    with running_lab(notebook, clone, JUPYTERLAB_SETTINGS_DIR=str(settings)) as url:
         news = fetch(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:notification")
         defaults = news["schema"]["properties"]
         assert defaults["fetchNews"]["default"] == "false"
@@ -144,48 +136,4 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         kernels = fetch(f"{url}/api/kernelspecs")
         assert kernels["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
         names = [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]]
-        assert "00_start_here.ipynb" in names
-
-
-@contextmanager
-def running_lab(folder: Path, **environment: str) -> Iterator[str]:
-    """Start kst-workbook as a process of its own, and stop it; yield its address."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    homes = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    command = Path(sysconfig.get_path("scripts")) / "kst-workbook"
-    options = ["--no-browser", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
-    server = subprocess.Popen(  # noqa: S603 - the project's own command
-        [command, *options, "--ServerApp.port_retries=0"],
-        cwd=folder,
-        env={**os.environ, **homes, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}/api/status", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-
-
-def wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Ask until the server answers; fail when it has ended, or after a minute."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            fetch(url)
-        except URLError:
-            assert server.poll() is None, "kst-workbook ended before it answered"
-            assert time.monotonic() < deadline, "kst-workbook did not answer within a minute"
-            time.sleep(0.05)
-        else:
-            return
-
-
-def fetch(url: str) -> Any:
-    """Return what the server answers."""
-    request = Request(url, headers={"Authorization": f"token {TOKEN}"})  # noqa: S310 - loopback
-    with urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-        return json.load(answer)
+        assert names == ["00_start_here.ipynb", "01_install.ipynb"]

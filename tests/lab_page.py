@@ -1,0 +1,193 @@
+"""Notebooks as a reader sees them: open in JupyterLab, in Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from lab_server import TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import BrowserContext, Page
+
+PATIENCE: Final = 90
+"""Seconds after which a notebook, or what is waited for in one, counts as hung."""
+
+WATCH: Final = """
+window.appeared = [];
+new MutationObserver(changes => {
+  const kinds = '.jp-Dialog, .Toastify__toast';
+  for (const node of changes.flatMap(change => [...change.addedNodes]))
+    if (node.querySelectorAll) window.appeared.push(
+      ...[node, ...node.querySelectorAll(kinds)].filter(element => element.matches(kinds)));
+}).observe(document, {childList: true, subtree: true});
+"""
+"""Notes each dialog and each toast, also those that go away by themselves."""
+
+IS_READY: Final = """name => {
+  const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+  return window.jupyterapp?.shell?.currentWidget?.context?.path === name
+    && kernel?.status === 'idle' && kernel.connectionStatus === 'connected';
+}"""
+"""Before that, Run All would open a dialog that asks for a kernel."""
+
+CELLS: Final = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => ({
+  type: cell.model.type,
+  source: cell.model.sharedModel.getSource(),
+  tags: cell.model.getMetadata('tags') ?? [],
+  prompt: cell.node.querySelector('.jp-InputPrompt')?.textContent ?? '',
+  outputs: cell.model.type === 'code' ? cell.model.outputs.toJSON() : [],
+  pictures: [...cell.node.querySelectorAll('.jp-OutputArea-output img')].map(
+    picture => picture.complete ? picture.naturalWidth : -1),
+}))"""
+
+HAVE_RUN: Final = """() => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(
+    cell => cell.model.type === 'code');
+  const hasRun = cell => /\\d/.test(cell.node.querySelector('.jp-InputPrompt')?.textContent);
+  const types = outputs => Array.from({length: outputs.length}, (_, i) => outputs.get(i).type);
+  const hasFailed = ({model}) => types(model.outputs).includes('error')
+    && !(model.getMetadata('tags') ?? []).includes('raises-exception');
+  return cells.every(hasRun) || cells.some(hasFailed);
+}"""
+"""The command of the menu says that it is done at the first error, even one that is announced."""
+
+HAVE_COME: Final = f"""() => ({CELLS})().every(({{outputs, pictures}}) =>
+  pictures.length >= outputs.filter(({{data}}) => data?.['image/png']).length
+  && pictures.every(width => width >= 0))"""
+
+TO_THE_TOP: Final = """async () => {
+  window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0;
+  const view = document.querySelector(
+    '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer');
+  view.scrollTop = 0;
+  await new Promise(requestAnimationFrame);
+  return view.scrollHeight;
+}"""
+
+EXECUTE: Final = """async ([name, options]) => {
+  await window.jupyterapp.commands.execute(name, options);
+}"""
+
+CLOSE: Final = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  panel.context.model.dirty = false;
+  panel.close();
+}"""
+"""As the menu does, but without its question whether to save."""
+
+
+@dataclass(frozen=True)
+class OpenNotebook:
+    """A notebook in a tab of the browser, with a kernel that is ready."""
+
+    page: Page
+    name: str
+    page_errors: list[str] = field(default_factory=list)
+    """What went wrong in JupyterLab's own code, and not in a cell."""
+
+    async def command(self, name: str) -> None:
+        """Carry out a command of JupyterLab's menus, to its end."""
+        async with asyncio.timeout(PATIENCE):
+            await self.page.evaluate(EXECUTE, [name, {}])
+
+    async def run_all(self) -> None:
+        """Run all cells, as the menu does, until the last has run or one has failed."""
+        await self.command("notebook:clear-all-cell-outputs")
+        await self.command("notebook:run-all-cells")
+        await self.wait_for(HAVE_RUN)
+
+    async def cells(self) -> list[dict[str, Any]]:
+        """Return each cell with its outputs, and the width in pixels of each picture shown."""
+        cells: list[dict[str, Any]] = await self.page.evaluate(CELLS)
+        return cells
+
+    async def wait_for_pictures(self) -> None:
+        """Wait until each picture that the kernel has sent is shown, or is known to be broken."""
+        await self.wait_for(HAVE_COME)
+
+    async def wait_for(self, condition: str, argument: Any = None) -> None:
+        """Wait until that function says true in the page."""
+        await self.page.wait_for_function(
+            condition, arg=argument, polling=100, timeout=PATIENCE * 1000
+        )
+
+    async def appeared(self) -> list[str]:
+        """Return the text of each dialog and each toast since the notebook was opened."""
+        texts: list[str] = await self.page.evaluate("() => appeared.map(e => e.textContent)")
+        return texts
+
+    async def save_picture(self, path: Path) -> None:
+        """Save the whole notebook as a picture, not only what is in view."""
+        before = self.page.viewport_size
+        height = await self.page.evaluate(TO_THE_TOP)
+        await self.page.set_viewport_size({"width": 1280, "height": height + 200})
+        await self.page.evaluate(TO_THE_TOP)
+        await self.page.screenshot(path=path)
+        if before:
+            await self.page.set_viewport_size(before)
+
+
+class Reader:
+    """Opens notebooks one after another, in a few tabs of one browser."""
+
+    def __init__(self, context: BrowserContext, url: str, tabs: int) -> None:
+        self._context = context
+        self._url = url
+        self._tabs: asyncio.LifoQueue[Page | None] = asyncio.LifoQueue()
+        for _ in range(tabs):
+            self._tabs.put_nowait(None)
+
+    @asynccontextmanager
+    async def open(self, name: str) -> AsyncIterator[OpenNotebook]:
+        """Open a notebook of the server's folder when a tab is free; close it, kernel and all."""
+        page = await self._tabs.get()
+        try:
+            page = page or await self._new_page()
+            notebook = OpenNotebook(page, name)
+            page.on("pageerror", note := lambda error: notebook.page_errors.append(str(error)))
+            await self._show(page, name)
+            yield notebook
+            await page.evaluate(CLOSE)
+            page.remove_listener("pageerror", note)
+        except BaseException:
+            if page is not None:
+                await page.close()
+            page = None
+            raise
+        finally:
+            self._tabs.put_nowait(page)
+
+    async def _new_page(self) -> Page:
+        page = await self._context.new_page()
+        await page.add_init_script(WATCH)
+        await page.goto(f"{self._url}/lab/workspaces/{id(page)}?token={TOKEN}")
+        await page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
+        await page.evaluate("async () => { await window.jupyterapp.restored; }")
+        return page
+
+    async def _show(self, page: Page, name: str) -> None:
+        await page.evaluate("() => { window.appeared = []; }")
+        await page.evaluate(EXECUTE, ["docmanager:open", {"path": name}])
+        await page.wait_for_function(IS_READY, arg=name, polling=100, timeout=PATIENCE * 1000)
+
+
+@asynccontextmanager
+async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
+    """Start the browser of that program for a JupyterLab at that address, and end it."""
+    from playwright.async_api import async_playwright  # not installed everywhere
+
+    # It asks nobody for news; as root, which a container's user is, it has no sandbox.
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *quiet]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=options)
+        context = await browser.new_context(viewport={"width": 1280, "height": 900})
+        yield Reader(context, url, tabs)
+        await browser.close()
