@@ -61,7 +61,7 @@ def names_above(number: str) -> dict[str, Any]:
     for source in cells[:until]:
         for statement in ast.parse(_plain(source)).body:
             if _defines(statement):
-                with contextlib.suppress(NameError):  # a constant made of what is not run here
+                with contextlib.suppress(NameError, ImportError):  # made of what is not run
                     exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
     return names
 
