@@ -1,0 +1,204 @@
+"""Exercises of notebook 08: jobs in the code, and what keeps them from being lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.simulation import Crash, simulate
+from kst_scheduler.simulation.work import WorkLog
+from kst_scheduler.timezone import kst
+from kst_scheduler.triggers import crontab
+from kst_scheduler.workbook.exercises.crawl_nights import Night, Played, at_once
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function
+from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kst_scheduler.ledger import Ledger, LedgerRow
+    from kst_scheduler.simulation import SimulationResult
+
+DECORATORS: Final = "https://docs.python.org/3/glossary.html#term-decorator"
+CRONTAB: Final = "https://man7.org/linux/man-pages/man5/crontab.5.html"
+DUE: Final = kst(2026, 5, 10, 3)
+
+
+def _both_down(minutes: int) -> tuple[Crash, ...]:
+    restart = timedelta(minutes=minutes)
+    return tuple(Crash(node, kst(2026, 5, 10, 2, 50), restart) for node in "AB")
+
+
+QUIET: Final = Night("a quiet one")
+SHORT: Final = Night("both replicas down from 02:50 to 03:20", incidents=_both_down(30))
+LONG: Final = Night("both replicas down from 02:50 to 04:40", incidents=_both_down(110))
+CUT: Final = Night("A dead from 03:10 on", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),))
+
+
+@exercise(
+    "8.3",
+    title="Lose no run to a restart",
+    variable="register",
+    hints=(
+        "Section 8.9 has all the parts. What knows which runs took place?",
+        "`once(ledger, catch_up=...)` says for how long a missed run may still be made.",
+        "A `Reconciler` looks for what is missing. It has to be started.",
+    ),
+    solution="""
+        def register(scheduler, crawl, ledger):
+            job = once(ledger, catch_up=timedelta(hours=1))(crawl)
+            scheduler.add_job(job, "cron", hour=3, id="daily-nps-crawl")
+            Reconciler(scheduler, ledger).start()
+    """,
+    link=DECORATORS,
+)
+def lose_no_run(register: Any) -> Right:
+    """Register a crawl that survives restarts, and is made up for within an hour."""
+    require_function(register, "register", "scheduler", "crawl", "ledger")
+    with each_replica_for_itself(register):
+        played = {night: _play(register, night) for night in (QUIET, SHORT, LONG, CUT)}
+    for night, (mine, row) in played.items():
+        if fault := _fault(night, mine, row):
+            theirs, _ = _play(_as_it_should_be, night)
+            shown_below = pictures(mine.result, theirs.result)
+            raise NotYetError(f"The night: {night.title}. {fault}", shown_below)
+    mine, _ = played[SHORT]
+    return Right(
+        "The jobs stand in the code, and are added at each start. What ran stands in the ledger. "
+        "So at 03:20 one of the two makes up for 03:00, and at 04:40 the run is written as missed.",
+        pictures(mine.result, mine.result)[:1],
+    )
+
+
+def _play(register: Callable[..., object], night: Night) -> tuple[Played, LedgerRow | None]:
+    """Play a night, and return the row of the run that was due."""
+    ledger = MemoryLedger()
+    played = night.play(lambda scheduler, crawl: register(scheduler, crawl, ledger))
+    rows = [row for row in at_once(ledger.rows()) if row.scheduled_at == DUE]
+    return played, rows[0] if rows else None
+
+
+def _as_it_should_be(scheduler: Any, crawl: Any, ledger: Ledger) -> None:
+    job = once(ledger, catch_up=timedelta(hours=1))(crawl)
+    scheduler.add_job(job, "cron", hour=3, id="daily-nps-crawl")
+    Reconciler(scheduler, ledger).start()
+
+
+def _fault(night: Night, mine: Played, row: LedgerRow | None) -> str | None:
+    due = mine.result.runs["scheduled_at"].drop_duplicates().tolist()
+    crawls = [f"{crawl.node} at {crawl.begin:%H:%M}" for crawl in mine.crawls]
+    if due != [DUE]:
+        return f"A run is due at {moment(due[-1])}." if due else "No job is due."
+    if night is CUT and len(crawls) == 1:
+        return f"B does not go on. {_said(row)}"
+    most = {QUIET: 1, SHORT: 1, LONG: 0, CUT: 2}[night]
+    if len(crawls) > most:
+        what = ", ".join(crawls)
+        return f"{what}: that is more than an hour late." if night is LONG else f"Crawls: {what}."
+    if len(crawls) < most:
+        return f"Nobody crawls. {_said(row)}"
+    if row is None:
+        return "Nobody crawls, which is right, and the ledger has no row that says so."
+    return None
+
+
+def _said(row: LedgerRow | None) -> str:
+    if row is None:
+        return "The ledger has no row of 03:00: nobody has looked for it."
+    return f"The ledger says: {row.status}{f' ({row.error})' if row.error else ''}."
+
+
+Report = tuple[str, pd.Timestamp]
+DAYS: Final = (kst(2026, 5, 31, 12), kst(2026, 6, 2, 12))
+CHOICES: Final = (
+    ("hanbit", "0 9 * * 1"),
+    ("moa", "30 8 * * 1-5"),
+    ("hanbit", "0 18 1 * *"),
+)
+"""What customers chose: their name, and a crontab line. 1 June 2026 is a Monday."""
+
+
+@exercise(
+    "8.4",
+    title="Jobs that users chose, without a store",
+    variable="add_reports",
+    hints=(
+        "Each choice is a job. A customer can have two, so what can the job's id be?",
+        "`crontab(line)` of `kst_scheduler` reads a line as cron does, in KST.",
+        "`report` takes the customer: `scheduler.add_job(..., args=[customer])`.",
+    ),
+    solution="""
+        from kst_scheduler import crontab
+
+
+        def add_reports(scheduler, choices, report, ledger):
+            job = once(ledger)(report)
+            for customer, line in choices:
+                scheduler.add_job(job, crontab(line), args=[customer], id=f"{customer} {line}")
+    """,
+    link=CRONTAB,
+)
+def reports_that_users_chose(add_reports: Any) -> Right:
+    """Add a job for each choice in a table, so that two replicas make each report once."""
+    require_function(add_reports, "add_reports", "scheduler", "choices", "report", "ledger")
+    with each_replica_for_itself(add_reports):
+        result, made = _reports(add_reports)
+    theirs, asked_for = _reports(_add_reports)
+    if fault := _wrong_report(result, made, asked_for):
+        raise NotYetError(fault, pictures(result, theirs))
+    return Right(
+        "Four reports, each made once. What users choose is data in your own table, and no pickle: "
+        "names can change, two replicas are no trouble, and a restart adds the jobs again.",
+        pictures(result, result)[:1],
+    )
+
+
+def _reports(add_reports: Callable[..., object]) -> tuple[SimulationResult, Counter[Report]]:
+    """Simulate two days on two replicas, and count the reports that are made."""
+    work, ledger = WorkLog(), MemoryLedger()
+
+    async def report(customer: str) -> None:
+        work.note(customer)
+        await asyncio.sleep(60)
+
+    def register(scheduler: Any) -> None:
+        add_reports(scheduler, list(CHOICES), report, ledger)
+
+    result = simulate(register, *DAYS, nodes=2)
+    pieces = work.table()
+    return work.begun(result), Counter(zip(pieces["piece"], pieces["at"], strict=True))
+
+
+def _add_reports(scheduler: Any, choices: Any, report: Any, ledger: Ledger) -> None:
+    for customer, line in choices:
+        job = once(ledger)(report)
+        scheduler.add_job(job, crontab(line), args=[customer], id=f"{customer} {line}")
+
+
+def _wrong_report(
+    result: SimulationResult, made: Counter[Report], asked_for: Counter[Report]
+) -> str | None:
+    runs = result.runs.query("status == 'error'")[["scheduled_at", "detail"]]
+    for due, detail in runs.itertuples(index=False, name=None):
+        return f"The run of {moment(due)} ended as an error: `{detail}`."
+    for customer, at in sorted(made.keys() - asked_for.keys(), key=itemgetter(1, 0)):
+        return f"At {moment(at)} a report for {customer} is made, which nobody chose."
+    for customer, at in sorted(asked_for.keys() - made.keys(), key=itemgetter(1, 0)):
+        other = any(customer == name for name, _ in made)
+        return (
+            f"At {moment(at)} no report for {customer} is made"
+            f"{', though another of theirs is' if other else ''}."
+        )
+    for (customer, at), times in made.items():
+        if times > 1:
+            return f"At {moment(at)} the report for {customer} is made {times} times."
+    return None
