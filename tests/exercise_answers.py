@@ -26,9 +26,9 @@ def judge(number: str, code: str) -> Verdict:
     """Return the verdict on what the code gives the exercise's variable."""
     names = dict(names_above(number))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a wrong answer may well be warned of
+        warnings.simplefilter("ignore")  # a wrong answer may well be warned of, also as it runs
         exec(textwrap.dedent(code), names)  # noqa: S102 - the tests' own code
-    return check(number, names[find(number).variable])
+        return check(number, names[find(number).variable])
 
 
 def wrong_answers(number: str) -> list[tuple[str, str]]:
