@@ -2,10 +2,70 @@
 
 from __future__ import annotations
 
+
+def _renewal(trigger: str, job: str = "renew-token") -> str:
+    """Return code that registers the renewal with this trigger."""
+    return f"""
+def register_renewal(scheduler):
+    scheduler.add_job(crawl_nps, {trigger}, id="{job}")
+"""
+
+
+_THROUGH_A_GLOBAL = """
+first = []
+
+def register_renewal(scheduler):
+    first.append(datetime.now(KST))
+    trigger = IntervalTrigger(minutes=90, start_date=first[0].replace(hour=0, minute=0, second=0))
+    scheduler.add_job(crawl_nps, trigger, id="renew-token")
+"""
+
 WRONG = {
     "3.1": [
         ("trigger = cron(hour=8, minute=30)", "not asked for is Sat 9 May 08:30"),
-        ('trigger = CronTrigger(day_of_week="mon-fri", hour=8, minute=30)', "17:30"),
+        ('trigger = cron(day_of_week="mon-fri", hour=8, minute=30, timezone="UTC")', "17:30"),
         ('trigger = cron(day_of_week="mon-fri", hour=8)', "Mon 4 May 08:00"),
+    ],
+    "3.2": [
+        ('moved = crontab("30 18 * * 0-4")', "at 18:30 in Korea"),
+        ('moved = crontab("30 3 * * 0-4")', "on Mon, Tue, Wed, Thu, Sun"),
+        ('moved = cron(day_of_week="tue-sat", hour=3, minute=30)', "on Tue, Wed, Thu, Fri, Sat"),
+        ('moved = crontab("30 18 * * 0-4", timezone="UTC")', "says them on another clock"),
+        ('moved = crontab("30 9 * * 1-5")', "not asked for is Mon 4 May 09:30"),
+        ("moved = cron(hour=3)", "not asked for is Mon 4 May 03:00"),
+        ('moved = "30 3 * * 1-5"', "A trigger is asked for"),
+        ("moved = CronTrigger", "is the class `CronTrigger`"),
+    ],
+    "3.3": [
+        (_renewal("IntervalTrigger(minutes=90)"), "Replica A has a run at Sun 10 May 03:07"),
+        (_renewal("every(minutes=90, anchor=kst(2026, 5, 10, 0, 30))"), "30 minutes after"),
+        (_renewal("every(hours=3)"), "Neither replica has a run at Sun 10 May 01:30"),
+        (_renewal('cron(minute="*/45")'), "at Sun 10 May 00:45 KST, which is 45 minutes"),
+        (_renewal('cron(hour="1-23/3", minute="*/30")'), "which is 60 minutes after"),
+        (_renewal("every(minutes=90)", job="token"), "due are `token`"),
+        (_renewal("every(minutes=90, jitter=60)"), "TypeError"),
+        (_renewal('cron(minute="*/90")'), "90"),
+        (_THROUGH_A_GLOBAL, "keeps something in `first`"),
+        ("def register_renewal(scheduler):\n    return every(minutes=90)", "none at all"),
+    ],
+    "3.4": [
+        ('meeting = cron(day="1-7", day_of_week="mon", hour=9)', "Mon 2 Mar 09:00"),
+        (
+            'meeting = on_business_days(cron(day="1-7", day_of_week="mon", hour=9))',
+            "does not fire in March, October",
+        ),
+        ('meeting = crontab("0 9 1-7 * 1")', "times in 2026"),
+        ('meeting = cron(day_of_week="mon", hour=9)', "It fires 52 times in 2026"),
+        (
+            'meeting = on_business_days(cron(day=1, hour=9), otherwise="next")',
+            "not asked for is Fri 2 Jan 09:00",
+        ),
+        (
+            """
+mondays = cron(day="1-7", day_of_week="mon", hour=10)
+meeting = on_business_days(mondays, otherwise="next")
+            """,
+            "not asked for is Mon 5 Jan 10:00",
+        ),
     ],
 }

@@ -1,0 +1,95 @@
+"""The exercise of notebook 01: a requirement that takes what was tested."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import shown
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+WANTED: Final = {
+    "3.10.4": False,
+    "3.11.2": False,
+    "3.11.3": True,
+    "3.11.4": True,
+    "3.12.0": False,
+    "3.12.1": True,
+    "3.13.0": True,
+    "4.0.0a6": False,
+    "4.0.0": False,
+}
+"""Whether the requirement should take each version; those from 3.11.4 on are made up."""
+
+
+@exercise(
+    "1.1",
+    title="A requirement with a hole",
+    variable="requirement",
+    hints=(
+        "1.1 has the line for both ends. What is left is to take one version out.",
+        "All clauses must hold. One that says `not this version` is written as in Python.",
+        "Three clauses: not below the tested version, not the broken one, below 4.",
+    ),
+    solution="""
+        requirement = "apscheduler>=3.11.3,!=3.12.0,<4"
+    """,
+    link="https://packaging.python.org/en/latest/specifications/version-specifiers/",
+)
+def requirement_with_a_hole(requirement: Any) -> Right:
+    """Write a requirement for 3.11.3 and later 3.x, without 3.12.0."""
+    specifier = _specifier(requirement)
+    takes = {version: specifier.contains(version, prereleases=True) for version in WANTED}
+    wrong = [version for version, wanted in WANTED.items() if takes[version] != wanted]
+    taken = [version for version in wrong if takes[version]]
+    refused = [version for version in wrong if not takes[version]]
+    if wrong:
+        parts = [_sentence("takes", taken), _sentence("refuses", refused)]
+        raise NotYetError(
+            f"`{requirement}`\n\n" + "\n\n".join(filter(None, parts)) + f"\n\n{_reason(wrong)}"
+        )
+    return Right(
+        f"It takes {_listed([v for v in WANTED if takes[v]])}, and refuses "
+        f"{_listed([v for v in WANTED if not takes[v]])}. Every clause must hold, so one more "
+        "clause takes one more version out."
+    )
+
+
+def _specifier(requirement: Any) -> SpecifierSet:
+    if not isinstance(requirement, str):
+        raise NotYetError(f"`requirement` is {shown(requirement)}. A line of text is asked for.")
+    try:
+        parsed = Requirement(requirement)
+    except InvalidRequirement as error:
+        reason = str(error).partition("\n")[0]
+        raise NotYetError(f"`packaging` cannot read {shown(requirement)}: {reason}.") from error
+    if re.sub(r"[-_.]+", "-", parsed.name).lower() != "apscheduler":
+        raise NotYetError(f"Your line requires `{parsed.name}`. The package is `apscheduler`.")
+    return parsed.specifier
+
+
+def _sentence(verb: str, versions: list[str]) -> str:
+    return f"It {verb} {_listed(versions)}, and should not." if versions else ""
+
+
+def _reason(wrong: list[str]) -> str:
+    """Say why the first of the versions matters."""
+    if "3.11.3" in wrong:
+        return "3.11.3 is the version you have tested."
+    if {"3.10.4", "3.11.2"} & set(wrong):
+        return "Nothing older than what you have tested should come in."
+    if {"4.0.0a6", "4.0.0"} & set(wrong):
+        return "4.0 is another API, and so are its alphas."
+    if "3.12.0" in wrong:
+        return "3.12.0 is the one that breaks your service in this exercise."
+    return "Later releases of 3.x, bug fixes above all, should come in."
+
+
+def _listed(versions: list[str]) -> str:
+    *most, last = [f"`{version}`" for version in versions]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,124 @@
+"""The last exercise of notebook 02: a service that starts and stops without loss."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import pictures, require_function
+from kst_scheduler.workbook.exercises.serving import (
+    CRAWL,
+    END,
+    JOB,
+    RENEWAL,
+    START,
+    STOP,
+    Served,
+    served,
+)
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+    from kst_scheduler.workbook.exercises.exercise import Picture
+
+PATIENCE: Final = pd.Timedelta(minutes=1)
+"""How long the coroutine may go on when the last run has ended."""
+
+
+@exercise(
+    "2.3",
+    title="Start and stop without loss",
+    variable="serve",
+    hints=(
+        "2.4 has the frame, and 2.6 says what to call at the end, and what not.",
+        "Three steps: start, wait for the event as `asyncio.Event` lets you, come to rest.",
+        "Each of the last two is awaited, and the crawl needs more time than `main` in 2.4 gives.",
+    ),
+    solution="""
+        async def serve(scheduler, stop):
+            scheduler.start()
+            try:
+                await stop.wait()
+            finally:
+                await scheduler.drain(30 * 60)
+    """,
+    link="https://docs.python.org/3/library/asyncio-sync.html#asyncio.Event",
+)
+def start_and_stop_without_loss(serve: Any) -> Right:
+    """Write the coroutine of a service: start, wait until it is stopped, let the crawl end."""
+    function = require_function(serve, "serve", "scheduler", "stop")
+    if not inspect.iscoroutinefunction(function):
+        raise NotYetError("`serve` is a plain function. `async def serve(scheduler, stop)` it is.")
+    seen = served(function)
+    if seen.error is not None:
+        raise seen.error
+    drawn = pictures(seen.runs, served(_solution).runs, start=START, end=END)
+    _refuse_a_bad_start(seen)
+    _refuse_a_cut(seen, drawn)
+    _refuse_a_bad_end(seen, drawn)
+    return Right(
+        "The crawl had its 20 minutes, although the service was stopped after five of them. "
+        "Nothing started after that, and `serve` returned when the crawl had ended.",
+        drawn[:1],
+    )
+
+
+async def _solution(scheduler: AsyncIOScheduler, stop: Any) -> None:
+    scheduler.start()
+    await stop.wait()
+    await scheduler.drain(CRAWL)
+
+
+def _refuse_a_bad_start(seen: Served) -> None:
+    if not seen.started:
+        raise NotYetError("At 03:00 nothing ran: `serve` has not started the scheduler.")
+    if seen.ended is not None and seen.ended < STOP:
+        raise NotYetError(
+            f"`serve` returned at {seen.ended:%H:%M}, before it was asked to stop: `stop` is set "
+            f"at {STOP:%H:%M}."
+        )
+    if JOB not in set(seen.runs["job_id"]):
+        raise NotYetError("The scheduler was started, and yet no crawl started at 03:00.")
+
+
+def _refuse_a_cut(seen: Served, drawn: tuple[Picture, ...]) -> None:
+    """Refuse what has not let the crawl end."""
+    run = seen.runs[seen.runs["job_id"] == JOB].iloc[0]
+    if run["status"] != "ok":
+        minutes = (run["finished_at"] - run["started_at"]) // pd.Timedelta(minutes=1)
+        raise NotYetError(
+            f"The crawl was cut off at {run['finished_at']:%H:%M}, after {minutes} of its 20 "
+            "minutes.",
+            drawn,
+        )
+    if seen.ended is not None and seen.ended < run["finished_at"]:
+        raise NotYetError(
+            f"`serve` returned at {seen.ended:%H:%M}, while the crawl was at work. In a script "
+            "`asyncio.run` cancels at that moment what still runs.",
+            drawn,
+        )
+
+
+def _refuse_a_bad_end(seen: Served, drawn: tuple[Picture, ...]) -> None:
+    """Refuse what starts more after the stop, or does not come to rest."""
+    tokens = seen.runs[seen.runs["job_id"] == RENEWAL]
+    later = tokens.loc[tokens["scheduled_at"] > pd.Timestamp(STOP), "started_at"].dropna()
+    if len(later):
+        raise NotYetError(
+            f"`stop` was set at {STOP:%H:%M}, and `{RENEWAL}` started at {later.iloc[0]:%H:%M} all "
+            "the same.",
+            drawn,
+        )
+    crawled = seen.runs.loc[seen.runs["job_id"] == JOB, "finished_at"].iloc[0]
+    if seen.ended is None or seen.ended - crawled > PATIENCE:
+        ended = "has not returned" if seen.ended is None else f"returned at {seen.ended:%H:%M}"
+        raise NotYetError(
+            f"The crawl ended at {crawled:%H:%M}, and `serve` {ended}. A deployment waits for it.",
+            drawn,
+        )
+    if seen.still_running:
+        raise NotYetError("`serve` has returned, and the scheduler still runs.", drawn)

@@ -1,0 +1,19 @@
+"""Typical wrong answers to the exercise of notebook 01, and a part of what each is told."""
+
+from __future__ import annotations
+
+WRONG = {
+    "1.1": [
+        ('requirement = "apscheduler"', "It takes `3.10.4`, `3.11.2`, `3.12.0`, `4.0.0a6`"),
+        ('requirement = "apscheduler>=3.11.3"', "It takes `3.12.0`, `4.0.0a6` and `4.0.0`"),
+        ('requirement = "apscheduler>=3.11.3,<4"', "It takes `3.12.0`, and should not"),
+        ('requirement = "apscheduler>=3.11.3,!=3.12.0,<=4"', "It takes `4.0.0a6` and `4.0.0`"),
+        ('requirement = "apscheduler>=3.11.3,!=3.12.*,<4"', "It refuses `3.12.1`"),
+        ('requirement = "apscheduler~=3.11.3"', "It refuses `3.12.1` and `3.13.0`"),
+        ('requirement = "apscheduler~=3.11,!=3.12.0"', "It takes `3.11.2`"),
+        ('requirement = "apscheduler>3.11.3,!=3.12.0,<4"', "you have tested"),
+        ('requirement = ">=3.11.3,!=3.12.0,<4"', "cannot read"),
+        ('requirement = "pytz>=3.11.3,!=3.12.0,<4"', "The package is `apscheduler`"),
+        ('requirement = Requirement("apscheduler")', "A line of text is asked for"),
+    ]
+}
