@@ -7,6 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from kst_scheduler.workbook.refresh import METADATA
 from lab_server import TOKEN
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ CELLS: Final = """() => window.jupyterapp.shell.currentWidget.content.widgets.ma
   source: cell.model.sharedModel.getSource(),
   tags: cell.model.getMetadata('tags') ?? [],
   prompt: cell.node.querySelector('.jp-InputPrompt')?.textContent ?? '',
+  shown: cell.node.querySelector('.jp-OutputArea')?.textContent ?? '',
   outputs: cell.model.type === 'code' ? cell.model.outputs.toJSON() : [],
   pictures: [...cell.node.querySelectorAll('.jp-OutputArea-output img')].map(
     picture => picture.complete ? picture.naturalWidth : -1),
@@ -81,6 +86,12 @@ CLOSE: Final = """async () => {
   panel.close();
 }"""
 """As the menu does, but without its question whether to save."""
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    """Write a notebook that has not been run, with a code cell for each of the sources."""
+    cells = [new_code_cell(source) for source in sources]
+    nbformat.write(new_notebook(cells=cells, metadata=METADATA), path)
 
 
 @dataclass(frozen=True)

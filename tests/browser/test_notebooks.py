@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from kst_scheduler.workbook.folder import all_notebooks
-from kst_scheduler.workbook.refresh import METADATA
+from lab_page import write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +102,7 @@ def test_a_notebook_that_fails_is_noticed(
     folder: Path, reader: Reader, loop: asyncio.Runner
 ) -> None:
     """The error is complained of, and the cells that have not run because of it."""
-    sources = ["1 / 0", "'never run'"]
-    broken = new_notebook(cells=[new_code_cell(source) for source in sources], metadata=METADATA)
-    nbformat.write(broken, folder / "broken.ipynb")
+    write_notebook(folder / "broken.ipynb", "1 / 0", "'never run'")
     found = "\n".join(complaints(loop.run(visit(reader, folder / "broken.ipynb"))))
     assert "cell 1 ('1 / 0'): ZeroDivisionError: division by zero" in found
     assert "cell 2 (\"'never run'\"): its prompt is [ ]:, so it has not run to its end" in found
