@@ -1,9 +1,10 @@
 """What a redraw of an explorer costs, from a control that moved to the PNG that the browser gets.
 
-Purpose: sets controls of each explorer to random values, a few hundred times, and prints the median
-and the 95th percentile of a redraw, and of its parts: simulating (or reading the trigger), drawing
-(matplotlib artists, their layout, and the PNG), and saying it. Beside them stands matplotlib's own
-floor: an empty figure of the same size, with an axis above and one below, saved as PNG.
+Purpose: sets controls of each explorer to random values, two hundred times, and prints the median
+and the 95th percentile of a redraw (all), and of its parts: run (simulating, or reading the
+trigger), draw (the artists of matplotlib), say (the words) and rest (the PNG, most of all). Beside
+them stand cpu, which is all that is left of a redraw where the machine does nothing else, and
+matplotlib's own floor: an empty figure of the same size, with an axis above and one below, as PNG.
 Limits: no browser and no kernel; the way there and back comes on top. Absolute times depend on the
 machine. Run: ``uv run python benchmarks/explorers.py`` (a minute). It ends with exit code 1 where a
 median is above the target.
@@ -15,7 +16,7 @@ import random
 import sys
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -49,6 +50,7 @@ class Redraw:
     draw: float
     say: float
     rest: float
+    cpu: float
 
 
 def change(explorer: Explorer, chance: random.Random) -> Redraw | None:
@@ -56,13 +58,13 @@ def change(explorer: Explorer, chance: random.Random) -> Redraw | None:
     control = explorer.controls[chance.choice(list(explorer.controls))]
     before, value = control.value, another(control, chance)
     taken.clear()
-    began = perf_counter()
+    began, begun = perf_counter(), thread_time()
     control.value = value
-    whole = perf_counter() - began
+    whole, cpu = perf_counter() - began, thread_time() - begun
     if control.value == before:
         return None
     parts = {name: taken.get(name, 0.0) for name in ("run", "draw", "say")}
-    return Redraw(whole, **parts, rest=whole - sum(parts.values()))
+    return Redraw(whole, **parts, rest=whole - sum(parts.values()), cpu=cpu)
 
 
 def another(control: Any, chance: random.Random) -> Any:
