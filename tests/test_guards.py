@@ -45,7 +45,7 @@ class Wrapping(BaseTrigger):  # type: ignore[misc] # the library is untyped
     "trigger",
     [
         OrTrigger([cron(hour=3), FOREIGN]),
-        AndTrigger([FOREIGN, cron(hour=3)]),
+        AndTrigger([FOREIGN]),
         Wrapping(FOREIGN),
         OrTrigger([cron(hour=4), Wrapping(OrTrigger([cron(hour=3), FOREIGN]))]),
     ],
@@ -55,6 +55,15 @@ def test_triggers_inside_triggers_are_looked_at(trigger: BaseTrigger) -> None:
     with pytest.raises(TimezoneError, match=r"^cron\[hour='3'\] is in the zone 'UTC'"):
         check_trigger(trigger, KST)
     check_trigger(Wrapping(OrTrigger([cron(hour=3)])), KST)
+
+
+def test_a_trigger_that_may_search_for_ever_is_refused() -> None:
+    """An AndTrigger of several, however deep; the message says what to write."""
+    both = AndTrigger([cron(hour=3), cron(day_of_week="mon", hour=3)])
+    for trigger in (both, OrTrigger([cron(hour=4), both])):
+        with pytest.raises(InvalidArgumentError, match=r"for ever .* write one trigger"):
+            check_trigger(trigger, KST)
+    check_trigger(AndTrigger([cron(hour=3)]), KST)
 
 
 def test_a_trigger_that_keeps_no_zone_passes() -> None:

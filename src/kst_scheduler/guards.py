@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import BasePoolExecutor
+from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -132,11 +133,13 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
     passes where a clock in ``zone`` shows the same.
 
     Raises:
+        InvalidArgumentError: an AndTrigger of several, which may search for ever.
         NaiveDatetimeError: a date has local mean time, from a pytz zone passed as ``tzinfo=``.
         TimezoneError: the message says when the trigger would fire, and what to write.
 
     """
     for part in walk(trigger):
+        _check_ends(part)
         dates = ("run_date", "start_date", "end_date")
         check_moments({name: getattr(part, name, None) for name in dates})
         run_date = part.run_date if isinstance(part, DateTrigger) else None
@@ -146,6 +149,16 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
         if run_date and run_date.utcoffset() == run_date.astimezone(zone).utcoffset():
             continue
         raise TimezoneError(_foreign(part, found, zone))
+
+
+def _check_ends(trigger: BaseTrigger) -> None:
+    """Refuse an AndTrigger of several: where they disagree, 3.11.3 never ends its second search."""
+    if isinstance(trigger, AndTrigger) and len(trigger.triggers) > 1:
+        raise InvalidArgumentError(
+            f"{trigger} may search for ever after its first fire, and the scheduler with it; "
+            "write one trigger that says both, such as cron(day_of_week='mon', hour=3), or "
+            "on_business_days(cron(hour=3))"
+        )
 
 
 def _same(zone: tzinfo, other: tzinfo) -> bool:

@@ -825,3 +825,23 @@ def test_this_package_logs_into_the_table_too(capfd: pytest.CaptureFixture[str])
     log = simulate(register, NIGHT, MORNING).log
     assert log[["node", "level", "message"]].to_numpy().tolist() == [["A", "WARNING", "lost"]]
     assert capfd.readouterr().err == ""
+
+
+def test_runs_that_a_shutdown_cancels_end_in_the_order_they_began() -> None:
+    """Not in that of their addresses: the log is the same every time."""
+    three = CronTrigger(hour=3, timezone="UTC")
+
+    def register(scheduler: Any) -> None:
+        for number in range(30):
+            scheduler.add_job(asyncio.sleep, three, args=[60], id=f"job {number:02}")
+        scheduler.add_job(stop, three, args=[scheduler], id="stop")
+
+    async def stop(scheduler: Any) -> None:
+        await asyncio.sleep(1)
+        scheduler.shutdown()
+
+    span = kst(2026, 5, 10, 11), kst(2026, 5, 10, 13)
+    log = simulate(register, *span, scheduler=plain_scheduler).log
+    cancelled = [text for text in log["message"] if "raised an exception" in text]
+    assert len(cancelled) >= 30
+    assert cancelled == sorted(cancelled)

@@ -26,7 +26,12 @@ from kst_scheduler.simulation.incidents import (
 from kst_scheduler.simulation.log import LogCapture
 from kst_scheduler.simulation.process import Program, SimulatedNode
 from kst_scheduler.simulation.progress import progress
-from kst_scheduler.simulation.surroundings import interruptible, seeded, silenced
+from kst_scheduler.simulation.surroundings import (
+    cancelled_in_order,
+    interruptible,
+    seeded,
+    silenced,
+)
 from kst_scheduler.simulation.world import World
 from kst_scheduler.timezone import KST, require_aware
 
@@ -107,6 +112,7 @@ def simulate(
         virtual_time(world),
         reported_timezone(host_timezone),
         seeded(),
+        cancelled_in_order(),
         capture.installed(),
         progress(world),
         fast_triggers(),

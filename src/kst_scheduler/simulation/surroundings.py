@@ -13,9 +13,10 @@ import threading
 import uuid
 import warnings
 from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apscheduler.job
+from apscheduler.executors.asyncio import AsyncIOExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,35 @@ def seeded() -> Iterator[None]:
     finally:
         apscheduler.job.uuid4 = make_id
         random.setstate(state)
+
+
+@contextlib.contextmanager
+def cancelled_in_order() -> Iterator[None]:
+    """Let an AsyncIOExecutor that shuts down cancel its runs in the order in which they began.
+
+    It keeps them in a set (``_pending_futures``, 3.11.3), whose order is that of their addresses.
+    """
+    start = AsyncIOExecutor.start
+
+    def start_in_order(self: Any, scheduler: Any, alias: str) -> None:
+        start(self, scheduler, alias)
+        self._pending_futures = _InOrder()
+
+    AsyncIOExecutor.start = start_in_order
+    try:
+        yield
+    finally:
+        AsyncIOExecutor.start = start
+
+
+class _InOrder(dict[Any, None]):
+    """As much of a set as that executor needs."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
 
 
 @contextlib.contextmanager
