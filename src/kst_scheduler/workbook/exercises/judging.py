@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from datetime import datetime
+from datetime import datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,24 @@ def require_moment(value: Any, place: str) -> pd.Timestamp:
     if value.tzinfo is None or value.utcoffset() is None:
         raise NotYetError(f"{place} has `{value}`, which is in no zone. `kst(...)` says the zone.")
     return pd.Timestamp(value).tz_convert(KST)
+
+
+def require_time(value: Any, place: str) -> str:
+    """Return a time of the day as 03:20, of such a string, a time, or an aware datetime.
+
+    Raises:
+        NotYetError: it is something else; ``place`` says where it stands, as in "`crawl`".
+
+    """
+    if isinstance(value, datetime):
+        return f"{require_moment(value, place):%H:%M}"
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    try:
+        return f"{datetime.strptime(value.strip(), '%H:%M'):%H:%M}"  # noqa: DTZ007 - a time alone
+    except (AttributeError, TypeError, ValueError):
+        words = f"{place} has {shown(value)}. Write a time such as 03:05, in quotes."
+        raise NotYetError(words) from None
 
 
 def shown(value: Any) -> str:
