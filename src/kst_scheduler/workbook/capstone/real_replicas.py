@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
@@ -40,6 +41,7 @@ LOOK_SECONDS: Final = 0.25
 
 _SECONDS_KEPT: Final = 60
 """How long keys outlive a replica, on a server that is not thrown away."""
+_PATIENCE: Final = 60
 _HANG: Final = "capstone:hang"
 
 
@@ -51,6 +53,7 @@ def start_replicas(
     Each crawl that comes to its end appends its occurrence to ``file`` (``noted_runs`` reads it).
     """
     urls = {"REDIS_URL": redis_url, "DATABASE_URL": database_url}
+    Path(file).touch()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [sys.executable, "-m", __name__]
     return {
@@ -60,17 +63,19 @@ def start_replicas(
 
 
 async def all_up(redis: Redis, names: Iterable[str]) -> None:
-    """Return when each of the replicas has started its scheduler."""
+    """Return when each of the replicas has started its scheduler; TimeoutError after a minute."""
     keys = [_up(name) for name in names]
-    while await redis.exists(*keys) < len(keys):  # noqa: ASYNC110 - keys of other processes
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(_PATIENCE):
+        while await redis.exists(*keys) < len(keys):  # noqa: ASYNC110 - keys of other processes
+            await asyncio.sleep(0.02)
 
 
 async def hang_next(redis: Redis) -> None:
-    """Let the next crawl hang for good, and return when it does."""
+    """Let the next crawl hang for good, and return when it does; TimeoutError after a minute."""
     await redis.set(_HANG, "yes", ex=_SECONDS_KEPT)
-    while await redis.exists(_HANG):  # noqa: ASYNC110 - a key in another process
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(_PATIENCE):
+        while await redis.exists(_HANG):  # noqa: ASYNC110 - a key in another process
+            await asyncio.sleep(0.02)
 
 
 async def crawl(redis: Redis, file: str) -> None:
