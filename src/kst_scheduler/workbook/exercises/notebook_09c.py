@@ -1,0 +1,214 @@
+"""Exercise of notebook 09: record every outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.runs import STATUSES, RunLog
+from kst_scheduler.simulation import ClockJump, Incident, simulate
+from kst_scheduler.timezone import kst
+from kst_scheduler.triggers import cron
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
+from kst_scheduler.workbook.exercises.judging import (
+    pictures,
+    require_function,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MONOTONIC: Final = "https://docs.python.org/3/library/time.html#time.monotonic"
+
+SPAN: Final = (kst(2026, 5, 10, 2, 45), kst(2026, 5, 10, 3, 45))
+THREE: Final = kst(2026, 5, 10, 3)
+FIVE_PAST: Final = kst(2026, 5, 10, 3, 5)
+ROWS: Final = 250
+AWAY: Final = "database away once"
+
+
+@dataclass
+class _Night:
+    """A crawl at 03:00, how it should be recorded, and what the reader's decorator did."""
+
+    name: str
+    status: str = "ok"
+    minutes: int = 20
+    incidents: tuple[Incident, ...] = ()
+    away: int = 0
+    """So many of the first writes fail."""
+    written: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    """status, duration_ms, error of each row."""
+    returned: list[Any] = field(default_factory=list)
+    raised: list[BaseException] = field(default_factory=list)
+
+    async def write(self, status: Any = None, duration_ms: Any = None, error: Any = None) -> None:
+        """Write a row, as the reader's decorator does."""
+        if self.away:
+            self.away -= 1
+            raise ConnectionError("the database is away")
+        self.written.append((status, duration_ms, error))
+
+    async def crawl(self) -> int:
+        """Work for 20 minutes, or run into a timeout after five."""
+        if self.status == "error":
+            await asyncio.sleep(60 * self.minutes)
+            raise TimeoutError
+        await asyncio.sleep(20 * 60)
+        return ROWS
+
+
+def _nights() -> list[_Night]:
+    return [
+        _Night("quiet"),
+        _Night("a timeout at 03:05", "error", 5),
+        _Night("stopped at 03:05", "cancelled", 5),
+        _Night("clock set back at 03:05", incidents=(ClockJump("A", FIVE_PAST, -3600),)),
+        _Night(AWAY, away=1),
+    ]
+
+
+@exercise(
+    "9.4",
+    title="Record every outcome",
+    variable="recorded",
+    hints=(
+        "`recorded(write)` returns a decorator: a function of a job, which returns a new job.",
+        "Write the ok row outside the `try`, so that a failing write is no failing crawl.",
+        "`asyncio.CancelledError` is no `Exception`: it needs an `except` of its own, and a raise.",
+    ),
+    solution="""
+        def recorded(write):
+            def decorate(job):
+                async def run():
+                    start = time.monotonic()
+                    try:
+                        result = await job()
+                    except BaseException as error:
+                        cancelled = isinstance(error, asyncio.CancelledError)
+                        status = "cancelled" if cancelled else "error"
+                        await write(status, round(1000 * (time.monotonic() - start)), repr(error))
+                        raise
+                    await write("ok", round(1000 * (time.monotonic() - start)), None)
+                    return result
+
+                return run
+
+            return decorate
+    """,
+    link=MONOTONIC,
+)
+def record_every_outcome(recorded: Any) -> Right:
+    """Write a decorator that writes a row however the job ends."""
+    require_function(recorded, "recorded", "write")
+    nights = _nights()
+    for night in nights:
+        _play(recorded, night)
+    shown_below = _drawn(nights)
+    for night in nights:
+        if fault := _fault(night):
+            raise NotYetError(f"The night: {night.name}. {fault}", shown_below)
+    return Right(
+        "Five nights, and each row says what happened. What this decorator cannot write is the "
+        "row of a run that never began, or whose process was killed: that takes a row before the "
+        "run, as `once` writes it.",
+        shown_below[:1],
+    )
+
+
+def _play(recorded: Callable[..., Any], night: _Night) -> None:
+    decorate = recorded(night.write)
+    if asyncio.iscoroutine(decorate):
+        decorate.close()
+    job = require_function(decorate, "recorded(write)", "job")(night.crawl)
+    if not callable(job) or not returns_awaitable(job):
+        raise NotYetError(f"`recorded(write)(job)` is {shown(job)}. A new async def is asked for.")
+
+    async def observed() -> None:
+        try:
+            night.returned.append(await job())
+        except BaseException as error:
+            night.raised.append(error)
+            raise
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(observed, cron(hour=3), id="nps")
+        if night.status == "cancelled":
+            scheduler.add_job(scheduler.shutdown, "date", run_date=FIVE_PAST, id="deployment")
+
+    simulate(register, *SPAN, incidents=night.incidents)
+
+
+def _fault(night: _Night) -> str | None:
+    statuses = [status for status, _, _ in night.written]
+    if night.name == AWAY:
+        wrong = [status for status in statuses if status != "ok"]
+        return f"The crawl was ok, and its row says {shown(wrong[0])}." if wrong else None
+    if night.status == "ok" and night.raised:
+        raise night.raised[0]
+    if len(statuses) != 1:
+        words = ", ".join(map(repr, statuses)) or "none"
+        return f"One row is asked for. Your rows: {words}."
+    ((status, duration, error),) = night.written
+    if status != night.status:
+        return f"The row says {shown(status)}, and not how the crawl ended."
+    return _wrong_duration(night, duration) or _wrong_error(night, error) or _not_passed_on(night)
+
+
+def _wrong_duration(night: _Night, duration: Any) -> str | None:
+    if isinstance(duration, bool) or not isinstance(duration, int | float):
+        return f"Its duration_ms is {shown(duration)}. A number is asked for."
+    if abs(duration - 60_000 * night.minutes) <= 1000:  # noqa: PLR2004 - may be rounded
+        return None
+    why = ""
+    if abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
+        why = " `time.perf_counter` is not simulated; `time` has another clock that nobody sets."
+    elif abs(duration - 60 * night.minutes) <= 1:
+        why = " Those are seconds."
+    return f"Its duration_ms is {duration:,}, for a crawl of {night.minutes} minutes.{why}"
+
+
+def _wrong_error(night: _Night, error: Any) -> str | None:
+    if night.status == "error" and "TimeoutError" not in str(error):
+        return f"Its error is {shown(error)}, which does not say what was raised."
+    if night.status == "ok" and error:
+        return f"Its error is {shown(error)}, and there was none."
+    return None
+
+
+def _not_passed_on(night: _Night) -> str | None:
+    if night.status == "ok" and night.returned != [ROWS]:
+        return (
+            f"The job returned {ROWS}, and what you make of it returns {shown(night.returned[0])}."
+        )
+    if night.status != "ok" and not night.raised:
+        what = "TimeoutError" if night.status == "error" else "asyncio.CancelledError"
+        return f"The crawl raised `{what}`, and your decorator keeps it: the scheduler sees an ok."
+    return None
+
+
+def _drawn(nights: list[_Night]) -> tuple[Picture, ...]:
+    """Draw what somebody believes who has only the rows, and beneath it what happened."""
+    rows, runs, without = RunLog(), RunLog(), []
+    for night in nights:
+        if night.name == AWAY:
+            continue  # the only night that may leave no row
+        _add(runs, night.name, night.status, night.minutes)
+        for status, duration, _ in night.written[:1]:
+            if isinstance(duration, int | float) and status in STATUSES:
+                _add(rows, night.name, status, max(0, duration) / 60_000)
+        if not night.written:
+            without.append(night.name)
+    title = "What your rows say" + (f"; no row: {', '.join(without)}" if without else "")
+    span = {"start": SPAN[0], "end": SPAN[1]}
+    recorded = pictures(rows.table(), rows.table(), title=title, **span)[:1]
+    return recorded + pictures(runs.table(), runs.table(), title="What happened", **span)[:1]
+
+
+def _add(log: RunLog, name: str, status: str, minutes: float) -> None:
+    begin = microseconds(THREE)
+    log.add("", name, begin, status, begin, begin + round(60_000_000 * minutes))

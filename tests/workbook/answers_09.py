@@ -1,0 +1,111 @@
+"""Typical wrong answers to the exercises of notebook 09, and a part of what each is told."""
+
+from __future__ import annotations
+
+STATUSES = """
+statuses = {
+    "down at 03:00": "ok",
+    "frozen at 03:00": "ok",
+    "killed at 03:05": "ok",
+    "quiet": "ok",
+    "stopped at 03:05": "cancelled",
+}
+"""
+
+RATE = """
+def success_rate(history):
+    ended = history[history["status"] != "running"]
+    return (ended["status"] == "ok").groupby(ended["scheduled_at"].dt.date).mean()
+"""
+
+NOT_OK = """
+def missing(history, trigger, start, end):
+    rows = history[history["scheduled_at"].between(start, end, inclusive="left")]
+    return rows[rows["status"] != "ok"]["scheduled_at"]
+"""
+MISSING = """
+DAY = timedelta(days=1)
+
+
+def missing(history, trigger, start, end):
+    ok = history[history["status"] == "ok"]
+    return fire_times(trigger, start, end).difference(pd.DatetimeIndex(ok["scheduled_at"]))
+"""
+
+RECORDED = """
+def recorded(write):
+    def decorate(job):
+        async def run():
+            start = time.monotonic()
+
+            def duration():
+                return 1000 * (time.monotonic() - start)
+
+            try:
+                result = await job()
+            except asyncio.CancelledError as error:
+                await write("cancelled", duration(), repr(error))
+                raise
+            except Exception as error:
+                await write("error", duration(), repr(error))
+                raise
+            await write("ok", duration(), None)
+            return result
+
+        return run
+
+    return decorate
+"""
+CANCELLED = RECORDED[
+    RECORDED.index("            except asyncio") : RECORDED.index("            except E")
+]
+IN_THE_TRY = RECORDED.replace('            await write("ok", duration(), None)\n', "").replace(
+    "await job()\n", 'await job()\n                await write("ok", duration(), None)\n'
+)
+
+WRONG = {
+    "9.1": [
+        (STATUSES.replace('"frozen at 03:00": "ok"', '"frozen at 03:00": "missed"'), "frozen at"),
+        (STATUSES.replace('"killed at 03:05": "ok"', '"killed at 03:05": "error"'), "the window."),
+        (STATUSES.replace("cancelled", "ok"), "stopped at 03:05: the row does not end as `ok`"),
+        (STATUSES.replace("cancelled", "fail"), "You say `'fail'`"),
+        ('statuses = ["ok"] * 5', "Give each of the five nights"),
+    ],
+    "9.2": [
+        (RATE.replace('history["status"] != "running"', 'history["started_at"].notna()'), "missed"),
+        (RATE.replace('[history["status"] != "running"]', ""), "a run that has not ended"),
+        (RATE.replace('["scheduled_at"]', '["finished_at"]'), "the day on which it ended"),
+        (RATE.replace(".dt.date", '.dt.tz_convert("UTC").dt.date'), "belongs to the day before"),
+        (RATE.replace(".mean()", ".mean() * 100"), "between 0 and 1"),
+        (RATE.replace(".mean()", ""), "A Series is asked for"),
+    ],
+    "9.3": [
+        (NOT_OK, "lacks Thu 7 May 15:00, which has no row at all"),
+        (
+            MISSING.replace('history[history["status"] == "ok"]', "history"),
+            "a row that says `missed`",
+        ),
+        (MISSING.replace('== "ok"', '!= "missed"'), "a row that says `error`"),
+        (
+            MISSING.replace("(trigger, start, end).", "(trigger, start, end + DAY)."),
+            "Sat 9",
+        ),
+        (MISSING.partition("    ok")[0] + "    return fire_times(trigger, start, end)", "ended ok"),
+        (MISSING.replace("return ", "return ok or "), "raised an error"),
+    ],
+    "9.4": [
+        (
+            RECORDED.replace(CANCELLED, ""),
+            "stopped at 03:05. One row is asked for. Your rows: none",
+        ),
+        (RECORDED.replace("monotonic", "time"), "duration_ms is -2,400,000"),
+        (RECORDED.replace("monotonic", "perf_counter"), "`time.perf_counter` is not simulated"),
+        (RECORDED.replace("1000 * (", "("), "Those are seconds"),
+        (IN_THE_TRY, "The crawl was ok, and its row says `'error'`"),
+        (RECORDED.replace("repr(error)", "str(error)"), "does not say what was raised"),
+        (RECORDED.replace("            return result\n", ""), "returns `None`"),
+        (RECORDED.replace("                raise\n", "                return\n"), "keeps it"),
+        (RECORDED.replace('"error"', '"fail"'), "The row says `'fail'`"),
+        (RECORDED.replace("        return run\n", "        return run()\n"), "A new async def"),
+    ],
+}
