@@ -27,8 +27,7 @@ run of it ended well. unwanted: it ran, and nobody had asked for it."""
 FATE_DTYPE: Final = pd.CategoricalDtype(list(FATES), ordered=True)
 FATES_COLUMNS: Final = ("job_id", "scheduled_at", "fate", "runs", "started_at", "reason")
 
-_DONE: Final = {"ok"}
-_AWAY: Final = pd.Series(pd.NaT, index=[0], dtype=TIME_DTYPE)[0]
+_DONE: Final = "ok"
 
 
 def fates(
@@ -127,7 +126,7 @@ def _reasons(history: pd.DataFrame) -> dict[Any, str]:
     told: list[Any] = [row for row in history.itertuples(index=False) if row.detail]
     return {
         (row.job_id, row.scheduled_at): row.detail
-        if row.status in _DONE
+        if row.status == _DONE
         else f"{row.status}: {row.detail}"
         for row in told
     }
@@ -135,16 +134,16 @@ def _reasons(history: pd.DataFrame) -> dict[Any, str]:
 
 def _done(rows: Sequence[Any]) -> list[Any]:
     """Return the runs that ended well, the first to begin first."""
-    return sorted((row for row in rows if row.status in _DONE), key=lambda row: row.started_at)
+    return sorted((row for row in rows if row.status == _DONE), key=lambda row: row.started_at)
 
 
 def _fate(
     key: Any, rows: Sequence[Any], on_time: timedelta, reason: str
-) -> tuple[str, int, pd.Timestamp, str]:
+) -> tuple[str, int, Any, str]:
     done = _done(rows)
     if not done:
         said = reason or _what_happened(rows) or ("locked out" if rows else "nothing ran")
-        return "lost", 0, _AWAY, said
+        return "lost", 0, pd.NaT, said
     late = done[0].started_at - key[1]
     said = f"{_whole_seconds(late)} late" if late > on_time else ""
     fate = "late" if said else "ok"
@@ -155,7 +154,7 @@ def _fate(
     return fate, len(done), done[0].started_at, said
 
 
-def _unwanted(rows: Sequence[Any]) -> tuple[str, int, pd.Timestamp, str]:
+def _unwanted(rows: Sequence[Any]) -> tuple[str, int, Any, str]:
     done = _done(rows)
     return "unwanted", len(done), done[0].started_at, f"nobody asked for it; ran on {_nodes(done)}"
 
@@ -164,7 +163,7 @@ def _what_happened(rows: Sequence[Any]) -> str:
     """Say why the runs that did not end well did not, those alike together."""
     alike: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in rows:
-        if row.status not in _DONE and row.status != "locked_out":
+        if row.status not in {_DONE, "locked_out"}:
             alike[row.status, row.detail].append(row)
     said = [
         f"{status.replace('_', ' ')} on {_nodes(same)}" + (f": {detail}" if detail else "")
