@@ -1,0 +1,171 @@
+"""Exercise of notebook 06: the button as an endpoint, with a key."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.timezone import kst
+from kst_scheduler.workbook.exercises.deployment import require_app
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import require_function
+from kst_scheduler.workbook.exercises.own_loop import in_own_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ERRORS: Final = "https://fastapi.tiangolo.com/tutorial/handling-errors/"
+KEY: Final = "the-key-of-exercise-6.3"
+CRAWL: Final = "daily-nps-crawl"
+PATH: Final = "/admin/jobs/daily-nps-crawl/run"
+
+
+@exercise(
+    "6.3",
+    title="An endpoint that says what happened",
+    variable="make_app",
+    hints=(
+        "The endpoint of section 6.8 answers two of the errors already.",
+        "Compare the whole header: it is `Bearer `, and then the key. Do it before anything else.",
+        "In a drain `run_now` raises `NotRunningError`. The text of the error is a good detail.",
+    ),
+    solution="""
+        def make_app(scheduler, key):
+            app = FastAPI()
+
+            @app.post("/admin/jobs/{job_id}/run", status_code=202)
+            async def trigger(job_id: str, authorization: str = Header("")):
+                if not hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode()):
+                    raise HTTPException(401, "send the header Authorization: Bearer KEY")
+                try:
+                    return {"run": scheduler.run_now(job_id).key}
+                except UnknownJobError as error:
+                    raise HTTPException(404, str(error)) from error
+                except AlreadyRunningError as error:
+                    raise HTTPException(409, str(error)) from error
+                except NotRunningError as error:
+                    raise HTTPException(503, str(error)) from error
+
+            return app
+    """,
+    link=ERRORS,
+)
+def endpoint_with_a_key(make_app: Any) -> Right:
+    """Answer 202, 401, 404, 409 and 503, each where it belongs."""
+    require_function(make_app, "make_app", "scheduler", "key")
+    calls = in_own_loop(Calls(make_app).make)
+    if calls.faults:
+        lines = "\n".join(f"- {fault}" for fault in calls.faults)
+        raise NotYetError(
+            f"{calls.right} of {calls.made} answers have the status that is asked for.\n\n{lines}"
+        )
+    return Right(
+        f"All {calls.made} answers say what happened, and whoever has no key starts nothing. "
+        "`create_app` of `kst_scheduler.service` has this button."
+    )
+
+
+class Calls:
+    """Calls of an application's button, one after another."""
+
+    def __init__(self, make_app: Callable[..., Any]) -> None:
+        self.faults: list[str] = []
+        self.made = self.right = 0
+        self._make_app = make_app
+        self._scheduler = KSTScheduler()
+        self._may_end = asyncio.Event()
+
+    async def make(self) -> Calls:
+        """Press the button with and without a key, twice, and in a drain."""
+        due = kst(2100, 1, 1)  # never while this runs
+        self._scheduler.add_job(self._may_end.wait, "date", run_date=due, id=CRAWL)
+        self._scheduler.add_job(asyncio.sleep, "date", run_date=due, args=[0], id="token")
+        self._scheduler.start()
+        drain = None
+        try:
+            app = require_app(self._make_app(self._scheduler, KEY))
+            _require_endpoint(app)
+            await self._without_a_key(app)
+            await self._with_the_key(app)
+            drain = asyncio.create_task(self._scheduler.drain(5))
+            await asyncio.sleep(0)
+            await self._call(app, "while the scheduler drains", 503, job_id="token")
+        finally:
+            self._may_end.set()
+            await (drain or self._scheduler.drain(5))
+        return self
+
+    async def _without_a_key(self, app: Any) -> None:
+        await self._call(app, "without a key", 401, key=None)
+        await self._call(app, "with another key", 401, key=KEY[:-1] + "4")
+        await self._call(app, "with the key in the address", 401, key=None, query=f"?key={KEY}")
+        await self._call(app, "without a key, for an unknown id", 401, key=None, job_id="craw1")
+        if running := self._scheduler.running_occurrences():
+            self.faults.append(f"Without the key a run has begun: {running[0].job_id}.")
+            self._may_end.set()
+            await asyncio.sleep(0.01)
+            self._may_end.clear()
+
+    async def _with_the_key(self, app: Any) -> None:
+        answer = await self._call(app, "with the key", 202)
+        running = self._scheduler.running_occurrences()
+        if not running:
+            self.faults.append("With the key: no run begins.")
+        elif answer and running[0].key not in answer:
+            self.faults.append(f"With the key: the answer does not name the run. It is `{answer}`")
+        answer = await self._call(app, "again, while it runs", 409)
+        if running and answer and running[0].key not in answer:
+            self.faults.append(
+                f"Again, while it runs: the answer does not name that run. It is `{answer}`"
+            )
+        await self._call(app, "with the key, for an unknown id", 404, job_id="craw1")
+
+    async def _call(
+        self,
+        app: Any,
+        how: str,
+        status: int,
+        *,
+        key: str | None = KEY,
+        job_id: str = CRAWL,
+        query: str = "",
+    ) -> str | None:
+        """Return the text of an answer that has the right status."""
+        import httpx  # noqa: PLC0415 - slow to load, and only this exercise needs it
+
+        self.made += 1
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        path = f"/admin/jobs/{job_id}/run{query}"
+        transport = httpx.ASGITransport(app)
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                answer = await client.post(path, headers=headers)
+        except Exception as error:  # noqa: BLE001 - said to the reader
+            got = f"the endpoint raises `{type(error).__name__}`"
+        else:
+            if answer.status_code == status:
+                self.right += 1
+                return answer.text
+            got = str(answer.status_code)
+        self.faults.append(f"{how[0].upper()}{how[1:]}: {got}, where {status} is asked for.")
+        return None
+
+
+def _require_endpoint(app: Any) -> None:
+    """Raise NotYetError when the path leads nowhere, or into a thread."""
+    from starlette.routing import Match  # noqa: PLC0415 - slow to load
+
+    request = {"type": "http", "path": PATH, "method": "POST", "headers": []}
+    routes = [route for route in app.routes if route.matches(request)[0] == Match.FULL]
+    if not routes:
+        theirs = [route.path for route in app.routes if "/docs" not in route.path]
+        paths = ", ".join(path for path in theirs if path not in {"/openapi.json", "/redoc"})
+        raise NotYetError(f"Nothing answers to POST {PATH}. Your paths: {paths or 'none'}.")
+    endpoint = getattr(routes[0], "endpoint", None)
+    if not inspect.iscoroutinefunction(endpoint):
+        raise NotYetError(
+            "Your endpoint is a plain `def`, so FastAPI runs it in a thread, and the scheduler "
+            "refuses (section 6.9)."
+        )
