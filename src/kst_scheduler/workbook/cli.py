@@ -1,4 +1,4 @@
-"""The command kst-workbook: opens the workbook in JupyterLab, and renews its stored outputs."""
+"""The command kst-workbook: opens the workbook in JupyterLab, renews it, and makes pages of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from kst_scheduler.workbook.folder import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SITE: Final = "site"
 HELP: Final = f"""\
 usage: kst-workbook [NOTEBOOK] [OPTION ...]
        kst-workbook refresh [-j JOBS] [NOTEBOOK ...]
+       kst-workbook page [FOLDER]
 
 Opens the KST Scheduler Workbook in JupyterLab.
 
@@ -32,6 +34,8 @@ Opens the KST Scheduler Workbook in JupyterLab.
              `jupyter lab --help` lists them all
   refresh    run the notebooks (without names: all) and store their outputs;
              see `kst-workbook refresh --help`
+  page       make a static site of the notebooks as they are stored, in FOLDER
+             (default: {SITE}); nothing is run
 
 In a container, run it with --ip 0.0.0.0 and publish the port. Your own JupyterLab
 settings stay in force.
@@ -58,6 +62,8 @@ def _run(words: list[str]) -> int:
     _need_jupyter()
     if words and words[0] == "refresh":
         return _refresh(words[1:])
+    if words and words[0] == "page":
+        return _page(words[1:])
     return _start(words)
 
 
@@ -73,7 +79,7 @@ def _start(words: list[str]) -> int:
     if len(names) > 1 or (words and not words[0].startswith("-") and words[0] not in names):
         raise WorkbookError(
             f"cannot open {' '.join(words)!r}; write one notebook (such as {FIRST_NOTEBOOK}), "
-            "or refresh, or an option that begins with a dash"
+            "or refresh, or page, or an option that begins with a dash"
         )
     notebook = find_notebook(names[0]) if names else notebooks_folder() / FIRST_NOTEBOOK
     options = [word for word in words if word not in names]
@@ -125,3 +131,20 @@ def _refresh_one(path: Path) -> bool:
         return False
     sys.stdout.write(f"{path.name}: {'outputs renewed' if changed else 'unchanged'}\n")
     return True
+
+
+def _page(words: list[str]) -> int:
+    from kst_scheduler.workbook.page import build_site, write_site  # noqa: PLC0415 - as above
+
+    parser = argparse.ArgumentParser(
+        prog="kst-workbook page",
+        description="Make a static site of the notebooks as they are stored; nothing is run. The "
+        "folder is written anew each time, and left alone where it has other files.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(SITE), metavar="FOLDER")
+    folder = parser.parse_args(words).folder
+    site = build_site(all_notebooks())
+    write_site(folder, site)
+    pages = sum(path.endswith(".html") for path in site)
+    sys.stdout.write(f"{folder / 'index.html'}: the first of {pages} pages\n")
+    return 0
