@@ -29,6 +29,7 @@ from kst_scheduler.errors import (
     UnknownJobError,
 )
 from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.ledger import MemoryLedger
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline import (
         plot_fire_times,
         plot_lateness,
+        plot_month,
         plot_pipeline,
         plot_timeline,
         plot_year,
@@ -98,6 +100,7 @@ __all__ = [
     "TriggerWarning",
     "UnknownJobError",
     "at",
+    "broken_promises",
     "cron",
     "crontab",
     "current_node",
@@ -107,6 +110,7 @@ __all__ = [
     "embedded_postgres",
     "embedded_valkey",
     "every",
+    "fates",
     "fire_times",
     "kst",
     "lateness",
@@ -114,6 +118,7 @@ __all__ = [
     "once",
     "plot_fire_times",
     "plot_lateness",
+    "plot_month",
     "plot_pipeline",
     "plot_timeline",
     "plot_year",
@@ -138,7 +143,14 @@ _LATE = {
         "kst_scheduler.simulation",
     ),
     **dict.fromkeys(
-        ["plot_fire_times", "plot_lateness", "plot_pipeline", "plot_timeline", "plot_year"],
+        [
+            "plot_fire_times",
+            "plot_lateness",
+            "plot_month",
+            "plot_pipeline",
+            "plot_timeline",
+            "plot_year",
+        ],
         "kst_scheduler.timeline",
     ),
 }
