@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,9 +11,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from kst_scheduler.workbook import cli, folder
 from lab_server import fetch, running_lab
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +77,11 @@ def test_an_unknown_word_is_refused(
 def test_help_explains_without_starting_anything(
     launched: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names both verbs and where JupyterLab's own options stand."""
+    """It names the verbs and where JupyterLab's own options stand."""
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert "kst-workbook refresh" in shown
+    assert "kst-workbook page" in shown
     assert "jupyter lab --help" in shown
     assert launched == []
 
@@ -117,6 +115,28 @@ def test_refresh_reports_each_notebook_and_fails_where_one_fails(
     assert "kst-workbook: 01_install.ipynb, cell 1 ('1 / 0')" in shown.err
     (stored,) = json.loads((clone / "notebooks/00_start_here.ipynb").read_text("utf-8"))["cells"]
     assert stored["outputs"][0]["data"]["text/plain"] == ["2"]
+
+
+def test_page_writes_the_site_and_says_where_it_begins(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the folder that is named, or in site."""
+    assert cli.main(["page"]) == 0
+    assert cli.main(["page", "elsewhere"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{Path(name, 'index.html')}: the first of 3 pages" for name in ("site", "elsewhere")
+    ]
+    assert (clone / "elsewhere/notebooks/01_install.html").is_file()
+
+
+def test_page_writes_nothing_when_a_link_is_broken(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 1, and the message lists the links."""
+    (clone / "README.md").write_text("# A workbook\n\n[gone](GONE.md)\n", encoding="utf-8")
+    assert cli.main(["page"]) == 1
+    assert "index.html: the link to GONE.html leads nowhere" in capsys.readouterr().err
+    assert not (clone / "site").exists()
 
 
 def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from pygments.formatters import HtmlFormatter
+from traitlets.config import Config
 
 from kst_scheduler.workbook.page.links import relative_to
 
@@ -76,10 +77,11 @@ def style_sheet() -> str:
 
 @cache
 def _exporter() -> HTMLExporter:
+    shown = Config({"NbConvertBase": {"display_data_priority": _SHOWN}})
     return HTMLExporter(
+        config=shown,
         template_name="workbook",
         extra_template_basedirs=[str(_HERE / "templates")],
-        display_data_priority=_SHOWN,
         anchor_link_text="#",
         exclude_input_prompt=True,
         exclude_output_prompt=True,
