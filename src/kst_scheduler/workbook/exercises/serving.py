@@ -52,6 +52,7 @@ def served(serve: Callable[..., Coroutine[Any, Any, object]]) -> Served:
     """
     seen = Served()
     recorders: list[RunRecorder] = []
+    tasks: list[asyncio.Task[object]] = []
 
     def register(_the_simulations_own: object) -> None:
         scheduler, stop = KSTScheduler(), asyncio.Event()
@@ -63,12 +64,23 @@ def served(serve: Callable[..., Coroutine[Any, Any, object]]) -> Served:
         loop.call_later((STOP - START).total_seconds(), stop.set)
         task = loop.create_task(serve(scheduler, stop))
         task.add_done_callback(lambda task: _note_end(seen, task, scheduler))
+        tasks.append(task)
 
-    simulate(register, START, END)
+    try:
+        simulate(register, START, END)
+    finally:
+        _ask_for_errors(tasks)
     (recorder,) = recorders
     seen.runs = recorder.runs
     recorder.close()
     return seen
+
+
+def _ask_for_errors(tasks: list[asyncio.Task[object]]) -> None:
+    """Keep asyncio from logging an error of which the caller hears anyway, such as an interrupt."""
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()
 
 
 def _note_start(seen: Served) -> None:
