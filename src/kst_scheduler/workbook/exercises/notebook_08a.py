@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.simulation import Crash, Node, SimulationResult, simulate
@@ -17,7 +16,6 @@ from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.crawl_nights import listed, require_moments
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import moment, pictures, shown
-from kst_scheduler.workbook.job_stores import far_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +117,11 @@ def _night(
     incidents: list[Crash],
 ) -> SimulationResult:
     """Simulate the night with a job store in a file, in which each statement takes its time."""
+    # Only for these exercises: SQLAlchemy is slow to load, and every check loads this module.
+    from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore  # noqa: PLC0415
+
+    from kst_scheduler.workbook.job_stores import far_away  # noqa: PLC0415
+
     stores: list[SQLAlchemyJobStore] = []
     with TemporaryDirectory() as folder:
 
