@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,15 +18,31 @@ Result = TypeVar("Result")
 def in_own_loop(run: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Return what a coroutine returns, or raise what it raises; its loop has a thread of its own.
 
-    The wait for it can be interrupted, and then leaves the thread behind.
+    When the wait for it is interrupted, it is stopped, whether it awaits something or not.
     """
     future: Future[Result] = Future()
+    runner = asyncio.Runner()
 
     def work() -> None:
         try:
-            future.set_result(asyncio.run(run()))
+            with runner:
+                future.set_result(runner.run(run()))
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
             future.set_exception(error)
 
-    threading.Thread(target=work, daemon=True).start()
-    return future.result()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        return future.result()
+    finally:
+        if not future.done():
+            _stop(runner, thread)
+
+
+def _stop(runner: asyncio.Runner, thread: threading.Thread) -> None:
+    """Let the loop wake up, and raise SystemExit in whatever its thread executes next."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+    )
+    with contextlib.suppress(RuntimeError):  # it has come to its end meanwhile
+        runner.get_loop().call_soon_threadsafe(bool)
