@@ -20,7 +20,7 @@ def test_what_nobody_awaits_is_closed_without_a_warning() -> None:
     """Python warns of a coroutine that is thrown away before it has begun."""
     fetch = Awaited(_reply)
     for number in range(3):
-        fetch(number)
+        assert fetch(number) is fetch.made[-1]
     assert len(fetch.made) == 3
     fetch.close()
     with warnings.catch_warnings():
