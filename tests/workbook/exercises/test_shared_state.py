@@ -85,6 +85,14 @@ def test_a_lock_within_the_process_is_refused_though_it_is_free_again() -> None:
         asyncio.run(_locks("A"))
 
 
+def test_it_is_put_back_when_the_answer_raises() -> None:
+    """The error stays the one that is raised."""
+    with pytest.raises(ZeroDivisionError), each_replica_for_itself(_remembers):
+        _remembers(1 / 0 if seen else "A")
+        _remembers(1 / 0 if seen else "B")
+    assert seen == set()
+
+
 def test_what_stays_the_same_is_fine() -> None:
     """Constants may be read, what is made for each scheduler changed, and what is allowed."""
 

@@ -63,10 +63,13 @@ def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Itera
     places = [place for place in _places(answer) if place.name not in allowed]
     for place in places:
         place.before = copy.deepcopy(place.read())
-    yield
-    changed = [place for place in places if place.read() != place.before]
-    for place in changed:
-        place.write(place.before)
+    changed: list[_Place] = []
+    try:
+        yield
+    finally:
+        changed += [place for place in places if place.read() != place.before]
+        for place in changed:
+            place.write(place.before)
     shared = changed or [place for place in _places(answer, _LOCKS) if place.name not in allowed]
     if shared:
         raise NotYetError(
