@@ -15,14 +15,16 @@ from kst_scheduler.workbook.exercises import check
 EXERCISES = list(all_exercises().values())
 NUMBERS = list(all_exercises())
 
-CONSTANTS: list[Any] = [
-    True, False, None, 0, 1, -1, 2, 3.0, "", "ok", "True", b"", [], (), {}, set(), [True], object(),
-    object, int, print, lambda: True, lambda *_: True, lambda *_: None, functools.partial(print),
-]  # fmt: skip
-
 
 async def _nothing(*_: object) -> None:
     return None
+
+
+CONSTANTS: list[Any] = [
+    True, False, None, 0, 1, -1, 2, 3.0, "", "ok", "True", b"", [], (), {}, set(), [True], object(),
+    object, int, print, lambda: True, lambda *_: True, lambda *_: None, functools.partial(print),
+    _nothing,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -64,12 +66,11 @@ def test_typical_wrong_answers_have_each_a_message_of_their_own(number: str) -> 
     assert len({verdict.message for verdict in verdicts}) == len(answers)
 
 
-@pytest.mark.parametrize("constant", [*CONSTANTS, _nothing], ids=repr)
 @pytest.mark.parametrize("number", NUMBERS)
-def test_no_constant_passes(number: str, constant: Any) -> None:
+def test_no_constant_passes(number: str) -> None:
     """Nor does a function that does nothing; and none makes the judge itself fail."""
-    verdict = check(number, constant)
-    assert verdict.outcome != "right", verdict
+    passed = [each for each in CONSTANTS if check(number, each).outcome == "right"]
+    assert passed == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)
