@@ -25,14 +25,14 @@ async def _awaiting() -> None:
     await _coroutine(1)
 
 
-@pytest.mark.parametrize("answer", [..., _dots, _documented, _coroutine], ids=repr)
+@pytest.mark.parametrize("answer", [..., _dots, _documented, _coroutine])
 def test_what_the_notebook_ships_is_no_attempt(answer: Any) -> None:
     """An ellipsis, and functions with nothing in them, whatever their parameters."""
     assert untouched(answer)
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda: "text", None, 0, "...", _half, _awaiting, lambda: 5, print, pytest], ids=repr
+    "answer", [lambda: "text", None, 0, "...", _half, _awaiting, lambda: 5, print, pytest]
 )
 def test_everything_else_is_one(answer: Any) -> None:
     """Also what is wrong, or does not make sense."""

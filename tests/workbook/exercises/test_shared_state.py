@@ -67,7 +67,6 @@ def _itself(function: Any) -> Any:
         (_closing_over(), "`known`"),
         (_itself(_remembers), "`seen`"),
     ],
-    ids=str,
 )
 def test_what_replicas_would_share_is_refused_and_put_back(answer: Any, name: str) -> None:
     """Globals, also of functions that are called, defaults and closures."""
