@@ -81,9 +81,10 @@ def _works(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def fetch(url: str) -> Any:
-    """Return what the server answers."""
-    request = Request(url, headers={"Authorization": f"token {TOKEN}"})  # noqa: S310 - loopback
+def fetch(url: str, sent: bytes | None = None) -> Any:
+    """Return what the server answers, to a POST where something is sent."""
+    headers = {"Authorization": f"token {TOKEN}"}
+    request = Request(url, sent, headers)  # noqa: S310 - loopback
     with urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 

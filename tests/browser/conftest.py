@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOTEBOOKS: Final = Path(__file__).parents[2] / "notebooks"
 HOW: Final = (
-    "KST_WORKBOOK_BROWSER=/usr/bin/chromium uv run --group browser pytest -n 0 tests/browser"
+    "KST_WORKBOOK_BROWSER=/usr/bin/chromium uv run --group browser pytest -n 2 tests/browser"
 )
 
 

@@ -14,16 +14,16 @@ TESTS: Final = Path(__file__).parents[1]
 RUN: Final = """
 import asyncio, pathlib, sys
 from lab_page import chromium
-from lab_server import running_lab
+from lab_server import fetch, running_lab
 
 async def read(url):
-    async with chromium(sys.argv[1], url, tabs=1) as reader:
-        async with reader.open("idle.ipynb"):
-            print("open", flush=True)
-            await asyncio.sleep(600)
+    async with chromium(sys.argv[1], url, tabs=1):
+        fetch(f"{url}/api/kernels", b"{}")
+        print("open", flush=True)
+        await asyncio.sleep(600)
 
 home = pathlib.Path(sys.argv[2])
-with running_lab(home / "idle.ipynb", home, "--expose-app-in-browser") as url:
+with running_lab(home / "idle.ipynb", home) as url:
     asyncio.run(read(url))
 """
 
