@@ -46,9 +46,10 @@ CELLS: Final = """() => window.jupyterapp.shell.currentWidget.content.widgets.ma
   tags: cell.model.getMetadata('tags') ?? [],
   prompt: cell.node.querySelector('.jp-InputPrompt')?.textContent ?? '',
   shown: cell.node.querySelector('.jp-OutputArea')?.textContent ?? '',
-  outputs: cell.model.type === 'code' ? cell.model.outputs.toJSON() : [],
+  outputs: (cell.model.type === 'code' ? cell.model.outputs.toJSON() : []).map(
+    ({data, ename, evalue}) => ({kinds: Object.keys(data ?? {}), ename, evalue})),
   pictures: [...cell.node.querySelectorAll('.jp-OutputArea-output img')].map(
-    picture => picture.complete ? picture.naturalWidth : -1),
+    picture => picture.naturalWidth),
 }))"""
 
 HAVE_RUN: Final = """() => {
@@ -63,8 +64,8 @@ HAVE_RUN: Final = """() => {
 """The command of the menu says that it is done at the first error, even one that is announced."""
 
 HAVE_COME: Final = f"""() => ({CELLS})().every(({{outputs, pictures}}) =>
-  pictures.length >= outputs.filter(({{data}}) => data?.['image/png']).length
-  && pictures.every(width => width >= 0))"""
+  pictures.length >= outputs.filter(({{kinds}}) => kinds.includes('image/png')).length
+  && pictures.every(width => width > 0))"""
 
 TO_THE_TOP: Final = """async () => {
   window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0;
@@ -115,12 +116,12 @@ class OpenNotebook:
         await self.wait_for(HAVE_RUN)
 
     async def cells(self) -> list[dict[str, Any]]:
-        """Return each cell with its outputs, and the width in pixels of each picture shown."""
+        """Return each cell: what its outputs are, and the width in pixels of each picture shown."""
         cells: list[dict[str, Any]] = await self.page.evaluate(CELLS)
         return cells
 
     async def wait_for_pictures(self) -> None:
-        """Wait until each picture that the kernel has sent is shown, or is known to be broken."""
+        """Wait until each picture that the kernel has sent is shown, and has a width."""
         await self.wait_for(HAVE_COME)
 
     async def wait_for(self, condition: str, argument: Any = None) -> None:
@@ -160,12 +161,14 @@ class Reader:
         """Open a notebook of the server's folder when a tab is free; close it, kernel and all."""
         page = await self._tabs.get()
         try:
-            page = page or await self._new_page()
-            notebook = OpenNotebook(page, name)
-            page.on("pageerror", note := lambda error: notebook.page_errors.append(str(error)))
-            await self._show(page, name)
+            async with asyncio.timeout(PATIENCE):
+                page = page or await self._new_page()
+                notebook = OpenNotebook(page, name)
+                page.on("pageerror", note := lambda error: notebook.page_errors.append(str(error)))
+                await self._show(page, name)
             yield notebook
-            await page.evaluate(CLOSE)
+            async with asyncio.timeout(PATIENCE):
+                await page.evaluate(CLOSE)
             page.remove_listener("pageerror", note)
         except BaseException:
             if page is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PICTURE: Final = "() => document.querySelector('.jp-OutputArea-output img.widget-image')?.src"
 IS_ANOTHER: Final = """before => {
   const picture = document.querySelector('.jp-OutputArea-output img.widget-image');
-  return picture.src !== before && picture.complete && picture.naturalWidth > 0;
+  return picture && picture.src !== before && picture.complete && picture.naturalWidth > 0;
 }"""
 
 
