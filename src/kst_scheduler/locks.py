@@ -35,6 +35,9 @@ ANSWER_SECONDS: Final = 10.0
 RELEASE_SECONDS: Final = 3.0
 """How long giving the lock back may last: less than a drain gives a cancelled job."""
 
+RELEASES: Final = 6
+"""How many attempts it is made of: redis-py waits longer and longer before its own."""
+
 POLL_SECONDS: Final = 0.1
 """How often a busy lock is tried again, with ``wait``."""
 
@@ -171,14 +174,21 @@ class _Lock:
         raise self._errors.TimeoutError(f"no answer about {self} within {limit:g} s")
 
     async def _release(self) -> bool:
-        try:
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await self._lock.release()
-        except self._errors.LockNotOwnedError:
-            return False
-        except Exception as error:  # noqa: BLE001 - nothing here is worth more than the work done
-            if self._granted:
-                self._log_kept(error)
+        """Release the lock, on a new connection if need be: a server may have cut them all."""
+        failed: Exception | None = None
+        for _ in range(RELEASES):
+            try:
+                async with asyncio.timeout(RELEASE_SECONDS / RELEASES - POLL_SECONDS):
+                    await self._lock.release()
+            except self._errors.LockNotOwnedError:
+                return failed is not None  # an attempt whose answer was lost may have done it
+            except Exception as error:  # noqa: BLE001 - nothing here is worth more than the work done
+                failed = error
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return True
+        if self._granted and failed:
+            self._log_kept(failed)
         return True
 
     def _log_kept(self, error: Exception) -> None:
