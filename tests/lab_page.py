@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, Page, ViewportSize
 
+VIEW: Final[ViewportSize] = {"width": 1280, "height": 900}
 PATIENCE: Final = 90
 """Seconds after which a notebook, or what is waited for in one, counts as hung."""
 
@@ -135,15 +136,14 @@ class OpenNotebook:
         texts: list[str] = await self.page.evaluate("() => appeared.map(e => e.textContent)")
         return texts
 
-    async def save_picture(self, path: Path) -> None:
-        """Save the whole notebook as a picture, not only what is in view."""
-        before = self.page.viewport_size
+    async def save_picture(self, path: Path, *, whole: bool) -> None:
+        """Save the beginning of the notebook as a picture, or all of it."""
         height = await self.page.evaluate(TO_THE_TOP)
-        await self.page.set_viewport_size({"width": 1280, "height": height + 200})
-        await self.page.evaluate(TO_THE_TOP)
+        if whole:
+            await self.page.set_viewport_size({**VIEW, "height": height + 200})
+            await self.page.evaluate(TO_THE_TOP)
         await self.page.screenshot(path=path)
-        if before:
-            await self.page.set_viewport_size(before)
+        await self.page.set_viewport_size(VIEW)
 
 
 class Reader:
@@ -202,6 +202,6 @@ async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
     options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *quiet]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=options)
-        context = await browser.new_context(viewport={"width": 1280, "height": 900})
+        context = await browser.new_context(viewport=VIEW)
         yield Reader(context, url, tabs)
         await browser.close()

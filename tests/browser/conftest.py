@@ -59,9 +59,9 @@ def loop() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="session")
 def reader(program: str, folder: Path, loop: asyncio.Runner) -> Iterator[Reader]:
-    """Yield one who opens notebooks of the folder, three at once at most."""
+    """Yield one who opens notebooks of the folder, four at once at most."""
     options = ["--expose-app-in-browser", "--KernelManager.transport=ipc"]
     with running_lab(folder / FIRST_NOTEBOOK, folder.parent, *options) as url:
         stack = AsyncExitStack()
-        yield loop.run(stack.enter_async_context(chromium(program, url, tabs=3)))
+        yield loop.run(stack.enter_async_context(chromium(program, url, tabs=4)))
         loop.run(stack.aclose())

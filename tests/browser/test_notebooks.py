@@ -40,9 +40,11 @@ async def visit(reader: Reader, path: Path) -> Visit:
         with suppress(PatienceIsOver, TimeoutError):  # what is missing is seen in the cells
             await notebook.run_all()
             await notebook.wait_for_pictures()
-        await notebook.save_picture(SCREENSHOTS / f"{path.stem}.jpg")
         cells, appeared = await notebook.cells(), await notebook.appeared()
-        return Visit(stored, cells, appeared, notebook.page_errors)
+        made = Visit(stored, cells, appeared, notebook.page_errors)
+        # The whole takes a second, and is worth it where there is something to find out.
+        await notebook.save_picture(SCREENSHOTS / f"{path.stem}.jpg", whole=any(complaints(made)))
+        return made
 
 
 @pytest.fixture(scope="module")
