@@ -8,10 +8,22 @@ import pytest
 
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
 from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.timezone import UTC
 from ledgers import HOUR, THREE, expire, occurrence, only_row, outcome, request, with_ledger
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import Ledger
+
+
+@with_ledger
+async def test_the_ledgers_clock_is_the_one_that_judges_leases(ledger: Ledger) -> None:
+    """A lease of an hour ends an hour after it."""
+    before = await ledger.now()
+    await ledger.claim(request())
+    row, after = await only_row(ledger), await ledger.now()
+    assert row.lease_until is not None
+    assert before <= row.lease_until - HOUR <= after
+    assert abs(datetime.now(UTC) - after) < HOUR
 
 
 @with_ledger

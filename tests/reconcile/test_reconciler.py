@@ -19,7 +19,7 @@ from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Looked, Reconciler
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.simulation import Crash, Node, current_node, simulate
+from kst_scheduler.simulation import ClockJump, Crash, Node, current_node, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import at, cron
 from replicas import (
@@ -197,7 +197,39 @@ def test_replicas_whose_clocks_differ_catch_up_once() -> None:
     assert len(story.seen("ok")) == 1
 
 
+def test_a_clock_that_is_hours_ahead_calls_nothing_missed_that_is_yet_to_come() -> None:
+    """B's clock jumps from 01:00 to 04:00; that 03:00 has gone by there, is for it alone."""
+    jump = [ClockJump("B", night(1), 3 * 3600)]
+    story = play(crawl_for(60), nodes=2, incidents=jump, until=night(4), catch_up=HOUR)
+    assert told(story) == [(3, "ok", None)]
+    assert [run.node for run in story.seen("ok")] == ["A"]
+
+
+def test_a_clock_that_is_hours_behind_does_not_make_a_late_run_look_in_time() -> None:
+    """A is back at 05:10, and its clock shows 03:10: the ledger's clock knows better."""
+    back = [Crash("A", night(2, 50), night(5, 10) - night(2, 50))]
+    jump = [ClockJump("A", night(4), -2 * 3600)]
+    story = play(crawl_for(60), nodes=1, incidents=[*back, *jump], catch_up=HOUR)
+    assert told(story) == [(3, "missed", "2:10:00 late, catch-up window 1:00:00")]
+
+
 # --- runs that lost their lease ---------------------------------------------------------------
+
+
+def test_an_abandoned_run_that_came_too_early_waits_until_it_is_due() -> None:
+    """B, three hours ahead, begins the run at 00:00 and dies; at 03:00 it is run by A."""
+    story = play(
+        crawl_for(600),
+        nodes=[Node("A"), Node("B", 3 * 3600)],
+        incidents=[Crash("B", night(0, 5))],
+        catch_up=HOUR,
+        until=night(4),
+    )
+    assert told(story) == [
+        (3, "ok", "attempt 1 on B lost its lease at 2026-05-09T15:05:40.000000Z")
+    ]
+    (run,) = story.seen("ok")
+    assert (run.node, run.started_at) == ("A", THREE)
 
 
 def test_a_job_that_must_not_be_repeated_is_closed() -> None:

@@ -145,6 +145,9 @@ class Ledger(Protocol):
     async def close(self) -> None:
         """Let go of all connections."""
 
+    async def now(self) -> datetime:
+        """Return the time by the ledger's own clock."""
+
     async def claim(self, request: ClaimRequest) -> Claim:
         """Take the occurrence's row, or raise LockedOutError.
 

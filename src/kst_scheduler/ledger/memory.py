@@ -37,6 +37,10 @@ class MemoryLedger:
     async def close(self) -> None:
         """Do nothing: the rows stay."""
 
+    async def now(self) -> datetime:
+        """Return the time by the ledger's own clock."""
+        return self._rows.now()
+
     async def claim(self, request: ClaimRequest) -> Claim:
         """Take the occurrence's row, or raise LockedOutError."""
         return await take(self._rows, request)

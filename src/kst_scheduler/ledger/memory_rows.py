@@ -115,10 +115,15 @@ class MemoryRows:
         return [row for row in running if self._is_over(row)]
 
     def now(self) -> datetime:
-        """Return the loop's time, counted from what the wall clock showed at the first call."""
-        seconds = timedelta(seconds=asyncio.get_running_loop().time())
+        """Return the loop's time, counted from what the wall clock showed at the first call.
+
+        In a simulation, where the wall clock of a node may be wrong, its loop tells the true one.
+        """
+        loop = asyncio.get_running_loop()
+        seconds = timedelta(seconds=loop.time())
         if self._clock_began is None:
-            self._clock_began = datetime.now(UTC) - seconds
+            began: datetime | None = getattr(loop, "began_at", None)
+            self._clock_began = began or datetime.now(UTC) - seconds
         return self._clock_began + seconds
 
     def _is_over(self, row: LedgerRow) -> bool:

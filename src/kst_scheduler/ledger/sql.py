@@ -62,6 +62,12 @@ class SqlLedger:
         """Close all connections."""
         await self._database.close()
 
+    async def now(self) -> datetime:
+        """Return the time by the ledger's own clock."""
+        (row,) = await self._database.fetch(statements.NOW)
+        moment: datetime = row.now
+        return moment
+
     async def claim(self, request: ClaimRequest) -> Claim:
         """Take the occurrence's row, or raise LockedOutError."""
         return await take(self._claims, request)

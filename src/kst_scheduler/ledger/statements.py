@@ -91,6 +91,7 @@ FINISH: Final = (
     )
     .returning(_RUN.id)
 )
+NOW: Final = select(LedgerNow().label("now"))
 ABANDONED: Final = select(*ROW).where(_OVER).order_by(_RUN.id)
 CLOSE: Final = (
     update(RUNS)

@@ -59,8 +59,9 @@ class JobLook:
     window: timedelta
     """How long after its time an occurrence may still be run."""
     now: datetime
+    """By the ledger's clock."""
     until: datetime
-    """What was due before it, replicas have had the time to claim."""
+    """What was due before it, by this host's clock too, replicas have had the time to claim."""
     oldest: datetime
     """What was due before it is not kept."""
     abandoned: Sequence[LedgerRow]
@@ -82,11 +83,17 @@ class JobLook:
 
     async def _overdue(self, since: datetime) -> Overdue | None:
         """Return what is to be judged, if anything."""
-        taken = [row.scheduled_at for row in self.abandoned if row.trigger == "schedule"]
+        # A node whose clock is ahead runs what others will find due much later.
+        abandoned = [
+            row
+            for row in self.abandoned
+            if row.trigger == "manual" or row.scheduled_at < self.until
+        ]
+        taken = [row.scheduled_at for row in abandoned if row.trigger == "schedule"]
         start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
         fires = self.plan.between(start, self.until)
         due = self._due(fires, since) if len(fires) else []
-        if not due and not self.abandoned:
+        if not due and not abandoned:
             return None
         rows = await self.ledger.rows(self.job.id, since=start)
         here = self.scheduler.running_occurrences(self.job.id)
@@ -95,7 +102,7 @@ class JobLook:
             due=due,
             newest=self._newest(fires, due, taken),
             statuses={row.scheduled_at: row.status for row in rows if row.trigger == "schedule"},
-            abandoned=self.abandoned,
+            abandoned=abandoned,
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,
             repeatable=self.once_job.repeatable,

@@ -55,8 +55,8 @@ class Reconciler:
     far that went stands in the ledger, so restarts and replicas go on from there. A job's first
     look is where its history begins.
 
-    A paused job is left alone, and what it would have run leaves no row. What is due is judged by
-    this host's clock.
+    A paused job is left alone, and what it would have run leaves no row. What is due, and how late
+    it is, is judged by the ledger's clock; nothing is due before this host's clock says so, too.
 
     Args:
         scheduler: a KSTScheduler. Make the Reconciler before you start it: a one-shot job whose
@@ -149,7 +149,7 @@ class Reconciler:
         if self._scheduler.state != STATE_RUNNING:
             return looked
         try:
-            await self._look(looked, datetime.now(UTC))
+            await self._look(looked, await self._ledger.now())
         finally:
             await self._tell(looked)
         return looked
@@ -188,7 +188,7 @@ class Reconciler:
             plan=self._plan(job),
             window=window_of(job, once_job, self._retention),
             now=now,
-            until=now - self._settle,
+            until=min(now, datetime.now(UTC)) - self._settle,
             oldest=now - self._retention,
             abandoned=[row for row in abandoned if row.source == job.id],
             looked=looked,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.fire_times.instants import SECOND
+from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     import contextvars
@@ -47,6 +49,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the seconds since the simulation began, whatever the wall clock does."""
         return (self._world.now - self._world.start) / SECOND
+
+    @property
+    def began_at(self) -> datetime:
+        """The true moment from which ``time`` counts, for a ledger in memory (its clock)."""
+        return datetime.fromtimestamp(self._world.start / SECOND, UTC)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,
