@@ -49,6 +49,7 @@ FLOORS = [
     "local_server",
     "nps",
     "servers",
+    "distributed",
     "service",
     "workbook",
 ]

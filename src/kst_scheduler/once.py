@@ -33,6 +33,7 @@ from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Set as AbstractSet
 
     from kst_scheduler.ledger import Claim, Ledger, Outcome
     from kst_scheduler.occurrence import Occurrence
@@ -56,6 +57,13 @@ class OnceFunction(Protocol[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Run the occurrence that the scheduler is at."""
+
+
+class Queue(Protocol):
+    """Where the occurrences of a job wait that was handed off (kst_scheduler.distributed)."""
+
+    async def waiting(self, job_id: str) -> AbstractSet[datetime]:
+        """Return the scheduled times, as rows have them, of what waits or is being taken up."""
 
 
 def once(
@@ -126,6 +134,8 @@ class OnceJob:
     repeatable: bool
     instance: str | None
     patience: timedelta
+    queue: Queue | None = None
+    """Where its occurrences wait for a worker; None: they run where the scheduler is."""
 
     def __post_init__(self) -> None:
         if not hasattr(self.ledger, "claim"):
@@ -155,7 +165,16 @@ class OnceJob:
             LedgerUnavailableError: the ledger was away, and the work was not begun.
 
         """
-        claim, since = await self._claim(occurrence)
+        return await self.run_claimed(*await self.claim(occurrence), work)
+
+    async def run_claimed(self, claim: Claim, since: float, work: Callable[[], Awaitable[R]]) -> R:
+        """Do the work of a claim that was just had, and write how it ended.
+
+        Raises:
+            LeaseLostError: the lease was lost while the work was done.
+
+        """
+        occurrence = claim.request.occurrence
         renew = functools.partial(self.ledger.renew, claim)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -174,10 +193,19 @@ class OnceJob:
             )
         return result
 
-    async def _claim(self, occurrence: Occurrence) -> tuple[Claim, float]:
-        """Return the claim, and the loop's time from before it was asked for."""
+    async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
+        """Return the claim, and the loop's time from before it was asked for.
+
+        Args:
+            occurrence: what is to run.
+            retry: whether a run that ended as error or cancelled is to run again.
+
+        Raises:
+            LockedOutError, LedgerUnavailableError: as in ``run``.
+
+        """
         now = datetime.now(UTC)
-        request = ClaimRequest(occurrence, self.replica(), self.lease, now, self.repeatable)
+        request = ClaimRequest(occurrence, self.replica(), self.lease, now, self.repeatable, retry)
 
         async def ask() -> tuple[Claim, float]:
             since = asyncio.get_running_loop().time()

@@ -70,13 +70,18 @@ async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Cl
     """Return the claim, None when it is to be tried again, or raise LockedOutError."""
     if met.own and met.own.row.status == "running":
         return await _take_over(store, request, *met.own)
-    if met.own and met.own.row.status != "skipped":
+    if met.own and not _is_open(met.own.row, request):
         by = met.own.row
         raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
     if met.running:
         await _make_way(store, request, *met.running)
         return None
-    return await _retake(store, met.own.row, request, None) if met.own else None
+    return await _retake(store, met.own.row, request, _ended(met.own.row)) if met.own else None
+
+
+def _is_open(row: LedgerRow, request: ClaimRequest) -> bool:
+    """Return whether a row that does not run may be claimed again."""
+    return row.status == "skipped" or (request.retry and row.status in {"error", "cancelled"})
 
 
 async def _take_over(
@@ -123,3 +128,11 @@ def _lost(row: LedgerRow) -> str:
     at = f" at {until:%Y-%m-%dT%H:%M:%S.%fZ}" if until else ""
     note = f"attempt {row.attempt} on {row.instance} lost its lease{at}"
     return f"{row.error}; {note}" if row.error else note
+def _ended(row: LedgerRow) -> str | None:
+    """Return the note that a run leaves which is tried again; None: it was skipped."""
+    if row.status == "skipped":
+        return None
+    note = f"attempt {row.attempt} on {row.instance} ended as {row.status}"
+    return f"{note}: {row.error}" if row.error else note
+
+

@@ -44,6 +44,8 @@ class ClaimRequest:
     """The client's clock when it asked first."""
     take_over: bool = True
     """Whether a run that lost its lease may be run again, as a further attempt."""
+    retry: bool = False
+    """Whether a run that ended as error or cancelled may be run again, as a further attempt."""
 
     def __post_init__(self) -> None:
         require_name(self.occurrence.job_id, "job_id")
@@ -152,8 +154,9 @@ class Ledger(Protocol):
         """Take the occurrence's row, or raise LockedOutError.
 
         An occurrence without a row is taken, and so is one that was skipped, and one whose run lost
-        its lease (unless the request says otherwise). While another occurrence of the same job
-        runs, this one is written as skipped, and a later claim may have it.
+        its lease (unless the request says otherwise); one that ended as error or cancelled only
+        where the request is a retry. While another occurrence of the same job runs, this one is
+        written as skipped if it has no row, and a later claim may have it.
         """
 
     async def renew(self, claim: Claim) -> bool:

@@ -95,6 +95,9 @@ class JobLook:
         due = self._due(fires, since) if len(fires) else []
         if not due and not abandoned:
             return None
+        # Before the rows: what leaves the queue in between has one by then.
+        queue = self.once_job.queue
+        waiting = await queue.waiting(self.job.id) if queue else frozenset()
         rows = await self.ledger.rows(self.job.id, since=start)
         here = self.scheduler.running_occurrences(self.job.id)
         return Overdue(
@@ -106,6 +109,7 @@ class JobLook:
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,
             repeatable=self.once_job.repeatable,
+            waiting=waiting,
         )
 
     def _due(self, fires: pd.DatetimeIndex, since: datetime) -> list[Occurrence]:

@@ -38,6 +38,8 @@ class Overdue:
     """How long after its time an occurrence may still be run."""
     repeatable: bool
     """Whether a run that lost its lease may be run again."""
+    waiting: Collection[datetime] = frozenset()
+    """The scheduled times of what was handed off, and waits for a worker."""
 
     def candidate(self) -> Occurrence | None:
         """Return the occurrence that is to run now: the newest, if it is open and in time."""
@@ -45,6 +47,8 @@ class Overdue:
         if newest is None or self._is_late(newest.scheduled_at):
             return None
         moment = nominal_time(newest)
+        if moment in self.waiting:
+            return None
         if any(_is_scheduled(row, moment) for row in self.abandoned):
             return newest if self.repeatable else None
         is_open = self.statuses.get(moment) in {None, "skipped"} and moment not in self.in_flight
@@ -54,19 +58,22 @@ class Overdue:
         """Yield those without a row that are too late, and how late they are."""
         for each in self._without_row():
             if self._is_late(each.scheduled_at):
-                yield each, self._lateness(each.scheduled_at)
+                waits = "; it waits for a worker" if self._waits(each) else ""
+                yield each, self._lateness(each.scheduled_at) + waits
 
     def folded(self) -> Iterator[tuple[Occurrence, str]]:
         """Yield those without a row that are in time, and give way to the newest."""
         for each in self._without_row():
-            if each is not self.newest and not self._is_late(each.scheduled_at):
+            is_open = not self._is_late(each.scheduled_at) and not self._waits(each)
+            if is_open and each is not self.newest:
                 yield each, self._folding()
 
     def left_alone(self) -> Iterator[Occurrence]:
-        """Yield those without a row that are in progress here: they are about to have one."""
+        """Yield those without a row that are in progress here, or wait for a worker in time."""
         for each in self.due:
             moment = nominal_time(each)
-            if moment in self.in_flight and moment not in self.statuses:
+            waits = self._waits(each) and not self._is_late(each.scheduled_at)
+            if (waits or moment in self.in_flight) and moment not in self.statuses:
                 yield each
 
     def given_up(self) -> Iterator[tuple[LedgerRow, str]]:
@@ -92,6 +99,9 @@ class Overdue:
             moment = nominal_time(each)
             if moment not in self.statuses and moment not in self.in_flight:
                 yield each
+
+    def _waits(self, each: Occurrence) -> bool:
+        return nominal_time(each) in self.waiting
 
     def _is_late(self, scheduled_at: datetime) -> bool:
         return self.now - scheduled_at > self.window

@@ -55,6 +55,9 @@ class Reconciler:
     far that went stands in the ledger, so restarts and replicas go on from there. A job's first
     look is where its history begins.
 
+    What was handed off and waits for a worker is left alone within its catch-up window, and to run
+    an occurrence of such a job is to hand it off again.
+
     A paused job is left alone, and what it would have run leaves no row. What is due, and how late
     it is, is judged by the ledger's clock; nothing is due before this host's clock says so, too.
 

@@ -1,0 +1,44 @@
+"""Which errors of Procrastinate say that PostgreSQL is away, and not that we are wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psycopg
+from procrastinate.exceptions import ConnectorException
+
+from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.redaction import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from procrastinate import App
+
+
+@contextlib.contextmanager
+def outages(app: App) -> Iterator[None]:
+    """Raise LedgerUnavailableError in place of what says that PostgreSQL is away."""
+    try:
+        yield
+    except (ConnectorException, psycopg.Error) as error:
+        if not is_outage(error):
+            raise
+        where = getattr(app.connector, "where", "memory")
+        raise LedgerUnavailableError(f"the queue in {where} is away: {reason_of(error)}") from error
+
+
+def is_outage(error: Exception) -> bool:
+    """Return whether an error says that PostgreSQL is away."""
+    return isinstance(_cause(error), psycopg.OperationalError)
+
+
+def reason_of(error: Exception) -> str:
+    """Return what PostgreSQL or its driver says, on one line and without passwords."""
+    return without_passwords(" ".join(str(_cause(error)).split()))
+
+
+def _cause(error: Exception) -> BaseException:
+    """Return the driver's error: Procrastinate's own only says "Database error"."""
+    return error.__cause__ or error if isinstance(error, ConnectorException) else error

@@ -1,0 +1,175 @@
+"""The queue: one task of Procrastinate, in the PostgreSQL where the ledger is.
+
+Every statement is Procrastinate's own. What is added here: its tables are created when a connector
+is opened, by one process of those that come at once; and what reports the end of a task, or
+listens for new ones, waits while PostgreSQL restarts, where Procrastinate's worker would stop.
+Checked on procrastinate 3.10.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.schema import SchemaManager
+
+from kst_scheduler.distributed.outages import is_outage, outages, reason_of
+from kst_scheduler.distributed.shift import Judge, run
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import LiteralString
+
+    import psycopg
+    import psycopg_pool
+    from procrastinate.connector import Notify
+
+TASK: Final = "kst_scheduler.run"
+QUEUE: Final = "kst_scheduler"
+CONNECTIONS: Final = 4
+"""How many a process holds for the queue at most; a worker has one more, on which it listens."""
+SECONDS_BETWEEN_TRIES: Final = 1.0
+
+_LOCK: Final = int.from_bytes(b"kst-que")
+"""Any number that others are unlikely to lock."""
+_HAS_TABLES: Final = "SELECT to_regclass('procrastinate_jobs')"
+_IN_HAND: Final = """
+    SELECT args->>'scheduled_at' AS moment FROM procrastinate_jobs
+    WHERE status IN ('todo', 'doing') AND task_name = %(task)s
+        AND args->>'job_id' = %(job_id)s AND args->>'manual' = 'false'
+"""
+"""Procrastinate lists whole queues only; a look asks once for each job that has something due."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+def task_app(database_url: str) -> App:
+    """Return a Procrastinate app with the one task that runs what was handed off.
+
+    It connects when it is first used, and creates Procrastinate's tables if they are not there.
+    ``async with task_app(url).open_async() as app: ...`` closes it again.
+
+    Args:
+        database_url: ``postgresql://user:password@host:5432/database``, where the ledger is.
+
+    Raises:
+        InvalidArgumentError: the URL cannot be read, or is none of PostgreSQL.
+
+    """
+    url = parse_url(database_url)
+    if url.drivername != "postgresql":
+        raise InvalidArgumentError(
+            f"tasks cannot wait in {url.drivername}; write "
+            "postgresql://user:password@host:5432/database, the address of the ledger"
+        )
+    app = App(connector=Connector(shown(url), url.render_as_string(hide_password=False)))
+    app.task(name=TASK, queue=QUEUE, retry=Judge(), pass_context=True)(run)
+    return app
+
+
+class Connector(PsycopgConnector):
+    """A connector that has its tables when it is open, and outlasts a restart of PostgreSQL."""
+
+    def __init__(self, where: str, conninfo: str) -> None:
+        super().__init__(
+            conninfo=conninfo,
+            kwargs={"connect_timeout": round(CONNECT_SECONDS)},
+            min_size=1,
+            max_size=CONNECTIONS,
+            configure=_one_statement_a_transaction,
+        )
+        self.where = where
+        """The URL without its password, for messages."""
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
+        """Connect, and create the tables if they are not there; nothing when it is open."""
+        async with self._opening:
+            if self._is_open:
+                return
+            try:
+                await super().open_async(pool)
+                await self._create_tables()
+            except BaseException:
+                await self.close_async()
+                raise
+            self._is_open = True
+
+    async def close_async(self) -> None:
+        """Let go of all connections."""
+        self._is_open = False
+        await super().close_async()
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Run a statement that returns nothing: the end of a task, its retry, a heartbeat.
+
+        A task whose end was written, and the answer lost, is not there to be ended again: that is
+        an error, and the task has ended all the same.
+        """
+        await self._outlast(partial(super().execute_query_async, query, **arguments))
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listen for new tasks; while PostgreSQL is away, the worker looks for them by itself."""
+        await self._outlast(partial(super().listen_notify, on_notification, channels))
+
+    async def _outlast(self, statement: Callable[[], Awaitable[None]]) -> None:
+        """Run a statement again and again while PostgreSQL is away."""
+        is_told = False
+        while True:
+            try:
+                return await statement()
+            except ConnectorException as error:
+                if not is_outage(error):
+                    raise
+                if not is_told:  # one line an outage
+                    _LOGGER.warning("the queue in %s is away: %s", self.where, reason_of(error))
+                is_told = True
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+
+    async def _create_tables(self) -> None:
+        async with self.pool.connection() as connection:
+            if await _has_tables(connection):
+                return
+            async with connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+                if not await _has_tables(connection):
+                    await connection.execute(SchemaManager.get_schema())
+
+
+class TaskQueue:
+    """What waits for workers: the Queue of ``OnceJob``."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def waiting(self, job_id: str) -> set[datetime]:
+        """Return the scheduled times, as rows have them, of what waits or is being taken up.
+
+        Raises:
+            LedgerUnavailableError: PostgreSQL is away.
+
+        """
+        with outages(self._app):
+            await self._app.open_async()
+            found = await self._app.connector.execute_query_all_async(
+                _IN_HAND, task=TASK, job_id=job_id
+            )
+        return {datetime.fromisoformat(row["moment"]).replace(microsecond=0) for row in found}
+
+
+async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
+    row = await (await connection.execute(_HAS_TABLES)).fetchone()
+    return row is not None and row[0] is not None
+
+
+async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> None:
+    """Save two round trips a statement; each of Procrastinate's is one by itself."""
+    await connection.set_autocommit(True)

@@ -1,0 +1,153 @@
+"""A worker: Procrastinate's own, started again when PostgreSQL was away, and brought to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
+
+from kst_scheduler.distributed.known_jobs import known_jobs
+from kst_scheduler.distributed.outages import outages, reason_of
+from kst_scheduler.distributed.queue import QUEUE
+from kst_scheduler.distributed.shift import SHIFT, Shift
+from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.replica import this_replica
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.base import BaseScheduler
+    from procrastinate import App
+
+SECONDS_BETWEEN_LOOKS: Final = 1.0
+"""How often a worker asks for tasks whose time has come; of new ones it is told at once."""
+SECONDS_BETWEEN_STARTS: Final = 1.0
+KEPT_HOURS: Final = 90 * 24
+"""How long tasks are kept that failed, as long as a Reconciler keeps rows; the others are deleted
+when they end, for the ledger has what became of them."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+async def work(
+    app: App,
+    scheduler: BaseScheduler,
+    *,
+    concurrency: int = 1,
+    drain_timeout: float | timedelta = 20.0,
+    stalled_after: timedelta = timedelta(seconds=30),
+) -> None:
+    """Run what was handed off, until the calling task is cancelled.
+
+    Then no more is taken, and what is at work gets ``drain_timeout`` to end. What is left is
+    cancelled, gets 5 seconds for its own clean-up, and waits in the queue again.
+
+    Args:
+        app: of ``task_app``; it is opened if it is not, and stays open.
+        scheduler: has the same jobs as the schedulers that hand them off, and is not started.
+        concurrency: how many occurrences are run at once.
+        drain_timeout: seconds, or a timedelta.
+        stalled_after: how long a worker is not heard of until its tasks are given to others; each
+            shows three times as often that it lives. A run that such a worker had begun is taken
+            over when its lease is over.
+
+    Raises:
+        InvalidArgumentError: an argument makes no sense.
+        LedgerUnavailableError: PostgreSQL was away at the start.
+
+    """
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise InvalidArgumentError(
+            f"concurrency={concurrency!r} runs nothing; write 1 or more, as many runs at once"
+        )
+    seconds = in_seconds(drain_timeout)
+    jobs = known_jobs(scheduler)
+    with outages(app):
+        await app.open_async()
+    _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, ", ".join(jobs))
+    shift, stalled = Shift(jobs), stalled_after.total_seconds()
+    tidying = asyncio.create_task(_keep_tidy(app, stalled))
+    try:
+        while True:
+            await _work_once(app, shift, concurrency, seconds, stalled)
+            await asyncio.sleep(SECONDS_BETWEEN_STARTS)
+    finally:
+        tidying.cancel()
+        await asyncio.wait([tidying])
+
+
+async def _work_once(
+    app: App, shift: Shift, concurrency: int, drain_seconds: float, stalled: float
+) -> None:
+    """Run Procrastinate's worker, which ends when a statement of its own fails.
+
+    It ends when the tasks that it is at have ended; what it does not know of, as the answer to its
+    question for a task was lost, is given to others like that of a worker that died.
+    """
+    worker = asyncio.create_task(
+        app.run_worker_async(
+            queues=[QUEUE],
+            concurrency=concurrency,
+            fetch_job_polling_interval=SECONDS_BETWEEN_LOOKS,
+            update_heartbeat_interval=stalled / 3,
+            stalled_worker_timeout=stalled,
+            delete_jobs="successful",
+            additional_context={SHIFT: shift},
+            install_signal_handlers=False,
+        )
+    )
+    try:
+        await asyncio.wait([worker])
+    finally:
+        if not worker.done():
+            await _drain(worker, shift, drain_seconds)
+    error = worker.exception()
+    if error is not None and not isinstance(error, ConnectorException):
+        raise error
+    reason = reason_of(error) if error else "one of its side tasks failed"
+    _LOGGER.warning("worker %s starts again: %s", this_replica(), reason)
+
+
+async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> None:
+    """Take no more tasks, let those at work end, then cut what is left."""
+    worker.cancel()  # as Procrastinate's worker is told to stop: it waits for its tasks
+    _LOGGER.info(
+        "worker %s is at %d run(s), which have %g s", this_replica(), shift.at_work, seconds
+    )
+    try:
+        await asyncio.wait([worker], timeout=seconds)
+    finally:
+        shift.cut()
+        await asyncio.wait([worker], timeout=CLEAN_UP_SECONDS)
+        if worker.done() and not worker.cancelled():
+            worker.exception()  # whatever it was, it comes too late to start again
+
+
+async def _keep_tidy(app: App, stalled: float) -> None:
+    """Give the tasks of workers that died to others, and forget old ones."""
+    forget_at = 0.0
+    clock = asyncio.get_running_loop().time
+    while True:
+        try:
+            await _free_stalled(app, stalled)
+            if clock() >= forget_at:
+                await app.job_manager.delete_old_jobs(
+                    KEPT_HOURS, QUEUE, include_failed=True, include_aborted=True
+                )
+                forget_at = clock() + 3600
+        except ConnectorException as error:
+            _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
+        await asyncio.sleep(stalled / 3)
+
+
+async def _free_stalled(app: App, stalled: float) -> None:
+    manager = app.job_manager
+    for task in await manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled):
+        _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
+        try:
+            await manager.retry_job(task)
+        except UniqueViolation:  # another task waits for the same occurrence
+            await manager.finish_job(task, Status.ABORTED, delete_job=True)
