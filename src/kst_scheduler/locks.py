@@ -118,6 +118,7 @@ class _Lock:
         self._name = name
         self._seconds = seconds
         self._granted = False
+        self._loop = asyncio.get_running_loop()
         self._token = secrets.token_hex(16).encode()
         self._lock: Lock = client.lock(name, timeout=seconds, blocking=False)
         # Set before the lock is asked for, so that a lock whose answer was lost can be recognised,
@@ -129,14 +130,13 @@ class _Lock:
 
     async def acquire(self, patience: float) -> float:
         """Return the loop's time from before the request that was granted, or be locked out."""
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + patience
+        give_up_at = self._loop.time() + patience
         while True:
-            sent = loop.time()
+            sent = self._loop.time()
             self._granted = await self._try_acquire()
             if self._granted:
                 return sent
-            left = give_up_at - loop.time()
+            left = give_up_at - self._loop.time()
             if left <= 0:
                 waited = f", and was for {patience:g} s" if patience else ""
                 raise LockedOutError(f"{self} is held by another run{waited}")
@@ -152,6 +152,8 @@ class _Lock:
 
     async def give_back(self) -> bool:
         """Release the lock, even while being cancelled; False when it is no longer held."""
+        if not self._loop.is_running():
+            return True  # torn down with its loop, in which nothing can be asked any more
         release = asyncio.create_task(self._release())
         try:
             return await asyncio.shield(release)

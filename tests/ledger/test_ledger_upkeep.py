@@ -27,6 +27,16 @@ async def test_the_ledgers_clock_is_the_one_that_judges_leases(ledger: Ledger) -
 
 
 @with_ledger
+async def test_what_a_claim_closes_is_told_once(ledger: Ledger) -> None:
+    """The run at 03:00 was abandoned, and the claim of 03:01 closes it."""
+    await expire(ledger, await ledger.claim(request()))
+    await ledger.claim(request(occurrence(1), instance="B"))
+    (closed,) = ledger.closed_by_claims()
+    assert (closed.occurrence, closed.status, closed.instance) == (occurrence(), "error", "A")
+    assert ledger.closed_by_claims() == []
+
+
+@with_ledger
 async def test_miss_writes_a_row_that_never_ran(ledger: Ledger) -> None:
     """It says who noticed and why it was missed."""
     row = await ledger.miss(occurrence(), "2:10:00 late", "A")

@@ -216,6 +216,31 @@ def test_a_clock_that_is_hours_behind_does_not_make_a_late_run_look_in_time() ->
 # --- runs that lost their lease ---------------------------------------------------------------
 
 
+def test_an_abandoned_run_that_the_next_claim_closes_is_passed_on() -> None:
+    """A dies in the run of 03:00, and B's claim of 03:01 comes before its next look."""
+    alerted: list[LedgerRow] = []
+
+    async def alert(rows: list[LedgerRow]) -> None:
+        alerted.extend(rows)
+
+    ledger = MemoryLedger()
+    story = play(
+        crawl_for(40),
+        cron(hour=3, minute="0,1"),
+        nodes=2,
+        incidents=[
+            Crash("B", night(2), timedelta(seconds=30)),  # so it looks at half minutes
+            Crash("A", night(3, 0, 5)),
+        ],
+        lease=timedelta(seconds=40),
+        ledger=ledger,
+        reconcile=False,
+        then=lambda scheduler: Reconciler(scheduler, ledger, on_missing=alert).start(),
+    )
+    assert story.statuses() == ["error", "ok"]
+    assert alerted == [story.rows()[0]]
+
+
 def test_an_abandoned_run_that_came_too_early_waits_until_it_is_due() -> None:
     """B, three hours ahead, begins the run at 00:00 and dies; at 03:00 it is run by A."""
     story = play(

@@ -7,14 +7,20 @@ does nothing when another replica was quicker; then it is looked at again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger.checks import in_utc
 from kst_scheduler.ledger.contract import Claim, LedgerRow
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from kst_scheduler.ledger.contract import ClaimRequest
+
+
+MOST_CLOSED: Final = 1_000
+"""How many closed rows a store keeps where nobody asks for them."""
 
 
 class Obstacle(NamedTuple):
@@ -36,6 +42,9 @@ class Obstacles(NamedTuple):
 
 class ClaimStore(Protocol):
     """What a store has to offer, so that ``take`` can claim."""
+
+    closed: deque[LedgerRow]
+    """Abandoned rows that ``take`` has closed, for whoever sends the alerts."""
 
     async def insert(self, request: ClaimRequest) -> int | None:
         """Insert a running row; return its id, or None when any row stands in the way."""
@@ -115,19 +124,14 @@ async def _make_way(
 ) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence."""
     if lease_is_over:
-        await store.close_abandoned(running, f"abandoned: {_lost(running)}")
+        closed = await store.close_abandoned(running, f"abandoned: {_lost(running)}")
+        store.closed.extend([closed] if closed else [])
         return
     reason = f"{running.occurrence}, attempt {running.attempt} on {running.instance}, was running"
     await store.skip(request, reason)
     raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
 
 
-def _lost(row: LedgerRow) -> str:
-    """Return the note that a run leaves which lost its lease, after those of earlier attempts."""
-    until = row.lease_until
-    at = f" at {until:%Y-%m-%dT%H:%M:%S.%fZ}" if until else ""
-    note = f"attempt {row.attempt} on {row.instance} lost its lease{at}"
-    return f"{row.error}; {note}" if row.error else note
 def _ended(row: LedgerRow) -> str | None:
     """Return the note that a run leaves which is tried again; None: it was skipped."""
     if row.status == "skipped":
@@ -136,3 +140,9 @@ def _ended(row: LedgerRow) -> str | None:
     return f"{note}: {row.error}" if row.error else note
 
 
+def _lost(row: LedgerRow) -> str:
+    """Return the note that a run leaves which lost its lease, after those of earlier attempts."""
+    until = row.lease_until
+    at = f" at {until:%Y-%m-%dT%H:%M:%S.%fZ}" if until else ""
+    note = f"attempt {row.attempt} on {row.instance} lost its lease{at}"
+    return f"{row.error}; {note}" if row.error else note

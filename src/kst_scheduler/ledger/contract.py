@@ -159,6 +159,9 @@ class Ledger(Protocol):
         written as skipped if it has no row, and a later claim may have it.
         """
 
+    def closed_by_claims(self) -> list[LedgerRow]:
+        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
 

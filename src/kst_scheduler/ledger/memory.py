@@ -45,6 +45,12 @@ class MemoryLedger:
         """Take the occurrence's row, or raise LockedOutError."""
         return await take(self._rows, request)
 
+    def closed_by_claims(self) -> list[LedgerRow]:
+        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        closed = list(self._rows.closed)
+        self._rows.closed.clear()
+        return closed
+
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
         row = self._rows.get(claim.row_id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
@@ -30,6 +31,7 @@ class MemoryRows:
         self._ids: dict[tuple[str, datetime, str], int] = {}
         self._running: dict[str, int] = {}
         self._last_id = 0
+        self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._clock_began: datetime | None = None
 
     async def insert(self, request: ClaimRequest) -> int | None:

@@ -72,6 +72,12 @@ class SqlLedger:
         """Take the occurrence's row, or raise LockedOutError."""
         return await take(self._claims, request)
 
+    def closed_by_claims(self) -> list[LedgerRow]:
+        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        closed = list(self._claims.closed)
+        self._claims.closed.clear()
+        return closed
+
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
         parameters = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import IntegrityError
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
 from kst_scheduler.ledger.contract import LedgerRow
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class SqlClaims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._insert = database.quick(statements.insert_claim(database.dialect))
         self._unclaimed = statements.insert_unclaimed(database.dialect)
 

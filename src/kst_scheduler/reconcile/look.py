@@ -39,7 +39,7 @@ class Looked:
     missed: list[LedgerRow] = field(default_factory=list)
     """Rows written here for what did not run."""
     closed: list[LedgerRow] = field(default_factory=list)
-    """Abandoned rows that were closed here, as errors."""
+    """Abandoned rows that were closed here, as errors, by a look or by a claim before it."""
     forgotten: int = 0
     """How many rows were older than the retention."""
 

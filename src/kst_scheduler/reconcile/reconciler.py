@@ -68,8 +68,9 @@ class Reconciler:
         settle: how long after its time an occurrence is looked at, as replicas need a moment to
             claim it, and their clocks differ.
         retention: how long rows are kept, from their scheduled time on.
-        on_missing: awaited with the rows that this replica wrote as missed or closed, so that one
-            replica sends the alert. It may fail: that is logged.
+        on_missing: awaited with the rows that this replica wrote as missed, or closed (a claim
+            closes an abandoned run that is in its way, too), so that one replica sends the alert.
+            It may fail: that is logged.
 
     Raises:
         InvalidArgumentError: the scheduler is not a KSTScheduler, or a time span makes no sense.
@@ -151,6 +152,7 @@ class Reconciler:
         looked = Looked()
         if self._scheduler.state != STATE_RUNNING:
             return looked
+        looked.closed += self._ledger.closed_by_claims()
         try:
             await self._look(looked, await self._ledger.now())
         finally:
