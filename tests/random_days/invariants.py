@@ -1,0 +1,148 @@
+"""What must hold after every day, whatever went wrong on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.simulation import ClockJump
+from random_days.plan import END, MIDNIGHT
+from random_days.play import LOOK_EVERY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from kst_scheduler.ledger import LedgerRow
+    from random_days.plan import JobPlan
+    from random_days.play import Story
+
+SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
+"""After so long the next look has been."""
+
+SPARE: Final = timedelta(days=1)
+"""Clocks that are wrong see times before the day, and after it."""
+
+
+def faults(story: Story) -> list[str]:
+    """Return what does not hold, the first that was seen first."""
+    return [*story.witness.faults, *story.watch.faults, *_found_afterwards(story)]
+
+
+def _found_afterwards(story: Story) -> Iterator[str]:
+    rows = story.rows()
+    for name, job in story.day.named_jobs().items():
+        if job.guard != "lock":
+            own = [row for row in rows if row.source == name]
+            yield from _of_job(story, name, job, own)
+    yield from _of_work(story, rows)
+    yield from _of_alerts(story, rows)
+
+
+def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
+    times = Counter(row.scheduled_at for row in rows)
+    yield from (f"{name} has two rows for {each}" for each, often in times.items() if often > 1)
+    fires = {*fire_times(job.trigger(), MIDNIGHT - SPARE, END + SPARE).to_pydatetime()}
+    yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - fires)
+    watermark = asyncio.run(story.ledger.looked_until(name)) or MIDNIGHT
+    since = story.watch.first_looks.get(name, END)
+    for each in sorted(each for each in fires - {*times} if since <= each < watermark):
+        yield f"{name}@{each} has no row, and was looked at"
+    for row in rows:
+        if row.status not in {"ok", "running"} and not row.error:
+            yield f"{row.occurrence} is {row.status}, and does not say why"
+    if not _is_blocked(story):
+        yield from _left_behind(name, rows, watermark, fires, END - SETTLED + _behind(story))
+
+
+def _left_behind(
+    name: str, rows: list[LedgerRow], watermark: datetime, fires: set[datetime], reach: datetime
+) -> Iterator[str]:
+    """Yield what should have been seen to by the end of a day that was calm for hours."""
+    running = [row for row in rows if row.status == "running"]
+    for row in running:
+        if row.scheduled_at < reach and row.lease_until and row.lease_until < END - SETTLED:
+            yield f"{row.occurrence} lost its lease, and is left without an end"
+    if not running and any(watermark <= each < reach for each in fires):
+        yield f"{name} was looked at until {watermark} only"
+
+
+def _is_blocked(story: Story) -> bool:
+    """Tell whether an event loop was blocked to the end of the day, and so its reconciler."""
+    jobs = story.day.named_jobs()
+    return any(
+        jobs[work.occurrence.job_id].blocks
+        and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
+        for work in story.witness.works
+    )
+
+
+def _behind(story: Story) -> timedelta:
+    """Return how far the clocks are behind, at least: nothing is due before one of them says so."""
+    return min(timedelta(0), max(_skews(story)))
+
+
+def _skews(story: Story) -> list[timedelta]:
+    """Return how far the clocks are ahead at the end of the day, at nodes that are up."""
+    day = story.day
+    down = {each.node for each in day.incidents if each.end is None}
+    skews = {node.name: node.clock_offset for node in day.nodes() if node.name not in down}
+    for each in day.incidents:
+        if each.node in skews:
+            skews[each.node] += getattr(each, "seconds", 0)
+    return [timedelta(seconds=skew) for skew in skews.values()]
+
+
+def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
+    by_key = {row.occurrence.key: row for row in rows}
+    for work in story.witness.works:
+        row = by_key.get(work.occurrence.key)
+        if work.claim and (row is None or row.attempt < work.claim.attempt):
+            yield f"{work.occurrence} ran, and its row does not know"
+    jobs, done = story.day.named_jobs(), story.witness.done()
+    begun = Counter(work.occurrence.key for work in story.witness.works if work.claim)
+    for row in rows:
+        key = row.occurrence.key
+        ran = [work for work in done.get(key, []) if work.claim]
+        attempts = {work.claim.attempt for work in ran if work.claim}
+        if row.status == "ok" and row.attempt not in attempts:
+            yield f"{key} is ok, and its attempt {row.attempt} did not do its work"
+        if begun[key] > row.attempt or len(ran) > len(attempts):
+            yield f"{key} ran more often than it was claimed"
+        if begun[key] > 1 and not jobs[row.source].repeatable:
+            yield f"{key} ran {begun[key]} times, and is not to be repeated"
+
+
+def _of_alerts(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
+    often = Counter(row.occurrence.key for row in story.alerted)
+    yield from (f"{key} was alerted {times} times" for key, times in often.items() if times > 1)
+    told = {row.id for row in story.alerted}
+    for row in rows:
+        is_lost = row.status == "error" and (row.error or "").startswith("abandoned: ")
+        if (is_lost or row.status == "missed") and row.id not in told and not _excused(story, row):
+            yield f"{row.occurrence} is {row.status}, and nobody was told: {row.error}"
+    final = {row.id: row.status for row in rows}
+    for row in story.alerted:
+        if final[row.id] != row.status:
+            yield f"{row.occurrence} was alerted as {row.status}, and is {final[row.id]}"
+
+
+def _excused(story: Story, row: LedgerRow) -> bool:
+    """Tell whether whoever wrote a row off could not tell of it.
+
+    The process died or stood still, the answer of the ledger was lost, or the day was over.
+    """
+    at = story.watch.written_off[row.id]
+    soon = at + timedelta(seconds=LOOK_EVERY) * 2
+    outages = any(
+        each.server == "ledger" and each.start - SETTLED < soon and at < each.end + SETTLED
+        for each in story.day.outages
+    )
+    incidents = any(
+        not isinstance(each, ClockJump) and at <= (each.end or END) and each.at <= soon
+        for each in story.day.incidents
+    )
+    return outages or incidents or _is_blocked(story) or soon > END

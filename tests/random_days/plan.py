@@ -1,0 +1,133 @@
+"""One random day: the cluster, its jobs, and what goes wrong; all of it can be told in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident, Node
+from kst_scheduler.timezone import KST, kst
+from kst_scheduler.triggers import at, cron
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from apscheduler.triggers.base import BaseTrigger
+
+MIDNIGHT: Final = kst(2026, 5, 10)
+END: Final = MIDNIGHT + timedelta(days=1)
+CALM: Final = MIDNIGHT + timedelta(hours=20)
+"""No incident lasts beyond it, so that the end of the day can be judged."""
+
+LEASE: Final = timedelta(minutes=30)
+"""Of rows and of locks: long, so that a day has few renewals."""
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One job."""
+
+    every_hours: int
+    """Hours between two fires; 0: it fires on one date."""
+    minute: int
+    """The minute of its fires; of a date job, the minute of the day."""
+    seconds: int
+    """How long a run takes."""
+    guard: str
+    """once, once and lock, or lock: what its runs stand behind."""
+    blocks: bool
+    """Whether it blocks its event loop for all that time, in place of awaiting."""
+    fails: bool
+    """Whether every second run raises when its work is done."""
+    window: int
+    """Minutes for which an occurrence may be caught up."""
+    repeatable: bool
+
+    def trigger(self) -> BaseTrigger:
+        """Return the job's trigger, on Korean time."""
+        if not self.every_hours:
+            return at(MIDNIGHT + timedelta(minutes=self.minute))
+        return cron(hour=f"*/{self.every_hours}", minute=self.minute)
+
+    def __str__(self) -> str:
+        first = MIDNIGHT + timedelta(minutes=self.minute)
+        when = f"every {self.every_hours} h at minute {self.minute}"
+        facts = [
+            when if self.every_hours else f"once at {first:%H:%M}",
+            f"runs {'block for' if self.blocks else 'take'} {self.seconds} s",
+            f"behind {self.guard}",
+            f"caught up for {self.window} min",
+        ]
+        facts += ["every second run fails"] * self.fails
+        facts += ["not to be repeated"] * (not self.repeatable)
+        return ", ".join(facts)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A server that does not do as it is asked, for a while."""
+
+    server: str
+    """ledger or Redis."""
+    kind: str
+    """away: no connection. slow: each step takes its time. deaf: it does what it was asked and the
+    answer is lost. late: no answer, and it does what it was asked minutes later. emptied: it has
+    forgotten everything, at the end of an absence."""
+    start: datetime
+    end: datetime
+
+    def covers(self, moment: datetime) -> bool:
+        """Tell whether the outage is on."""
+        return self.start <= moment < self.end
+
+    def __str__(self) -> str:
+        return f"the {self.server} is {self.kind} from {_clock(self.start)} to {_clock(self.end)}"
+
+
+@dataclass(frozen=True)
+class Day:
+    """The cluster, its jobs, and what goes wrong."""
+
+    offsets: tuple[float, ...]
+    """How far the clock of each node is ahead, in seconds."""
+    jobs: tuple[JobPlan, ...]
+    incidents: tuple[Incident, ...]
+    outages: tuple[Outage, ...]
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes, named A, B, C and so on."""
+        return [Node("ABCDE"[i], offset) for i, offset in enumerate(self.offsets)]
+
+    def named_jobs(self) -> dict[str, JobPlan]:
+        """Return the jobs by their ids."""
+        return {f"job-{number}": job for number, job in enumerate(self.jobs, 1)}
+
+    def words(self) -> str:
+        """Return the day in words, a fact a line."""
+        return "\n".join(self._facts())
+
+    def _facts(self) -> Iterator[str]:
+        for node in self.nodes():
+            clock = f", its clock {node.clock_offset:+g} s" if node.clock_offset else ""
+            yield f"node {node.name}{clock}"
+        for name, job in self.named_jobs().items():
+            yield f"{name}: {job}"
+        for incident in sorted(self.incidents, key=lambda each: each.at):
+            yield _told(incident)
+        yield from map(str, sorted(self.outages, key=lambda each: each.start))
+
+
+def _told(incident: Incident) -> str:
+    who, when = f"node {incident.node}", _clock(incident.at)
+    if isinstance(incident, ClockJump):
+        return f"{who}: its clock jumps by {incident.seconds:+g} s at {when}"
+    if isinstance(incident, Freeze):
+        return f"{who} is frozen from {when} to {_clock(incident.end)}"
+    assert isinstance(incident, Crash)
+    back = "never comes back" if incident.end is None else f"is back at {_clock(incident.end)}"
+    return f"{who} crashes at {when} and {back}"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(KST):%H:%M:%S}"

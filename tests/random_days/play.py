@@ -1,0 +1,140 @@
+"""Play a random day in virtual time, with the real scheduler, ``once``, lock and reconciler."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.locks import redis_lock
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.simulation import SimulationResult, current_node, simulate
+from random_days.faults import FaultyLedger, FaultyRedis, memory_ledger, outages_of
+from random_days.plan import END, LEASE, MIDNIGHT
+from random_days.watch import Watch, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from kst_scheduler.ledger import LedgerRow
+    from kst_scheduler.scheduler import KSTScheduler
+    from random_days.plan import Day, JobPlan
+
+LOOK_EVERY = 600
+"""Seconds from one look of a reconciler to the next: ten minutes, as a day of minutes is dear."""
+
+STEPS = 10
+"""How many steps of work a run has."""
+
+GRACE = 300
+"""Seconds for which a run that is late starts all the same."""
+
+
+@dataclass
+class Story:
+    """What became of a day."""
+
+    day: Day
+    result: SimulationResult
+    ledger: MemoryLedger
+    watch: Watch
+    witness: Witness
+    alerted: list[LedgerRow] = field(default_factory=list)
+
+    def rows(self) -> list[LedgerRow]:
+        """Return the ledger's rows, in the order of their scheduled time."""
+        rows = asyncio.run(self.ledger.rows())
+        return sorted(rows, key=lambda row: (row.scheduled_at, row.source))
+
+
+def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
+    """Return what becomes of a day; ``kind`` may be a ledger without one of its safeguards."""
+    ledger = memory_ledger(kind, day)
+    watch = Watch(ledger)
+    emptied = [each.end for each in outages_of(day, "Redis") if each.kind == "emptied"]
+    cluster = _Cluster(day, watch, Witness(watch, emptied))
+    result = simulate(cluster.register, MIDNIGHT, END, day.nodes(), day.incidents)
+    return Story(day, result, ledger, watch, cluster.witness, cluster.alerted)
+
+
+class _Cluster:
+    """What all nodes run."""
+
+    def __init__(self, day: Day, watch: Watch, witness: Witness) -> None:
+        self.day = day
+        self.watch = watch
+        self.witness = witness
+        self.alerted: list[LedgerRow] = []
+        self._ledger: Any = FaultyLedger(watch, day)
+        self._redis = FaultyRedis(day)
+        self._boots: Counter[str] = Counter()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def register(self, scheduler: KSTScheduler) -> None:
+        """Add the jobs to a new process."""
+        node = current_node()
+        self._boots[node] += 1
+        instance = f"{node}{self._boots[node]}"
+        for name, job in self.day.named_jobs().items():
+            run = self._guarded(name, job, instance)
+            scheduler.add_job(run, job.trigger(), id=name, misfire_grace_time=GRACE)
+        reconciler = Reconciler(scheduler, self._ledger, on_missing=self._alert)
+        self._tasks.append(asyncio.create_task(self._keep_looking(reconciler)))
+
+    def _guarded(
+        self, name: str, job: JobPlan, instance: str
+    ) -> Callable[[], Coroutine[Any, Any, object]]:
+        work = partial(self._work, job, instance)
+        client = self._redis.client()
+        lock = partial(redis_lock, f"lock:{name}", LEASE, client=client)
+        if job.guard == "lock":
+            return partial(_behind, lock, work)
+        return once(
+            self._ledger,
+            lock if job.guard == "once and lock" else None,
+            lease=LEASE,
+            catch_up=timedelta(minutes=job.window),
+            repeatable=job.repeatable,
+            instance=instance,
+        )(work)
+
+    async def _work(self, job: JobPlan, instance: str) -> int:
+        loop, witness = asyncio.get_running_loop(), self.witness
+        work = witness.begin(instance, is_once=job.guard != "lock")
+        end = loop.time() + job.seconds
+        if job.blocks:
+            time.sleep(job.seconds)  # noqa: ASYNC251 - the fault to be survived
+        while (left := end - loop.time()) > 0:
+            witness.step(work)
+            await asyncio.sleep(min(left, job.seconds / STEPS))
+        witness.end(work, blocked=job.blocks)
+        if job.fails and witness.fails(work):
+            raise RuntimeError("the source is broken")
+        return 7
+
+    async def _keep_looking(self, reconciler: Reconciler) -> None:
+        """Look at once, and then now and then; whatever it raises is a fault."""
+        await asyncio.sleep(1)
+        while True:
+            try:
+                await reconciler.look()
+            except LedgerUnavailableError:
+                pass  # put off
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                self.watch.faults.append(f"a look failed: {error!r}")
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _alert(self, rows: list[LedgerRow]) -> None:
+        self.alerted.extend(rows)
+
+
+async def _behind(lock: Any, work: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    async with lock():
+        return await work()

@@ -1,0 +1,171 @@
+"""Two accounts of a day that know nothing of each other: of the claims, and of the work."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kst_scheduler.occurrence import Occurrence, current_occurrence
+from random_days.faults import true_time
+from random_days.plan import LEASE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
+
+
+@dataclass
+class Held:
+    """What is known of one row: who claimed it last, and until when that holds."""
+
+    claim: Claim
+    until: datetime
+    end: str = ""
+    """How it ended; empty while it runs."""
+
+
+class Watch:
+    """Stands before a ledger, and keeps its own account of who holds what until when."""
+
+    def __init__(self, ledger: Any) -> None:
+        self.ledger = ledger
+        self.faults: list[str] = []
+        self.rows_held: dict[int, Held] = {}
+        self.held_by: dict[tuple[str, str], Claim] = {}
+        self.first_looks: dict[str, datetime] = {}
+        self.written_off: dict[int, datetime] = {}
+        """When each row was written as missed, or closed."""
+        ledger._rows.on_close = self._note_closed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Note who holds the row, and whether it was free."""
+        asked_at = true_time()
+        claim: Claim = await self.ledger.claim(request)
+        held = self.rows_held.get(claim.row_id)
+        if held and held.claim.request is not request:
+            self._must_be_free(held, claim)
+        self.rows_held[claim.row_id] = Held(claim, asked_at + LEASE)
+        self.held_by[request.occurrence.key, request.instance] = claim
+        return claim
+
+    def _must_be_free(self, held: Held, claim: Claim) -> None:
+        what = claim.request.occurrence
+        if held.end not in {"", "skipped"}:
+            self.faults.append(f"{what} was claimed again after it had ended: {held.end}")
+        elif not held.end and true_time() < held.until:
+            self.faults.append(f"{what} was taken over before its lease was over")
+        if claim.attempt <= held.claim.attempt:
+            self.faults.append(f"{what} was claimed twice as attempt {claim.attempt}")
+
+    async def renew(self, claim: Claim) -> bool:
+        """Note until when the lease holds, as far as the holder is told."""
+        asked_at = true_time()
+        is_held: bool = await self.ledger.renew(claim)
+        held = self.rows_held[claim.row_id]
+        if is_held and held.claim.attempt == claim.attempt:
+            held.until = max(held.until, asked_at + LEASE)
+        return is_held
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        """Note the end, and whether it was the last holder's to write."""
+        written: bool = await self.ledger.finish(claim, outcome)
+        held = self.rows_held[claim.row_id]
+        if written and claim.attempt != held.claim.attempt:
+            self.faults.append(f"{claim.request.occurrence} was written by a holder that lost it")
+        if written:
+            held.end = outcome.status
+        return written
+
+    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+        """Note the row, and whether the occurrence was due."""
+        row: LedgerRow | None = await self.ledger.miss(occurrence, reason, instance)
+        if row:
+            self.written_off[row.id] = true_time()
+            if occurrence.scheduled_at > true_time():
+                self.faults.append(f"{occurrence} was written as missed before it was due")
+        return row
+
+    def _note_closed(self, row: LedgerRow) -> None:
+        self.written_off[row.id] = true_time()
+        held = self.rows_held.get(row.id)
+        if held and not held.end and true_time() < held.until:
+            self.faults.append(f"{row.occurrence} was closed before its lease was over")
+
+    async def look(self, source: str, until: datetime) -> None:
+        """Note where the history of a job begins."""
+        self.first_looks.setdefault(source, until)
+        await self.ledger.look(source, until)
+
+
+@dataclass
+class Work:
+    """What one run of a job has done."""
+
+    occurrence: Occurrence
+    instance: str
+    begin: datetime
+    claim: Claim | None
+    end: datetime | None = None
+
+
+@dataclass
+class Witness:
+    """Sees the work itself, as it is done, in true time."""
+
+    watch: Watch
+    emptied: list[datetime]
+    """When the server of the locks forgot them."""
+    works: list[Work] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _newest: dict[str, Work] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, instance: str, *, is_once: bool) -> Work:
+        """Note that a run begins, and whether its claim is the last one."""
+        occurrence = current_occurrence()
+        claim = self.watch.held_by.get((occurrence.key, instance)) if is_once else None
+        work = Work(occurrence, instance, true_time(), claim)
+        if is_once and claim is None:
+            self.faults.append(f"{occurrence} began without a claim")
+        self.works.append(work)
+        self._newest[occurrence.job_id] = work
+        self._counts[occurrence.job_id] += 1
+        return work
+
+    def step(self, work: Work) -> None:
+        """Note a step, and whether the run is still the one to do it."""
+        now, job_id = true_time(), work.occurrence.job_id
+        if work.claim and now > self.watch.rows_held[work.claim.row_id].until:
+            self.faults.append(f"{work.occurrence} went on after its lease")
+        if self._newest[job_id] is not work and not self._was_emptied(work, now):
+            other = self._newest[job_id]
+            self.faults.append(
+                f"{work.occurrence} on {work.instance} overlapped with {other.occurrence} on "
+                f"{other.instance}"
+            )
+
+    def end(self, work: Work, *, blocked: bool) -> None:
+        """Note that the work is done; nothing could stop a run that blocked its event loop."""
+        if not blocked:
+            self.step(work)
+        work.end = true_time()
+
+    def fails(self, work: Work) -> bool:
+        """Tell whether this run is one of those that fail: every second one."""
+        return self._counts[work.occurrence.job_id] % 2 == 0
+
+    def done(self) -> dict[str, list[Work]]:
+        """Return the runs that did all of their work, by the key of their occurrence."""
+        found = defaultdict(list)
+        for work in self.works:
+            if work.end:
+                found[work.occurrence.key].append(work)
+        return found
+
+    def _was_emptied(self, work: Work, now: datetime) -> bool:
+        return work.claim is None and any(work.begin < each <= now for each in self.emptied)
