@@ -18,6 +18,7 @@ FLOORS = [
     "cron_fields",
     "crontab_line",
     "triggers",
+    "spread",
     "holidays",
     "business_days",
     "phrases",

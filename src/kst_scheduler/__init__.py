@@ -40,6 +40,7 @@ from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.runs import duplicates, lateness
 from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
+from kst_scheduler.spread import spread
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import TriggerWarning, at, cron, crontab, every
 from kst_scheduler.wording import describe, preview
@@ -125,6 +126,7 @@ __all__ = [
     "preview",
     "redis_lock",
     "simulate",
+    "spread",
 ]
 
 _LATE = {
