@@ -29,7 +29,8 @@ settings.load_profile("fixed")
 @pytest.fixture(autouse=True)
 def _levels_of_loggers() -> Iterator[None]:
     """Put back the levels that a command sets for its whole process, when a test calls it here."""
-    loggers = [logging.getLogger(name) for name in (None, "httpx", "apscheduler", "kst_scheduler")]
+    names = (None, "httpx", "procrastinate", "psycopg.pool", "apscheduler", "kst_scheduler")
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, before, strict=True):

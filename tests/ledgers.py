@@ -65,9 +65,10 @@ def request(
     claimed_at: datetime = THREE,
     *,
     take_over: bool = True,
+    retry: bool = False,
 ) -> ClaimRequest:
     """Return a request for an occurrence, of 03:00 unless another is named."""
-    return ClaimRequest(of or occurrence(), instance, lease, claimed_at, take_over)
+    return ClaimRequest(of or occurrence(), instance, lease, claimed_at, take_over, retry)
 
 
 def outcome(status: str = "ok", second: float = 5, **fields: Any) -> Outcome:

@@ -18,7 +18,7 @@ def test_import_loads_no_extra() -> None:
     program = """
 import sys, kst_scheduler
 extras = "matplotlib time_machine greenlet tqdm httpx fastapi uvicorn redis holidays IPython"
-extras += " sqlalchemy asyncpg aiosqlite psycopg pydantic"
+extras += " sqlalchemy asyncpg aiosqlite psycopg procrastinate pydantic"
 print(sorted(set(extras.split()) & set(sys.modules)))
 """
     done = subprocess.run(  # noqa: S603 - the program above

@@ -80,27 +80,30 @@ class LedgerModel(RuleBasedStateMachine):
         row = self.rows[claim.request.occurrence]
         return row if row.attempt == claim.attempt else None
 
-    @rule(of=OCCURRENCES, instance=INSTANCES, take_over=st.booleans())
-    def claim(self, of: Occurrence, instance: str, take_over: bool) -> None:
+    @rule(of=OCCURRENCES, instance=INSTANCES, take_over=st.booleans(), retry=st.booleans())
+    def claim(self, of: Occurrence, instance: str, take_over: bool, retry: bool) -> None:
         """Ask for an occurrence, as a new request."""
         self.seconds += 1
         claimed_at = THREE + timedelta(seconds=self.seconds)
-        wanted = request(of, instance, claimed_at=claimed_at, take_over=take_over)
+        wanted = request(of, instance, claimed_at=claimed_at, take_over=take_over, retry=retry)
         try:
             claim = self.call(self.ledger.claim(wanted))
         except LockedOutError:
             claim = None
-        assert (claim and claim.attempt) == self.expect_claim(of, instance, take_over)
+        assert (claim and claim.attempt) == self.expect_claim(of, instance, take_over, retry)
         if claim:
             self.claims.append(claim)
 
-    def expect_claim(self, of: Occurrence, instance: str, take_over: bool) -> int | None:
+    def expect_claim(
+        self, of: Occurrence, instance: str, take_over: bool, retry: bool
+    ) -> int | None:
         """Return the attempt that a claim gets; None: it is locked out."""
         own = self.rows.get(of)
+        open_ = {"skipped", "error", "cancelled"} if retry else {"skipped"}
         if own and own.status == "running":
             if not (own.lease_is_over and take_over):
                 return None
-        elif own and own.status != "skipped":
+        elif own and own.status not in open_:
             return None
         else:
             running = self.running(of.job_id)
@@ -124,7 +127,7 @@ class LedgerModel(RuleBasedStateMachine):
             assert self.call(self.ledger.claim(old.request)) == old
             row.lease_is_over = False
         else:
-            self.claim(of, old.request.instance, old.request.take_over)
+            self.claim(of, old.request.instance, old.request.take_over, old.request.retry)
 
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:

@@ -40,6 +40,7 @@ def overdue(
     *,
     repeatable: bool = True,
     in_flight: tuple[int, ...] = (),
+    waiting: tuple[int, ...] = (),
 ) -> Overdue:
     """Return what is known at 03:10 of a job that should have run at 0, 1, 2 and 3 o'clock."""
     return Overdue(
@@ -51,6 +52,7 @@ def overdue(
         in_flight={nominal_time(HOURS[hour]) for hour in in_flight},
         window=window,
         repeatable=repeatable,
+        waiting={nominal_time(HOURS[hour]) for hour in waiting},
     )
 
 
@@ -119,3 +121,30 @@ def test_nothing_due_is_nothing_to_do() -> None:
     it = replace(overdue(), due=[], newest=None, abandoned=[running(3)])
     assert it.candidate() is None
     assert [*it.too_late(), *it.folded(), *it.given_up()] == []
+
+
+def test_what_waits_for_a_worker_in_time_is_left_alone() -> None:
+    """It does not run here, gives way to none, and is looked at again."""
+    it = overdue(waiting=(2, 3))
+    assert it.candidate() is None
+    assert list(it.folded()) == []
+    assert list(it.left_alone()) == HOURS[2:]
+
+
+def test_what_waits_for_too_long_is_missed() -> None:
+    """So that somebody hears of it where no worker is left."""
+    it = overdue(waiting=(1, 3))
+    assert [reason for _, reason in it.too_late()] == [
+        "3:10:00 late, catch-up window 2:00:00",
+        "2:10:00 late, catch-up window 2:00:00; it waits for a worker",
+    ]
+    assert list(it.left_alone()) == HOURS[3:]
+
+
+def test_what_waits_to_be_taken_over_is_not_started_again() -> None:
+    """The task of a worker that died is in the queue again, or that of an earlier look."""
+    statuses = dict.fromkeys(range(3), "ok") | {3: "running"}
+    assert overdue(statuses, (running(3),)).candidate() is HOURS[3]
+    it = overdue(statuses, (running(3),), waiting=(3,))
+    assert it.candidate() is None
+    assert list(it.given_up()) == []

@@ -1,4 +1,4 @@
-"""The command kst-scheduler: serves a service, and shows when its jobs fire next."""
+"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.app import create_app, lifespan
 from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.parts import is_postgresql, opened
 from kst_scheduler.service.settings import Settings
 from kst_scheduler.timezone import KST
 
@@ -56,10 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kst-scheduler", description="Runs jobs on Korean time, each occurrence once."
     )
-    verbs = parser.add_subparsers(required=True, metavar="{serve,next}")
+    verbs = parser.add_subparsers(required=True, metavar="{serve,worker,next}")
     serve = verbs.add_parser("serve", help="run the scheduler and its admin API")
+    worker = verbs.add_parser("worker", help="run what the schedulers of a service hand off")
     next_ = verbs.add_parser("next", help="show the coming fire times in KST and UTC")
-    for verb in (serve, next_):
+    for verb in (serve, worker, next_):
         verb.add_argument(
             "--jobs",
             metavar="MODULE:FUNCTION",
@@ -75,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         "(default %(default)s)",
     )
     serve.set_defaults(verb=_serve)
+    worker.add_argument(
+        "--concurrency", type=_count, default=1, help="how many runs at once (default 1)"
+    )
+    worker.set_defaults(verb=_work)
     next_.add_argument("-n", type=int, default=5, help="how many of each job (default 5)")
     next_.set_defaults(verb=_next)
     return parser
@@ -85,6 +91,13 @@ def _port(text: str) -> int:
     if not 0 <= port < 2**16:
         raise argparse.ArgumentTypeError(f"{port} is no port; write one from 0 to 65535")
     return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} runs nothing; write 1 or more")
+    return count
 
 
 def _data_folder() -> Path:
@@ -116,6 +129,38 @@ def _serve(chosen: argparse.Namespace) -> int:
             settings = _embedded(settings, chosen.data, servers)
         asyncio.run(_serve_until_told(settings, listener))
     return 0
+
+
+def _work(chosen: argparse.Namespace) -> int:
+    _log_to_stderr()
+    settings = _settings(chosen)
+    if not is_postgresql(settings):
+        raise InvalidArgumentError(
+            "a worker takes its work from the PostgreSQL of the schedulers it works for; set "
+            "DATABASE_URL to theirs, postgresql://user:password@host:5432/database"
+        )
+    asyncio.run(_work_until_told(settings, chosen.concurrency))
+    return 0
+
+
+async def _work_until_told(settings: Settings, concurrency: int) -> None:
+    from kst_scheduler.distributed import work  # noqa: PLC0415 - an extra, and slow to load
+
+    loop, here = asyncio.get_running_loop(), asyncio.current_task()
+    assert here is not None  # noqa: S101 - this is a coroutine
+    with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, here.cancel)
+    with suppress(asyncio.CancelledError):
+        async with opened(settings) as service:
+            assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there
+            jobs_function(settings.jobs)(service)
+            await work(
+                service.tasks,
+                service.scheduler,
+                concurrency=concurrency,
+                drain_timeout=settings.drain_timeout,
+            )
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -176,6 +221,8 @@ def _log_to_stderr() -> None:
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and so their keys
+    for chatty in ("procrastinate", "psycopg.pool"):  # a line or more for every statement or task
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class _Formatter(logging.Formatter):

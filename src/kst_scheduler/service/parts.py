@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.alerts import webhook
-from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    LedgerUnavailableError,
+    MissingExtraError,
+)
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.redaction import without_passwords
@@ -19,6 +23,7 @@ from kst_scheduler.service.jobs import jobs_function
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from procrastinate import App
     from redis.asyncio import Redis
 
     from kst_scheduler.ledger import Ledger
@@ -39,6 +44,9 @@ class Service:
     """Open; for ``once(service.ledger)``."""
     redis: Redis | None = None
     """A client of the Redis that REDIS_URL names, if it names one; for ``redis_lock``."""
+    tasks: App | None = None
+    """The queue for ``hand_off``, which connects when it is first used; None where DATABASE_URL is
+    no PostgreSQL, or the extra ``distributed`` is not installed."""
 
 
 @asynccontextmanager
@@ -54,8 +62,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 
     """
     add_jobs = jobs_function(settings.jobs)
-    async with _redis(settings) as redis, _ledger(settings) as ledger:
-        service = Service(KSTScheduler(), ledger, redis)
+    async with opened(settings) as service:
         reconciler = _reconciler(service, settings)
         add_jobs(service)
         try:
@@ -64,6 +71,17 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 yield service
         finally:
             await service.scheduler.drain(settings.drain_timeout)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Service]:
+    """Open the parts of a service, whose scheduler has no jobs yet and does not run."""
+    async with (
+        _redis(settings) as redis,
+        _ledger(settings) as ledger,
+        _tasks(settings) as tasks,
+    ):
+        yield Service(KSTScheduler(), ledger, redis, tasks)
 
 
 def _reconciler(service: Service, settings: Settings) -> Reconciler:
@@ -107,6 +125,30 @@ def _make_ledger(settings: Settings) -> Ledger:
         "and another process would run the same occurrences again"
     )
     return MemoryLedger()
+
+
+@asynccontextmanager
+async def _tasks(settings: Settings) -> AsyncIterator[App | None]:
+    """Yield the queue, where there can be one."""
+    app = None
+    if is_postgresql(settings):
+        # Most services hand nothing off, and procrastinate is an extra, and slow to load.
+        with suppress(MissingExtraError):
+            from kst_scheduler.distributed import task_app  # noqa: PLC0415
+
+            assert settings.database_url is not None  # noqa: S101 - it is PostgreSQL's
+            app = task_app(settings.database_url.get_secret_value())
+    try:
+        yield app
+    finally:
+        if app is not None:
+            await app.close_async()
+
+
+def is_postgresql(settings: Settings) -> bool:
+    """Return whether DATABASE_URL is the address of a PostgreSQL."""
+    address = settings.database_url.get_secret_value() if settings.database_url else ""
+    return address.partition(":")[0].partition("+")[0] in {"postgresql", "postgres"}
 
 
 async def _open(ledger: Ledger, patience: float) -> None:
