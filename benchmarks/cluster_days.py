@@ -85,7 +85,7 @@ def play(seeds: Iterable[int]) -> int:
 def main() -> None:
     """Play the days that the command line asks for; exit with 1 when one fails."""
     os.environ["TQDM_DISABLE"] = "1"
-    logging.disable(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of nodes that are torn down
     asked = arguments()
     last = asked.first + asked.seeds
     seeds = range(asked.first, last) if asked.seed is None else [asked.seed]

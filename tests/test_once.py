@@ -575,6 +575,26 @@ def test_a_holder_that_blocks_its_loop_does_not_overwrite_its_successor() -> Non
     assert "lost its lease before its end was written" in late.detail
 
 
+def test_an_error_of_a_holder_that_lost_its_row_is_a_line_of_the_log() -> None:
+    """The row is its successor's, so it cannot hold the error."""
+
+    async def crawl() -> int:
+        starts.append(datetime.now(UTC))
+        if len(starts) == 1:
+            time.sleep(900)  # noqa: ASYNC251 - the fault to be survived
+            raise ValueError("the source is broken")
+        return 2
+
+    starts: list[datetime] = []
+    story = play(crawl, catch_up=timedelta(hours=1))
+    assert story.row().status == "ok"
+    (failed,) = story.seen("error")
+    assert "the source is broken" in failed.detail
+    said = story.result.log["message"]
+    key = "nps@2026-05-09T18:00:00Z"
+    assert said.str.startswith(f"{key} lost its lease before its end was written").sum() == 1
+
+
 def test_a_short_freeze_costs_nothing() -> None:
     """Shorter than the lease: the run goes on where it was."""
     freeze = Freeze("A", night(3, 5), timedelta(seconds=30))

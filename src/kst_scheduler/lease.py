@@ -2,7 +2,8 @@
 
 The lease is an ``asyncio.timeout``. Each renewal moves its end; when that comes without a renewal,
 the work is stopped, before anyone else can hold what it held. Nothing stops code between two
-``await``s, or a process that is frozen as a whole: it is stopped when it thaws. So a lease is no
+``await``s, or a process that is frozen as a whole: it is stopped when it thaws. What was ready to
+go on when something blocked its event loop goes on, up to its next ``await``. So a lease is no
 fence; an attempt number that the final write compares is one.
 """
 

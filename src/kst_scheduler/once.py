@@ -184,13 +184,11 @@ class OnceJob:
         except (LeaseLostError, GeneratorExit):
             raise  # the row waits for whoever takes it over; a generator is only torn down
         except BaseException as error:
-            await self._write(claim, failed(error, loop.time() - began))
+            if not await self._write(claim, failed(error, loop.time() - began)):
+                _LOGGER.warning("%s", _taken_over(occurrence))
             raise
         if not await self._write(claim, succeeded(result, loop.time() - began)):
-            raise LeaseLostError(
-                f"{occurrence} lost its lease before its end was written; another attempt has the "
-                "row"
-            )
+            raise LeaseLostError(_taken_over(occurrence))
         return result
 
     async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
@@ -248,6 +246,10 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
         reason = f"its lock could not be had: {told(error)}"
         _LOGGER.warning("%s was skipped: %s", occurrence, reason)
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
+
+
+def _taken_over(occurrence: Occurrence) -> str:
+    return f"{occurrence} lost its lease before its end was written; another attempt has the row"
 
 
 def _check_awaited(function: object) -> None:

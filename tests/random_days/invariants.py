@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
-from kst_scheduler.simulation import ClockJump
+from kst_scheduler.simulation import ClockJump, Crash
 from random_days.plan import END, MIDNIGHT
 from random_days.play import LOOK_EVERY
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kst_scheduler.ledger import LedgerRow
     from random_days.plan import JobPlan
     from random_days.play import Story
+    from random_days.watch import Work
 
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
@@ -112,8 +113,26 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{key} is ok, and its attempt {row.attempt} did not do its work"
         if begun[key] > row.attempt or len(ran) > len(attempts):
             yield f"{key} ran more often than it was claimed"
+        if len(ran) > 1 and not _is_explained(story, ran):
+            yield f"{key} did its work {len(ran)} times, and the log does not say why"
         if begun[key] > 1 and not jobs[row.source].repeatable:
             yield f"{key} ran {begun[key]} times, and is not to be repeated"
+
+
+def _is_explained(story: Story, ran: list[Work]) -> bool:
+    """Tell whether all but the last run that did the whole work could not write that.
+
+    The row is in the log in its place, or the log says that it was lost; or the process died first.
+    """
+    key, log = ran[0].occurrence.key, story.result.log
+    said = log[log["level"].isin(["WARNING", "ERROR"]) & log["message"].str.contains(key)]
+    crashed = sum(
+        isinstance(each, Crash) and each.node == work.instance[0] and each.at >= work.end
+        for work in ran[:-1]
+        for each in story.day.incidents
+        if work.end
+    )
+    return len(said) + crashed >= len(ran) - 1
 
 
 def _of_alerts(story: Story, rows: list[LedgerRow]) -> Iterator[str]:

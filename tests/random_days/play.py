@@ -59,7 +59,8 @@ def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
     ledger = memory_ledger(kind, day)
     watch = Watch(ledger)
     emptied = [each.end for each in outages_of(day, "Redis") if each.kind == "emptied"]
-    cluster = _Cluster(day, watch, Witness(watch, emptied))
+    blocks = any(job.blocks for job in day.jobs)
+    cluster = _Cluster(day, watch, Witness(watch, emptied, blocks))
     result = simulate(cluster.register, MIDNIGHT, END, day.nodes(), day.incidents)
     return Story(day, result, ledger, watch, cluster.witness, cluster.alerted)
 
@@ -128,6 +129,8 @@ class _Cluster:
             except LedgerUnavailableError:
                 pass  # put off
             except Exception as error:  # noqa: BLE001 - whatever it is
+                if asyncio._get_running_loop() is None:
+                    return  # the day is over, and the process is torn down
                 self.watch.faults.append(f"a look failed: {error!r}")
             await asyncio.sleep(LOOK_EVERY)
 

@@ -111,6 +111,8 @@ class Work:
     begin: datetime
     claim: Claim | None
     end: datetime | None = None
+    strayed: bool = False
+    """Whether it has done the one step that nothing could stop."""
 
 
 @dataclass
@@ -120,6 +122,8 @@ class Witness:
     watch: Watch
     emptied: list[datetime]
     """When the server of the locks forgot them."""
+    loops_block: bool
+    """Whether there are jobs that block their event loop."""
     works: list[Work] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     _newest: dict[str, Work] = field(default_factory=dict)
@@ -139,15 +143,21 @@ class Witness:
 
     def step(self, work: Work) -> None:
         """Note a step, and whether the run is still the one to do it."""
-        now, job_id = true_time(), work.occurrence.job_id
+        fault = self._fault(work)
+        if fault and self.loops_block and not work.strayed:
+            # What was ready to go on when its loop was blocked goes on, up to its next await.
+            work.strayed = True
+        elif fault:
+            self.faults.append(fault)
+
+    def _fault(self, work: Work) -> str | None:
+        now, newest = true_time(), self._newest[work.occurrence.job_id]
         if work.claim and now > self.watch.rows_held[work.claim.row_id].until:
-            self.faults.append(f"{work.occurrence} went on after its lease")
-        if self._newest[job_id] is not work and not self._was_emptied(work, now):
-            other = self._newest[job_id]
-            self.faults.append(
-                f"{work.occurrence} on {work.instance} overlapped with {other.occurrence} on "
-                f"{other.instance}"
-            )
+            return f"{work.occurrence} on {work.instance} went on after its lease"
+        if newest is not work and not self._was_emptied(work, now):
+            other = f"{newest.occurrence} on {newest.instance}"
+            return f"{work.occurrence} on {work.instance} overlapped with {other}"
+        return None
 
     def end(self, work: Work, *, blocked: bool) -> None:
         """Note that the work is done; nothing could stop a run that blocked its event loop."""

@@ -1,0 +1,119 @@
+"""A hundred random days on which nothing may run twice or vanish, and proof that a fault shows.
+
+More of them: ``uv run python benchmarks/cluster_days.py --seeds 1000``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.ledger import Claim, MemoryLedger
+from random_days.search import search
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kst_scheduler.ledger import ClaimRequest, Outcome
+
+# The package has a function of that name, too.
+once_module = importlib.import_module("kst_scheduler.once")
+
+DAYS = 100
+FOUND_WITHIN = 200
+"""Days after which a safeguard that is missing has been noticed."""
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show no progress of a simulation that takes long on a busy machine."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.mark.parametrize("first", range(0, DAYS, 20))
+def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
+    """Twenty days each, always the same; one that fails is shrunk, and told in words."""
+    for number in range(first, first + 20):
+        failure = search(number)
+        assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
+
+
+def test_a_number_is_always_the_same_day() -> None:
+    """Two plays of a day give equal tables, so a failure can be played again."""
+    tables = []
+    for _ in range(2):
+        search(3, seen=lambda story: tables.append(story.result.runs))
+    assert tables[0].equals(tables[1])
+
+
+# --- a safeguard that is taken out is noticed -------------------------------------------------
+
+
+class Unclaimed(MemoryLedger):
+    """Lets everybody have the row."""
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Claim, also what is taken."""
+        try:
+            return await super().claim(request)
+        except LockedOutError:
+            for row in await self.rows(request.occurrence.job_id):
+                if row.occurrence == request.occurrence and row.attempt:
+                    return Claim(row.id, row.attempt, request)
+            raise
+
+
+class Unrenewed(MemoryLedger):
+    """Says that it has extended a lease, and has not."""
+
+    async def renew(self, claim: Claim) -> bool:
+        """Do nothing."""
+        return claim.row_id > 0
+
+
+class Unfenced(MemoryLedger):
+    """Lets a holder write that was taken over."""
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        """Finish, whatever the attempt."""
+        (attempt,) = [row.attempt for row in await self.rows() if row.id == claim.row_id]
+        return await super().finish(Claim(claim.row_id, attempt, claim.request), outcome)
+
+
+def first_day_that_fails(ledger: type[MemoryLedger] = MemoryLedger) -> int | None:
+    """Return the first day on which something does not hold."""
+    failed = (day for day in range(FOUND_WITHIN) if search(day, ledger, shrink=False))
+    return next(failed, None)
+
+
+@pytest.mark.parametrize("ledger", [Unclaimed, Unrenewed, Unfenced])
+def test_a_ledger_without_one_of_its_safeguards_is_found_out(ledger: type[MemoryLedger]) -> None:
+    """Without the claim, the renewal or the fence a day goes wrong before long."""
+    assert first_day_that_fails(ledger) is not None
+
+
+def test_a_run_that_does_not_stop_when_its_lease_is_lost_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A frozen holder that goes on where it was works beside its successor."""
+
+    @contextlib.asynccontextmanager
+    async def not_stopped(*_arguments: object, **_options: object) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(once_module, "renewed", not_stopped)
+    assert first_day_that_fails() is not None
+
+
+def test_a_day_that_fails_is_shrunk_and_told_in_words() -> None:
+    """What is left is the simplest day: no more nodes, jobs and incidents than it takes."""
+    failure = search(2, Unclaimed)
+    assert failure is not None
+    assert failure.faults
+    assert len(failure.story.day.jobs) == 1
+    assert not failure.story.day.incidents
+    assert failure.story.day.words().startswith("node A\nnode B\njob-1: ")
