@@ -1,4 +1,4 @@
-"""Three replicas as processes of the operating system, and what can be said of their runs."""
+"""Replicas and workers as processes of the operating system, and what can be said of their runs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> Non
 
 @dataclass
 class Cluster:
-    """Three replicas on one PostgreSQL and one Valkey."""
+    """Three replicas, and perhaps workers, on one PostgreSQL and one Valkey."""
 
     postgres: Server
     valkey: Server
     folder: Path
+    nodes: tuple[str, ...] = NODES
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -54,7 +55,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         self.journal.touch()
-        for node in NODES:
+        for node in self.nodes:
             self.start(node)
         return self
 
@@ -83,7 +84,7 @@ class Cluster:
 
     def wait_until_up(self, *nodes: str) -> None:
         """Return when replicas have started their schedulers."""
-        for node in nodes or NODES:
+        for node in nodes or self.nodes:
             wait_until((self.folder / f"{node}.up").exists, f"replica {node}")
 
     def run_on(self, seconds: float = SECONDS) -> None:
@@ -141,13 +142,13 @@ def _kst(times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
     return times.dt.tz_convert(KST).dt.as_unit("us")
 
 
-def check_complete(history: pd.DataFrame, seconds: int = 1) -> None:
+def check_complete(history: pd.DataFrame, seconds: int = 1, jobs: int = JOBS) -> None:
     """No occurrence is without a row, from the first one of each job to the last."""
     for job_id, rows in history.groupby("job_id"):
         moments = rows["scheduled_at"].sort_values()
         steps = moments.diff().dropna()
         assert (steps == pd.Timedelta(seconds=seconds)).all(), f"{job_id}: {steps.value_counts()}"
-    assert history["job_id"].nunique() == JOBS
+    assert history["job_id"].nunique() == jobs
 
 
 def check_attempts(history: pd.DataFrame, witnessed: pd.DataFrame) -> None:
@@ -172,9 +173,11 @@ def check_reasons(history: pd.DataFrame) -> None:
     assert not (history["status"] == "running").any(), history[history["status"] == "running"]
 
 
-def check_after_faults(history: pd.DataFrame, witnessed: pd.DataFrame, seconds: int = 1) -> None:
+def check_after_faults(
+    history: pd.DataFrame, witnessed: pd.DataFrame, seconds: int = 1, jobs: int = JOBS
+) -> None:
     """Whatever was killed or frozen: all have rows, those not ok say why, none ran too early."""
-    check_complete(history, seconds)
+    check_complete(history, seconds, jobs)
     check_reasons(history)
     check_attempts(history, witnessed)
 

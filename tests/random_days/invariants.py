@@ -122,10 +122,12 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
 def _is_explained(story: Story, ran: list[Work]) -> bool:
     """Tell whether all but the last run that did the whole work could not write that.
 
-    The row is in the log in its place, or the log says that it was lost; or the process died first.
+    The row is in the log in its place, or the log says that it was lost, or that its lock was; or
+    the process died first.
     """
-    key, log = ran[0].occurrence.key, story.result.log
-    said = log[log["level"].isin(["WARNING", "ERROR"]) & log["message"].str.contains(key)]
+    occurrence, log = ran[0].occurrence, story.result.log
+    words = f"{occurrence.key}|lock 'lock:{occurrence.job_id}' was no longer held"
+    said = log[log["level"].isin(["WARNING", "ERROR"]) & log["message"].str.contains(words)]
     crashed = sum(
         isinstance(each, Crash) and each.node == work.instance[0] and each.at >= work.end
         for work in ran[:-1]
