@@ -39,7 +39,10 @@ SECONDS_BETWEEN_TRIES: Final = 1.0
 
 _LOCK: Final = int.from_bytes(b"kst-que")
 """Any number that others are unlikely to lock."""
-_HAS_TABLES: Final = "SELECT to_regclass('procrastinate_jobs')"
+_HAS_TABLES: Final = """
+    SELECT 1 FROM pg_class WHERE relname = 'procrastinate_jobs' AND pg_table_is_visible(oid)
+"""
+"""Unlike to_regclass(), it does not remember that there was no table when the lock was asked for."""
 _IN_HAND: Final = """
     SELECT args->>'scheduled_at' AS moment FROM procrastinate_jobs
     WHERE status IN ('todo', 'doing') AND task_name = %(task)s
@@ -166,8 +169,7 @@ class TaskQueue:
 
 
 async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
-    row = await (await connection.execute(_HAS_TABLES)).fetchone()
-    return row is not None and row[0] is not None
+    return await (await connection.execute(_HAS_TABLES)).fetchone() is not None
 
 
 async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> None:

@@ -137,7 +137,7 @@ def _work(chosen: argparse.Namespace) -> int:
     if not is_postgresql(settings):
         raise InvalidArgumentError(
             "a worker takes its work from the PostgreSQL of the schedulers it works for; set "
-            "DATABASE_URL to theirs, postgresql://user:password@host:5432/database"
+            "DATABASE_URL to theirs, which begins with postgresql://"
         )
     asyncio.run(_work_until_told(settings, chosen.concurrency))
     return 0

@@ -1,0 +1,269 @@
+"""The queue in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from procrastinate.exceptions import UniqueViolation
+
+from handed_off import fire
+from in_loop import in_loop
+from kst_scheduler.distributed import hand_off, task_app, work
+from kst_scheduler.distributed.queue import QUEUE, TASK, TaskQueue
+from kst_scheduler.distributed.worker import _free_stalled
+from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.timezone import KST, UTC
+from kst_scheduler.triggers import every
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from procrastinate import App
+
+HOUR = timedelta(hours=1)
+DUE = datetime.now(KST).replace(microsecond=0) - timedelta(seconds=5)
+BEFORE = DUE - timedelta(seconds=1)
+NPS = Occurrence("nps", DUE)
+
+
+class Database:
+    """A ledger and a queue in one database, and a scheduler whose jobs are handed off."""
+
+    def __init__(self, ledger: SqlLedger, app: App) -> None:
+        self.ledger = ledger
+        self.app = app
+        self.scheduler = KSTScheduler()
+        self.reconciler = Reconciler(self.scheduler, ledger, settle=timedelta(0))
+
+    def add(self, job_id: str = "nps", seconds: float = 0, **options: Any) -> Any:
+        """Add a job that is handed off, and was due some seconds ago."""
+
+        async def crawl() -> int:
+            await asyncio.sleep(seconds)
+            return 7
+
+        job = once(self.ledger, **{"catch_up": HOUR, **options})(crawl)
+        handed = hand_off(job, self.app)
+        self.scheduler.add_job(handed, every(weeks=1, anchor=DUE), id=job_id)
+        return handed
+
+    async def tasks(self, **filters: Any) -> list[Any]:
+        """Return the tasks in the queue."""
+        return list(await self.app.job_manager.list_jobs_async(queue=QUEUE, **filters))
+
+    async def idle(self) -> None:
+        """Return when the scheduler has put everything into the queue."""
+        while self.scheduler.running_occurrences():  # noqa: ASYNC110 - the library has no event
+            await asyncio.sleep(0.001)
+
+    async def worked_off(self, **options: Any) -> None:
+        """Run a worker until the queue is empty."""
+        working = asyncio.create_task(work(self.app, self.scheduler, **options))
+        while await self.tasks():
+            assert not working.done(), working
+            await asyncio.sleep(0.02)
+        working.cancel()
+        await asyncio.wait([working])
+
+
+@contextlib.asynccontextmanager
+async def database(url: str) -> AsyncIterator[Database]:
+    """Yield a database that is open."""
+    ledger = SqlLedger(url)
+    await ledger.open()
+    try:
+        async with task_app(url).open_async() as app:
+            database = Database(ledger, app)
+            yield database
+            await database.scheduler.drain(1)
+    finally:
+        await ledger.close()
+
+
+@in_loop
+async def test_processes_that_come_at_once_create_the_tables_once(postgres_url: str) -> None:
+    """Procrastinate's own creation of them fails for all but one."""
+    apps = [task_app(postgres_url) for _ in range(6)]
+    await asyncio.gather(*(app.open_async() for app in apps))
+    for app in apps:
+        assert await app.check_connection_async()
+        await app.open_async()
+        await app.close_async()
+    async with apps[0].open_async() as again:
+        assert await again.check_connection_async()
+
+
+@in_loop
+async def test_nothing_connects_before_it_is_used(postgres_url: str) -> None:
+    """Opened by the first fire; closing what was never opened does nothing."""
+    app = task_app(postgres_url)
+    await app.close_async()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        query = "SELECT count(*) FROM pg_class WHERE relname LIKE 'procrastinate%'"
+        assert connection.execute(query).fetchone() == (0,)
+    ledger = SqlLedger(postgres_url)
+
+    @once(ledger)
+    async def job() -> None: ...
+
+    await fire(hand_off(job, app), NPS)
+    assert len(list(await app.job_manager.list_jobs_async(task=TASK))) == 1
+    await app.close_async()
+
+
+@in_loop
+async def test_a_postgresql_that_is_away_is_an_error_in_time() -> None:
+    """Of the job's patience; nothing is left behind that goes on connecting."""
+    app = task_app("postgresql://app:secret@127.0.0.1:1/crawl")
+
+    @once(SqlLedger("postgresql://app:secret@127.0.0.1:1/crawl"), patience=timedelta(seconds=0.3))
+    async def job() -> None: ...
+
+    with pytest.raises(LedgerUnavailableError, match=r"^the hand-off of nps@.* was given up after"):
+        await fire(hand_off(job, app), NPS)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@in_loop
+async def test_the_queue_tells_what_waits(postgres_url: str) -> None:
+    """Of one job, at work or not yet, in UTC and whole seconds; runs by hand do not count."""
+    async with database(postgres_url) as here:
+        job = here.add()
+        moments = [DUE - timedelta(minutes=minute) for minute in range(3)]
+        for moment in moments:
+            await fire(job, Occurrence("nps", moment + timedelta(microseconds=5)))
+        await fire(job, Occurrence("nps", moments[0] - HOUR, manual=True))
+        await fire(job, Occurrence("other", moments[0]))
+        queue = TaskQueue(here.app)
+        assert await queue.waiting("nps") == {moment.astimezone(UTC) for moment in moments}
+        assert await queue.waiting("nobody") == set()
+        worker = await here.app.job_manager.register_worker()
+        taken = await here.app.job_manager.fetch_job([QUEUE], worker)
+        assert taken is not None
+        assert len(await queue.waiting("nps")) == 3
+        await here.app.job_manager.retry_job(taken)
+
+
+@in_loop
+async def test_a_full_queue_loses_nothing(postgres_url: str) -> None:
+    """A hundred jobs wait, no worker is there: all are left alone, and then all are run."""
+    async with database(postgres_url) as here:
+        names = {f"job-{number}" for number in range(100)}
+        for name in names:
+            await here.ledger.look(name, BEFORE)
+            await fire(here.add(name), Occurrence(name, DUE))
+        here.scheduler.start()
+        assert not await here.reconciler.look()
+        assert len(await here.tasks(status="todo")) == 100
+        await here.worked_off(concurrency=10)
+        assert not await here.reconciler.look()
+        rows = await here.ledger.rows()
+    assert {row.source for row in rows} == names
+    assert {(row.scheduled_at, row.status, row.attempt) for row in rows} == {(DUE, "ok", 1)}
+
+
+@in_loop
+async def test_what_waits_for_longer_than_its_window_is_missed(postgres_url: str) -> None:
+    """Where there is no worker, the Reconciler of a scheduler says so; a late worker does not."""
+    async with database(postgres_url) as here:
+        job = here.add(catch_up=timedelta(seconds=1))
+        await here.ledger.look("nps", BEFORE)
+        await fire(job, NPS)
+        here.scheduler.start()
+        (missed,) = (await here.reconciler.look()).missed
+        assert missed.error is not None
+        assert missed.error.endswith("late, catch-up window 0:00:01; it waits for a worker")
+        await here.worked_off()
+        (row,) = await here.ledger.rows()
+    assert row == missed
+
+
+@in_loop
+async def test_what_nobody_handed_off_is_handed_off_by_the_reconciler(postgres_url: str) -> None:
+    """All schedulers were down when it was due: it is put into the queue once, and run."""
+    async with database(postgres_url) as here:
+        here.add()
+        await here.ledger.look("nps", BEFORE)
+        here.scheduler.start()
+        (started,) = (await here.reconciler.look()).started
+        await here.idle()
+        assert not await here.reconciler.look()
+        (task,) = await here.tasks()
+        assert task.queueing_lock == started.key
+        await here.worked_off()
+        (row,) = await here.ledger.rows()
+    assert (row.occurrence, row.status) == (started, "ok")
+
+
+@in_loop
+async def test_the_task_of_a_dead_worker_waits_again(postgres_url: str) -> None:
+    """Or is dropped where another task waits for the same occurrence."""
+    async with database(postgres_url) as here:
+        job, manager = here.add(), here.app.job_manager
+        for another_waits in (False, True):
+            await fire(job, NPS)
+            worker = await manager.register_worker()
+            assert await manager.fetch_job([QUEUE], worker)
+            await _free_stalled(here.app, 30)
+            assert [task.status for task in await here.tasks()] == ["doing"]
+            if another_waits:
+                await fire(job, NPS)
+            await manager.unregister_worker(worker)
+            await _free_stalled(here.app, 30)
+            assert [task.status for task in await here.tasks()] == ["todo"]
+
+
+@in_loop
+async def test_two_tasks_for_an_occurrence_cannot_wait(postgres_url: str) -> None:
+    """What Procrastinate 3.10.0 does when a task goes back to where another one waits."""
+    async with database(postgres_url) as here:
+        job, manager = here.add(), here.app.job_manager
+        await fire(job, NPS)
+        task = await manager.fetch_job([QUEUE], await manager.register_worker())
+        assert task is not None
+        await fire(job, NPS)
+        with pytest.raises(UniqueViolation):
+            await manager.retry_job(task)
+
+
+@in_loop
+async def test_a_worker_that_stops_lets_runs_end(postgres_url: str) -> None:
+    """Within its limit; what is cut is cancelled, waits again, and is run by the next worker."""
+    async with database(postgres_url) as here:
+        job = here.add("short", seconds=0.3)
+        await fire(job, Occurrence("short", DUE))
+        await stopped_in_the_middle(here, "short", drain_timeout=20)
+        assert await here.tasks() == []
+        job = here.add("long", seconds=60)
+        await fire(job, Occurrence("long", DUE))
+        await stopped_in_the_middle(here, "long", drain_timeout=0.1)
+        (task,) = await here.tasks()
+        assert (task.status, task.lock) == ("todo", Occurrence("long", DUE).key)
+        here.add("long")
+        await here.worked_off()
+        rows = {row.source: row for row in await here.ledger.rows()}
+    assert (rows["short"].status, rows["short"].attempt) == ("ok", 1)
+    assert (rows["long"].status, rows["long"].attempt) == ("ok", 2)
+    assert rows["long"].error is not None
+    assert rows["long"].error.endswith("ended as cancelled")
+
+
+async def stopped_in_the_middle(here: Database, job_id: str, drain_timeout: float) -> None:
+    """Run a worker, and tell it to stop when a job is at work."""
+    worker = work(here.app, here.scheduler, drain_timeout=drain_timeout)
+    working = asyncio.create_task(worker)
+    while not await here.ledger.rows(job_id, status="running"):  # noqa: ASYNC110 - the worker's
+        await asyncio.sleep(0.01)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
