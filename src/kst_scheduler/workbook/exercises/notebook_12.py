@@ -1,0 +1,125 @@
+"""The exercise of notebook 12: many jobs, and no second in which too many of them start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.spread import spread
+from kst_scheduler.timezone import KST, kst
+from kst_scheduler.trigger_parts import walk
+from kst_scheduler.triggers import cron
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.judging import (
+    moment,
+    png,
+    require_function,
+    require_trigger,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kst_scheduler.workbook.exercises.exercise import Picture
+
+REGIONS: Final = [f"crawl-{number:03}" for number in range(500)]
+BEGIN, END = kst(2026, 5, 10, 2), kst(2026, 5, 10, 2, 30)
+NIGHT: Final = (kst(2026, 5, 10), kst(2026, 5, 11))
+MOST: Final = 3
+"""How many requests a second the API takes."""
+
+
+@exercise(
+    "12.1",
+    title="Three starts a second",
+    variable="trigger_of",
+    hints=(
+        "12.1 has what gives a job a second of its own. Within how many minutes, here?",
+        "Count them: `Counter(tuple(spread(job_id, minutes=10).values()) for job_id in REGIONS)`.",
+        "Half past two leaves three times as long as ten minutes.",
+    ),
+    solution="""
+        def trigger_of(job_id):
+            return cron(hour=2, **spread(job_id, minutes=30))
+    """,
+    link="https://docs.python.org/3/library/hashlib.html#blake2",
+)
+def three_starts_a_second(answer: Any) -> Right:
+    """Spread 500 jobs so that no more than three of them start in a second."""
+    trigger_of = require_function(answer, "trigger_of", "crawl-042")
+    if "hash" in getattr(getattr(answer, "__code__", None), "co_names", ()):
+        raise NotYetError(
+            f"`trigger_of` asks Python's `hash`. Here `hash('crawl-042')` is "
+            f"{hash('crawl-042')}, and on the next replica it is another number."
+        )
+    first, second = (
+        {job_id: _fire(trigger_of(job_id), job_id) for job_id in REGIONS} for _ in "AB"
+    )
+    drawn = _both(first)
+    for job_id in REGIONS:
+        if first[job_id] != second[job_id]:
+            raise NotYetError(
+                f"`{job_id}` is due at {moment(first[job_id])} on replica A, and at "
+                f"{moment(second[job_id])} on replica B. So both run it.",
+                drawn,
+            )
+    _refuse_outside(first, drawn)
+    (busiest, most), *_ = Counter(first.values()).most_common(1)
+    if most > MOST:
+        raise NotYetError(f"{most} of your jobs start at {moment(busiest)}.", drawn)
+    return Right(
+        f"At most {most} start in a second, the last at {moment(max(first.values()))}, and every "
+        "replica says so.",
+        drawn[:1],
+    )
+
+
+def _fire(trigger: Any, job_id: str) -> pd.Timestamp:
+    """Return the only fire of a night, in whole seconds."""
+    trigger = require_trigger(trigger, f"trigger_of('{job_id}')")
+    if any(getattr(part, "jitter", None) for part in walk(trigger)):
+        raise NotYetError(
+            f"`trigger_of('{job_id}')` has jitter, so three replicas draw three times. Each of "
+            "them runs its own."
+        )
+    fires = fire_times(trigger, *NIGHT)
+    if len(fires) != 1:
+        raise NotYetError(f"`trigger_of('{job_id}')` fires {len(fires):,} times a night.")
+    return fires[0].tz_convert(KST).floor("s")
+
+
+def _refuse_outside(fires: dict[str, pd.Timestamp], drawn: tuple[Picture, ...]) -> None:
+    outside = {job_id: fire for job_id, fire in fires.items() if not BEGIN <= fire < END}
+    for job_id, fire in outside.items():
+        raise NotYetError(
+            f"{len(outside)} of your jobs start before 02:00 or after half past two. One is "
+            f"`{job_id}`, at {moment(fire)} KST.",
+            drawn,
+        )
+
+
+def _both(fires: dict[str, pd.Timestamp]) -> tuple[Picture, ...]:
+    """Draw the reader's starts, and those that are asked for."""
+    asked = {
+        job_id: _fire(cron(hour=2, **spread(job_id, minutes=30)), job_id) for job_id in REGIONS
+    }
+    titles = {"yours": fires, "as asked for": asked}
+    return tuple(partial(png, partial(_starts, name, each)) for name, each in titles.items())
+
+
+def _starts(name: str, fires: dict[str, pd.Timestamp]) -> Axes:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - only when it is shown
+
+    starts = Counter(fires.values())
+    ax = Figure(figsize=(10, 2.2), layout="constrained").subplots()
+    minutes = [(fire - BEGIN).total_seconds() / 60 for fire in starts]
+    ax.vlines(minutes, 0, list(starts.values()), color="#0072B2", linewidth=1)
+    ax.axhline(MOST, color="black", linewidth=1)
+    ax.axvspan(0, 30, color="#009E73", alpha=0.12)
+    ax.set(title=f"{name}: starts a second", xlabel="minutes after 02:00 KST", ylabel="starts")
+    ax.set(ylim=(0, max(MOST, *starts.values()) * 1.15))
+    ax.set_xlim(min(-1, *minutes) - 1, max(31, *minutes) + 1)
+    return ax

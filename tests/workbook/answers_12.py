@@ -1,0 +1,38 @@
+"""Typical wrong answers to the exercise of notebook 12, and a part of what each is told."""
+
+from __future__ import annotations
+
+
+def _trigger(expression: str) -> str:
+    """Return a function that makes this trigger."""
+    return f"def trigger_of(job_id):\n    return {expression}\n"
+
+
+_RANDOM = """
+import random
+
+def trigger_of(job_id):
+    return cron(hour=2, minute=random.randrange(30), second=random.randrange(60))
+"""
+
+_HASH = """
+def trigger_of(job_id):
+    minute, second = divmod(hash(job_id) % 1800, 60)
+    return cron(hour=2, minute=minute, second=second)
+"""
+
+WRONG = {
+    "12.1": [
+        (_trigger("cron(hour=2)"), "500 of your jobs start at Sun 10 May 02:00"),
+        (_trigger("cron(hour=2, **spread(job_id, minutes=10))"), "4 of your jobs start at"),
+        (_trigger("cron(hour=2, **spread(job_id, minutes=60))"), "after half past two"),
+        (_trigger("cron(hour=3, **spread(job_id, minutes=30))"), "500 of your jobs start before"),
+        (_trigger("cron(hour=2, jitter=1800)"), "so three replicas draw three times"),
+        (_trigger("cron(**spread(job_id, minutes=30))"), "fires 24 times a night"),
+        (_trigger("spread(job_id, minutes=30)"), "A trigger is asked for"),
+        (_RANDOM, "on replica B. So both run it"),
+        (_HASH, "asks Python's `hash`"),
+        ("trigger_of = cron(hour=2)", "A function is asked for"),
+        ("def trigger_of():\n    return cron(hour=2)", "is called as `trigger_of(crawl-042)`"),
+    ],
+}
