@@ -56,7 +56,7 @@ class Breaker:
         self.cluster.processes[node].kill()
         self.cluster.processes[node].wait()
         self._wait()
-        self.cluster.start(node)
+        self._start(node)
 
     def freeze(self, node: str) -> None:
         """Let a process stand still for a while."""
@@ -71,7 +71,12 @@ class Breaker:
         process = self.cluster.processes[node]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, self.cluster.log(node)
+        self._start(node)
+
+    def _start(self, node: str) -> None:
+        """Start a process, which needs the servers only to come up."""
         self.cluster.start(node)
+        self.cluster.wait_until_up(node)
 
     def _crash_server(self) -> None:
         name: str = self.random.choice(["postgres", "valkey"])

@@ -56,19 +56,25 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
         if row.status not in {"ok", "running"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
     if not _is_blocked(story):
-        yield from _left_behind(name, rows, watermark, fires, END - SETTLED + _behind(story))
+        reach = END - SETTLED + _behind(story)
+        yield from _without_an_end(rows, reach)
+        if not _is_busy(story, name, rows) and any(watermark <= each < reach for each in fires):
+            yield f"{name} was looked at until {watermark} only"
 
 
-def _left_behind(
-    name: str, rows: list[LedgerRow], watermark: datetime, fires: set[datetime], reach: datetime
-) -> Iterator[str]:
+def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:
     """Yield what should have been seen to by the end of a day that was calm for hours."""
-    running = [row for row in rows if row.status == "running"]
-    for row in running:
-        if row.scheduled_at < reach and row.lease_until and row.lease_until < END - SETTLED:
+    for row in rows:
+        is_over = row.lease_until and row.lease_until < END - SETTLED
+        if row.status == "running" and is_over and row.scheduled_at < reach:
             yield f"{row.occurrence} lost its lease, and is left without an end"
-    if not running and any(watermark <= each < reach for each in fires):
-        yield f"{name} was looked at until {watermark} only"
+
+
+def _is_busy(story: Story, name: str, rows: list[LedgerRow]) -> bool:
+    """Tell whether a run was in progress to the end; the next occurrence waits for that."""
+    works = [work for work in story.witness.works if work.occurrence.job_id == name]
+    ended_late = any(work.end and work.end > END - SETTLED for work in works)
+    return ended_late or any(row.status == "running" for row in rows)
 
 
 def _is_blocked(story: Story) -> bool:
