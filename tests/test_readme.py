@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -18,9 +18,13 @@ from pydantic import SecretStr
 
 from in_loop import in_loop
 from kst_scheduler import KSTScheduler, MemoryLedger
+from kst_scheduler.distributed import task_app
 from kst_scheduler.local_server import serve_locally
 from kst_scheduler.service import Service, Settings, create_app
 from kst_scheduler.service.settings import PREFIX
+
+if TYPE_CHECKING:
+    from procrastinate import App
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +61,19 @@ def test_scheduler_example_runs() -> None:
     names: dict[str, Any] = {}
     exec(blocks("python")[2], names)  # noqa: S102 - the README's own code
     assert [job.id for job in names["scheduler"].get_jobs()] == ["nightly-crawl"]
+
+
+@pytest.mark.parametrize(
+    "tasks", [None, task_app("postgresql://app@db/app")], ids=["none", "queue"]
+)
+def test_hand_off_example_adds_its_job(tasks: App | None) -> None:
+    """With a queue and without one."""
+    names: dict[str, Any] = {}
+    exec(blocks("python")[3], names)  # noqa: S102 - the README's own code
+    service = Service(KSTScheduler(), MemoryLedger(), tasks=tasks)
+    names["register"](service)
+    (job,) = service.scheduler.get_jobs()
+    assert (job.id, hasattr(job.func, "handed_off")) == ("nightly-crawl", tasks is not None)
 
 
 @in_loop

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import Claim, ClaimRequest
 
-AWAY = 0.5
+AWAY = 0.2
 """For how many seconds PostgreSQL is away."""
 
 
