@@ -129,8 +129,10 @@ def _is_explained(story: Story, ran: list[Work]) -> bool:
     """Tell whether all but the last run that did the whole work could not write that.
 
     The row is in the log in its place, or the log says that it was lost, or that its lock was; or
-    the process died first.
+    the process died first, or was blocked to the end of the day.
     """
+    if _is_blocked(story):
+        return True
     occurrence, log = ran[0].occurrence, story.result.log
     words = f"{occurrence.key}|lock 'lock:{occurrence.job_id}' was no longer held"
     said = log[log["level"].isin(["WARNING", "ERROR"]) & log["message"].str.contains(words)]
