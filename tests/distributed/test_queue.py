@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from procrastinate import RetryStrategy
 from procrastinate.exceptions import UniqueViolation
 
 from handed_off import fire
@@ -69,9 +70,10 @@ class Database:
     async def worked_off(self, **options: Any) -> None:
         """Run a worker until the queue is empty."""
         working = asyncio.create_task(work(self.app, self.scheduler, **options))
-        while await self.tasks():
-            assert not working.done(), working
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(30):
+            while await self.tasks():
+                assert not working.done(), working
+                await asyncio.sleep(0.02)
         working.cancel()
         await asyncio.wait([working])
 
@@ -234,6 +236,27 @@ async def test_two_tasks_for_an_occurrence_cannot_wait(postgres_url: str) -> Non
         await fire(job, NPS)
         with pytest.raises(UniqueViolation):
             await manager.retry_job(task)
+
+
+@in_loop
+async def test_a_late_replica_s_task_makes_room_for_the_retry(postgres_url: str) -> None:
+    """The task that ran the occurrence goes back to the queue, and the later one is dropped."""
+    async with database(postgres_url) as here:
+
+        async def crawl() -> int:
+            (row,) = await here.ledger.rows()
+            if row.attempt == 1:
+                await fire(handed, NPS)
+                raise ValueError("no such page")
+            return 7
+
+        job = once(here.ledger, catch_up=HOUR)(crawl)
+        handed = hand_off(job, here.app, retry=RetryStrategy(max_attempts=1, wait=1))
+        here.scheduler.add_job(handed, every(weeks=1, anchor=DUE), id="nps")
+        await fire(handed, NPS)
+        await here.worked_off(concurrency=1)
+        (row,) = await here.ledger.rows()
+    assert (row.status, row.attempt) == ("ok", 2)
 
 
 @in_loop

@@ -377,23 +377,6 @@ async def test_a_retry_waits_behind_another_run_of_the_job(
 
 
 @in_loop
-async def test_a_late_replica_s_task_makes_room_for_the_retry(
-    queue: MemoryQueue, due: Occurrence
-) -> None:
-    """Two tasks for one occurrence cannot wait in PostgreSQL: the one that ran it stays."""
-
-    async def job() -> None:
-        await fire(handed, due)
-        raise ValueError("no such page")
-
-    handed = queue.add(job, retry=SLOWLY)
-    await fire(handed, due)
-    await queue.work()
-    assert queue.task()["lock"] == due.key
-    assert queue.task()["id"] == 1
-
-
-@in_loop
 async def test_a_retry_beyond_the_window_is_not_made(queue: MemoryQueue) -> None:
     """The error is the end of it."""
     old = Occurrence("nps", datetime.now(KST) - timedelta(seconds=59))
