@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
 import time
 from datetime import timedelta
 from typing import Any
@@ -73,3 +76,27 @@ def test_threads_that_have_ended_are_forgotten() -> None:
     simulate(register, NIGHT, NIGHT + timedelta(hours=10))
     assert len(counts) == 600
     assert max(counts) == 2
+
+
+def test_nothing_of_a_simulation_stays_in_memory() -> None:
+    """Ten thousand of them run in one process; the garbage collector finds each one's world."""
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(asyncio.sleep, "interval", minutes=10, args=[1])
+
+    for _ in range(3):
+        simulate(register, NIGHT, NIGHT + timedelta(hours=1), nodes=2)
+    gc.collect()
+    assert [found for found in gc.get_objects() if type(found) is World] == []
+
+
+def test_the_hooks_of_the_loop_around_it_are_as_before() -> None:
+    """A kernel's loop must hear of its asynchronous generators, also after a simulation."""
+
+    async def around() -> None:
+        before = sys.get_asyncgen_hooks()
+        simulate(lambda _scheduler: None, NIGHT, NIGHT + timedelta(hours=1))
+        assert sys.get_asyncgen_hooks() == before
+        assert before.firstiter is not None
+
+    asyncio.run(around())

@@ -35,6 +35,13 @@ STEPS_BETWEEN_LOOKS: Final = 1_000
 MOST_EXITS: Final = 1_000
 """How often code that swallows its end is told to end."""
 
+NO_HOOKS: Final[tuple[Any, Any]] = (None, None)
+"""Hooks for asynchronous generators, as a new thread has them.
+
+What sys.get_asyncgen_hooks() returns is unseen by the garbage collector (CPython 3.11), and
+a loop's hooks hold the loop: so no strand keeps it when it has ended.
+"""
+
 
 class Host(Protocol):
     """What the world asks of the node that a strand belongs to."""
@@ -53,7 +60,7 @@ class Strand:
         self.host = host
         self.greenlet = run
         self.loop = loop
-        self.hooks = sys.get_asyncgen_hooks()
+        self.hooks = NO_HOOKS
         self.token = 0
         """Grows at each resumption, so that an older wake-up in the heap counts for nothing."""
         self.selecting = False
@@ -80,6 +87,7 @@ class World:
         self._instant_began = 0
         self._strands: dict[Strand, None] = {}  # in the order in which they were spawned
         self._main = getcurrent()
+        self._hooks = sys.get_asyncgen_hooks()
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
         """Run ``function`` at ``when``, outside any node."""
@@ -168,9 +176,11 @@ class World:
                 if strand.greenlet.dead:
                     break
                 strand.greenlet.throw(GreenletExit)
+            strand.hooks = NO_HOOKS
         self.current = None
         self._strands.clear()
         self._heap.clear()
+        sys.set_asyncgen_hooks(*self._hooks)
 
     def _run(self) -> None:
         while self._heap and not self.failure:
@@ -212,6 +222,7 @@ class World:
         asyncio._set_running_loop(None)
         self.current = None
         if strand.greenlet.dead:
+            strand.hooks = NO_HOOKS
             del self._strands[strand]
 
     def _push(self, when: int, target: Strand | Callable[[], object], token: int) -> None:
