@@ -42,7 +42,7 @@ _LOCK: Final = int.from_bytes(b"kst-que")
 _HAS_TABLES: Final = """
     SELECT 1 FROM pg_class WHERE relname = 'procrastinate_jobs' AND pg_table_is_visible(oid)
 """
-"""Unlike to_regclass(), it does not remember that there was no table when the lock was asked for."""
+"""Unlike to_regclass(), it does not remember, after the wait for the lock, that there was none."""
 _IN_HAND: Final = """
     SELECT args->>'scheduled_at' AS moment FROM procrastinate_jobs
     WHERE status IN ('todo', 'doing') AND task_name = %(task)s
