@@ -29,9 +29,9 @@ def test_a_full_queue_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Cluster(postgres, valkey, tmp_path, nodes) as cluster,
     ):
         cluster.wait_until_up()
-        cluster.run_on(3)
+        cluster.run_on(2)
         Breaker(cluster, Random(0)).kill("W1")  # noqa: S311 - no secret
-        history = settle(cluster, 6, QUEUED_JOBS)
+        history = settle(cluster, 5, QUEUED_JOBS)
         check_ended_once(history, cluster.witnessed())
     queued = history[history["job_id"].str.startswith("queued")]
     assert {"ok", "missed"} <= set(queued["status"]), queued["status"].value_counts()
