@@ -78,8 +78,9 @@ async def test_a_restart_loses_nothing(postgres: EmbeddedServer) -> None:
     try:
         for name in names[:4]:
             await fire(handed, Occurrence(name, due))
-        while ledger.kills < 2:  # noqa: ASYNC110 - the jobs do it
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while ledger.kills < 2:  # noqa: ASYNC110 - the jobs do it
+                await asyncio.sleep(0.01)
         for name in names[4:]:  # while it is away
             await fire(handed, Occurrence(name, due))
         async with asyncio.timeout(60):

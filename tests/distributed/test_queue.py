@@ -285,8 +285,9 @@ async def stopped_in_the_middle(here: Database, job_id: str, drain_timeout: floa
     """Run a worker, and tell it to stop when a job is at work."""
     worker = work(here.app, here.scheduler, drain_timeout=drain_timeout)
     working = asyncio.create_task(worker)
-    while not await here.ledger.rows(job_id, status="running"):  # noqa: ASYNC110 - the worker's
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while not await here.ledger.rows(job_id, status="running"):  # noqa: ASYNC110 - the worker's
+            await asyncio.sleep(0.01)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working

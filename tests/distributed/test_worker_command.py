@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+SECONDS = 60
+"""For how long anything is waited for."""
+
 JOBS = """\
 import asyncio, os
 from kst_scheduler import cron, once
@@ -103,10 +106,11 @@ class Worker:
     async def until(self, pattern: str) -> None:
         """Read its log until a line has the pattern."""
         assert self.process.stderr is not None
-        async for line in self.process.stderr:
-            self.said += line.decode()
-            if re.search(pattern, line.decode()):
-                return
+        async with asyncio.timeout(SECONDS):
+            async for line in self.process.stderr:
+                self.said += line.decode()
+                if re.search(pattern, line.decode()):
+                    return
         raise AssertionError(f"it ended without {pattern!r}:\n{self.said}")
 
     async def end(self) -> int:
@@ -140,8 +144,9 @@ async def asked_for(client: httpx.AsyncClient, service: Service) -> None:
     """Ask for a run by the admin API, and return when a worker is at it."""
     answer = await client.post("/admin/jobs/slow/run")
     assert answer.status_code == 202
-    while not await service.ledger.rows(status="running"):  # noqa: ASYNC110 - the worker's
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(SECONDS):
+        while not await service.ledger.rows(status="running"):  # noqa: ASYNC110 - the worker's
+            await asyncio.sleep(0.01)
 
 
 @in_loop

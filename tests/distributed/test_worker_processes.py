@@ -165,8 +165,9 @@ async def test_a_killed_worker_s_run_is_taken_over(workers: Workers) -> None:
         def runs() -> list[list[str]]:
             return [line for line in workers.journal.lines() if line[1].startswith("slow")]
 
-        while not runs():  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(SECONDS):
+            while not runs():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
         ((_, _, killed),) = runs()
         (row,) = await service.rows("slow")
         workers.processes[killed].send_signal(signal.SIGKILL)
