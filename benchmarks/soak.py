@@ -54,7 +54,7 @@ def report(history: pd.DataFrame, witnessed: pd.DataFrame, breaker: Breaker) -> 
     statuses = ", ".join(f"{often:,} {status}" for status, often in counts.items())
     begun = (witnessed["event"] == "begin").sum()
     print(f"{len(history):,} occurrences, each with one row: {statuses}")
-    print(f"{begun:,} runs began; {(history['attempt'] > 1).sum():,} occurrences were taken over")
+    print(f"{begun:,} runs began; {(history['attempt'] > 1).sum():,} occurrences were tried more than once")
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
         again = check_ended_once(history, witnessed)
     report(history, witnessed, breaker)
     print(f"{again} did their work twice, as the first could not be written: their rows say so")
-    print("none ran twice at a time, ended twice, or vanished")
+    print("none vanished, and none began again before its former lease was over")
 
 
 if __name__ == "__main__":
