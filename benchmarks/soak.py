@@ -54,7 +54,8 @@ def report(history: pd.DataFrame, witnessed: pd.DataFrame, breaker: Breaker) -> 
     statuses = ", ".join(f"{often:,} {status}" for status, often in counts.items())
     begun = (witnessed["event"] == "begin").sum()
     print(f"{len(history):,} occurrences, each with one row: {statuses}")
-    print(f"{begun:,} runs began; {(history['attempt'] > 1).sum():,} occurrences were tried more than once")
+    again = (history["attempt"] > 1).sum()
+    print(f"{begun:,} runs began; {again:,} occurrences were tried more than once")
 
 
 def main() -> None:
