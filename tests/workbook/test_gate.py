@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import re
-from typing import Any
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exercise_answers import all_exercises, asking_cells, judge, wrong_answers
 from kst_scheduler.workbook.exercises import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXERCISES = list(all_exercises().values())
 NUMBERS = list(all_exercises())
@@ -25,6 +30,15 @@ CONSTANTS: list[Any] = [
     object, int, print, lambda: True, lambda *_: True, lambda *_: None, functools.partial(print),
     _nothing,
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _collected_here() -> Iterator[None]:
+    """Let coroutines that an answer never awaits end here, and not in whichever test comes next."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+        gc.collect()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
