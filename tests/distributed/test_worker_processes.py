@@ -23,10 +23,11 @@ from kst_scheduler.distributed import task_app
 from kst_scheduler.ledger import LedgerRow, SqlLedger
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST
+from real_cluster import wait_until
 from real_worker import Journal, register
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kst_scheduler.servers.embedded import EmbeddedServer
 
@@ -82,14 +83,6 @@ def workers(
         for process in workers.processes.values():
             process.kill()
             process.wait()
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    """Return when something is so, or fail and say what was waited for."""
-    give_up_at = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < give_up_at, f"waited {SECONDS} s for {what}"
-        time.sleep(0.02)
 
 
 @dataclass

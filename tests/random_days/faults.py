@@ -117,11 +117,7 @@ class FaultyLedger:
         if kind == "late":
             self._later = asyncio.create_task(_later(partial(method, *args, **kwargs)))
             await self._time_out()
-        if kind == "slow":
-            await asyncio.sleep(PACE)
-        answer = await method(*args, **kwargs)
-        if kind == "slow":
-            await asyncio.sleep(PACE)
+        answer = await _answer(kind, lambda: method(*args, **kwargs))
         if kind == "deaf":
             await self._time_out()
         return answer
@@ -129,6 +125,16 @@ class FaultyLedger:
     async def _time_out(self) -> None:
         await asyncio.sleep(LIMIT)
         raise LedgerUnavailableError(f"no answer within {LIMIT:g} s")
+
+
+async def _answer(kind: str | None, ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask, and take one pace on the way there and one on the way back where it is slow."""
+    if kind == "slow":
+        await asyncio.sleep(PACE)
+    answer = await ask()
+    if kind == "slow":
+        await asyncio.sleep(PACE)
+    return answer
 
 
 async def _later(ask: Callable[[], Awaitable[Any]]) -> None:
@@ -158,11 +164,7 @@ class FaultyRedis:
         while any(each <= true_time() for each in self._emptied):
             self._emptied.remove(min(self._emptied))
             await execute("FLUSHALL")
-        if kind == "slow":
-            await asyncio.sleep(PACE)
-        answer = await _whole(execute(*args, **options))
-        if kind == "slow":
-            await asyncio.sleep(PACE)
+        answer = await _answer(kind, lambda: _whole(execute(*args, **options)))
         if kind == "deaf":
             await self._time_out()
         return answer
