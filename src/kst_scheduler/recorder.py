@@ -29,7 +29,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import pandas as pd
@@ -74,6 +74,9 @@ class RunRecorder:
         self._log = RunLog() if log is None else log
         self._lock = threading.Lock()
         self._running: dict[int, tuple[str, int, int]] = {}
+        self._submitted: dict[_WatchedJob, None] = {}
+        """The batches of run times that are not through, in the order of submission."""
+        self._is_over = False
         self._serial = itertools.count()
         self._watched: list[BaseExecutor] = []
         self.scheduler = scheduler
@@ -111,14 +114,36 @@ class RunRecorder:
         detail: str = "",
     ) -> None:
         """Add a row; times are microseconds since 1970 in UTC."""
+        if self._is_over:
+            return
         with self._lock:
             self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
 
-    def end_running(self, status: str, finished_at: int = NAT, detail: str = "") -> None:
-        """Close the row of every run that has started and not ended."""
+    def end(self, status: str, finished_at: int, detail: str, *, not_started: str) -> None:
+        """Add the rows of what is unfinished, for the process has ended; nothing is added later.
+
+        Args:
+            status: of every run that has started.
+            finished_at: its end, or NAT.
+            detail: why it has not finished.
+            not_started: why the run times that an executor has taken have not started.
+
+        """
         for job_id, scheduled_at, started_at in self._running.values():
             self.add(job_id, scheduled_at, status, started_at, finished_at, detail)
-        self._running.clear()
+        for batch in self._submitted:
+            for moment in batch.not_decided():
+                self.add(batch.id, moment, "missed", detail=not_started)
+        # What unwinds the process decides about the rest of a batch, too: too late to be recorded.
+        self._is_over = True
+
+    def submitted(self, batch: _WatchedJob) -> None:
+        """Note that an executor has taken the run times of a batch."""
+        self._submitted[batch] = None
+
+    def is_through(self, batch: _WatchedJob) -> None:
+        """Note that every run time of a batch has run, or was too late."""
+        self._submitted.pop(batch, None)
 
     def began(self, job_id: str, scheduled_at: int) -> int:
         """Note that a run starts now; return the number by which ``ended`` knows it."""
@@ -162,8 +187,9 @@ class RunRecorder:
             if job.id not in self.grace:
                 seconds = job.misfire_grace_time
                 self.grace[job.id] = None if seconds is None else timedelta(seconds=seconds)
-            watched = _WatchedJob(job, self, awaited(job.func))
-            do_submit_job(watched, watched.each(run_times))
+            watched = _WatchedJob(job, run_times, self, awaited(job.func))
+            self.submitted(watched)
+            do_submit_job(watched, watched.each())
 
         executor.submit_job = watched_submit_job
         executor._do_submit_job = watched_do_submit_job
@@ -177,10 +203,14 @@ class RunRecorder:
 
 
 class _WatchedJob(JobStandIn):
-    """A job with a watched function."""
+    """A job with a watched function, and the run times of one submission."""
 
-    def __init__(self, job: Job, recorder: RunRecorder, awaited: bool) -> None:
+    def __init__(
+        self, job: Job, run_times: list[datetime], recorder: RunRecorder, awaited: bool
+    ) -> None:
         super().__init__(job)
+        self._run_times = run_times
+        self._decided = 0
         self._recorder = recorder
         self._function = job.func
         self._scheduled_at = NAT
@@ -192,14 +222,20 @@ class _WatchedJob(JobStandIn):
         self.misfire_grace_time = job.misfire_grace_time
         self.func = self._await if awaited else self._call
 
-    def each(self, run_times: Iterable[datetime]) -> Iterator[datetime]:
+    def each(self) -> Iterator[datetime]:
         """Yield the run times, and note each that APScheduler finds too late to run."""
-        for run_time in run_times:
+        for run_time in self._run_times:
             self._scheduled_at = microseconds(run_time)
             self._began = False
+            self._decided += 1
             yield run_time
             if not self._began:
                 self._recorder.add(self.id, self._scheduled_at, "missed", detail=self._why())
+        self._recorder.is_through(self)
+
+    def not_decided(self) -> Iterator[int]:
+        """Yield the run times that have neither started nor been found too late."""
+        yield from map(microseconds, self._run_times[self._decided :])
 
     def _why(self) -> str:
         """Return why the run time was not run: it is too late, or its executor closed."""
