@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from typing import Any
 
@@ -15,6 +16,11 @@ from kst_scheduler.workbook.kernel import use_socket_files
 # As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
 os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1", KST_WORKBOOK_PROGRESS="")
+
+# Nothing is compiled when it is installed, so the first of some hundred processes that imports a
+# module compiles it for the others. Images of containers often forbid it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 class _SocketFileKernelManager(KernelManager):
