@@ -43,7 +43,6 @@ def _collected_here() -> Iterator[None]:
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
         gc.collect()
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
