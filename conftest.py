@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbval.kernel
 import nbval.plugin
+import pytest
 from jupyter_client.manager import KernelManager
 
 from kst_scheduler.workbook.kernel import use_socket_files
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# Nothing of what is imported and collected is garbage: each worker spent a third of its start on
+# looking for some.
+gc.disable()
 
 # As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
@@ -70,3 +79,14 @@ def _set_up_and_send(notebook: nbval.plugin.IPyNbFile) -> None:
 nbval.kernel.KernelManager = _SocketFileKernelManager
 nbval.plugin.RunningKernel = _QueueingKernel
 nbval.plugin.IPyNbFile.setup = _set_up_and_send
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector, and let it look only at what the tests make."""
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

@@ -116,14 +116,19 @@ def _no_coroutine_left() -> Iterator[None]:
     A ``finally`` that is torn down leaves such a one where it would await, for there is no loop.
     Cyclic references keep it until the next garbage collection, and that takes long.
     """
-    depth = sys.get_coroutine_origin_tracking_depth()
+    depth, automatic = sys.get_coroutine_origin_tracking_depth(), gc.isenabled()
     sys.set_coroutine_origin_tracking_depth(1)  # in this thread: what others make has no origin
-    gc.freeze()  # what is older is not looked through
+    # Then the youngest generation is empty, and what is made from here on stays in it: nothing
+    # older is looked through. A gc.freeze() would do, but undoing it undoes the caller's own.
+    gc.collect(0)
+    gc.disable()
     try:
         yield
-        for made in [each for each in gc.get_objects() if isinstance(each, CoroutineType)]:
+        young = gc.get_objects(generation=0)
+        for made in [each for each in young if isinstance(each, CoroutineType)]:
             if made.cr_origin and inspect.getcoroutinestate(made) == inspect.CORO_CREATED:
                 made.close()
     finally:
-        gc.unfreeze()
+        if automatic:
+            gc.enable()
         sys.set_coroutine_origin_tracking_depth(depth)
