@@ -136,7 +136,7 @@ def _install_packages(uv: str, command: list[str], environment: dict[str, str]) 
     sync = [uv, "sync", "--inexact"]
     if command[0] == "kst-workbook":
         sync += ["--no-default-groups", "--extra", "workbook"]
-    _say("installing the packages into .venv (up to 150 MB to download, once)")
+    _say("installing the packages into .venv (about 200 MB to download, once)")
     others = []
     with subprocess.Popen(
         sync, env=environment, cwd=str(HERE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
