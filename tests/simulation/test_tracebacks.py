@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 
 async def fail(number: int) -> None:
+    """Raise, at one of two places."""
     if number:
         raise ValueError("down")
     raise ValueError("up")
 
 
 def fails_in_a_thread() -> None:
+    """Raise in a thread of the pool."""
     raise KeyError("x")
 
 
