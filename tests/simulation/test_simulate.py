@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import tzlocal
 from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor as ThreadPool
 from apscheduler.jobstores.base import ConflictingIdError
@@ -93,6 +95,17 @@ def test_host_zone_has_one_answer_everywhere() -> None:
 
     simulate(register, NIGHT, MORNING, host_timezone="America/New_York")
     assert seen == ["America/New_York", (14, 14, "EDT")]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Soul"])
+def test_what_is_remembered_of_the_real_host_is_put_back(zone: str) -> None:
+    """TZ, and what tzlocal knows; also where the simulated zone is refused."""
+    before = os.environ.get("TZ"), time.tzname, tzlocal.get_localzone()
+    with contextlib.suppress(TimezoneError):
+        simulate(hourly, NIGHT, MORNING, host_timezone=zone)
+    assert (os.environ.get("TZ"), time.tzname) == before[:2]
+    assert tzlocal.get_localzone() is before[2]
+    assert tzlocal.reload_localzone() == before[2]
 
 
 def test_unknown_host_zone() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 import warnings
 from datetime import datetime
@@ -21,6 +22,10 @@ from kst_scheduler.timezone import as_zone
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_tzlocal = sys.modules[tzlocal.get_localzone.__module__]
+_REMEMBERED = ("_cache_tz", "_cache_tz_name")
+"""Private names of tzlocal 5.4.5, on Unix and on Windows: what it remembers of the host."""
+
 
 @contextlib.contextmanager
 def host_timezone(name: str) -> Iterator[None]:
@@ -32,12 +37,20 @@ def host_timezone(name: str) -> Iterator[None]:
     """
     zone = as_zone(name)
     before = os.environ.get("TZ")
-    _set(name)
+    # To ask tzlocal again at the end would read the host's files each time, and that takes as long
+    # as a short simulation.
+    remembered = [getattr(_tzlocal, each) for each in _REMEMBERED]
     try:
+        _set(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tzlocal doubts a zone that the C library has not
+            tzlocal.reload_localzone()
         _check_c_library(name, datetime.now(zone))
         yield
     finally:
         _set(before)
+        for each, value in zip(_REMEMBERED, remembered, strict=True):
+            setattr(_tzlocal, each, value)
 
 
 def _set(name: str | None) -> None:
@@ -47,9 +60,6 @@ def _set(name: str | None) -> None:
         os.environ["TZ"] = name
     if hasattr(time, "tzset"):
         time.tzset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tzlocal doubts a zone that the C library does not have
-        tzlocal.reload_localzone()
 
 
 def _check_c_library(name: str, now: datetime) -> None:

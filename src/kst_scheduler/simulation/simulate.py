@@ -32,6 +32,7 @@ from kst_scheduler.simulation.surroundings import (
     seeded,
     silenced,
 )
+from kst_scheduler.simulation.tracebacks import remembered_tracebacks
 from kst_scheduler.simulation.world import World
 from kst_scheduler.timezone import KST, require_aware
 
@@ -116,6 +117,7 @@ def simulate(
         capture.installed(),
         progress(world),
         fast_triggers(),
+        remembered_tracebacks(),
     ):
         _run(world, simulated, ordered)
     grace: dict[str, timedelta | None] = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -8,6 +9,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler import InvalidArgumentError, cron
 from kst_scheduler.workbook.exercises import asking, check, hint, progress, solution
+from kst_scheduler.workbook.exercises import exercise as exercise_module
 from kst_scheduler.workbook.exercises import progress_file as progress_module
 from kst_scheduler.workbook.exercises.exercise import Exercise, Right, find
 
@@ -108,6 +110,20 @@ def test_an_unknown_number_names_one_that_exists(ask: Any, number: Any) -> None:
     """In all three."""
     with pytest.raises(InvalidArgumentError, match=r'there is no exercise .*; write "\d+\.\d+"'):
         ask(number)
+
+
+def test_an_exercise_brings_along_the_judges_of_its_own_notebook_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of all notebooks import every library there is, and a kernel checks one notebook."""
+    find("8.1")  # the judges add themselves when they are imported first
+    imported: list[str] = []
+    exercise_module._import_judges.cache_clear()
+    monkeypatch.setattr(importlib, "import_module", imported.append)
+    assert find("8.1").number == "8.1"
+    exercise_module._import_judges.cache_clear()
+    names = [name.rpartition(".")[2] for name in imported]
+    assert sorted(names) == ["notebook_08a", "notebook_08b"]
 
 
 def test_hints_lead_on_and_the_last_one_stays() -> None:

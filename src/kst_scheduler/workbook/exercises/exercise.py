@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -83,11 +84,7 @@ def exercise(
 @cache
 def all_exercises() -> dict[str, Exercise]:
     """Return every exercise by its number, in the order of the notebooks."""
-    from kst_scheduler.workbook import exercises  # noqa: PLC0415 - the package imports this module
-
-    for module in pkgutil.iter_modules(exercises.__path__):
-        if module.name.startswith("notebook_"):
-            importlib.import_module(f"{exercises.__name__}.{module.name}")
+    _import_judges("notebook_")
     return {number: _EXERCISES[number] for number in sorted(_EXERCISES, key=_place)}
 
 
@@ -98,11 +95,26 @@ def find(number: str) -> Exercise:
         InvalidArgumentError: there is none of that number; the message names the nearest.
 
     """
+    if isinstance(number, str) and (notebook := re.fullmatch(r"(\d\d?)\.\d+", number)):
+        # Its own notebook's judges only: those of all of them import every library there is.
+        _import_judges(f"notebook_{notebook[1]:0>2}")
+        if number in _EXERCISES:
+            return _EXERCISES[number]
     known = all_exercises()
     if not isinstance(number, str) or number not in known:
         near = difflib.get_close_matches(str(number), known, n=1, cutoff=0) or list(known)[:1]
         raise InvalidArgumentError(f'there is no exercise {number!r}; write "{near[0]}", say')
     return known[number]
+
+
+@cache
+def _import_judges(prefix: str) -> None:
+    """Import the modules whose names begin so; each adds its exercises."""
+    from kst_scheduler.workbook import exercises  # noqa: PLC0415 - the package imports this module
+
+    for module in pkgutil.iter_modules(exercises.__path__):
+        if module.name.startswith(prefix):
+            importlib.import_module(f"{exercises.__name__}.{module.name}")
 
 
 def _place(number: str) -> tuple[int, ...]:
