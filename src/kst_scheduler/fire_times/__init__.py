@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.forms import has_vector_form, timestamps
 from kst_scheduler.fire_times.instants import LATEST, NONE, microseconds
@@ -21,10 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     import numpy as np
+    import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
     from numpy.typing import NDArray
 
-__all__ = ["fire_times", "fire_timestamps", "has_vector_form"]
+__all__ = ["fire_times", "fire_timestamps", "has_vector_form", "zone_of"]
 
 
 def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.DatetimeIndex:
@@ -44,9 +43,10 @@ def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.Datet
         NaiveDatetimeError: ``start`` or ``end`` has no zone.
 
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load, and a scheduler does without
+
     instants = fire_timestamps(trigger, start, end)
-    zone = _zone_of(trigger) or as_zone(start.tzinfo)  # type: ignore[arg-type] # it is aware
-    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone))
+    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone_of(trigger, start)))
 
 
 def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> NDArray[np.int64]:
@@ -81,7 +81,7 @@ def _check(trigger: Any) -> None:
             )
 
 
-def _zone_of(trigger: Any) -> tzinfo | None:
-    """Return the zone of a trigger, or of the first part that has one."""
+def zone_of(trigger: Any, start: datetime) -> tzinfo:
+    """Return the zone of a trigger, or of the first part that has one; else that of ``start``."""
     zone = next(filter(None, map(own_zone, walk(trigger))), None)
-    return zone and as_zone(zone)
+    return as_zone(zone or start.tzinfo)  # type: ignore[arg-type] # it is aware
