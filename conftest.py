@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import nbval.kernel
 import nbval.plugin
+import pytest
 from jupyter_client.manager import KernelManager
 
 from kst_scheduler.workbook.kernel import use_socket_files
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
@@ -38,6 +43,18 @@ def _use_memory_for_temporary_files() -> None:
 
 
 _use_memory_for_temporary_files()
+
+# Until all is imported: the collector finds nothing to free, and takes a third of the time.
+gc.disable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Take what was imported out of the collector's sight: it would look again and again at it."""
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 class _SocketFileKernelManager(KernelManager):

@@ -117,13 +117,16 @@ def _no_coroutine_left() -> Iterator[None]:
     Cyclic references keep it until the next garbage collection, and that takes long.
     """
     depth = sys.get_coroutine_origin_tracking_depth()
+    was_enabled = gc.isenabled()
     sys.set_coroutine_origin_tracking_depth(1)  # in this thread: what others make has no origin
-    gc.freeze()  # what is older is not looked through
+    gc.collect(0)  # what is older leaves the youngest generation, and is not looked through
+    gc.disable()  # what is made here stays in it
     try:
         yield
-        for made in [each for each in gc.get_objects() if isinstance(each, CoroutineType)]:
+        for made in [each for each in gc.get_objects(0) if isinstance(each, CoroutineType)]:
             if made.cr_origin and inspect.getcoroutinestate(made) == inspect.CORO_CREATED:
                 made.close()
     finally:
-        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
         sys.set_coroutine_origin_tracking_depth(depth)
