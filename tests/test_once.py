@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from apscheduler.util import obj_to_ref, ref_to_obj
@@ -235,6 +235,91 @@ async def test_a_fault_of_the_ledger_is_raised_and_the_row_is_logged(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert '"status": "ok", "rows": 7' in record.getMessage()
+
+
+class Hostile:
+    """A result whose methods block for longer than the lease, and raise."""
+
+    def __int__(self) -> NoReturn:
+        time.sleep(90)
+        raise RuntimeError("not a number")
+
+    __index__ = __repr__ = __str__ = __bool__ = __int__
+
+
+class HostileError(Exception):
+    """An error that ends the process when it is shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+class HostileLockedOutError(LockedOutError):
+    """The same, from a lock of the job's own."""
+
+    __str__ = HostileError.__str__
+
+
+class HostileCancelledError(asyncio.CancelledError):
+    """The same, from a task of the job's own."""
+
+    __str__ = HostileError.__str__
+
+
+def test_a_result_that_raises_when_it_is_read_runs_once() -> None:
+    """The work is done; with a Reconciler it ran 361 times in these twelve hours."""
+    runs = []
+
+    async def crawl() -> Hostile:
+        runs.append(datetime.now(UTC))
+        return Hostile()
+
+    catch_up = timedelta(hours=6)
+    story = play(crawl, at(THREE), until=night(15), catch_up=catch_up, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.rows, row.attempt) == ("ok", None, 1)
+    assert runs == [night(3)]
+    assert len(story.seen("ok")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "seen"),
+    [
+        (HostileError(), "error", "error"),
+        (HostileCancelledError(), "cancelled", "cancelled"),
+        (HostileLockedOutError(), "skipped", "locked_out"),
+        (ValueError(10**5_000), "error", "error"),
+        (KeyError("x" * 5_000_000), "error", "error"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_that_cannot_be_shown_has_its_row(
+    error: BaseException, status: str, seen: str
+) -> None:
+    """In the ledger and in the table of runs; its text is cut, or says what is wrong with it."""
+
+    async def crawl() -> None:
+        raise error
+
+    story = play(crawl, at(THREE), until=night(9), nodes=1, reconcile=False, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.attempt) == (status, 1)
+    assert row.error is not None
+    assert row.error.startswith(type(error).__name__)
+    assert len(row.error) <= 2_000
+    (run_,) = story.seen(seen)
+    assert run_.detail.startswith(type(error).__name__)
+
+
+def test_a_lock_whose_error_cannot_be_shown_skips_the_occurrence() -> None:
+    """The lock's error is somebody else's code, too."""
+    story = play(crawl_for(0), at(THREE), nodes=1, reconcile=False, lock=Lock(HostileError()))
+    row = story.row()
+    assert row.status == "skipped"
+    assert row.error is not None
+    assert "HostileError, which cannot be shown: SystemExit" in row.error
 
 
 # --- a lock beside the ledger -----------------------------------------------------------------

@@ -79,8 +79,8 @@ def once(
     """Return a decorator that runs each occurrence of an ``async def`` job once.
 
     All replicas add the same jobs. One of them gets the occurrence, and the others raise
-    LockedOutError, which is no error. The job's result is handed back; where it is a count
-    (``int(result)``), it stands in the row as ``rows``.
+    LockedOutError, which is no error. The job's result is handed back; where it is an
+    integer, or has an integer field ``rows``, that stands in the row as ``rows``.
 
     The row ends as ok, error, cancelled, or skipped: the lock could not be had, or the job raised
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
