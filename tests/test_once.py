@@ -497,6 +497,84 @@ def test_an_error_goes_on_where_its_row_cannot_be_written() -> None:
     assert list(story.runs["detail"]) == ["ValueError('no rows')"]
 
 
+# --- a job that kills its process ---------------------------------------------------------------
+
+
+def killer(starts: list[datetime], deaths: int) -> Callable[[], Awaitable[int]]:
+    """Return a job that hangs its process for good at its first starts, as if it were killed."""
+
+    async def crawl() -> int:
+        starts.append(datetime.now(UTC))
+        if len(starts) <= deaths:
+            time.sleep(86_400)  # noqa: ASYNC251 - as the OOM killer does it, but for the exit
+        return 7
+
+    return crawl
+
+
+@pytest.mark.parametrize("at_most", [1, 2, 3])
+def test_a_job_that_kills_its_process_has_so_many_attempts(at_most: int) -> None:
+    """Six replicas were killed within an hour; now the row says why it is not run, once."""
+    starts: list[datetime] = []
+    told: list[LedgerRow] = []
+
+    async def tell(rows: list[LedgerRow]) -> None:
+        told.extend(rows)
+
+    story = play(
+        killer(starts, 99),
+        at(THREE),
+        until=night(9),
+        nodes=6,
+        catch_up=timedelta(hours=5),
+        max_attempts=at_most,
+        on_missing=tell,
+        start=night(2, 59),
+    )
+    row = story.row()
+    assert len(starts) == at_most
+    assert (row.status, row.attempt, row.lost) == ("error", at_most, at_most)
+    assert row.error is not None
+    assert f"not run again, as max_attempts={at_most}" in row.error
+    assert f"attempt {at_most} on {row.instance} lost its lease" in row.error
+    assert told == [row]
+
+
+def test_a_job_that_kills_two_processes_is_done_by_the_third() -> None:
+    """The default leaves it three attempts."""
+    starts: list[datetime] = []
+    catch_up = timedelta(hours=5)
+    story = play(killer(starts, 2), at(THREE), nodes=6, catch_up=catch_up, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.attempt, row.lost, len(starts)) == ("ok", 3, 2, 3)
+
+
+def test_the_next_occurrence_has_attempts_of_its_own() -> None:
+    """What was given up at three does not lock out what is due at four."""
+    starts: list[datetime] = []
+    story = play(
+        killer(starts, 3), cron(hour="3,4"), nodes=6, catch_up=timedelta(minutes=50), reconcile=True
+    )
+    assert [(row.status, row.attempt) for row in story.rows()] == [("error", 3), ("ok", 1)]
+
+
+def test_a_job_that_may_not_be_repeated_kills_one_process() -> None:
+    """Whatever max_attempts says."""
+    starts: list[datetime] = []
+    story = play(killer(starts, 99), nodes=6, repeatable=False, catch_up=timedelta(hours=2))
+    row = story.row()
+    assert (row.status, row.attempt, len(starts)) == ("error", 1, 1)
+    assert row.error is not None
+    assert row.error.endswith("the job is not to be repeated")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "3", None])
+def test_a_number_of_attempts_is_a_positive_integer(number: Any) -> None:
+    """At least one, or nothing ever runs."""
+    with pytest.raises(InvalidArgumentError, match="is not a number of attempts; write 1 or more"):
+        once(MemoryLedger(), max_attempts=number)
+
+
 # --- draining ---------------------------------------------------------------------------------
 
 

@@ -73,6 +73,7 @@ def once(
     lease: timedelta = timedelta(seconds=60),
     catch_up: timedelta | None = None,
     repeatable: bool = True,
+    max_attempts: int = 3,
     instance: str | None = None,
     patience: timedelta = timedelta(seconds=30),
 ) -> Callable[[Callable[P, Awaitable[R]]], OnceFunction[P, R]]:
@@ -99,6 +100,13 @@ def once(
         catch_up: for how long after its time a missed occurrence may be run by a Reconciler;
             None: the job's ``misfire_grace_time``.
         repeatable: whether a run that lost its lease in the middle may be run again.
+        max_attempts: how many attempts of an occurrence may lose their lease. A job that kills its
+            process, as by using up the memory, would else kill replica after replica. After the
+            last one the row is closed as error, which a Reconciler passes on to ``on_missing``.
+            What raised, was cancelled or was skipped is not counted, so a worker's ``retry`` is
+            counted by its own strategy; nor is a later occurrence of the job, which has attempts
+            of its own. With ``repeatable=False`` the first loss is the last. A run by hand is not
+            run again by a Reconciler; where it was handed off, it is, as often as any other.
         instance: the name of this replica in the rows, no two may share it; None: its host name
             and process id. In a simulation, whose nodes have one host: ``current_node()``.
         patience: how long to wait for a ledger that is away.
@@ -107,7 +115,7 @@ def once(
         InvalidArgumentError: the job is not ``async def``, or an argument makes no sense.
 
     """
-    job = OnceJob(ledger, lock, lease, catch_up, repeatable, instance, patience)
+    job = OnceJob(ledger, lock, lease, catch_up, repeatable, max_attempts, instance, patience)
 
     def decorate(function: Callable[P, Awaitable[R]]) -> OnceFunction[P, R]:
         _check_awaited(function)
@@ -132,6 +140,7 @@ class OnceJob:
     lease: timedelta
     catch_up: timedelta | None
     repeatable: bool
+    max_attempts: int
     instance: str | None
     patience: timedelta
     queue: Queue | None = None
@@ -151,6 +160,10 @@ class OnceJob:
             _check_positive(name, getattr(self, name))
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
+        if type(self.max_attempts) is not int or self.max_attempts < 1:
+            raise InvalidArgumentError(
+                f"max_attempts={self.max_attempts!r} is not a number of attempts; write 1 or more"
+            )
 
     def replica(self) -> str:
         """Return the name of this replica in the rows, inside its event loop."""
@@ -203,7 +216,15 @@ class OnceJob:
 
         """
         now = datetime.now(UTC)
-        request = ClaimRequest(occurrence, self.replica(), self.lease, now, self.repeatable, retry)
+        request = ClaimRequest(
+            occurrence=occurrence,
+            instance=self.replica(),
+            lease=self.lease,
+            claimed_at=now,
+            take_over=self.repeatable,
+            retry=retry,
+            max_attempts=self.max_attempts,
+        )
 
         async def ask() -> tuple[Claim, float]:
             since = asyncio.get_running_loop().time()

@@ -7,9 +7,10 @@ does nothing when another replica was quicker; then it is looked at again.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from kst_scheduler.errors import LockedOutError
+from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
 from kst_scheduler.ledger.checks import in_utc
 from kst_scheduler.ledger.contract import Claim, LedgerRow
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_CLOSED: Final = 1_000
 """How many closed rows a store keeps where nobody asks for them."""
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class Obstacle(NamedTuple):
@@ -82,6 +85,8 @@ async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Cl
     if met.own and not _is_open(met.own.row, request):
         by = met.own.row
         raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
+    if met.own and _has_used_up(met.own.row, request):
+        raise AttemptsUsedUpError(f"{request.occurrence} was given up: {met.own.row.error}")
     if met.running:
         await _make_way(store, request, *met.running)
         return None
@@ -108,7 +113,19 @@ async def _take_over(
             f"{request.occurrence} was claimed by {own.instance}, whose lease is over; "
             "this job must not run it again"
         )
+    if request.max_attempts is not None and own.lost + 1 >= request.max_attempts:
+        await _give_up(store, request, own, used_up(own, request.max_attempts))
+        return None
     return await _retake(store, own, request, _lost(own))
+
+
+async def _give_up(store: ClaimStore, request: ClaimRequest, own: LedgerRow, reason: str) -> None:
+    """Close the occurrence's own row, unless it is not as seen: then the claim is tried again."""
+    closed = await store.close_abandoned(own, reason)
+    if closed:
+        store.closed.append(closed)
+        _LOGGER.error("%s: %s", closed.occurrence, reason)
+        raise AttemptsUsedUpError(f"{request.occurrence} was given up: {reason}")
 
 
 async def _retake(
@@ -130,6 +147,20 @@ async def _make_way(
     reason = f"{running.occurrence}, attempt {running.attempt} on {running.instance}, was running"
     await store.skip(request, reason)
     raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
+
+
+def _has_used_up(row: LedgerRow, request: ClaimRequest) -> bool:
+    return request.max_attempts is not None and row.lost >= request.max_attempts
+
+
+def used_up(row: LedgerRow, max_attempts: int) -> str:
+    """Return the reason to close an abandoned row whose attempts are used up."""
+    return f"abandoned: not run again, as max_attempts={max_attempts}: {_lost(row)}"
+
+
+def newly_lost(row: LedgerRow, attempt: int) -> int:
+    """Return 1 where a retake as this attempt means that the row's last one lost its lease."""
+    return int(row.status == "running" and attempt > row.attempt)
 
 
 def _ended(row: LedgerRow) -> str | None:

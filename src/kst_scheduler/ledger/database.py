@@ -22,7 +22,7 @@ from kst_scheduler.ledger.engines import (
     shown,
 )
 from kst_scheduler.ledger.outages import is_locked, outages
-from kst_scheduler.ledger.schema import check_version, create
+from kst_scheduler.ledger.schema import create_or_upgrade, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -138,10 +138,10 @@ class Database:
         async with self._engine.connect() as connection:
             if self.dialect == "sqlite":
                 await _write_ahead(connection)
-            if await connection.run_sync(check_version, self.where):
+            if await connection.run_sync(is_current, self.where):
                 return
             try:
-                await connection.run_sync(create, self.where)
+                await connection.run_sync(create_or_upgrade, self.where)
             except BaseException:
                 await connection.invalidate()  # what was begun is rolled back with it
                 raise

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
@@ -59,6 +59,7 @@ class MemoryRows:
                 duration_ms=None,
                 error=note and stored_text(note),
                 finished_at=None,
+                lost=row.lost + newly_lost(row, attempt),
                 **self._claimed(request),
             )
         )
@@ -78,6 +79,7 @@ class MemoryRows:
             error=stored_text(reason),
             lease_until=None,
             finished_at=row.lease_until,
+            lost=row.lost + 1,
         )
         return self.put(closed)
 
@@ -159,5 +161,6 @@ class MemoryRows:
             "source": source,
             "scheduled_at": scheduled_at,
             "trigger": trigger,
+            "lost": 0,
         }
         return self.put(LedgerRow(**empty | known | fields))

@@ -1,4 +1,4 @@
-"""The tables of a ledger in a database: how they look, how they are created, and their version."""
+"""The tables of a ledger in a database: how they look, how they are made, and their version."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.functions import FunctionElement
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerVersionError
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
-VERSION: Final = 1
-"""The version of the schema that this package writes."""
+VERSION: Final = 2
+"""The version of the schema that this package writes; ``UPGRADES`` has those before it."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -114,6 +116,7 @@ RUNS: Final = Table(
     Column("lease_until", Moment),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    Column("lost", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
@@ -145,26 +148,25 @@ LOCKS: Final = {
 """What begins a transaction in which nobody else creates the tables."""
 
 
-def check_version(connection: Connection, where: str) -> bool:
-    """Return whether the tables are there.
+UPGRADES: Final = {1: (RUNS.c.lost,)}
+"""Which columns of crawl_runs each version lacks that the next one has."""
+
+
+def is_current(connection: Connection, where: str) -> bool:
+    """Return whether the tables are there, and of this version.
 
     Raises:
         LedgerVersionError: a newer version of this package made them.
 
     """
-    if not inspect(connection).has_table(SCHEMA.name):
-        return False
-    version = connection.scalar(select(func.max(SCHEMA.c.version)))
-    if version is not None and version > VERSION:
-        raise LedgerVersionError(
-            f"the ledger in {where} has the schema version {version}, and this kst-scheduler knows "
-            f"versions up to {VERSION}; update the package"
-        )
-    return version is not None
+    return _version(connection, where) == VERSION
 
 
-def create(connection: Connection, where: str) -> None:
-    """Create the tables, unless another process has done so by now.
+def create_or_upgrade(connection: Connection, where: str) -> None:
+    """Create the tables, or add what an older version lacks, unless another process has done so.
+
+    All of it is one transaction: the tables are of one version or the other. What processes of the
+    older version write meanwhile gets the new columns' defaults.
 
     Raises:
         InvalidArgumentError: there is a table of the same name that no ledger made.
@@ -172,12 +174,39 @@ def create(connection: Connection, where: str) -> None:
     """
     for statement in LOCKS[connection.dialect.name]:
         connection.exec_driver_sql(statement)
-    if not check_version(connection, where):
-        if inspect(connection).has_table(RUNS.name):
-            raise InvalidArgumentError(
-                f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the "
-                "ledger a database of its own"
-            )
-        METADATA.create_all(connection)
-        connection.execute(insert(SCHEMA).values(version=VERSION))
+    version = _version(connection, where)
+    if version is None:
+        _create(connection, where)
+    else:
+        _upgrade(connection, version)
     connection.exec_driver_sql("COMMIT")
+
+
+def _version(connection: Connection, where: str) -> int | None:
+    if not inspect(connection).has_table(SCHEMA.name):
+        return None
+    version: int | None = connection.scalar(select(func.max(SCHEMA.c.version)))
+    if version is not None and version > VERSION:
+        raise LedgerVersionError(
+            f"the ledger in {where} has the schema version {version}, and this kst-scheduler knows "
+            f"versions up to {VERSION}; update the package"
+        )
+    return version
+
+
+def _create(connection: Connection, where: str) -> None:
+    if inspect(connection).has_table(RUNS.name):
+        raise InvalidArgumentError(
+            f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the "
+            "ledger a database of its own"
+        )
+    METADATA.create_all(connection)
+    connection.execute(insert(SCHEMA).values(version=VERSION))
+
+
+def _upgrade(connection: Connection, version: int) -> None:
+    for older in range(version, VERSION):
+        for column in UPGRADES[older]:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
+    connection.execute(update(SCHEMA).values(version=VERSION))

@@ -49,7 +49,7 @@ class SqlLedger:
         return f"SqlLedger({self._database.where!r})"
 
     async def open(self) -> None:
-        """Create the tables if they are not there.
+        """Create the tables if they are not there, or add what an older version lacks.
 
         Raises:
             LedgerVersionError: a newer version of this package made them.
@@ -73,7 +73,7 @@ class SqlLedger:
         return await take(self._claims, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._claims.closed)
         self._claims.closed.clear()
         return closed

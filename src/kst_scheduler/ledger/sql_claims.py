@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class SqlClaims:
             "seen_lease": row.lease_until,
             "attempt": attempt,
             "error": note and stored_text(note),
+            "newly_lost": newly_lost(row, attempt),
         }
         try:
             return await self._database.write(statements.RETAKE, parameters) == 1

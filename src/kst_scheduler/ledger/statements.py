@@ -70,6 +70,7 @@ RETAKE: Final = (
         lease_until=lease_end(),
         started_at=bindparam("claimed_at"),
         finished_at=null(),
+        lost=_RUN.lost + bindparam("newly_lost", type_=Integer),
     )
 )
 RENEW: Final = (
@@ -101,6 +102,7 @@ CLOSE: Final = (
         error=bindparam("error"),
         lease_until=null(),
         finished_at=_RUN.lease_until,
+        lost=_RUN.lost + 1,
     )
     .returning(*ROW)
 )
