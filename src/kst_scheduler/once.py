@@ -107,8 +107,9 @@ def once(
             counted by its own strategy; nor is a later occurrence of the job, which has attempts
             of its own. With ``repeatable=False`` the first loss is the last. A run by hand is not
             run again by a Reconciler; where it was handed off, it is, as often as any other.
-        instance: the name of this replica in the rows, no two may share it; None: its host name
-            and process id. In a simulation, whose nodes have one host: ``current_node()``.
+        instance: the name of this replica in the rows; None: its host name and process id. Two of
+            one name are told apart by the ledger, but not by a reader of its rows. In a simulation,
+            whose nodes have one host: ``current_node()``.
         patience: how long to wait for a ledger that is away.
 
     Raises:

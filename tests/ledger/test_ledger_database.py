@@ -13,9 +13,10 @@ from kst_scheduler.errors import (
     InvalidArgumentError,
     KSTSchedulerError,
     LedgerVersionError,
+    LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.ledger import Claim, SqlLedger
 from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.ledger import Claim, SqlLedger
 from ledgers import opened, request
 
 async def main(url, instance):
@@ -93,7 +94,20 @@ async def test_a_table_that_no_ledger_made_is_left_alone(sql_url: str) -> None:
         await refused(SqlLedger(sql_url))
 
 
-OLDER: Final = {1: ["ALTER TABLE crawl_runs DROP COLUMN lost"]}
+OLDER: Final = {
+    1: [
+        "ALTER TABLE crawl_runs DROP COLUMN lost",
+        "ALTER TABLE crawl_runs DROP COLUMN token",
+        "DROP INDEX crawl_runs_occurrence",
+        "DROP INDEX crawl_runs_running",
+        "ALTER TABLE crawl_runs DROP COLUMN namespace",
+        "CREATE UNIQUE INDEX crawl_runs_occurrence ON crawl_runs (source, scheduled_at, trigger)",
+        "CREATE UNIQUE INDEX crawl_runs_running ON crawl_runs (source) WHERE status = 'running'",
+        "DROP TABLE crawl_sources",
+        "CREATE TABLE crawl_sources (source TEXT PRIMARY KEY, looked_until {moment} NOT NULL)",
+        "INSERT INTO crawl_sources VALUES ('nps', '2026-05-09 18:00:00.000000{zone}')",
+    ]
+}
 """What makes a ledger of this version one of an older version."""
 
 
@@ -103,9 +117,11 @@ async def test_a_ledger_of_an_older_version_is_upgraded(sql_url: str, version: i
     """Its rows are kept, and can be claimed and finished; a process of before can still write."""
     async with opened(SqlLedger(sql_url)) as ledger:
         await ledger.claim(request(occurrence(0)))
-        await ledger.look("nps", THREE)
+    words = {"moment": "TIMESTAMPTZ", "zone": "+00"}
+    if sql_url.startswith("sqlite"):
+        words = {"moment": "DATETIME", "zone": ""}
     for statement in OLDER[version]:
-        run_sql(sql_url, statement)
+        run_sql(sql_url, statement.format(**words))
     run_sql(sql_url, f"UPDATE crawl_schema SET version = {version}")  # noqa: S608 - our own
     ledgers = [SqlLedger(sql_url) for _ in range(5)]
     await asyncio.gather(*(each.open() for each in ledgers))
@@ -116,7 +132,10 @@ async def test_a_ledger_of_an_older_version_is_upgraded(sql_url: str, version: i
     (row,) = await first.rows()
     assert (row.status, row.lost) == ("running", 0)
     assert await first.looked_until("nps") == THREE
-    claim = await first.claim(request())  # the same claim, made again
+    with pytest.raises(LockedOutError, match="was claimed by A: running"):
+        await first.claim(request())  # a claim of before has no token
+    claim = Claim(row.id, row.attempt, request())
+    assert await first.renew(claim)
     assert await first.finish(claim, outcome())
     await first.look("nps", THREE + HOUR)
     assert await first.looked_until("nps") == THREE + HOUR

@@ -11,7 +11,6 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
-from kst_scheduler.ledger.checks import in_utc
 from kst_scheduler.ledger.contract import Claim, LedgerRow
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ class Obstacle(NamedTuple):
     row: LedgerRow
     lease_is_over: bool
     """By the ledger's clock, when the row was read."""
+    is_same_claim: bool
+    """Whether this very request has the row: its answer was lost."""
 
 
 class Obstacles(NamedTuple):
@@ -81,14 +82,14 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
 async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Claim | None:
     """Return the claim, None when it is to be tried again, or raise LockedOutError."""
     if met.own and met.own.row.status == "running":
-        return await _take_over(store, request, *met.own)
+        return await _take_over(store, request, met.own)
     if met.own and not _is_open(met.own.row, request):
         by = met.own.row
         raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
     if met.own and _has_used_up(met.own.row, request):
         raise AttemptsUsedUpError(f"{request.occurrence} was given up: {met.own.row.error}")
     if met.running:
-        await _make_way(store, request, *met.running)
+        await _make_way(store, request, met.running)
         return None
     return await _retake(store, met.own.row, request, _ended(met.own.row)) if met.own else None
 
@@ -98,15 +99,13 @@ def _is_open(row: LedgerRow, request: ClaimRequest) -> bool:
     return row.status == "skipped" or (request.retry and row.status in {"error", "cancelled"})
 
 
-async def _take_over(
-    store: ClaimStore, request: ClaimRequest, own: LedgerRow, lease_is_over: bool
-) -> Claim | None:
+async def _take_over(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> Claim | None:
     """Take a running row: it is this very claim, whose answer was lost, or its lease is over."""
-    claimed_at = in_utc(request.claimed_at, "claimed_at")
-    if (own.instance, own.claimed_at) == (request.instance, claimed_at):
+    own = met.row
+    if met.is_same_claim:
         again = await store.retake(own, request, own.attempt, own.error)
         return Claim(own.id, own.attempt, request) if again else None
-    if not lease_is_over:
+    if not met.lease_is_over:
         raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: running")
     if not request.take_over:
         raise LockedOutError(
@@ -136,11 +135,10 @@ async def _retake(
     return Claim(own.id, attempt, request) if taken else None
 
 
-async def _make_way(
-    store: ClaimStore, request: ClaimRequest, running: LedgerRow, lease_is_over: bool
-) -> None:
+async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence."""
-    if lease_is_over:
+    running = met.row
+    if met.lease_is_over:
         closed = await store.close_abandoned(running, f"abandoned: {_lost(running)}")
         store.closed.extend([closed] if closed else [])
         return

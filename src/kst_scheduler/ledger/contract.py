@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -48,6 +49,8 @@ class ClaimRequest:
     """Whether a run that ended as error or cancelled may be run again, as a further attempt."""
     max_attempts: int | None = None
     """How many attempts may lose their lease before the row is closed; None: any number."""
+    token: str = field(default_factory=secrets.token_hex)
+    """What the claim is known by. Host, process and time can be the same in two containers."""
 
     def __post_init__(self) -> None:
         require_name(self.occurrence.job_id, "job_id")

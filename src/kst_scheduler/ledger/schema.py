@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
 VERSION: Final = 2
-"""The version of the schema that this package writes; ``UPGRADES`` has those before it."""
+"""The version of the schema that this package writes; it upgrades those before it."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -117,23 +117,30 @@ RUNS: Final = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("lost", Integer, nullable=False, server_default="0"),
+    Column("token", Text),
+    Column("namespace", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
     "crawl_sources",
     METADATA,
+    Column("namespace", Text, primary_key=True, server_default=""),
     Column("source", Text, primary_key=True),
     Column("looked_until", Moment, nullable=False),
 )
 SCHEMA: Final = Table("crawl_schema", METADATA, Column("version", Integer, nullable=False))
 
 # Each occurrence once: a manual run's microseconds are its own key.
-Index("crawl_runs_occurrence", RUNS.c.source, RUNS.c.scheduled_at, RUNS.c.trigger, unique=True)
+_OCCURRENCE: Final = Index(
+    "crawl_runs_occurrence",
+    *(RUNS.c.namespace, RUNS.c.source, RUNS.c.scheduled_at, RUNS.c.trigger),
+    unique=True,
+)
 _RUNNING: Final = text("status = 'running'")
 # No overlap; and the few rows that are running are found at once.
-Index(
+_RUNNING_ROW: Final = Index(
     "crawl_runs_running",
-    RUNS.c.source,
+    *(RUNS.c.namespace, RUNS.c.source),
     unique=True,
     sqlite_where=_RUNNING,
     postgresql_where=_RUNNING,
@@ -146,10 +153,6 @@ LOCKS: Final = {
     "postgresql": ("BEGIN", f"SELECT pg_advisory_xact_lock({int.from_bytes(b'kst-led')})"),
 }
 """What begins a transaction in which nobody else creates the tables."""
-
-
-UPGRADES: Final = {1: (RUNS.c.lost,)}
-"""Which columns of crawl_runs each version lacks that the next one has."""
 
 
 def is_current(connection: Connection, where: str) -> bool:
@@ -165,8 +168,9 @@ def is_current(connection: Connection, where: str) -> bool:
 def create_or_upgrade(connection: Connection, where: str) -> None:
     """Create the tables, or add what an older version lacks, unless another process has done so.
 
-    All of it is one transaction: the tables are of one version or the other. What processes of the
-    older version write meanwhile gets the new columns' defaults.
+    All of it is one transaction: the tables are of one version or the other. Processes of the older
+    version, which looked at the version when they started, still claim and finish runs; only their
+    looks fail.
 
     Raises:
         InvalidArgumentError: there is a table of the same name that no ledger made.
@@ -205,8 +209,18 @@ def _create(connection: Connection, where: str) -> None:
 
 
 def _upgrade(connection: Connection, version: int) -> None:
-    for older in range(version, VERSION):
-        for column in UPGRADES[older]:
+    if version < 2:  # noqa: PLR2004 - the first version: each service had a database of its own
+        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace):
             definition = CreateColumn(column).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
+        for index in (_OCCURRENCE, _RUNNING_ROW):
+            index.drop(connection)
+            index.create(connection)
+        connection.exec_driver_sql(f"ALTER TABLE {SOURCES.name} RENAME TO {SOURCES.name}_1")
+        SOURCES.create(connection)
+        connection.exec_driver_sql(
+            f"INSERT INTO {SOURCES.name} (source, looked_until) "  # noqa: S608 - our own names
+            f"SELECT source, looked_until FROM {SOURCES.name}_1"
+        )
+        connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
     connection.execute(update(SCHEMA).values(version=VERSION))
