@@ -29,6 +29,7 @@ FLOORS = [
     "runs",
     "fates",
     "executor",
+    "kept_writes",
     "drain",
     "guards",
     "job_store",

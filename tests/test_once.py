@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,12 +20,13 @@ from kst_scheduler.errors import (
     LockedOutError,
     NoOccurrenceError,
 )
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.occurrence import RUNNING
+from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.once import once
 from kst_scheduler.runs import duplicates
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, simulate
+from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import at, cron
 from replicas import NIGHT, Night, SwitchedLedger, crawl_for, night, play
@@ -495,6 +497,120 @@ def test_an_error_goes_on_where_its_row_cannot_be_written() -> None:
     ledger = SwitchedLedger(away=during("finish", 0, 600))
     story = play(crawl, ledger=ledger, nodes=1, reconcile=False)
     assert list(story.runs["detail"]) == ["ValueError('no rows')"]
+
+
+# --- an outcome that is known -----------------------------------------------------------------
+
+
+def noted(runs: list[str], seconds: float = 600) -> Callable[[], Awaitable[int]]:
+    """Return a job that notes where it begins and takes ten minutes."""
+
+    async def crawl() -> int:
+        runs.append(current_node())
+        await asyncio.sleep(seconds)
+        return 7
+
+    return crawl
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("minutes", [1, 1.7, 5, 30.99])
+def test_an_outcome_that_the_ledger_could_not_take_is_written_later(
+    nodes: int, minutes: float
+) -> None:
+    """Away for longer than the patience and the lease: the process lives, and knows it is done."""
+    runs: list[str] = []
+    start = 3 * 3600 + 599.0  # a second before the work ends
+    ledger = SwitchedLedger(away=lambda _name, now: start <= now < start + 60 * minutes)
+    story = play(noted(runs), ledger=ledger, nodes=nodes, catch_up=timedelta(hours=2))
+    row = story.row()
+    assert len(runs) == 1
+    assert (row.status, row.attempt, row.rows, row.lost) == ("ok", 1, 7, 0)
+    assert row.finished_at == night(3, 10)
+    said = story.result.log["message"]
+    assert said.str.contains("is kept, and written when the ledger is back; the row is").sum() == 1
+    assert said.str.contains("was written, late: ok").sum() == 1
+
+
+def test_an_error_that_the_ledger_could_not_take_is_written_later_too() -> None:
+    """A job that failed is not to be run again because of an outage."""
+
+    async def crawl() -> None:
+        runs.append(1)
+        await asyncio.sleep(6)
+        raise ValueError("no such page")
+
+    runs: list[int] = []
+    start = 3 * 3600.0
+    ledger = SwitchedLedger(away=lambda _name, now: start + 5 <= now < start + 300)
+    story = play(crawl, ledger=ledger, catch_up=timedelta(hours=2))
+    assert (story.row().status, runs) == ("error", [1])
+
+
+def test_a_kept_outcome_is_lost_with_its_process() -> None:
+    """Nobody else knows it: the work is done again, as after any crash."""
+    runs: list[str] = []
+    ledger = SwitchedLedger(away=lambda _name, now: 10_200 + 1190 <= now < 10_200 + 1500)
+    story = play(
+        noted(runs),
+        ledger=ledger,
+        incidents=[Crash("A", night(3, 13))],
+        catch_up=timedelta(hours=2),
+    )
+    assert (story.row().status, story.row().attempt, len(runs)) == ("ok", 2, 2)
+
+
+def test_a_kept_outcome_does_not_overwrite_a_successor() -> None:
+    """A is cut off alone: B takes over when the lease is over, and A's outcome is refused."""
+    runs: list[str] = []
+
+    class CutOff(SwitchedLedger):
+        async def _ask(self, name: str, answer: Any) -> Any:
+            loop = asyncio.get_running_loop()
+            is_cut = current_node() == "A" and 3 * 3600 + 590 <= loop.time() < 4 * 3600
+            self.away = lambda _name, _now: is_cut
+            return await super()._ask(name, answer)
+
+    story = play(noted(runs), ledger=CutOff(), catch_up=timedelta(hours=2))
+    row = story.row()
+    assert runs[0] == "A"
+    assert len(runs) == 2
+    assert (row.status, row.attempt, row.instance) == ("ok", 2, runs[1])
+    assert row.finished_at is not None
+    assert row.finished_at > night(3, 15)
+    said = story.result.log["message"]
+    assert said.str.contains("lost its lease before its end was written").sum() == 1
+
+
+def test_a_drain_writes_what_was_kept() -> None:
+    """The ledger is back while the drain tries for the last time."""
+    ledger = SwitchedLedger(away=during("finish", 0, 12))
+    story = play(crawl_for(600), nodes=1, then=drain_at(12, 5), ledger=ledger, reconcile=False)
+    assert story.row().status == "ok"
+
+
+def test_a_process_keeps_a_thousand_outcomes(our_log: pytest.LogCaptureFixture) -> None:
+    """The ones after that are in the log alone."""
+
+    async def main() -> None:
+        ledger = SwitchedLedger(away=lambda name, _now: name == "finish")
+        for number in range(1_003):
+            of = Occurrence(f"job {number}", THREE)
+            job = once(ledger, patience=timedelta(microseconds=1))(crawl_for(0)).once
+            await job.run(of, crawl_for(0))
+        assert len(kept_writes()) == 1_000
+        await kept_writes().try_all()
+        assert [name for name, _ in ledger.asked].count("finish") <= 1_003 + 1_003 + 3
+        ledger.away = lambda _name, _now: False
+        await kept_writes().try_all()
+        assert len(kept_writes()) == 0
+        statuses = Counter(row.status for row in await ledger.rows())
+        assert statuses == {"ok": 1_000, "running": 3}
+
+    asyncio.run(main())
+    lines = [r.getMessage() for r in our_log.records if r.levelno == logging.ERROR]
+    assert len(lines) == 1_003
+    assert sum("is kept" in line for line in lines) == 1_000
 
 
 # --- a job that kills its process ---------------------------------------------------------------

@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import current_occurrence
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 CUT_PATIENCE: Final = timedelta(seconds=3)
 """For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
+TRY_SECONDS: Final = 10.0
+"""How long one attempt to write a kept outcome may take."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -87,7 +90,9 @@ def once(
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
     its row as it is, to be taken over. While the ledger is away, the claim and the last write are
     tried again for ``patience``. A last write that fails is one line of the log at ERROR, with the
-    row in it, and the job's own result or exception goes on.
+    row in it, and the job's own result or exception goes on. This process keeps the outcome and
+    writes it once the ledger is back. If the process ends first, it is only in the log, and the
+    run counts as lost: it is run again.
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -228,6 +233,7 @@ class OnceJob:
         )
 
         async def ask() -> tuple[Claim, float]:
+            await kept_writes().try_all()  # the run in the way may be one of this process
             since = asyncio.get_running_loop().time()
             return await self.ledger.claim(request), since
 
@@ -252,10 +258,37 @@ class OnceJob:
                 # It comes too late to cut anything but this write. The same write again is one.
                 return await patiently(write, CUT_PATIENCE, what)
         except (Exception, asyncio.CancelledError) as error:
-            _LOGGER.error("%s; the row is %s", told(error), as_json(claim, outcome))  # noqa: TRY400 - one line
+            is_kept = self._keep(claim, outcome, error)
+            kept = "; it is kept, and written when the ledger is back" if is_kept else ""
+            _LOGGER.error("%s%s; the row is %s", told(error), kept, as_json(claim, outcome))  # noqa: TRY400 - one line
             if isinstance(error, LedgerUnavailableError):
                 return True
             raise
+
+    def _keep(self, claim: Claim, outcome: Outcome, error: BaseException) -> bool:
+        """Keep an outcome that an outage or a cancellation kept from being written."""
+        if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
+            return False
+        again = functools.partial(_write_again, self.ledger, claim, outcome)
+        return kept_writes().keep(id(self.ledger), claim.row_id, again)
+
+
+async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
+    """Write a kept outcome; False while the ledger is away."""
+    occurrence = claim.request.occurrence
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            is_written = await ledger.finish(claim, outcome)
+    except (LedgerUnavailableError, TimeoutError):
+        return False
+    except Exception as error:  # noqa: BLE001 - its row is in the log already
+        _LOGGER.error("the outcome of %s was not written: %s", occurrence, told(error))  # noqa: TRY400 - one line
+        return True
+    if is_written:
+        _LOGGER.warning("the outcome of %s was written, late: %s", occurrence, outcome.status)
+    else:
+        _LOGGER.warning("%s", _taken_over(occurrence))
+    return True
 
 
 async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurrence) -> None:
