@@ -109,6 +109,7 @@ class JobLook:
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,
             repeatable=self.once_job.repeatable,
+            max_attempts=self.once_job.max_attempts,
             waiting=waiting,
         )
 
