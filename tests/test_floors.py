@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 FLOORS = [
     "errors",
     "timezone",
+    "redaction",
     "trigger_parts",
     "cron_fields",
     "crontab_line",
@@ -35,7 +36,6 @@ FLOORS = [
     "scheduler",
     "due_jobs",
     "recorder",
-    "redaction",
     "lease",
     "locks",
     "ledger",
