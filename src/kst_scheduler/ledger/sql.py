@@ -11,6 +11,7 @@ from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
+from kst_scheduler.ledger.retention import delete_old
 from kst_scheduler.ledger.sql_claims import SqlClaims
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class SqlLedger:
         }
         await self._database.write(self._look, parameters)
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        parameters = {"before": in_utc(before, "before")}
-        return await self._database.write(statements.FORGET, parameters)
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before = in_utc(before, "before")
+        return await delete_old(self._database, before, require_count(limit, "limit"))
