@@ -31,10 +31,12 @@ class SqlLedger:
 
     Args:
         url: ``sqlite:///folder/ledger.db`` or ``postgresql://user:password@host:5432/database``;
-            an option such as ``?sslmode=require`` means what it means to libpq.
+            several hosts, and a parameter such as ``?sslmode=require``, mean what they mean to
+            libpq (connection_string.py).
 
     Raises:
-        InvalidArgumentError: the URL cannot be read, or names another kind of database.
+        InvalidArgumentError: the URL cannot be read, names another kind of database, or has a
+            parameter that cannot be honoured.
         MissingExtraError: the database's driver is not installed.
 
     """
