@@ -11,6 +11,7 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import kst_scheduler.reconcile.look as look_module
+import kst_scheduler.reconcile.reconciler as reconciler_module
 from in_loop import in_loop
 from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, LockedOutError
@@ -647,6 +648,20 @@ def test_old_rows_are_forgotten() -> None:
     story = alone(add, trigger=cron(hour=3), until=night(24 * 4))
     assert [row.scheduled_at.astimezone(KST).day for row in story.rows()] == [11, 12, 13]
     assert looks.done[0].forgotten == 1
+
+
+def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look ends soon; the next one, a minute later, goes on, and the one after has an hour."""
+    monkeypatch.setattr(reconciler_module, "MOST_FORGOTTEN", 10)
+    looks = Looks()
+
+    def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
+        reconciler = Reconciler(scheduler, ledger, retention=timedelta(hours=30))
+        for minute in range(4):
+            looks.plan(2 * 24 * 60 + minute, reconciler)
+
+    alone(add, trigger=cron(hour="*"), until=night(24 * 3), catch_up=HOUR)
+    assert [looked.forgotten for looked in looks.done] == [10, 10, 2, 0]
 
 
 def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:

@@ -231,5 +231,8 @@ class Ledger(Protocol):
     async def look(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many.
+
+        ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.
+        """
