@@ -144,6 +144,9 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
 
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
+
     async def forget(self, before: datetime) -> int:
         """Delete ended rows scheduled before a moment; return how many."""
         before = in_utc(before, "before")

@@ -165,6 +165,10 @@ class SqlLedger:
         }
         await self._database.write(self._look, parameters)
 
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction."""
+        await self._database.run_script(statements.trial(self._database.dialect))
+
     async def forget(self, before: datetime) -> int:
         """Delete ended rows scheduled before a moment; return how many."""
         parameters = {"before": in_utc(before, "before")}

@@ -44,7 +44,7 @@ class Conflict(Problem):
 
 
 class Health(BaseModel):
-    """Whether the scheduler runs and its ledger answers."""
+    """Whether the service is well, and if not, why."""
 
     status: Literal["ok", "unavailable"]
     reasons: list[str]
