@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--jobs",
             metavar="MODULE:FUNCTION",
-            help="adds the jobs (KST_SCHEDULER_JOBS); by default a nightly crawl of a sandbox",
+            help="adds the jobs, also as FILE.py:FUNCTION (KST_SCHEDULER_JOBS); by default a "
+            "nightly crawl of a sandbox",
         )
     serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
     serve.add_argument("--port", type=_port, default=PORT, help=f"0: any free one (default {PORT})")
@@ -107,7 +108,7 @@ def _data_folder() -> Path:
 
 
 def _settings(chosen: argparse.Namespace) -> Settings:
-    settings = Settings(jobs=chosen.jobs) if chosen.jobs else Settings()
+    settings = Settings() if chosen.jobs is None else Settings(jobs=chosen.jobs)
     jobs_function(settings.jobs)  # before any server is started
     return settings
 
