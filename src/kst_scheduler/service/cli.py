@@ -25,6 +25,7 @@ from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.parts import is_postgresql, opened
 from kst_scheduler.service.settings import Settings
+from kst_scheduler.service.stopping import SECONDS_FOR_REQUESTS, StopLimit
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
-SECONDS_TO_CLOSE: Final = 3
-"""Requests in progress get as long to end before the runs are waited for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,12 +122,13 @@ def _next(chosen: argparse.Namespace) -> int:
 def _serve(chosen: argparse.Namespace) -> int:
     _log_to_stderr()
     settings = _settings(chosen)
+    limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, limit.interrupt)
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
         if settings.database_url is None:
             settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(settings, listener))
+        asyncio.run(_serve_until_told(settings, listener, limit))
     return 0
 
 
@@ -149,9 +149,16 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
-    with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, here.cancel)
+    limit = StopLimit(settings.drain_timeout)
+    limit.loop = loop
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        limit.begin()  # here, as the loop may be blocked
+        loop.call_soon_threadsafe(here.cancel)
+
+    # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there
@@ -194,26 +201,33 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
     return settings.model_copy(update=addresses)
 
 
-async def _serve_until_told(settings: Settings, listener: socket.socket) -> None:
+async def _serve_until_told(settings: Settings, listener: socket.socket, limit: StopLimit) -> None:
     app = create_app(settings)
+    limit.loop = asyncio.get_running_loop()
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     async with lifespan(app):
+        limit.scheduler = app.state.service.scheduler
         config = uvicorn.Config(
             app,
             lifespan="off",
             log_config=None,
-            timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+            timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
         )
         host, port = listener.getsockname()[:2]
         logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        await _Server(config).serve(sockets=[listener])
+        await _Server(config, limit).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
 
+    def __init__(self, config: uvicorn.Config, limit: StopLimit) -> None:
+        super().__init__(config)
+        self._limit = limit
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._limit.begin()
         self.should_exit = True
 
 
