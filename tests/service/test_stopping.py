@@ -62,7 +62,7 @@ async def test_what_is_still_running_is_named(
     assert ended == [3]
     (line,) = [r.getMessage() for r in caplog.records if r.name == stopping.__name__]
     assert line == (
-        f"still running 0.01 s after the signal, so the process ends with exit code 3: {run}"
+        f"still running 0.01 s after the stop began, so the process ends with exit code 3: {run}"
     )
     stop.set()
 

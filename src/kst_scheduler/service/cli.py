@@ -20,6 +20,7 @@ from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, Server
 from kst_scheduler.local_server import listening
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
+from kst_scheduler.servers.keeping import keep_running
 from kst_scheduler.service.app import create_app, lifespan
 from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from kst_scheduler.servers import Server
+
 logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
@@ -45,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = chosen.verb(chosen)
     except KSTSchedulerError as error:
-        sys.stderr.write(f"kst-scheduler: {without_passwords(error)}\n")
+        one_line = " ".join(without_passwords(error).split())
+        sys.stderr.write(f"kst-scheduler: {one_line}\n")
         return 1
     except KeyboardInterrupt:
         return 0
@@ -126,9 +130,10 @@ def _serve(chosen: argparse.Namespace) -> int:
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
     signal.signal(signal.SIGTERM, limit.interrupt)
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
+        kept: list[Server] = []
         if settings.database_url is None:
-            settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(settings, listener, limit))
+            settings = _embedded(settings, chosen.data, servers, kept)
+        asyncio.run(_serve_until_told(settings, listener, limit, kept))
     return 0
 
 
@@ -181,14 +186,17 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
-    """Start the servers that the environment does not name.
+def _embedded(
+    settings: Settings, folder: Path, servers: ExitStack, kept: list[Server] | None = None
+) -> Settings:
+    """Start the servers that the environment does not name, and note in ``kept`` which.
 
     Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
     known to one host only would be no lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     postgres = servers.enter_context(embedded_postgres(folder))
+    embedded = [postgres]
     started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
     if settings.redis_url is None:
         try:
@@ -196,27 +204,41 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
         except ServerError as error:
             logger.warning("jobs get no Redis: %s", error)
         else:
+            embedded.append(valkey)
             started, addresses["redis_url"] = "PostgreSQL and Valkey", SecretStr(valkey.url)
     logger.info("DATABASE_URL is not set: %s run(s) here, with state in %s", started, folder)
+    if kept is not None:
+        kept += embedded
     return settings.model_copy(update=addresses)
 
 
-async def _serve_until_told(settings: Settings, listener: socket.socket, limit: StopLimit) -> None:
+async def _serve_until_told(
+    settings: Settings, listener: socket.socket, limit: StopLimit, kept: Sequence[Server]
+) -> None:
     app = create_app(settings)
     limit.loop = asyncio.get_running_loop()
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
+    )
+    server = _Server(config, limit)
+    keeping = asyncio.create_task(keep_running(kept))
+    keeping.add_done_callback(lambda _: server.stop())  # a server is lost for good
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
-    async with lifespan(app):
-        limit.scheduler = app.state.service.scheduler
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
-        )
-        host, port = listener.getsockname()[:2]
-        logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        await _Server(config, limit).serve(sockets=[listener])
+    try:
+        async with lifespan(app):
+            limit.scheduler = app.state.service.scheduler
+            host, port = listener.getsockname()[:2]
+            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            await server.serve(sockets=[listener])
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    if not keeping.cancelled():
+        keeping.result()
 
 
 class _Server(uvicorn.Server):
@@ -227,6 +249,10 @@ class _Server(uvicorn.Server):
         self._limit = limit
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.stop()
+
+    def stop(self) -> None:
+        """Take no more requests, and let those in progress end."""
         self._limit.begin()
         self.should_exit = True
 

@@ -66,7 +66,7 @@ class StopLimit:
 
     def _log(self) -> None:
         logger.error(
-            "still running %g s after the signal, so the process ends with exit code %d: %s",
+            "still running %g s after the stop began, so the process ends with exit code %d: %s",
             self.seconds,
             EXIT_CODE,
             self._still_running() or "unknown",
