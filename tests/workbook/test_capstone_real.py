@@ -47,6 +47,7 @@ async def ok_after(ledger: SqlLedger, row: LedgerRow | None = None) -> LedgerRow
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 @in_loop
 async def test_a_night_whose_replica_is_killed_has_its_row(
     valkey_url: str, postgres_url: str, replicas: Replicas, file: str

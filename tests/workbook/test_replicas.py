@@ -35,6 +35,7 @@ def replicas(valkey_url: str, postgres_url: str) -> Iterator[Replicas]:
         process.wait()
 
 
+@pytest.mark.long
 @in_loop
 async def test_three_replicas_one_of_them_killed(
     valkey_url: str, postgres_url: str, replicas: Replicas
