@@ -144,6 +144,9 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
 
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
+
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before, limit = in_utc(before, "before"), require_count(limit, "limit")

@@ -178,6 +178,10 @@ class SqlLedger:
         }
         await self._database.write(self._look, parameters)
 
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction."""
+        await self._database.run_script(statements.trial(self._database.dialect))
+
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before = in_utc(before, "before")

@@ -6,6 +6,7 @@ connection. A parameter whose name begins with ``seen_`` is part of a fence: wha
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -37,6 +38,8 @@ _INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sql
 _RUN: Final = RUNS.c
 ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
 """The columns of a LedgerRow, in its order."""
+
+_LONGER_THAN_A_PAGE: Final = 5_000
 
 _FENCE: Final = and_(
     _RUN.id == bindparam("seen_id", type_=BigInteger),
@@ -165,6 +168,23 @@ def upsert_look(dialect: str) -> Any:
         index_elements=[SOURCES.c.namespace, SOURCES.c.source],
         set_={"looked_until": later},
         where=SOURCES.c.looked_until < later,
+    )
+
+
+def trial(dialect: str) -> str:
+    """Return a transaction that writes a row like that of a claim, and takes it back.
+
+    Its id is random and below zero: it takes none from a run, and no two replicas wait for each
+    other. Its text is longer than a page, so that a file which cannot grow fails it.
+    """
+    number = -1 - secrets.randbits(62)
+    begin, commit = ("BEGIN IMMEDIATE;", "COMMIT;") if dialect == "sqlite" else ("", "")
+    return (
+        f"{begin} INSERT INTO {RUNS.name}"  # noqa: S608 - nothing in it comes from outside
+        ' (id, source, scheduled_at, attempt, instance, status, "trigger", error)'
+        f" VALUES ({number}, 'heartbeat {number}', CURRENT_TIMESTAMP, 0, 'heartbeat', 'skipped',"
+        f" 'manual', '{'.' * _LONGER_THAN_A_PAGE}');"
+        f" DELETE FROM {RUNS.name} WHERE id = {number}; {commit}"
     )
 
 
