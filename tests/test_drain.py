@@ -26,7 +26,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from in_loop import in_loop
 from kst_scheduler import drain
 from kst_scheduler.drain import Drained, in_seconds
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, NotRunningError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LockedOutError,
+    NotRunningError,
+)
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
@@ -113,6 +118,24 @@ async def test_a_run_in_progress_may_end() -> None:
     assert codes(events) == [EVENT_JOB_EXECUTED]
     assert events[-1].code == EVENT_SCHEDULER_SHUTDOWN
     assert not scheduler.running
+
+
+@in_loop
+async def test_a_run_that_is_locked_out_was_not_cut() -> None:
+    """The work is another replica's, so nothing of it is lost here."""
+    scheduler, _ = started_scheduler()
+    started = asyncio.Event()
+
+    async def locked_out() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise LockedOutError("held by node A") from None
+
+    due(scheduler, locked_out)
+    await started.wait()
+    assert not await scheduler.drain(0)
 
 
 @in_loop
@@ -351,7 +374,7 @@ async def test_a_job_cannot_drain_its_own_scheduler() -> None:
     scheduler.add_listener(lambda _: ended.set(), EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)
     for job in (directly, in_a_task, from_a_thread):
         ended.clear()
-        due(scheduler, job)
+        due(scheduler, job, replace_existing=True)
         await asyncio.wait_for(ended.wait(), 10)
     errors = [event.exception for event in events if event.code == EVENT_JOB_ERROR]
     assert [type(error) for error in errors] == [KSTSchedulerError] * 3

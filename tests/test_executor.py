@@ -10,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from apscheduler import events
 from apscheduler.events import (
+    EVENT_ALL,
     EVENT_JOB_ERROR,
     EVENT_JOB_EXECUTED,
     EVENT_JOB_MISSED,
     JobExecutionEvent,
+    SchedulerEvent,
 )
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import BaseExecutor, MaxInstancesReachedError
@@ -23,13 +26,18 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from in_loop import in_loop
 from kst_scheduler.errors import LeaseLostError, LockedOutError, NoOccurrenceError
-from kst_scheduler.executor import Batch, OccurrenceExecutor, returns_awaitable
+from kst_scheduler.executor import (
+    EVENT_JOB_LOCKED_OUT,
+    Batch,
+    OccurrenceExecutor,
+    returns_awaitable,
+)
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 
-ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
+ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_LOCKED_OUT
 
 
 class Bench:
@@ -395,6 +403,55 @@ async def test_a_run_that_is_locked_out_is_a_line_and_no_error(
     )
     assert "Traceback" not in caplog.text
     assert isinstance(bench.events[0].exception, LockedOutError)
+
+
+async def locked_out() -> None:
+    """Stand for a job that another replica has."""
+    raise LockedOutError("crawl@2026-05-09T18:00:00Z is held by node A")
+
+
+def locked_out_in_a_thread() -> None:
+    """Stand for the same in a plain function."""
+    raise LockedOutError("crawl@2026-05-09T18:00:00Z is held by node A")
+
+
+@pytest.mark.parametrize("job", [locked_out, locked_out_in_a_thread])
+@in_loop
+async def test_being_locked_out_is_an_event_of_its_own(job: Callable[..., object]) -> None:
+    """Who listens to errors, or to all of APScheduler's events, does not hear of it."""
+    bench = Bench()
+    errors: list[JobExecutionEvent] = []
+    everything: list[SchedulerEvent] = []
+    bench.scheduler.add_listener(errors.append, EVENT_JOB_ERROR)
+    bench.scheduler.add_listener(everything.append)
+    await bench.run(job, *moments(2))
+    assert [event.code for event in bench.events] == [EVENT_JOB_LOCKED_OUT] * 2
+    for event, run_time in zip(bench.events, moments(2), strict=True):
+        assert (event.job_id, event.scheduled_run_time) == ("crawl", run_time)
+        assert isinstance(event.exception, LockedOutError)
+    assert errors == []
+    assert not [event for event in everything if isinstance(event, JobExecutionEvent)]
+
+
+@pytest.mark.parametrize("error", [LeaseLostError("gone"), ValueError("bad"), KeyboardInterrupt()])
+@in_loop
+async def test_everything_else_stays_an_error(error: BaseException) -> None:
+    """A lost lease, too: work was stopped."""
+    bench = Bench()
+
+    async def crawl() -> None:
+        raise error
+
+    await bench.run(crawl, *moments(1))
+    assert [event.code for event in bench.events] == [EVENT_JOB_ERROR]
+
+
+def test_the_code_is_a_bit_that_apscheduler_does_not_use() -> None:
+    """With a newer one that takes it, listeners would mix the two up."""
+    assert EVENT_JOB_LOCKED_OUT.bit_count() == 1
+    assert not EVENT_JOB_LOCKED_OUT & EVENT_ALL
+    used = [value for name, value in vars(events).items() if name.startswith("EVENT_")]
+    assert EVENT_JOB_LOCKED_OUT not in used
 
 
 @in_loop

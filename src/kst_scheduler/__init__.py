@@ -28,7 +28,7 @@ from kst_scheduler.errors import (
     TimezoneError,
     UnknownJobError,
 )
-from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "EVENT_JOB_LOCKED_OUT",
     "JOB_DEFAULTS",
     "KST",
     "AlreadyRunningError",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
     from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
+
+
+EVENT_JOB_LOCKED_OUT: Final = 2**24
+"""The event of a run that raised LockedOutError: another replica has it, so nothing has failed.
+
+It is a JobExecutionEvent, of OccurrenceExecutor alone, and takes the place of EVENT_JOB_ERROR.
+APScheduler 3.11.3 uses the bits 0 to 16, and its EVENT_ALL, add_listener's default, has no others;
+name this one to hear of it: ``add_listener(heard, EVENT_JOB_ERROR | EVENT_JOB_LOCKED_OUT)``.
+"""
 
 
 class Batch:
@@ -90,8 +99,8 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     AsyncIOExecutor calls in a thread and drops. When it shuts down, no later run time of a batch
     starts; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so
     shutting down leaves it alone, and its event still comes when it ends. A run that raises
-    LockedOutError is one line at INFO in the log, and one that raises LeaseLostError one at
-    WARNING; their event stays EVENT_JOB_ERROR with that exception.
+    LockedOutError is one line at INFO in the log, and EVENT_JOB_LOCKED_OUT in place of
+    EVENT_JOB_ERROR; one that raises LeaseLostError is one line at WARNING.
 
     An async generator function, or a lambda that returns a coroutine, looks like a plain function
     and is run as one: nothing awaits it.
@@ -165,6 +174,9 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         except BaseException as error:  # noqa: BLE001 - as in AsyncIOExecutor
             self._run_job_error(batch.job_id, error, error.__traceback__)
             return
+        for event in events:
+            if isinstance(event.exception, LockedOutError):
+                event.code = EVENT_JOB_LOCKED_OUT
         missed = [
             JobExecutionEvent(EVENT_JOB_MISSED, batch.job_id, alias, run_time)
             for run_time in batch.due[batch.handed_out :]
