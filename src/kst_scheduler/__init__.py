@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kst_scheduler.agreement import JobWarning
 from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
 from kst_scheduler.drain import Drained
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
+    JobConflictError,
     KSTSchedulerError,
     LeaseLostError,
     LedgerUnavailableError,
@@ -78,6 +80,8 @@ __all__ = [
     "Drained",
     "Freeze",
     "InvalidArgumentError",
+    "JobConflictError",
+    "JobWarning",
     "KSTScheduler",
     "KSTSchedulerError",
     "LeaseLostError",
