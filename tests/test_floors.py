@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "user_values",
     "timezone",
     "caller",
     "trigger_parts",
@@ -30,6 +31,7 @@ FLOORS = [
     "runs",
     "fates",
     "executor",
+    "kept_writes",
     "drain",
     "guards",
     "job_functions",
