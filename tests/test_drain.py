@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor as Pool
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     NotRunningError,
 )
+from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
@@ -232,8 +232,8 @@ async def test_a_thread_cannot_be_cancelled_and_is_named() -> None:
 @in_loop
 async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     """The pool gets to it after the drain, and finds that it shall not run."""
-    asyncio.get_running_loop().set_default_executor(Pool(1))
-    scheduler, events = started_scheduler()
+    executor = OccurrenceExecutor(max_threads=1)
+    scheduler, events = started_scheduler(executors={"default": executor})
     crawl, ran = ThreadCrawl(), []
     first = due(scheduler, crawl)
     scheduler._process_jobs()
@@ -250,6 +250,32 @@ async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     await asyncio.wait_for(ended.wait(), 10)
     assert codes(events) == [EVENT_JOB_EXECUTED, EVENT_JOB_MISSED]
     assert not ran
+
+
+def test_a_thread_that_outlives_its_loop_ends_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The process goes on to its end, and waits for the thread there."""
+    release, threads = threading.Event(), list[threading.Thread]()
+
+    def crawl() -> None:
+        threads.append(threading.current_thread())
+        release.wait(10)
+
+    async def serve() -> None:
+        scheduler, _ = started_scheduler()
+        due(scheduler, crawl)
+        while not threads:  # noqa: ASYNC110 - it is filled in a thread
+            await asyncio.sleep(0.001)
+        assert await scheduler.drain(0)
+
+    asyncio.run(serve())
+    caplog.clear()
+    release.set()
+    (thread,) = threads
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @in_loop

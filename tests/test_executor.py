@@ -5,6 +5,7 @@ import functools
 import inspect
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -500,6 +501,65 @@ async def test_a_locked_out_run_is_silent_where_the_log_is(
 
     await bench.run(crawl, *moments(1))
     assert "locked out" not in caplog.text
+
+
+@in_loop
+async def test_plain_functions_leave_the_loops_own_threads_alone() -> None:
+    """In those asyncio looks up host names: for the connection that renews a lease, say."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    bench, release = Bench(), threading.Event()
+
+    def crawl() -> None:
+        release.wait(10)
+
+    bench.executor.submit_job(bench.job(crawl, max_instances=1), moments(1))
+    try:
+        found = await asyncio.wait_for(loop.getaddrinfo("127.0.0.1", 80), 5)
+        assert found
+        assert not release.is_set()
+    finally:
+        release.set()
+    await bench.idle()
+    assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED]
+
+
+@in_loop
+async def test_the_threads_have_a_number_and_wait_for_one_another() -> None:
+    """With one thread, plain functions run one after another, and all of them run."""
+    bench, running, most = Bench(), [0], [0]
+    executor = OccurrenceExecutor(max_threads=1)
+    bench.scheduler.add_executor(executor, "one")
+
+    def crawl() -> None:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.001)
+        running[0] -= 1
+
+    job = bench.job(crawl, max_instances=5, executor="one")
+    for _ in range(5):
+        executor.submit_job(job, moments(1))
+    while executor.batches:
+        await asyncio.wait(list(executor.batches))
+    assert most == [1]
+    await asyncio.sleep(0)
+    assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED] * 5
+
+
+@in_loop
+async def test_a_scheduler_that_is_started_again_has_threads_again() -> None:
+    """A shutdown closes those of before."""
+    scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": OccurrenceExecutor()})
+    for _ in range(2):
+        ended = asyncio.Event()
+        scheduler.start()
+        scheduler.add_listener(lambda _event, ended=ended: ended.set(), EVENT_JOB_EXECUTED)
+        scheduler.add_job(threading.get_ident, next_run_time=datetime.now(UTC))
+        await asyncio.wait_for(ended.wait(), 10)
+        scheduler.shutdown()
+        await asyncio.sleep(0)
+        assert not scheduler.running
 
 
 class Crawler:
