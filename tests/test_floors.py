@@ -31,6 +31,7 @@ FLOORS = [
     "drain",
     "guards",
     "job_store",
+    "wall_clock",
     "run_control",
     "scheduler",
     "due_jobs",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.drain import Drained, finish, in_seconds
 from kst_scheduler.errors import (
@@ -28,13 +27,14 @@ from kst_scheduler.guards import nearest
 from kst_scheduler.job_store import TurnByTurnJobStore
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.timezone import require_aware
+from kst_scheduler.wall_clock import WallClockScheduler
 
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
 
 
-class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
+class RunControl(WallClockScheduler):
     """An AsyncIOScheduler whose runs can be started by hand, listed and drained.
 
     Of APScheduler's private names it uses ``_create_default_executor``,
