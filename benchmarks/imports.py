@@ -14,9 +14,18 @@ from typing import Final
 
 ROUNDS: Final = 11
 STATEMENTS: Final = ("pass", "import pandas", "import kst_scheduler")
-ALLOWANCE: Final = 0.1
-"""Seconds that this package may add to the import of pandas, which it needs."""
-KEPT_OUT: Final = ("matplotlib", "fastapi", "httpx", "redis", "holidays", "IPython", "greenlet")
+ALLOWANCE: Final = 1.0
+"""The share of pandas' own import that this package may take; it imports pandas for tables only."""
+KEPT_OUT: Final = (
+    "pandas",
+    "matplotlib",
+    "fastapi",
+    "httpx",
+    "redis",
+    "holidays",
+    "IPython",
+    "greenlet",
+)
 
 
 def seconds(statement: str) -> float:
@@ -43,11 +52,11 @@ def main() -> int:
     print(f"median of {ROUNDS} fresh processes, Python {sys.version.split()[0]}")
     print(f"  empty process          {empty:.3f} s")
     print(f"  import pandas          {pandas:.3f} s")
-    print(f"  import kst_scheduler   {ours:.3f} s   {ours / pandas:.2f}x pandas")
-    extra = median(round_[2] - round_[1] for round_ in rounds)
-    print(f"  on top of pandas       {extra:+.3f} s   (target: at most +{ALLOWANCE:.3f} s)")
+    print(
+        f"  import kst_scheduler   {ours:.3f} s   {ours / pandas:.2f}x pandas   (target: {ALLOWANCE:.2f}x)"
+    )
     print(f"  loaded though unused   {', '.join(loaded()) or 'none'}")
-    return int(extra > ALLOWANCE)
+    return int(ours > ALLOWANCE * pandas)
 
 
 if __name__ == "__main__":

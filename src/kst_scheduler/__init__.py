@@ -1,7 +1,8 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
 What needs only the core is imported at once. Databases, simulations and pictures are imported when
-they are first asked for, as their libraries are extras, and slow to load.
+they are first asked for, as their libraries are extras, and slow to load; so is pandas, by what
+makes or takes a table.
 """
 
 from __future__ import annotations
