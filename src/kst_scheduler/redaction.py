@@ -155,5 +155,5 @@ def _limited(text: str, limit: int) -> str:
 def _as_text(value: object) -> str:
     try:
         return str(value)
-    except Exception as error:  # noqa: BLE001 - an exception of the reader's may have any __str__
+    except BaseException as error:  # noqa: BLE001 - sys.exit() in a __str__ ends no process
         return f"<{type(value).__name__}, whose text raised {type(error).__name__}>"

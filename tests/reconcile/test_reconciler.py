@@ -440,13 +440,18 @@ def test_a_paused_scheduler_is_left_alone_and_caught_up_when_it_is_resumed() -> 
     assert night(3.2) <= started <= night(3.2, 1)
 
 
+def unchecked(scheduler: KSTScheduler, job: object, trigger: object, job_id: str) -> None:
+    """Add a job as AsyncIOScheduler does: KSTScheduler refuses jitter under `once`."""
+    AsyncIOScheduler.add_job(scheduler, job, trigger, id=job_id)
+
+
 def test_other_jobs_are_not_looked_at() -> None:
     """A job without `once`, and one on another ledger, are somebody else's affair."""
     looks, other = Looks(), MemoryLedger()
 
     def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
         scheduler.add_job(crawl_for(1), cron(hour=3, jitter=30), id="plain")
-        scheduler.add_job(once(other)(crawl_for(1)), cron(hour=3, jitter=30), id="other")
+        unchecked(scheduler, once(other)(crawl_for(1)), cron(hour=3, jitter=30), "other")
         looks.plan(1, Reconciler(scheduler, ledger))
 
     alone(add)
@@ -583,7 +588,7 @@ def test_jitter_is_refused_and_other_jobs_are_reconciled() -> None:
         loop = asyncio.get_running_loop()
 
         def add_jitter() -> None:
-            scheduler.add_job(job, cron(hour=3, jitter=30), id="spread")
+            unchecked(scheduler, job, cron(hour=3, jitter=30), "spread")
 
         if loop.time() < 1:
             loop.call_later(2.5 * 3600, add_jitter)

@@ -52,6 +52,12 @@ _IN_HAND: Final = """
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
 
+_PROVE_USABLE: Final = """
+    SELECT (SELECT count(*) FROM (SELECT 1 FROM procrastinate_jobs LIMIT 1) AS any_job) AS jobs,
+        'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
+"""
+"""Fails where the table is gone, or what puts a task into it."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -170,6 +176,17 @@ class TaskQueue:
                 _IN_HAND, task=TASK, job_id=job_id
             )
         return {datetime.fromisoformat(row["moment"]).replace(microsecond=0) for row in found}
+
+    async def prove_usable(self) -> None:
+        """Raise what a hand-off would raise now.
+
+        Raises:
+            LedgerUnavailableError: PostgreSQL is away.
+
+        """
+        with outages(self._app):
+            await self._app.open_async()
+            await self._app.connector.execute_query_all_async(_PROVE_USABLE)
 
 
 async def _has_tables(connection: psycopg.AsyncConnection) -> bool:

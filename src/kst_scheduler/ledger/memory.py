@@ -46,7 +46,7 @@ class MemoryLedger:
         return await take(self._rows, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._rows.closed)
         self._rows.closed.clear()
         return closed
@@ -143,6 +143,9 @@ class MemoryLedger:
         until = in_utc(until, "until")
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
+
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
 
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""

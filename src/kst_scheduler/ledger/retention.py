@@ -28,7 +28,9 @@ PAUSES: Final = {"sqlite": 0.15, "postgresql": 0.0}
 """Seconds between two batches; PostgreSQL locks the rows of a batch, and nobody else wants them."""
 
 
-async def delete_old(database: Database, before: datetime, limit: int | None) -> int:
+async def delete_old(
+    database: Database, namespace: str, before: datetime, limit: int | None
+) -> int:
     """Delete ended rows scheduled before a moment, the oldest first; return how many.
 
     What a batch has deleted stays deleted where a later one fails.
@@ -38,7 +40,7 @@ async def delete_old(database: Database, before: datetime, limit: int | None) ->
         size = BATCH if limit is None else min(BATCH, limit - deleted)
         # From where the last batch ended: the rows before it are gone, but an index keeps their
         # entries until they are vacuumed, and each batch would read them all again.
-        parameters = {"since": since, "before": before, "batch": size}
+        parameters = {"namespace": namespace, "since": since, "before": before, "batch": size}
         gone = await database.fetch(statements.FORGET, parameters)
         deleted += len(gone)
         if len(gone) < BATCH:
