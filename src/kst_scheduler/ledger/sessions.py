@@ -24,8 +24,8 @@ from kst_scheduler.ledger.outages import error_code
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-_READ_ONLY: Final = ("25006", sqlite3.SQLITE_READONLY)
-_POSTGRESQL: Final = ("25006", "08", "57P")
+_READ_ONLY: Final = "25006"
+_POSTGRESQL: Final = (_READ_ONLY, "08", "57P")
 """How an SQLSTATE begins that says: read-only, no connection, shutting down or starting up."""
 _SQLITE: Final = {
     sqlite3.SQLITE_READONLY,
@@ -71,4 +71,4 @@ def is_of_its_session(error: BaseException) -> bool:
 
 def has_done_nothing(error: BaseException) -> bool:
     """Return whether an error says so, so that its statement may be run again at once."""
-    return error_code(error) in _READ_ONLY
+    return error_code(error) == _READ_ONLY
