@@ -1,7 +1,7 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
-What needs only the core is imported at once. Databases, simulations and pictures are imported when
-they are first asked for, as their libraries are extras, and slow to load.
+What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
+when they are first asked for, and pandas when the first table is made: they are slow to load.
 """
 
 from __future__ import annotations
