@@ -52,15 +52,17 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=backend)
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: URL, connections: int) -> AsyncEngine:
     """Return an engine for a URL of ``parse_url``; it connects when it is first used.
+
+    ``connections`` is how many it holds at most.
 
     Raises:
         MissingExtraError: the database's driver is not installed.
 
     """
     try:
-        return _ENGINES[url.drivername](url)
+        return _ENGINES[url.drivername](url, connections)
     except ImportError as error:
         raise MissingExtraError(
             f"a ledger in {url.drivername} needs a driver that is not installed; "
@@ -87,16 +89,16 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string()
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, connections: int) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": CONNECT_SECONDS},
-        pool_size=CONNECTIONS["sqlite"],
+        pool_size=connections,
         **_COMMON,
     )
 
 
-def _postgresql(url: URL) -> AsyncEngine:
+def _postgresql(url: URL, connections: int) -> AsyncEngine:
     import asyncpg  # noqa: PLC0415 - not needed for SQLite
 
     # asyncpg reads the URL as libpq does, so that ?sslmode=require means what it means elsewhere.
@@ -108,7 +110,7 @@ def _postgresql(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=CONNECTIONS["postgresql"],
+        pool_size=connections,
         **_COMMON,
     )
     event.listen(engine.sync_engine, "checkout", _replace_if_closed)

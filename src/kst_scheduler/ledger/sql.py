@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
@@ -31,6 +31,7 @@ class SqlLedger:
     Args:
         url: ``sqlite:///folder/ledger.db`` or ``postgresql://user:password@host:5432/database``;
             an option such as ``?sslmode=require`` means what it means to libpq.
+        connections: how many it holds at most; of PostgreSQL 10 unless given, of SQLite 1.
 
     Raises:
         InvalidArgumentError: the URL cannot be read, or names another kind of database.
@@ -38,8 +39,9 @@ class SqlLedger:
 
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, *, connections: int | None = None) -> None:
+        self._url = url
+        self._database = Database(url, connections)
         self._claims = SqlClaims(self._database)
         self._renew = self._database.quick(statements.RENEW)
         self._finish = self._database.quick(statements.FINISH)
@@ -47,6 +49,10 @@ class SqlLedger:
 
     def __repr__(self) -> str:
         return f"SqlLedger({self._database.where!r})"
+
+    def with_own_connections(self, count: int) -> Self:
+        """Return the same ledger over connections of its own, which are not open yet."""
+        return type(self)(self._url, connections=count)
 
     async def open(self) -> None:
         """Create the tables if they are not there.

@@ -18,6 +18,7 @@ from kst_scheduler.service.health import (
     watched,
 )
 from kst_scheduler.service.parts import running
+from kst_scheduler.service.reading import readers
 from kst_scheduler.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
         state.service = service
         state.watch, state.queue_watch = LedgerWatch(service.ledger), QueueWatch(service.scheduler)
-        async with watched(state.watch, state.queue_watch):
+        async with (
+            readers(service.ledger) as state.readers,
+            watched(state.watch, state.queue_watch),
+        ):
             yield
 
 
