@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "user_values",
     "timezone",
     "trigger_parts",
     "cron_fields",
@@ -28,6 +29,7 @@ FLOORS = [
     "runs",
     "fates",
     "executor",
+    "kept_writes",
     "drain",
     "guards",
     "job_store",

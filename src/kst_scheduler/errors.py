@@ -76,6 +76,10 @@ class AlreadyRunningError(KSTSchedulerError):
         self.running = running
 
 
+class AttemptsUsedUpError(LockedOutError):
+    """Raised when an occurrence is not run again: too many of its attempts lost their lease."""
+
+
 class LeaseLostError(KSTSchedulerError):
     """Raised when a lease was lost while its holder worked; recorded as cancelled."""
 

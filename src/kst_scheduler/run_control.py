@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import reprlib
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
@@ -26,12 +26,17 @@ from kst_scheduler.errors import (
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import nearest
 from kst_scheduler.job_store import TurnByTurnJobStore
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
+
+
+LAST_WRITE_SECONDS: Final = 3.0
+"""How long a drain tries to write what the ledger could not take before."""
 
 
 class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
@@ -134,9 +139,10 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
 
         No job starts after the call, not even one that is due. Runs in progress get ``timeout``
         (seconds, or a timedelta) to end; those that are left are cancelled and get 5 seconds for
-        their own clean-up. Then the scheduler is shut down. A job in a thread cannot be
-        cancelled: it is named as still running, and Python waits for it when the process ends.
-        Thread and process pools start what already waits in their own queue.
+        their own clean-up. Outcomes that a ledger could not take yet are tried for 3 seconds more:
+        what is left is lost with the process. Then the scheduler is shut down. A job in a thread
+        cannot be cancelled: it is named as still running, and Python waits for it when the process
+        ends. Thread and process pools start what already waits in their own queue.
 
         A second call while the first is at work waits for it, whatever its own timeout. Nothing
         happens on a scheduler that does not run, so it can be called in any ``finally``.
@@ -169,6 +175,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
         batches = {f: b for executor in self._own_executors() for f, b in executor.batches.items()}
         try:
             drained = await finish(batches, self._other_jobs, seconds)
+            await kept_writes().try_at_the_end(LAST_WRITE_SECONDS)
         finally:
             self._draining = None
             if self.running:

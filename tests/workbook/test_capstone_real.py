@@ -11,7 +11,7 @@ from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.ledger import LedgerRow, SqlLedger
 from kst_scheduler.workbook.capstone import CRAWL
-from kst_scheduler.workbook.capstone.real_replicas import NIGHT, all_up, hang_next, start_replicas
+from kst_scheduler.workbook.real_replicas import NIGHT, all_up, hang_next, start_replicas
 from kst_scheduler.workbook.store_replicas import noted_runs
 
 if TYPE_CHECKING:

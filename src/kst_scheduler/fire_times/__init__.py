@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.fire_times.arrays import Instants
 
-__all__ = ["fire_times", "fire_timestamps"]
+__all__ = ["fire_times", "fire_timestamps", "zone_of"]
 
 
 def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.DatetimeIndex:
@@ -45,8 +45,7 @@ def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.Datet
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     instants = fire_timestamps(trigger, start, end)
-    zone = _zone_of(trigger) or as_zone(start.tzinfo)  # type: ignore[arg-type] # it is aware
-    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone))
+    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone_of(trigger, start)))
 
 
 def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Instants:
@@ -84,7 +83,7 @@ def _check(trigger: Any) -> None:
             )
 
 
-def _zone_of(trigger: Any) -> tzinfo | None:
-    """Return the zone of a trigger, or of the first part that has one."""
+def zone_of(trigger: Any, start: datetime) -> tzinfo:
+    """Return the zone of a trigger, or of the first part that has one; else that of ``start``."""
     zone = next(filter(None, map(own_zone, walk(trigger))), None)
-    return zone and as_zone(zone)
+    return as_zone(zone or start.tzinfo)  # type: ignore[arg-type] # it is aware

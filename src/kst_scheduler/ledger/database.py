@@ -22,7 +22,7 @@ from kst_scheduler.ledger.engines import (
     shown,
 )
 from kst_scheduler.ledger.outages import is_locked, outages
-from kst_scheduler.ledger.schema import check_version, create
+from kst_scheduler.ledger.schema import create_or_upgrade, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STATEMENT_SECONDS: Final = 10.0
 """How long a statement may take, the wait for a free connection included."""
+UPGRADE_SECONDS: Final = 600.0
+"""How long the tables of an older version may take: an index over millions of rows is built."""
 
 Quick = Callable[[dict[str, Any]], Awaitable[Sequence[Any]]]
 """Runs one statement with parameters; returns its rows."""
@@ -62,7 +64,8 @@ class Database:
     async def open(self) -> None:
         """Create the tables if they are not there."""
         find_folder(self._url)
-        await self._limited(self._create)
+        if not await self._limited(self._prepare):
+            await self._limited(self._create, UPGRADE_SECONDS)
         self._opened = True
 
     async def close(self) -> None:
@@ -160,14 +163,17 @@ class Database:
             raise
         connection.close()
 
-    async def _create(self) -> None:
+    async def _prepare(self) -> bool:
+        """Return whether the tables are there, and of this version."""
         async with self._engine.connect() as connection:
             if self.dialect == "sqlite":
                 await _write_ahead(connection)
-            if await connection.run_sync(check_version, self.where):
-                return
+            return await connection.run_sync(is_current, self.where)
+
+    async def _create(self) -> None:
+        async with self._engine.connect() as connection:
             try:
-                await connection.run_sync(create, self.where)
+                await connection.run_sync(create_or_upgrade, self.where)
             except BaseException:
                 await connection.invalidate()  # what was begun is rolled back with it
                 raise
@@ -179,9 +185,11 @@ class Database:
             )
         return await self._limited(work)
 
-    async def _limited(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    async def _limited(
+        self, work: Callable[[], Coroutine[Any, Any, _T]], seconds: float = STATEMENT_SECONDS
+    ) -> _T:
         with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
+            async with asyncio.timeout(seconds), self._turns:
                 return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
 
 

@@ -50,7 +50,7 @@ class MemoryLedger:
         return await take(self._rows, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._rows.closed)
         self._rows.closed.clear()
         return closed

@@ -122,7 +122,8 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
 def _make_ledger(settings: Settings) -> Ledger:
     if settings.database_url is not None:
         with _named("DATABASE_URL"):
-            return SqlLedger(settings.database_url.get_secret_value())
+            url = settings.database_url.get_secret_value()
+            return SqlLedger(url, namespace=settings.namespace)
     logger.warning(
         "DATABASE_URL is not set: the ledger is in memory, so it is lost at the end, "
         "and another process would run the same occurrences again"
