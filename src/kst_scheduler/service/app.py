@@ -39,15 +39,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InvalidArgumentError: the environment has a setting that cannot be meant.
 
     """
+    settings = settings or Settings()
     app = FastAPI(
         title="kst-scheduler",
         description=ABOUT,
         version=version("kst-scheduler"),
         lifespan=lifespan,
+        docs_url="/docs" if settings.docs else None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.settings = settings or Settings()
+    app.state.settings = settings
     for each in (router, admin.router, timeline_page.router):
         app.include_router(each)
     answer_errors(app)
