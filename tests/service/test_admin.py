@@ -195,7 +195,7 @@ async def test_pause_and_resume(serve: Serve) -> None:
 async def test_resuming_what_is_not_paused_does_nothing(serve: Serve) -> None:
     """APScheduler would compute the next time anew, and jump one that is due this instant."""
     async with serve(Jobs()) as it:
-        due = datetime.now(UTC) + timedelta(minutes=1)
+        due = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
         it.service.scheduler.modify_job("nightly", next_run_time=due)
         await it.client.post("/admin/jobs/nightly/resume")
         job = it.service.scheduler.get_job("nightly")

@@ -243,5 +243,8 @@ class Ledger(Protocol):
         It raises what a claim would raise now: a ledger that can only be read is no ledger.
         """
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many.
+
+        ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.
+        """

@@ -117,7 +117,22 @@ CLOSE: Final = (
     )
     .returning(*ROW)
 )
-FORGET: Final = delete(RUNS).where(_HERE, _RUN.scheduled_at < bindparam("before"), ~_RUNNING)
+# FOR UPDATE keeps PostgreSQL from reading the batch more than once, and SKIP LOCKED lets another
+# replica that forgets take the next one. SQLite has one writer, and no such clause.
+_OLD: Final = (
+    select(_RUN.id)
+    .where(
+        _HERE,
+        _RUN.scheduled_at >= bindparam("since"),
+        _RUN.scheduled_at < bindparam("before"),
+        ~_RUNNING,
+    )
+    .order_by(_RUN.scheduled_at)
+    .limit(bindparam("batch", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("old")
+)
+FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
 LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )

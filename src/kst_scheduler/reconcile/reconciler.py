@@ -41,6 +41,9 @@ LOOK_EVERY: Final = 60.0
 FORGET_EVERY: Final = 3600.0
 """Seconds from one clearing of old rows to the next."""
 
+MOST_FORGOTTEN: Final = 100_000
+"""How many old rows a look deletes, so that it ends within seconds."""
+
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -236,9 +239,10 @@ class Reconciler:
         for row in abandoned:
             if row.source not in known and row.scheduled_at < before:
                 await self._ledger.close_abandoned(row, "abandoned: no job of this name is left")
-        looked.forgotten = await self._ledger.forget(before)
+        looked.forgotten = await self._ledger.forget(before, MOST_FORGOTTEN)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
-        self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+        if looked.forgotten < MOST_FORGOTTEN:  # the next look goes on with the others
+            self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
 
     async def _tell(self, looked: Looked) -> None:
         rows = [*looked.missed, *looked.closed]
