@@ -79,6 +79,6 @@ def test_a_long_text_is_cut(log: StringIO) -> None:
     said = log.getvalue()
     assert len(said) < MAX_LOGGED + 100
     assert said.startswith("ERROR crawl: the job failed: a.a.a.")
-    assert said.endswith("characters in all)\n")
+    assert "ValueError: invalid literal for int()" in said
     LOGGER.info("%spostgresql://app:%s@db", "x" * (MAX_LOGGED - 30), "hidden" * 10)
     assert "hidden" not in log.getvalue()

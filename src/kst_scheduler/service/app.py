@@ -13,6 +13,7 @@ from kst_scheduler.service.answers import Health, answer_errors
 from kst_scheduler.service.health import (
     LedgerWatch,
     QueueWatch,
+    SchedulerWatch,
     reasons_not_alive,
     reasons_not_ready,
     watched,
@@ -63,9 +64,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
         state.service = service
         state.watch, state.queue_watch = LedgerWatch(service.ledger), QueueWatch(service.scheduler)
+        state.scheduler_watch = SchedulerWatch(service.scheduler)
         async with (
             readers(service.ledger) as state.readers,
-            watched(state.watch, state.queue_watch),
+            watched(state.watch, state.queue_watch, state.scheduler_watch),
         ):
             yield
 
@@ -101,7 +103,8 @@ async def healthz(request: Request, response: Response) -> Health:
 
 
 def _not_alive(request: Request) -> list[str]:
-    return reasons_not_alive(request.app.state.service.scheduler)
+    state = request.app.state
+    return reasons_not_alive(state.service.scheduler, state.scheduler_watch)
 
 
 def _not_ready(request: Request) -> list[str]:

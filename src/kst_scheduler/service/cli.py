@@ -70,8 +70,7 @@ def _in_one_line(error: Exception) -> str:
         frames = traceback.extract_tb(error.__traceback__)
         frame = [each for each in frames if not each.filename.startswith("<frozen")][-1]
         text = f"{type(error).__name__}: {text} ({frame.filename}, line {frame.lineno})"
-    line = " ".join(without_passwords(text[: 2 * MAX_ERROR]).split())
-    return line if len(line) <= MAX_ERROR else f"{line[:MAX_ERROR]}…"
+    return " ".join(without_passwords(text, MAX_ERROR).split())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,11 +28,7 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the entry."""
         record.run = _run()  # a handler formats where the job logs, in its context
-        text = super().format(record)
-        if len(text) <= MAX_LOGGED:
-            return without_passwords(text)
-        kept = without_passwords(text[: 2 * MAX_LOGGED])  # cut after, or half a password is left
-        return f"{kept[:MAX_LOGGED]}… ({len(text):,} characters in all)"
+        return without_passwords(super().format(record), MAX_LOGGED)
 
 
 def _run() -> str:
