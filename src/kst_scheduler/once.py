@@ -26,7 +26,7 @@ from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
-from kst_scheduler.occurrence import current_occurrence
+from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
@@ -198,6 +198,7 @@ class OnceJob:
 
         """
         occurrence = claim.request.occurrence
+        ATTEMPT.set((occurrence.key, claim.attempt))
         renew = functools.partial(self.ledger.renew, claim)
         loop = asyncio.get_running_loop()
         began = loop.time()
