@@ -19,6 +19,7 @@ from apscheduler.executors.base import run_coroutine_job, run_job
 from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.errors import LeaseLostError, LockedOutError
+from kst_scheduler.job_threads import watch_threads
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.redaction import hide_in_traceback, without_passwords
 
@@ -133,6 +134,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Take the scheduler's event loop and a logger."""
         super().start(scheduler, alias)
+        watch_threads(self._eventloop)
         self._logger.addFilter(_no_traceback)
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - as in AsyncIOExecutor
