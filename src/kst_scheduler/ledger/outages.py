@@ -60,12 +60,12 @@ def is_outage(error: BaseException | None) -> bool:
     if isinstance(error, DBAPIError):
         cause = error.orig and error.orig.__cause__  # asyncpg's own, which SQLAlchemy translates
         return error.connection_invalidated or is_outage(error.orig) or is_outage(cause)
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE
-    state = getattr(error, "sqlstate", None) or ""
+    code = error_code(error)
+    if isinstance(code, int):
+        return code in _SQLITE
     return (
         isinstance(error, (OSError, NoFreeConnectionError))
-        or state.startswith(_POSTGRESQL)
+        or code.startswith(_POSTGRESQL)
         or _is_about_a_connection(error)
     )
 
@@ -80,6 +80,16 @@ def is_down(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     return isinstance(error, ConnectionRefusedError) or getattr(error, "sqlstate", "") in _DOWN
+
+
+def error_code(error: BaseException | None) -> int | str:
+    """Return SQLite's primary result code, or PostgreSQL's SQLSTATE; "" where there is neither."""
+    if isinstance(error, DBAPIError):
+        cause = error.orig and error.orig.__cause__
+        return error_code(error.orig) or error_code(cause)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return getattr(error, "sqlstate", None) or ""
 
 
 def is_locked(error: DBAPIError) -> bool:
