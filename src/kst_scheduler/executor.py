@@ -22,6 +22,7 @@ from kst_scheduler.errors import LeaseLostError, LockedOutError
 from kst_scheduler.job_threads import watch_threads
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.redaction import hide_in_traceback, without_passwords
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -196,7 +197,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
             self._run_job_error(batch.job_id, error, error.__traceback__)
             return
         for event in events:
-            if isinstance(event.exception, LockedOutError):
+            if is_a(event.exception, LockedOutError):
                 event.code = EVENT_JOB_LOCKED_OUT
         missed = [
             JobExecutionEvent(EVENT_JOB_MISSED, batch.job_id, alias, run_time)
@@ -241,9 +242,9 @@ def returns_awaitable(function: Callable[..., object]) -> bool:
 def _no_traceback(record: logging.LogRecord) -> bool:
     """Make one line of APScheduler's error and traceback for a run that was kept out or stopped."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, LockedOutError):
+    if is_a(error, LockedOutError):
         level, message = logging.INFO, 'Job "%s" was locked out: %s'
-    elif isinstance(error, LeaseLostError):
+    elif is_a(error, LeaseLostError):
         level, message = logging.WARNING, 'Job "%s" was stopped: %s'
     else:
         hide_in_traceback(record)
