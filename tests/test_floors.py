@@ -29,6 +29,7 @@ FLOORS = [
     "wording",
     "fire_times",
     "occurrence",
+    "job_threads",
     "runs",
     "fates",
     "executor",

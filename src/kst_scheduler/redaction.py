@@ -12,6 +12,8 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kst_scheduler.user_values import describe
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
@@ -110,10 +112,18 @@ def hide_in_traceback(record: logging.LogRecord) -> None:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
     A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
+    An error that cannot be read is named in its place: whatever it raises, it raises it here.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and any(without_passwords(text) != text for text in _texts(error)):
-        record.exc_text = without_passwords("".join(traceback.format_exception(error)).rstrip("\n"))
+    if error is None:
+        return
+    try:
+        if any(without_passwords(text) != text for text in _texts(error)):
+            text = "".join(traceback.format_exception(error)).rstrip("\n")
+            record.exc_text = without_passwords(text)
+    except BaseException:  # noqa: BLE001 - the end of a run must not depend on its error
+        record.exc_text = f"{without_passwords(describe(error))} (its traceback cannot be shown)"
+        record.exc_info = None
 
 
 def _texts(error: BaseException) -> Iterator[str]:
