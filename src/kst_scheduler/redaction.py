@@ -51,6 +51,11 @@ _NAME: Final = r"""
       | 비밀번호 | 암호 | (?:인증|서비스|비밀|api)[ ]?키 )
     \d{0,3}
 """
+_WORDS: Final = (
+    *("pass", "pw", "secret", "token", "credential", "sig", "key", "auth", "cookie", "bearer"),
+    *("비밀", "암호", "키"),
+)
+"""Every name has one of them, and most texts have none: they are not searched for the names."""
 _HEADER: Final = r"(?=[ac])(?:authorization|cookie)"
 _SEPARATOR: Final = rf"""
     (?: \\{{0,3}}["'] | {_PERCENT}2[27] )? (?: \] | {_PERCENT}5D )? [^\S\n]{{0,20}}
@@ -101,6 +106,9 @@ def hide_secrets(text: str) -> str:
     text = _ENCODED_URL.sub(
         partial(_hide_password, _ENCODED_USER, (*_ENCODED_ENDS, "@", _CUT)), text
     )
+    lowered = text.lower()
+    if not any(word in lowered for word in _WORDS):
+        return text
     text = _NAMED_HEADER.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     text = _NAMED_VALUE.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
@@ -112,8 +120,12 @@ def hide_in_traceback(record: logging.LogRecord) -> None:
     A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and any(without_passwords(text) != text for text in _texts(error)):
-        record.exc_text = without_passwords("".join(traceback.format_exception(error)).rstrip("\n"))
+    try:
+        if error is not None and any(without_passwords(text) != text for text in _texts(error)):
+            lines = traceback.format_exception(error)
+            record.exc_text = without_passwords("".join(lines).rstrip("\n"))
+    except BaseException:  # noqa: BLE001 - an error may lie about anything, and no log line stops a run
+        record.exc_text = "the traceback of an error that cannot be shown"
 
 
 def _texts(error: BaseException) -> Iterator[str]:
