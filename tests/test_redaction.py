@@ -169,6 +169,7 @@ def test_the_time_is_linear_in_the_length(unit: str) -> None:
 
 
 def _seconds(text: str) -> float:
+    text = f"key {text}"  # or the names are not looked for
     began = time.process_time()
     hide_secrets(text)
     return time.process_time() - began
