@@ -7,7 +7,9 @@ the schedule; ``AsyncIOScheduler.shutdown(wait=True)`` does not wait, it cancels
 from __future__ import annotations
 
 import asyncio
+import functools
 import reprlib
+from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +29,7 @@ from kst_scheduler.guards import nearest
 from kst_scheduler.job_store import TurnByTurnJobStore
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.occurrence import RUNNING, Occurrence
-from kst_scheduler.timezone import require_aware
+from kst_scheduler.timezone import UTC, require_aware
 from kst_scheduler.wall_clock import WallClockScheduler
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class RunControl(WallClockScheduler):
     """
 
     _draining: asyncio.Task[Drained] | None = None
-    _last_manual: datetime | None = None
+    _last_manual = datetime.min.replace(tzinfo=UTC)
 
     def resume(self) -> None:
         """Go on processing jobs after ``pause()``.
@@ -215,11 +217,22 @@ class RunControl(WallClockScheduler):
         alias = job._jobstore_alias  # noqa: SLF001
         self._dispatch_event(JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias, run_times))
 
+    @functools.cached_property
+    def _manual(self) -> deque[datetime]:
+        """When the last of the manual runs were asked for."""
+        return deque(maxlen=1000)
+
     def _manual_run_time(self) -> datetime:
         """Return now, or the next free microsecond: a manual run is known by its own."""
         now = datetime.now(self.timezone)
-        if self._last_manual:
-            now = max(now, self._last_manual + timedelta(microseconds=1))
+        # Many in one microsecond follow the last of them. A clock that was set back by more is
+        # believed: its runs have today's date again.
+        if timedelta() <= self._last_manual - now < timedelta(seconds=1):
+            now = self._last_manual + timedelta(microseconds=1)
+        # After a step back the clock comes by the same moments once more.
+        while now in self._manual:
+            now += timedelta(microseconds=1)
+        self._manual.append(now)
         self._last_manual = now
         return now
 

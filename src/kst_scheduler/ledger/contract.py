@@ -246,5 +246,14 @@ class Ledger(Protocol):
     async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
         """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction that nobody sees.
+
+        It raises what a claim would raise now: a ledger that can only be read is no ledger.
+        """
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many.
+
+        ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.
+        """

@@ -81,6 +81,14 @@ class Database:
         """Run a statement; return how many rows it wrote."""
         return await self._run(statement, parameters, attrgetter("rowcount"))
 
+    async def run_script(self, script: str) -> None:
+        """Run statements that have no parameters as one transaction, in one call of the driver.
+
+        Between two calls a blocked event loop would hold what the first has locked: in SQLite, the
+        whole file.
+        """
+        await self._in_turn(partial(self._run_by_driver, script))
+
     async def fetch_many(self, query: Executable) -> Sequence[Any]:
         """Run a query of any size; return its rows, and let others work while they are read."""
         if self.dialect == "postgresql":
@@ -136,6 +144,23 @@ class Database:
             raise
         connection.close()
         return rows
+
+    async def _run_by_driver(self, script: str) -> None:
+        connection = await self._engine.raw_connection()
+        driver: Any = connection.driver_connection
+        try:
+            if self.dialect == "postgresql":
+                await driver.execute(script)  # several statements are one transaction by themselves
+            else:
+                await driver.executescript(script)
+        except BaseException:
+            if self.dialect == "postgresql":
+                connection.invalidate()  # nobody knows in the middle of what it is
+            else:
+                await driver.rollback()
+                connection.close()
+            raise
+        connection.close()
 
     async def _prepare(self) -> bool:
         """Return whether the tables are there, and of this version."""

@@ -150,10 +150,14 @@ class MemoryLedger:
         if self._looked_until.get(require_name(source, "source")) == seen:
             self._looked_until[source] = min(seen, until)
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        before = in_utc(before, "before")
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before, limit = in_utc(before, "before"), require_count(limit, "limit")
         ended = (row for row in self._rows.all() if row.status != "running")
         old = [row for row in ended if row.scheduled_at < before]
+        old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
         self._rows.delete(old)
         return len(old)

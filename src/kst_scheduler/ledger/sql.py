@@ -11,6 +11,7 @@ from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
+from kst_scheduler.ledger.retention import delete_old
 from kst_scheduler.ledger.sql_claims import SqlClaims
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ class SqlLedger:
 
     Args:
         url: ``sqlite:///folder/ledger.db`` or ``postgresql://user:password@host:5432/database``;
-            an option such as ``?sslmode=require`` means what it means to libpq.
+            several hosts, and a parameter such as ``?sslmode=require``, mean what they mean to
+            libpq (connection_string.py).
         namespace: one for each service that shares the database, the same for all replicas of it.
             Two services in one namespace whose jobs have one id count as replicas, and run only
             half of their occurrences each. In another namespace nothing is seen, claimed or
             forgotten.
 
     Raises:
-        InvalidArgumentError: the URL cannot be read, or names another kind of database; or the
-            namespace cannot be stored.
+        InvalidArgumentError: the URL cannot be read, names another kind of database, or has a
+            parameter that cannot be honoured; or the namespace cannot be stored.
         MissingExtraError: the database's driver is not installed.
 
     """
@@ -186,7 +188,12 @@ class SqlLedger:
         }
         await self._database.write(statements.LOOK_AGAIN, parameters)
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        parameters = {"namespace": self.namespace, "before": in_utc(before, "before")}
-        return await self._database.write(statements.FORGET, parameters)
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction."""
+        await self._database.run_script(statements.trial(self._database.dialect))
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before = in_utc(before, "before")
+        limit = require_count(limit, "limit")
+        return await delete_old(self._database, self.namespace, before, limit)

@@ -6,6 +6,7 @@ connection. A parameter whose name begins with ``seen_`` is part of a fence: wha
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -37,6 +38,8 @@ _INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sql
 _RUN: Final = RUNS.c
 ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
 """The columns of a LedgerRow, in its order."""
+
+_LONGER_THAN_A_PAGE: Final = 5_000
 
 _FENCE: Final = and_(
     _RUN.id == bindparam("seen_id", type_=BigInteger),
@@ -121,7 +124,22 @@ CLOSE: Final = (
     )
     .returning(*ROW)
 )
-FORGET: Final = delete(RUNS).where(_HERE, _RUN.scheduled_at < bindparam("before"), ~_RUNNING)
+# FOR UPDATE keeps PostgreSQL from reading the batch more than once, and SKIP LOCKED lets another
+# replica that forgets take the next one. SQLite has one writer, and no such clause.
+_OLD: Final = (
+    select(_RUN.id)
+    .where(
+        _HERE,
+        _RUN.scheduled_at >= bindparam("since"),
+        _RUN.scheduled_at < bindparam("before"),
+        ~_RUNNING,
+    )
+    .order_by(_RUN.scheduled_at)
+    .limit(bindparam("batch", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("old")
+)
+FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
 LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )
@@ -173,6 +191,23 @@ def upsert_look(dialect: str) -> Any:
         index_elements=[SOURCES.c.namespace, SOURCES.c.source],
         set_={"looked_until": later},
         where=SOURCES.c.looked_until < later,
+    )
+
+
+def trial(dialect: str) -> str:
+    """Return a transaction that writes a row like that of a claim, and takes it back.
+
+    Its id is random and below zero: it takes none from a run, and no two replicas wait for each
+    other. Its text is longer than a page, so that a file which cannot grow fails it.
+    """
+    number = -1 - secrets.randbits(62)
+    begin, commit = ("BEGIN IMMEDIATE;", "COMMIT;") if dialect == "sqlite" else ("", "")
+    return (
+        f"{begin} INSERT INTO {RUNS.name}"  # noqa: S608 - nothing in it comes from outside
+        ' (id, source, scheduled_at, attempt, instance, status, "trigger", error)'
+        f" VALUES ({number}, 'heartbeat {number}', CURRENT_TIMESTAMP, 0, 'heartbeat', 'skipped',"
+        f" 'manual', '{'.' * _LONGER_THAN_A_PAGE}');"
+        f" DELETE FROM {RUNS.name} WHERE id = {number}; {commit}"
     )
 
 

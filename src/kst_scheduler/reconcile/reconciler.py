@@ -42,6 +42,9 @@ LOOK_EVERY: Final = 60.0
 FORGET_EVERY: Final = 3600.0
 """Seconds from one clearing of old rows to the next."""
 
+MOST_FORGOTTEN: Final = 100_000
+"""How many old rows a look deletes, so that it ends within seconds."""
+
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -211,10 +214,9 @@ class Reconciler:
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
-            if job.id in lost:
-                with contextlib.suppress(
-                    InvalidArgumentError
-                ):  # it was reported while it was there
+            # Where it cannot be reconciled, that was reported while it was there.
+            with contextlib.suppress(InvalidArgumentError):
+                if job.id in lost:
                     await self._job_look(job, once_job, abandoned, now, looked).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._forget(known, abandoned, now, looked)
@@ -275,9 +277,10 @@ class Reconciler:
                 reason = "abandoned: no job of this name is left"
                 closed = await self._ledger.close_abandoned(row, reason)
                 looked.closed += [closed] if closed else []
-        looked.forgotten = await self._ledger.forget(before)
+        looked.forgotten = await self._ledger.forget(before, MOST_FORGOTTEN)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
-        self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+        if looked.forgotten < MOST_FORGOTTEN:  # the next look goes on with the others
+            self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
 
     async def _first_forget_at(self, jobs: Sequence[Job], now: datetime) -> float:
         """Return the loop's time from which rows may be deleted, when this process has started.
