@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -111,7 +112,7 @@ def test_a_clock_that_was_ahead_from_the_start_costs_nothing_later() -> None:
         incidents=[
             jump(0.5, 30 * DAY),
             Crash("A", MIDNIGHT + HOUR, timedelta(minutes=1)),
-            jump(2, -30 * DAY),
+            jump(1.2, -30 * DAY),
         ],
     ).runs
     ok = runs[runs["status"] == "ok"]
@@ -125,6 +126,34 @@ def test_a_clock_set_back_repeats_nothing() -> None:
     runs = play(every(minutes=10), jump(3.55, -HOUR), days=0.25)
     assert not runs.duplicated(["scheduled_at"]).any()
     assert len(runs) == 36 - 6
+
+
+def test_a_clock_that_is_behind_for_a_while_runs_nothing_of_the_past() -> None:
+    """30 days behind from 02:55 to 03:05: what it shows is the night of an April."""
+    behind = [jump(2 + 55 / 60, -30 * DAY), jump(3 + 3 / 60, 30 * DAY)]
+    runs = play(cron(hour=3), *behind, days=3)
+    assert list(runs["scheduled_at"].dt.month) == [5, 5, 5]
+    assert nights(runs) == [10, 11, 12]
+
+
+def test_a_clock_that_stays_behind_is_believed_after_a_while() -> None:
+    """Ten days behind from noon on: from then on the nights of its own calendar are run."""
+    runs = play(cron(hour=3), jump(12, -10 * DAY), days=3)
+    by_start = runs.sort_values("started_at")
+    assert list(by_start["scheduled_at"].dt.day) == [10, 1, 2]
+
+
+def test_summer_time_is_no_clock_that_was_set() -> None:
+    """The clocks on the walls of New York are, and the scheduler's is not."""
+
+    def register(scheduler: KSTScheduler) -> None:
+        scheduler.add_job(crawl, "cron", minute=0, id="crawl")
+
+    start = datetime(2026, 10, 31, 12, tzinfo=ZoneInfo("America/New_York"))
+    new_york = lambda: KSTScheduler(timezone="America/New_York")  # noqa: E731
+    result = simulate(register, start, start + 2 * DAY, scheduler=new_york)
+    assert len(result.runs) == 49
+    assert result.log.empty
 
 
 def test_a_run_that_was_too_late_may_still_come_in_time() -> None:

@@ -16,6 +16,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
+import psycopg_pool
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import LiteralString
 
-    import psycopg
-    import psycopg_pool
     from procrastinate.connector import Notify
 
 TASK: Final = "kst_scheduler.run"
@@ -100,6 +100,7 @@ class Connector(PsycopgConnector):
     def __init__(self, address: ConnectionString) -> None:
         ours = {"connect_timeout": str(round(CONNECT_SECONDS))}
         super().__init__(
+            pool_factory=_pool,
             conninfo=make_conninfo(**ours | address.for_psycopg()),
             min_size=1,
             max_size=CONNECTIONS,
@@ -215,3 +216,16 @@ async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
 async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> None:
     """Save two round trips a statement; each of Procrastinate's is one by itself."""
     await connection.set_autocommit(True)
+
+
+def _pool(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+    """Return a pool that finds a failover, too, when it checks a connection before each use."""
+    return psycopg_pool.AsyncConnectionPool(**options | {"check": _check_writable})
+
+
+async def _check_writable(connection: psycopg.AsyncConnection) -> None:
+    """Have the pool replace a connection to a server that only reads, as after a failover."""
+    row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+    if row == ("on",):
+        await connection.close()  # the pool keeps one that is open, whatever its check says
+        raise psycopg.OperationalError("the server has become read-only")

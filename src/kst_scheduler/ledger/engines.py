@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, MissingExtraError
@@ -136,23 +136,12 @@ def _postgresql(address: ConnectionString, connections: int) -> AsyncEngine:
                     raise
         raise AssertionError
 
-    engine = create_async_engine(
+    return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=connections,
         **_COMMON,
     )
-    event.listen(engine.sync_engine, "checkout", _replace_if_closed)
-    return engine
-
-
-def _replace_if_closed(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool connect again where the server has closed a connection, as in a restart.
-
-    Unlike a ping before each statement, this asks nobody.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
 
 
 _COMMON: Final[dict[str, Any]] = {

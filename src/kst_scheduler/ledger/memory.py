@@ -148,6 +148,12 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
 
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+        seen, until = in_utc(seen, "seen"), in_utc(until, "until")
+        if self._looked_until.get(require_name(source, "source")) == seen:
+            self._looked_until[source] = min(seen, until)
+
     async def prove_writable(self) -> None:
         """Do nothing: memory is writable."""
 

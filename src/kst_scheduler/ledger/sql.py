@@ -184,6 +184,16 @@ class SqlLedger:
         }
         await self._database.write(self._look, parameters)
 
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+        parameters = {
+            "seen_namespace": self.namespace,
+            "seen_source": require_name(source, "source"),
+            "seen_until": in_utc(seen, "seen"),
+            "until": in_utc(min(seen, until), "until"),
+        }
+        await self._database.write(statements.LOOK_AGAIN, parameters)
+
     async def prove_writable(self) -> None:
         """Write a row like that of a claim and take it back, in one transaction."""
         await self._database.run_script(statements.trial(self._database.dialect))
