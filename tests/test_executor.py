@@ -489,6 +489,26 @@ async def test_an_error_keeps_its_traceback(caplog: pytest.LogCaptureFixture) ->
 
 
 @in_loop
+async def test_no_secret_of_a_job_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither its traceback nor the line of one that was locked out shows a key."""
+    caplog.set_level(logging.INFO, "apscheduler.executors")
+    bench = Bench()
+
+    async def crawl() -> None:
+        raise ValueError("401 of https://apis.data.go.kr/x?serviceKey=SECRET&pageNo=1")
+
+    async def locked_out() -> None:
+        raise LockedOutError("redis://:SECRET@cache is away")
+
+    await bench.run(crawl, *moments(1))
+    assert "serviceKey=***&pageNo=1" in caplog.text
+    bench.executor.submit_job(bench.job(locked_out, id="locked out"), moments(1))
+    await bench.idle()
+    assert "redis://:***@cache" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@in_loop
 async def test_a_locked_out_run_is_silent_where_the_log_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

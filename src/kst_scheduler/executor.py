@@ -20,6 +20,7 @@ from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.errors import LeaseLostError, LockedOutError
 from kst_scheduler.occurrence import RUNNING, Occurrence
+from kst_scheduler.redaction import hide_in_traceback, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -243,8 +244,9 @@ def _no_traceback(record: logging.LogRecord) -> bool:
     elif isinstance(error, LeaseLostError):
         level, message = logging.WARNING, 'Job "%s" was stopped: %s'
     else:
+        hide_in_traceback(record)
         return True
     record.levelno, record.levelname = level, logging.getLevelName(level)
-    record.msg, record.args = message, (record.args[0], error)  # type: ignore[index]
+    record.msg, record.args = message, (record.args[0], without_passwords(error))  # type: ignore[index]
     record.exc_info = None
     return logging.getLogger(record.name).isEnabledFor(level)

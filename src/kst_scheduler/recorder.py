@@ -31,7 +31,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.runs import NAT, RunLog
 from kst_scheduler.user_values import describe, is_a, text_of
 
@@ -266,12 +266,17 @@ class _WatchedJob(JobStandIn):
         yield from map(microseconds, self._run_times[self._decided :])
 
     def _why(self) -> str:
-        """Return why the run time was not run: it is too late, or its executor closed."""
-        late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
+        """Return why the run time was not run: it is too late, or its executor closed.
+
+        APScheduler judges by the node's clock, which in a simulation need not be the true one.
+        """
+        shown = time.time_ns() // 1000
+        late, ahead = shown - self._scheduled_at, shown - self._recorder.clock()
         grace = self.misfire_grace_time
-        if grace is None or late <= timedelta(seconds=grace):
+        if grace is None or late <= grace * SECOND:
             return "not started: the scheduler was drained"
-        return f"{late} late, grace time {grace} s"
+        by_clock = f" by the node's clock, which {_off(ahead)}" if abs(ahead) >= SECOND else ""
+        return f"{timedelta(microseconds=late)} late{by_clock}, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
         serial = self._begin()
@@ -314,6 +319,12 @@ def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
         is_awaited: Callable[[Any], bool] = iscoroutinefunction_partial
         return is_awaited
     return lambda _function: False
+
+
+def _off(ahead: int) -> str:
+    """Return how far a clock is off, in words."""
+    span = timedelta(microseconds=abs(ahead))
+    return f"is {span} {'ahead' if ahead > 0 else 'behind'}"
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str]:

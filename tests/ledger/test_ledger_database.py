@@ -98,6 +98,7 @@ OLDER: Final = {
     1: [
         "ALTER TABLE crawl_runs DROP COLUMN lost",
         "ALTER TABLE crawl_runs DROP COLUMN token",
+        "ALTER TABLE crawl_runs DROP COLUMN written_at",
         "DROP INDEX crawl_runs_occurrence",
         "DROP INDEX crawl_runs_running",
         "ALTER TABLE crawl_runs DROP COLUMN namespace",
@@ -197,7 +198,7 @@ def test_names_of_the_drivers_are_the_ledgers_choice(tmp_path: Path) -> None:
     [
         ("", "cannot be read; write sqlite:///folder/ledger.db or postgresql://user:password@"),
         ("postgresql://app:secret@db:x/crawl", "the ledger's URL cannot be read"),
-        ("postgresql://app:secret@db:1,db:2/crawl", "the ledger's URL cannot be read"),
+        ("postgresql://app:secret@db:1,db:x/crawl", "the ledger's URL cannot be read"),
         ("mysql://app:secret@db/crawl", "a ledger cannot use mysql; write sqlite:///"),
         ("sqlite://", "sqlite:// is no file.* write sqlite:///.* or MemoryLedger"),
         ("sqlite:///:memory:", "is no file"),

@@ -11,6 +11,7 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import kst_scheduler.reconcile.look as look_module
+import kst_scheduler.reconcile.reconciler as reconciler_module
 from in_loop import in_loop
 from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, LockedOutError
@@ -654,6 +655,20 @@ def test_old_rows_are_forgotten() -> None:
     assert looks.done[0].forgotten == 1
 
 
+def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look ends soon; the next one, a minute later, goes on, and the one after has an hour."""
+    monkeypatch.setattr(reconciler_module, "MOST_FORGOTTEN", 10)
+    looks = Looks()
+
+    def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
+        reconciler = Reconciler(scheduler, ledger, retention=timedelta(hours=30))
+        for minute in range(4):
+            looks.plan(2 * 24 * 60 + minute, reconciler)
+
+    alone(add, trigger=cron(hour="*"), until=night(24 * 3), catch_up=HOUR)
+    assert [looked.forgotten for looked in looks.done] == [10, 10, 2, 0]
+
+
 def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
     """A job that was renamed while it ran is kept for as long as rows are, and then closed."""
     ledger = MemoryLedger()
@@ -778,12 +793,13 @@ async def test_it_is_a_context_manager_and_leaves_nothing_running() -> None:
     ledger, scheduler = MemoryLedger(), KSTScheduler()
     scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
     scheduler.start()
+    before = list(scheduler._listeners)
     async with Reconciler(scheduler, ledger) as reconciler:
         reconciler.start()  # twice is once
         while await ledger.looked_until("nps") is None:  # noqa: ASYNC110 - nothing else tells
             await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert scheduler._listeners == []
+    assert scheduler._listeners == before
     await reconciler.stop()
     await scheduler.drain(1)
 

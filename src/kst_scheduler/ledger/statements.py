@@ -6,6 +6,7 @@ connection. A parameter whose name begins with ``seen_`` is part of a fence: wha
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -38,6 +39,8 @@ _RUN: Final = RUNS.c
 ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
 """The columns of a LedgerRow, in its order."""
 
+_LONGER_THAN_A_PAGE: Final = 5_000
+
 _FENCE: Final = and_(
     _RUN.id == bindparam("seen_id", type_=BigInteger),
     _RUN.attempt == bindparam("seen_attempt", type_=Integer),
@@ -46,12 +49,18 @@ _NAMESPACE: Final = bindparam("namespace", type_=Text)
 _HERE: Final = _RUN.namespace == _NAMESPACE
 _RUNNING: Final = _RUN.status == "running"
 _OVER: Final = and_(_RUNNING, _RUN.lease_until <= LedgerNow())
+# As LedgerRow.is_untimely: by the clock of this moment, whichever wrote the row.
+_UNTIMELY: Final = and_(
+    _RUN.status == "missed",
+    or_(_RUN.written_at > LedgerNow(), _RUN.written_at < _RUN.scheduled_at),
+)
 _LEASE_AS_SEEN: Final = _RUN.lease_until.is_not_distinct_from(bindparam("seen_lease", type_=Moment))
 
 OBSTACLES: Final = select(
     *ROW,
     (_RUN.lease_until <= LedgerNow()).label("lease_is_over"),
     (_RUN.token == bindparam("token", type_=Text)).label("is_same_claim"),
+    _UNTIMELY.label("is_untimely"),
 ).where(
     _HERE,
     _RUN.source == bindparam("source"),
@@ -79,6 +88,7 @@ RETAKE: Final = (
         finished_at=null(),
         lost=_RUN.lost + bindparam("newly_lost", type_=Integer),
         token=bindparam("token"),
+        written_at=null(),
     )
 )
 RENEW: Final = (
@@ -114,9 +124,34 @@ CLOSE: Final = (
     )
     .returning(*ROW)
 )
-FORGET: Final = delete(RUNS).where(_HERE, _RUN.scheduled_at < bindparam("before"), ~_RUNNING)
+# FOR UPDATE keeps PostgreSQL from reading the batch more than once, and SKIP LOCKED lets another
+# replica that forgets take the next one. SQLite has one writer, and no such clause.
+_OLD: Final = (
+    select(_RUN.id)
+    .where(
+        _HERE,
+        _RUN.scheduled_at >= bindparam("since"),
+        _RUN.scheduled_at < bindparam("before"),
+        ~_RUNNING,
+    )
+    .order_by(_RUN.scheduled_at)
+    .limit(bindparam("batch", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("old")
+)
+FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
 LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
+)
+
+LOOK_AGAIN: Final = (
+    update(SOURCES)
+    .where(
+        SOURCES.c.namespace == bindparam("seen_namespace", type_=Text),
+        SOURCES.c.source == bindparam("seen_source", type_=Text),
+        SOURCES.c.looked_until == bindparam("seen_until", type_=Moment),
+    )
+    .values(looked_until=bindparam("until", type_=Moment))
 )
 
 
@@ -135,10 +170,16 @@ def insert_claim(dialect: str) -> Any:
 
 
 def insert_unclaimed(dialect: str) -> Any:
-    """Return the insert of a row that did not run, skipped or missed."""
+    """Return the insert of a row that did not run; it replaces one that is untimely."""
     names = ("namespace", "source", "scheduled_at", "instance", "trigger", "status", "error")
-    row = _INSERT[dialect](RUNS).values(attempt=0, **{name: bindparam(name) for name in names})
-    return row.on_conflict_do_nothing().returning(*ROW)
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    row = _INSERT[dialect](RUNS).values(attempt=0, **values, written_at=LedgerNow())
+    replaced = ("instance", "status", "error", "written_at")
+    return row.on_conflict_do_update(
+        index_elements=[_RUN.namespace, _RUN.source, _RUN.scheduled_at, _RUN.trigger],
+        set_={name: row.excluded[name] for name in replaced},
+        where=_UNTIMELY,
+    ).returning(*ROW)
 
 
 def upsert_look(dialect: str) -> Any:
@@ -150,6 +191,23 @@ def upsert_look(dialect: str) -> Any:
         index_elements=[SOURCES.c.namespace, SOURCES.c.source],
         set_={"looked_until": later},
         where=SOURCES.c.looked_until < later,
+    )
+
+
+def trial(dialect: str) -> str:
+    """Return a transaction that writes a row like that of a claim, and takes it back.
+
+    Its id is random and below zero: it takes none from a run, and no two replicas wait for each
+    other. Its text is longer than a page, so that a file which cannot grow fails it.
+    """
+    number = -1 - secrets.randbits(62)
+    begin, commit = ("BEGIN IMMEDIATE;", "COMMIT;") if dialect == "sqlite" else ("", "")
+    return (
+        f"{begin} INSERT INTO {RUNS.name}"  # noqa: S608 - nothing in it comes from outside
+        ' (id, source, scheduled_at, attempt, instance, status, "trigger", error)'
+        f" VALUES ({number}, 'heartbeat {number}', CURRENT_TIMESTAMP, 0, 'heartbeat', 'skipped',"
+        f" 'manual', '{'.' * _LONGER_THAN_A_PAGE}');"
+        f" DELETE FROM {RUNS.name} WHERE id = {number}; {commit}"
     )
 
 
