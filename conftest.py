@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import sys
+import tempfile
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import nbval.kernel
 import nbval.plugin
@@ -24,6 +28,31 @@ gc.disable()
 # As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
 os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1", KST_WORKBOOK_PROGRESS="")
+
+# Nothing is compiled when it is installed, so the first of some hundred processes that imports a
+# module compiles it for the others. Images of containers often forbid it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux's file system in memory
+_ROOM: Final = 4 * 2**30
+"""Bytes that must be free there; a container gets 64 MB unless it is given more."""
+
+
+def _use_memory_for_temporary_files() -> None:
+    """Let the temporary folders of the tests and of their processes be in memory, if it has room.
+
+    The tests make and remove some 40 database clusters of 1,000 files each. An ext4 without a
+    journal gives no inode away again for five minutes, but looks at it each time that a file is
+    made (``recently_deleted`` in fs/ext4/ialloc.c): there a cluster takes 0.3 s of CPU time at
+    first, and three times as long after some thousand files were removed.
+    """
+    may_execute = _MEMORY.is_dir() and not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+    if may_execute and "TMPDIR" not in os.environ and shutil.disk_usage(_MEMORY).free > _ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = os.fspath(_MEMORY)
+
+
+_use_memory_for_temporary_files()
 
 
 class _SocketFileKernelManager(KernelManager):

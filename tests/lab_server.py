@@ -46,7 +46,7 @@ def running_lab(notebook: Path, home: Path, *options: str, **environment: str) -
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/api/status", server)
+        wait_until_it_answers(f"http://127.0.0.1:{port}", server)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(server)
@@ -89,12 +89,12 @@ def fetch(url: str, sent: bytes | None = None) -> Any:
         return json.load(answer)
 
 
-def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_it_answers(url: str, server: subprocess.Popen[Any]) -> None:
     """Ask until the server answers; fail when it has ended, or after a minute."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            fetch(url)
+            fetch(f"{url}/api/status")
         except URLError:
             assert server.poll() is None, "kst-workbook ended before it answered"
             assert time.monotonic() < deadline, "kst-workbook did not answer within a minute"

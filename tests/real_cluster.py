@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST
 from real_node import JOBS
 
@@ -30,7 +32,7 @@ NODES = ("A", "B", "C")
 NODE = Path(__file__).with_name("real_node.py")
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Return when something is so, or fail and say what was waited for."""
     give_up_at = time.monotonic() + seconds
     while not is_so():
@@ -75,12 +77,45 @@ class Cluster:
                 stderr=log,
             )
 
-    def signal_in_the_middle(self, number: int) -> tuple[str, str]:
-        """Send a signal to a replica in the middle of a run; return its name, and the run's key."""
-        wait_until(lambda: bool(self._at_work()), "a run")
-        key, node = self._at_work().popitem()
-        self.processes[node].send_signal(number)
-        return node, key
+    def freeze_in_the_middle(self, besides: str = "") -> tuple[str, str]:
+        """Freeze a replica in the middle of a run; return its name, and the run's key."""
+        frozen: list[tuple[str, str]] = []
+
+        def is_frozen() -> bool:
+            candidates = [run for run in self._at_work().items() if run[1] != besides]
+            frozen.extend((node, key) for key, node in candidates[-1:] if self._freeze(node, key))
+            return bool(frozen)
+
+        wait_until(is_frozen, "a run")
+        return frozen[0]
+
+    def wait_for_end(self, key: str) -> None:
+        """Return when the ledger has the end of an occurrence."""
+        wait_until(lambda: row_of(self.history(), key)["status"] != "running", f"an end of {key}")
+
+    def _freeze(self, node: str, key: str) -> bool:
+        """Freeze a replica; let it go on if its run has come to an end meanwhile."""
+        process = self.processes[node]
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # it is at work until it has got the signal
+        if self._at_work().get(key) == node:
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    def kill(self, node: str) -> None:
+        """End a replica as ``kill -9`` does, for good."""
+        process = self.processes.pop(node)
+        process.kill()
+        process.wait()
+
+    def wait_for_runs(self, count: int) -> None:
+        """Return when each job has ended so many more runs."""
+        before = self._ended()
+        wait_until(
+            lambda: all(count <= self._ended()[job] - before[job] for job in job_ids()),
+            f"{count} more runs of each job",
+        )
 
     def wait_until_up(self, *nodes: str) -> None:
         """Return when replicas have started their schedulers."""
@@ -98,7 +133,7 @@ class Cluster:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         for node, process in self.processes.items():
-            assert process.wait(timeout=30) == 0, self.log(node)
+            assert process.wait(timeout=120) == 0, self.log(node)
 
     def log(self, node: str) -> str:
         """Return the end of what a replica has logged."""
@@ -126,6 +161,11 @@ class Cluster:
         table["at"] = _kst(pd.to_datetime(table["at"].astype(float), unit="s", utc=True))
         return table
 
+    def _ended(self) -> Counter[str]:
+        """Return how many runs of each job have ended, by the journal."""
+        lines = self.journal.read_text().splitlines()
+        return Counter(line.split()[1].partition("@")[0] for line in lines if line[:3] == "end")
+
     def _at_work(self) -> dict[str, str]:
         """Return the keys of the runs that have begun and not ended, with their replicas."""
         at_work: dict[str, str] = {}
@@ -140,6 +180,20 @@ class Cluster:
 
 def _kst(times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
     return times.dt.tz_convert(KST).dt.as_unit("us")
+
+
+def job_ids() -> list[str]:
+    """Return the names of the jobs that every replica has."""
+    return [f"job-{number}" for number in range(JOBS)]
+
+
+def row_of(history: pd.DataFrame, key: str) -> pd.Series[Any]:
+    """Return the row of an occurrence."""
+    is_it = [
+        Occurrence(job_id, scheduled_at).key == key
+        for job_id, scheduled_at in zip(history["job_id"], history["scheduled_at"], strict=True)
+    ]
+    return history[is_it].iloc[0]
 
 
 def check_complete(history: pd.DataFrame, seconds: int = 1, jobs: int = JOBS) -> None:

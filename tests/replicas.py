@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger.memory_rows import MemoryRows
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.simulation import current_node, simulate
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import UTC, kst
 from kst_scheduler.triggers import cron
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from datetime import datetime
 
     import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
+    from kst_scheduler.reconcile.reconciler import OnMissing
     from kst_scheduler.scheduler import KSTScheduler
     from kst_scheduler.simulation import Incident, Node, SimulationResult
 
@@ -85,6 +86,20 @@ class SwitchedLedger(MemoryLedger):
         return result
 
 
+class HostClockLedger(MemoryLedger):
+    """A ledger on the clock of the host, as SQLite and the embedded PostgreSQL are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = _HostClockRows()
+
+
+class _HostClockRows(MemoryRows):
+    def now(self) -> datetime:
+        """Return what the wall clock of the calling node shows."""
+        return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Night:
     """What became of a simulated night."""
@@ -139,6 +154,7 @@ def play(
     grace: int = 300,
     start: datetime = NIGHT,
     then: Callable[[KSTScheduler], object] | None = None,
+    on_missing: OnMissing | None = None,
     **options: Any,
 ) -> Night:
     """Run a job once for each occurrence on simulated replicas, at 03:00 unless told otherwise.
@@ -151,7 +167,7 @@ def play(
         run = once(shared, instance=current_node(), **options)(job)
         scheduler.add_job(run, trigger or cron(hour=3), id="nps", misfire_grace_time=grace)
         if reconcile:
-            Reconciler(scheduler, shared).start()
+            Reconciler(scheduler, shared, on_missing=on_missing).start()
         if then:
             then(scheduler)
 

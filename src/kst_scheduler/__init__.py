@@ -1,8 +1,7 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
-What needs only the core is imported at once. Databases, simulations and pictures are imported when
-they are first asked for, as their libraries are extras, and slow to load; so is pandas, by what
-makes or takes a table.
+What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
+when they are first asked for, and pandas when the first table is made: they are slow to load.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kst_scheduler.agreement import JobWarning
 from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
 from kst_scheduler.drain import Drained
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
+    JobConflictError,
     KSTSchedulerError,
     LeaseLostError,
     LedgerUnavailableError,
@@ -29,7 +30,7 @@ from kst_scheduler.errors import (
     TimezoneError,
     UnknownJobError,
 )
-from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "EVENT_JOB_LOCKED_OUT",
     "JOB_DEFAULTS",
     "KST",
     "AlreadyRunningError",
@@ -78,6 +80,8 @@ __all__ = [
     "Drained",
     "Freeze",
     "InvalidArgumentError",
+    "JobConflictError",
+    "JobWarning",
     "KSTScheduler",
     "KSTSchedulerError",
     "LeaseLostError",

@@ -10,8 +10,6 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.runs import check_runs, time_dtype
 from kst_scheduler.timezone import KST
@@ -119,6 +117,7 @@ def _checked(job: str, moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 def _meant(times: pd.DatetimeIndex, scheduled_at: pd.Series) -> pd.Series:
     """Return for each scheduled time the wanted one that it stands for; NaT: nobody asked."""
+    import numpy as np  # noqa: PLC0415 - slow to load
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     if not len(times):
@@ -148,10 +147,10 @@ def _done(rows: Sequence[Any]) -> list[Any]:
 def _fate(
     key: Any, rows: Sequence[Any], on_time: timedelta, reason: str
 ) -> tuple[str, int, Any, str]:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     done = _done(rows)
     if not done:
-        import pandas as pd  # noqa: PLC0415 - slow to load
-
         said = reason or _what_happened(rows) or ("locked out" if rows else "nothing ran")
         return "lost", 0, pd.NaT, said
     late = done[0].started_at - key[1]

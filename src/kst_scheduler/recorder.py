@@ -14,7 +14,8 @@ import itertools
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -23,19 +24,29 @@ from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.due_jobs import stop_watching_due_jobs, watch_due_jobs
-from kst_scheduler.errors import KSTSchedulerError, LeaseLostError, LockedOutError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LeaseLostError,
+    LockedOutError,
+)
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.runs import NAT, RunLog
+from kst_scheduler.user_values import describe, is_a, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import pandas as pd
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
+
+
+MAX_ROWS: Final = 10_000
+"""The runs that a recorder keeps: a week of one a minute."""
 
 
 def _real_now() -> int:
@@ -52,10 +63,12 @@ class RunRecorder:
         scheduler: the scheduler to watch; one recorder a scheduler.
         node: the name of this replica in the table.
         log: where the rows go; a log of its own unless several nodes share one.
+        max_rows: how many rows a log of its own keeps at least, the last ones; None: all. So the
+            memory has an end, and so has the time for which ``runs`` blocks the event loop.
         clock: returns microseconds since 1970 in UTC; the real clock by default.
 
     Raises:
-        InvalidArgumentError: the scheduler has a recorder already.
+        InvalidArgumentError: the scheduler has a recorder already, or ``max_rows`` is not positive.
 
     """
 
@@ -65,15 +78,23 @@ class RunRecorder:
         node: str = "local",
         *,
         log: RunLog | None = None,
+        max_rows: int | None = MAX_ROWS,
         clock: Callable[[], int] = _real_now,
     ) -> None:
+        if max_rows is not None and max_rows < 1:
+            raise InvalidArgumentError(
+                f"max_rows={max_rows!r} keeps no run; write max_rows=10_000, or None for all"
+            )
         self.node = node
         self.grace: dict[str, timedelta | None] = {}
         """The grace time of each job seen so far; None: no run of it is ever too late."""
         self.clock = clock
-        self._log = RunLog() if log is None else log
+        self._log = RunLog(max_rows) if log is None else log
         self._lock = threading.Lock()
         self._running: dict[int, tuple[str, int, int]] = {}
+        self._submitted: dict[_WatchedJob, None] = {}
+        """The batches of run times that are not through, in the order of submission."""
+        self._is_over = False
         self._serial = itertools.count()
         self._watched: list[BaseExecutor] = []
         self.scheduler = scheduler
@@ -111,14 +132,46 @@ class RunRecorder:
         detail: str = "",
     ) -> None:
         """Add a row; times are microseconds since 1970 in UTC."""
+        if self._is_over:
+            return
         with self._lock:
+            before = len(self._log)
             self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
+            if len(self._log) < before:
+                self._forget_jobs()
 
-    def end_running(self, status: str, finished_at: int = NAT, detail: str = "") -> None:
-        """Close the row of every run that has started and not ended."""
+    def _forget_jobs(self) -> None:
+        """Drop the grace times of jobs that have no row any more: one-shot jobs come and go."""
+        running = {job_id for job_id, _, _ in self._running.values()}
+        gone = [id_ for id_ in self.grace if id_ not in running and not self._log.knows(id_)]
+        for job_id in gone:
+            del self.grace[job_id]
+
+    def end(self, status: str, finished_at: int, detail: str, *, not_started: str) -> None:
+        """Add the rows of what is unfinished, for the process has ended; nothing is added later.
+
+        Args:
+            status: of every run that has started.
+            finished_at: its end, or NAT.
+            detail: why it has not finished.
+            not_started: why the run times that an executor has taken have not started.
+
+        """
         for job_id, scheduled_at, started_at in self._running.values():
             self.add(job_id, scheduled_at, status, started_at, finished_at, detail)
-        self._running.clear()
+        for batch in self._submitted:
+            for moment in batch.not_decided():
+                self.add(batch.id, moment, "missed", detail=not_started)
+        # What unwinds the process decides about the rest of a batch, too: too late to be recorded.
+        self._is_over = True
+
+    def submitted(self, batch: _WatchedJob) -> None:
+        """Note that an executor has taken the run times of a batch."""
+        self._submitted[batch] = None
+
+    def is_through(self, batch: _WatchedJob) -> None:
+        """Note that every run time of a batch has run, or was too late."""
+        self._submitted.pop(batch, None)
 
     def began(self, job_id: str, scheduled_at: int) -> int:
         """Note that a run starts now; return the number by which ``ended`` knows it."""
@@ -162,8 +215,9 @@ class RunRecorder:
             if job.id not in self.grace:
                 seconds = job.misfire_grace_time
                 self.grace[job.id] = None if seconds is None else timedelta(seconds=seconds)
-            watched = _WatchedJob(job, self, awaited(job.func))
-            do_submit_job(watched, watched.each(run_times))
+            watched = _WatchedJob(job, run_times, self, awaited(job.func))
+            self.submitted(watched)
+            do_submit_job(watched, watched.each())
 
         executor.submit_job = watched_submit_job
         executor._do_submit_job = watched_do_submit_job
@@ -177,10 +231,14 @@ class RunRecorder:
 
 
 class _WatchedJob(JobStandIn):
-    """A job with a watched function."""
+    """A job with a watched function, and the run times of one submission."""
 
-    def __init__(self, job: Job, recorder: RunRecorder, awaited: bool) -> None:
+    def __init__(
+        self, job: Job, run_times: list[datetime], recorder: RunRecorder, awaited: bool
+    ) -> None:
         super().__init__(job)
+        self._run_times = run_times
+        self._decided = 0
         self._recorder = recorder
         self._function = job.func
         self._scheduled_at = NAT
@@ -192,22 +250,33 @@ class _WatchedJob(JobStandIn):
         self.misfire_grace_time = job.misfire_grace_time
         self.func = self._await if awaited else self._call
 
-    def each(self, run_times: Iterable[datetime]) -> Iterator[datetime]:
+    def each(self) -> Iterator[datetime]:
         """Yield the run times, and note each that APScheduler finds too late to run."""
-        for run_time in run_times:
+        for run_time in self._run_times:
             self._scheduled_at = microseconds(run_time)
             self._began = False
+            self._decided += 1
             yield run_time
             if not self._began:
                 self._recorder.add(self.id, self._scheduled_at, "missed", detail=self._why())
+        self._recorder.is_through(self)
+
+    def not_decided(self) -> Iterator[int]:
+        """Yield the run times that have neither started nor been found too late."""
+        yield from map(microseconds, self._run_times[self._decided :])
 
     def _why(self) -> str:
-        """Return why the run time was not run: it is too late, or its executor closed."""
-        late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
+        """Return why the run time was not run: it is too late, or its executor closed.
+
+        APScheduler judges by the node's clock, which in a simulation need not be the true one.
+        """
+        shown = time.time_ns() // 1000
+        late, ahead = shown - self._scheduled_at, shown - self._recorder.clock()
         grace = self.misfire_grace_time
-        if grace is None or late <= timedelta(seconds=grace):
+        if grace is None or late <= grace * SECOND:
             return "not started: the scheduler was drained"
-        return f"{late} late, grace time {grace} s"
+        by_clock = f" by the node's clock, which {_off(ahead)}" if abs(ahead) >= SECOND else ""
+        return f"{timedelta(microseconds=late)} late{by_clock}, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
         serial = self._begin()
@@ -226,7 +295,7 @@ class _WatchedJob(JobStandIn):
         except BaseException as error:
             self._recorder.ended(serial, error)
             raise
-        never = asyncio.iscoroutine(result)
+        never = is_a(result, CoroutineType)
         self._recorder.ended(serial, NotAwaitedError() if never else None)
         return result
 
@@ -252,12 +321,18 @@ def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
     return lambda _function: False
 
 
+def _off(ahead: int) -> str:
+    """Return how far a clock is off, in words."""
+    span = timedelta(microseconds=abs(ahead))
+    return f"is {span} {'ahead' if ahead > 0 else 'behind'}"
+
+
 def _outcome(error: BaseException | None) -> tuple[str, str]:
     """Return the status and the detail that a run's end stands for."""
     if error is None:
         return "ok", ""
-    if isinstance(error, LockedOutError):
-        return "locked_out", str(error)
-    if isinstance(error, asyncio.CancelledError | LeaseLostError):
-        return "cancelled", str(error)
-    return "error", repr(error)
+    if is_a(error, LockedOutError):
+        return "locked_out", text_of(error)
+    if is_a(error, asyncio.CancelledError, LeaseLostError):
+        return "cancelled", text_of(error)
+    return "error", describe(error)

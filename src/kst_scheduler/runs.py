@@ -11,12 +11,11 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -59,7 +58,7 @@ NAT: Final = -(2**63)
 
 @cache
 def status_dtype() -> pd.CategoricalDtype:
-    """Return the dtype of the column ``status``."""
+    """Return the dtype of the column status."""
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     return pd.CategoricalDtype(list(STATUSES), ordered=True)
@@ -67,7 +66,7 @@ def status_dtype() -> pd.CategoricalDtype:
 
 @cache
 def time_dtype() -> pd.DatetimeTZDtype:
-    """Return the dtype of the times: microseconds, on Korean time."""
+    """Return the dtype of the columns of times."""
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     return pd.DatetimeTZDtype("us", KST)
@@ -77,9 +76,15 @@ class RunLog:
     """Rows of the table of runs, gathered one at a time and cheaply.
 
     Times are integers: microseconds since 1970 in UTC, or ``NAT``.
+
+    Args:
+        max_rows: how many rows are kept, the last ones; None: all. Up to a quarter more are there
+            at times, as the oldest are dropped in one go.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_rows: int | None = None) -> None:
+        self._max_rows = max_rows
         self._texts: dict[str, dict[str, int]] = {name: {} for name in TEXT_COLUMNS}
         self._codes = {name: array("i") for name in TEXT_COLUMNS}
         self._times = {name: array("q") for name in TIME_COLUMNS}
@@ -107,6 +112,23 @@ class RunLog:
         scheduled.append(scheduled_at)
         started.append(started_at)
         finished.append(finished_at)
+        if self._max_rows is not None and len(self) > self._max_rows * 5 // 4:
+            self._keep(self._max_rows)
+
+    def knows(self, job_id: str) -> bool:
+        """Tell whether a job has had a row lately."""
+        return job_id in self._texts["job_id"]
+
+    def _keep(self, count: int) -> None:
+        """Drop all but the last rows, and the texts that only the others had."""
+        del self._status[:-count]
+        for times in self._times.values():
+            del times[:-count]
+        for name, codes in self._codes.items():
+            texts, known = list(self._texts[name]), dict[str, int]()
+            kept = (known.setdefault(texts[code], len(known)) for code in codes[-count:])
+            self._codes[name] = array("i", kept)
+            self._texts[name] = known
 
     def copy(self) -> RunLog:
         """Return a log of the same rows, to which others can be added."""
@@ -114,6 +136,7 @@ class RunLog:
 
     def table(self) -> pd.DataFrame:
         """Return the rows as a table of runs, ordered by scheduled time, node and job."""
+        import numpy as np  # noqa: PLC0415 - slow to load
         import pandas as pd  # noqa: PLC0415 - slow to load
 
         order = self._order()
@@ -130,6 +153,8 @@ class RunLog:
 
     def _order(self) -> NDArray[np.intp]:
         """Return the places of the rows in the order of the table."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+
         lanes = np.zeros(len(self), np.int32)
         for name in ("node", "job_id"):
             ranks = _ranks(self._texts[name])
@@ -208,6 +233,8 @@ _STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
 
 def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
     """Return, for each text's code, its place in alphabetical order."""
+    import numpy as np  # noqa: PLC0415 - slow to load
+
     ranks = np.empty(len(texts), np.int32)
     ranks[[texts[text] for text in sorted(texts)]] = np.arange(len(texts), dtype=np.int32)
     return ranks
@@ -215,6 +242,7 @@ def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
 
 def _texts(texts: dict[str, int], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
     """Return a column of texts in which equal ones are the same object."""
+    import numpy as np  # noqa: PLC0415 - slow to load
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     return pd.array(np.array(list(texts), dtype=object), dtype="str").take(codes)

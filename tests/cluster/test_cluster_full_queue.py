@@ -3,6 +3,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.postgres import Postgres
 from kst_scheduler.servers.valkey import Valkey
@@ -12,7 +14,7 @@ from real_faults import Breaker, check_ended_once, settle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+pytestmark = pytest.mark.long
 
 QUEUED_JOBS = 20
 """Due a second; the worker runs eight."""

@@ -2,33 +2,24 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler.occurrence import Occurrence
-from real_cluster import SECONDS, check_after_faults
+from real_cluster import SECONDS, check_after_faults, row_of
 from real_node import JOBS, LEASE
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from real_cluster import Cluster
 
-
-def row_of(history: pd.DataFrame, key: str) -> pd.Series[Any]:
-    """Return the row of an occurrence."""
-    is_it = [
-        Occurrence(job_id, scheduled_at).key == key
-        for job_id, scheduled_at in zip(history["job_id"], history["scheduled_at"], strict=True)
-    ]
-    return history[is_it].iloc[0]
+pytestmark = pytest.mark.long
 
 
 def test_a_killed_process_loses_no_occurrence(cluster: Cluster) -> None:
     """Kill -9 in the middle of a run: it is run again, elsewhere, once its lease is over."""
     cluster.run_on(SECONDS / 4)
-    node, key = cluster.signal_in_the_middle(signal.SIGKILL)
+    node, key = cluster.freeze_in_the_middle()
+    cluster.processes[node].kill()
     cluster.processes[node].wait()
     time.sleep(SECONDS / 4)  # two replicas go on
     cluster.start(node)
@@ -45,7 +36,7 @@ def test_a_killed_process_loses_no_occurrence(cluster: Cluster) -> None:
 @pytest.mark.parametrize("seconds_between_fires", [8])
 def test_a_frozen_holder_does_not_write_over_its_successor(cluster: Cluster) -> None:
     """SIGSTOP for longer than the lease, then SIGCONT: the row stays the successor's."""
-    node, key = cluster.signal_in_the_middle(signal.SIGSTOP)
+    node, key = cluster.freeze_in_the_middle()
     time.sleep(2.5 * LEASE.total_seconds())
     taken_over = row_of(cluster.history(), key)
     cluster.processes[node].send_signal(signal.SIGCONT)

@@ -3,11 +3,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from real_cluster import SECONDS, check_after_faults
 from real_node import JOBS, LEASE
 
 if TYPE_CHECKING:
     from real_cluster import Cluster
+
+pytestmark = pytest.mark.long
 
 
 def test_killed_servers_lose_no_occurrence(cluster: Cluster) -> None:

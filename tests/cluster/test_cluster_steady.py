@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from real_cluster import SECONDS, check_complete, check_no_overlap
 from real_node import JOBS
 
 if TYPE_CHECKING:
     from real_cluster import Cluster
+
+pytestmark = pytest.mark.long
 
 
 def test_three_processes_run_each_occurrence_once(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -142,3 +143,13 @@ def test_an_outage_that_cannot_be_is_refused() -> None:
         SimulatedRedis(away=[(kst(2026, 5, 10, 4), kst(2026, 5, 10, 3))])
     with pytest.raises(NaiveDatetimeError, match="away"):
         SimulatedRedis(away=[(datetime(2026, 5, 10, 3), kst(2026, 5, 10, 4))])  # noqa: DTZ001
+
+
+def test_the_servers_lock_can_be_the_lock_of_a_condition() -> None:
+    """A Condition of Python 3.14 needs ``locked`` of its lock; fakeredis makes such conditions."""
+    lock = SimulatedRedis()._server.lock
+    assert not lock.locked()
+    condition = threading.Condition(lock)
+    with condition:
+        assert lock.locked()
+    assert not lock.locked()

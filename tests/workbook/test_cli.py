@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from kst_scheduler.workbook import cli, folder
-from lab_server import fetch, running_lab
+from kst_scheduler.workbook.lab import lab_options
+from lab_server import COMMAND, TOKEN, fetch, own_environment, running_lab, wait_until_it_answers
 
 
 @pytest.fixture(autouse=True)
@@ -27,46 +31,64 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Return what JupyterLab would have been started with."""
-    calls: list[list[str]] = []
-    monkeypatch.setattr(cli, "_launch", calls.append)
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, list[str]]]:
+    """Return what JupyterLab would have been started with: a notebook, and options."""
+    calls: list[tuple[Path, list[str]]] = []
+    monkeypatch.setattr(cli, "_launch", lambda *call: calls.append(call))
     return calls
 
 
 def test_without_arguments_it_opens_the_first_notebook(
-    clone: Path, launched: list[list[str]]
+    clone: Path, launched: list[tuple[Path, list[str]]]
 ) -> None:
-    """The notebook is JupyterLab's last argument, and its kernel is this interpreter."""
+    """The first one in the order of reading."""
     assert cli.main([]) == 0
-    assert launched[0][-1] == str(clone / "notebooks" / "00_start_here.ipynb")
-    assert any(option.endswith("workbook.kernel.CurrentInterpreter") for option in launched[0])
+    assert launched == [(clone / "notebooks" / "00_start_here.ipynb", [])]
 
 
-def test_options_are_handed_on_to_jupyterlab(launched: list[list[str]]) -> None:
+def test_options_are_handed_on_to_jupyterlab(launched: list[tuple[Path, list[str]]]) -> None:
     """What begins with a dash, and its value, arrive unchanged and in order."""
     assert cli.main(["--no-browser", "--port", "9999"]) == 0
-    assert launched[0][-4:-1] == ["--no-browser", "--port", "9999"]
+    assert launched[0][1] == ["--no-browser", "--port", "9999"]
 
 
-def test_another_notebook_can_be_opened(clone: Path, launched: list[list[str]]) -> None:
+def test_another_notebook_can_be_opened(
+    clone: Path, launched: list[tuple[Path, list[str]]]
+) -> None:
     """A name that ends in .ipynb takes the first notebook's place, wherever it stands."""
     assert cli.main(["--no-browser", "01_install.ipynb"]) == 0
-    assert launched[0][-2:] == ["--no-browser", str(clone / "notebooks" / "01_install.ipynb")]
+    assert launched == [(clone / "notebooks" / "01_install.ipynb", ["--no-browser"])]
 
 
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
 def test_root_is_allowed_only_where_the_user_is_root(
-    user: int, allowed: bool, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    user: int, allowed: bool, clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container's root gets in; nobody else is told to lower the guard."""
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
-    cli.main([])
-    assert ("--allow-root" in launched[0]) is allowed
+    assert ("--allow-root" in lab_options(clone / "x.ipynb")) is allowed
+
+
+def test_the_address_opens_the_notebook(clone: Path) -> None:
+    """With letters that an address has to write in another way."""
+    options = lab_options(clone / "notebooks" / "내 것.ipynb")
+    assert "--LabApp.default_url=/lab/tree/%EB%82%B4%20%EA%B2%83.ipynb" in options
+    assert f"--ServerApp.root_dir={clone / 'notebooks'}" in options
+
+
+def test_a_home_that_cannot_be_written_to_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JupyterLab keeps its state there, and would end in a traceback."""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/proc/nobody/runtime")
+    assert cli.main(["--no-browser"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("kst-workbook: /proc/nobody/runtime cannot be written to (")
+    assert "set HOME, or JUPYTER_RUNTIME_DIR, to a folder of yours" in line
 
 
 def test_an_unknown_word_is_refused(
-    launched: list[list[str]], capsys: pytest.CaptureFixture[str]
+    launched: list[tuple[Path, list[str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A misspelt verb does not open JupyterLab on something else."""
     assert cli.main(["refersh"]) == 1
@@ -75,7 +97,7 @@ def test_an_unknown_word_is_refused(
 
 
 def test_help_explains_without_starting_anything(
-    launched: list[list[str]], capsys: pytest.CaptureFixture[str]
+    launched: list[tuple[Path, list[str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It names the verbs and where JupyterLab's own options stand."""
     assert cli.main(["--help"]) == 0
@@ -155,5 +177,31 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         assert themes["settings"]["theme"] == "JupyterLab Dark"
         kernels = fetch(f"{url}/api/kernelspecs")
         assert kernels["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
-        names = [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]]
+        names = sorted(entry["name"] for entry in fetch(f"{url}/api/contents")["content"])
         assert names == ["00_start_here.ipynb", "01_install.ipynb"]
+
+
+def test_it_says_what_it_serves_where_and_how_it_ended(clone: Path) -> None:
+    """Four things a reader needs; Ctrl-C ends it without a question, and with exit code 0."""
+    notebook = clone / "notebooks/01_install.ipynb"
+    options = ["--no-browser", "--port=0", f"--IdentityProvider.token={TOKEN}"]
+    with subprocess.Popen(  # noqa: S603 - the command under test
+        [str(COMMAND), str(notebook), *options],
+        env=own_environment(clone),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as lab:
+        assert lab.stderr is not None
+        begin = [lab.stderr.readline() for _ in range(2)]
+        wait_until_it_answers(begin[1].split()[2].split("/lab/")[0], lab)
+        lab.send_signal(signal.SIGINT)
+        rest = lab.stderr.read()
+    assert lab.returncode == 0
+    assert begin[0] == (
+        f"kst-workbook: serving {notebook.parent}; Ctrl-C ends it, and the notebooks' kernels\n"
+    )
+    assert re.fullmatch(
+        r"kst-workbook: open http://localhost:\d+/lab/tree/01_install\.ipynb.*\n", begin[1]
+    )
+    assert rest.endswith("kst-workbook: ended; what you saved is in the notebooks\n")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger.checks import LARGEST, require_name
@@ -46,6 +47,10 @@ class ClaimRequest:
     """Whether a run that lost its lease may be run again, as a further attempt."""
     retry: bool = False
     """Whether a run that ended as error or cancelled may be run again, as a further attempt."""
+    max_attempts: int | None = None
+    """How many attempts may lose their lease before the row is closed; None: any number."""
+    token: str = field(default_factory=secrets.token_hex)
+    """What the claim is known by. Host, process and time can be the same in two containers."""
 
     def __post_init__(self) -> None:
         require_name(self.occurrence.job_id, "job_id")
@@ -54,6 +59,10 @@ class ClaimRequest:
         if self.lease <= timedelta():
             raise InvalidArgumentError(
                 f"lease={self.lease!r} is over before it begins; write timedelta(seconds=60)"
+            )
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise InvalidArgumentError(
+                f"max_attempts={self.max_attempts!r} allows no attempt; write 1 or more"
             )
 
 
@@ -125,6 +134,19 @@ class LedgerRow:
     """By the ledger's clock; None when the run does not run."""
     started_at: datetime | None
     finished_at: datetime | None
+    lost: int = 0
+    """How many of the attempts lost their lease, as when their process died."""
+    written_at: datetime | None = None
+    """When a row was written whose run was missed or skipped, by the ledger's clock."""
+
+    def is_untimely(self, now: datetime) -> bool:
+        """Tell whether the run was called missed before its time; ``now`` is the ledger's clock.
+
+        It was, where that was written in what is the future now: by a clock that was ahead.
+        """
+        if self.status != "missed" or self.written_at is None:
+            return False
+        return self.written_at > now or self.written_at < self.scheduled_at
 
     @property
     def occurrence(self) -> Occurrence:
@@ -141,8 +163,19 @@ class Ledger(Protocol):
     time, and may then be called again: the same write twice is one.
     """
 
+    def with_own_connections(self, count: int) -> Self:
+        """Return the same ledger over connections of its own, which are not open yet.
+
+        Who reads much cannot keep others from writing then.
+        """
+
     async def open(self) -> None:
-        """Create what is missing, and refuse a ledger of a newer version (LedgerVersionError)."""
+        """Create what is missing, also in a ledger of an older version.
+
+        Raises:
+            LedgerVersionError: a newer version of this package made it.
+
+        """
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -155,12 +188,15 @@ class Ledger(Protocol):
 
         An occurrence without a row is taken, and so is one that was skipped, and one whose run lost
         its lease (unless the request says otherwise); one that ended as error or cancelled only
-        where the request is a retry. While another occurrence of the same job runs, this one is
-        written as skipped if it has no row, and a later claim may have it.
+        where the request is a retry. One that was called missed before its time, by a clock that
+        was ahead, counts as one without a row. An occurrence whose attempts have lost their lease
+        ``max_attempts`` times is closed as error, with AttemptsUsedUpError. While another
+        occurrence of the same job runs, this one is written as skipped if it has no row, and a
+        later claim may have it.
         """
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
 
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
@@ -169,7 +205,7 @@ class Ledger(Protocol):
         """Write how the run ended; False, and nothing is written, when it was taken over."""
 
     async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
-        """Write an occurrence as missed; None when it has a row already."""
+        """Write an occurrence as missed; None when it has a row already, unless an untimely one."""
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""
@@ -213,5 +249,17 @@ class Ledger(Protocol):
     async def look(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction that nobody sees.
+
+        It raises what a claim would raise now: a ledger that can only be read is no ledger.
+        """
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many.
+
+        ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.
+        """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
 from kst_scheduler.ledger.claiming import take
@@ -31,6 +31,10 @@ class MemoryLedger:
         self._rows = MemoryRows()
         self._looked_until: dict[str, datetime] = {}
 
+    def with_own_connections(self, count: int) -> Self:  # noqa: ARG002 - there are none
+        """Return this ledger: memory needs no connection."""
+        return self
+
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
 
@@ -46,7 +50,7 @@ class MemoryLedger:
         return await take(self._rows, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._rows.closed)
         self._rows.closed.clear()
         return closed
@@ -144,10 +148,20 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        before = in_utc(before, "before")
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+        seen, until = in_utc(seen, "seen"), in_utc(until, "until")
+        if self._looked_until.get(require_name(source, "source")) == seen:
+            self._looked_until[source] = min(seen, until)
+
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before, limit = in_utc(before, "before"), require_count(limit, "limit")
         ended = (row for row in self._rows.all() if row.status != "running")
         old = [row for row in ended if row.scheduled_at < before]
+        old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
         self._rows.delete(old)
         return len(old)

@@ -42,7 +42,8 @@ class ServerFolder:
 
     def _password(self) -> str:
         """Return the folder's password; made once, for a database remembers it."""
-        if not self.password_file.exists():
+        self.password_is_new = not self.password_file.exists()
+        if self.password_is_new:
             new = self.path / "password.new"
             new.unlink(missing_ok=True)
             # With its mode from the start: not even for a moment can others read it.
@@ -59,9 +60,9 @@ class ServerFolder:
         locks += [] if self._lock is None else [self._lock]
         return tuple(file for lock in locks for file in lock.descriptors)
 
-    def temporary(self, kind: str) -> Path:
+    def temporary(self, kind: str, base: Path | None = None) -> Path:
         """Return a new temporary folder, which close() removes."""
-        self._temporary.append(TemporaryFolder(kind))
+        self._temporary.append(TemporaryFolder(kind, base))
         return self._temporary[-1].path
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +21,14 @@ from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, Server
 from kst_scheduler.local_server import listening
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
+from kst_scheduler.servers.keeping import keep_running
 from kst_scheduler.service.app import create_app, lifespan
 from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.logs import log_to_stderr
 from kst_scheduler.service.parts import is_postgresql, opened
 from kst_scheduler.service.settings import Settings
+from kst_scheduler.service.stopping import SECONDS_FOR_REQUESTS, StopLimit
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -32,12 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from kst_scheduler.servers import Server
+
 logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
-SECONDS_TO_CLOSE: Final = 3
-"""Requests in progress get as long to end before the runs are waited for."""
+MAX_ERROR: Final = 2_000
+"""Characters of the line that says why the command failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,12 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         code: int = chosen.verb(chosen)
-    except KSTSchedulerError as error:
-        sys.stderr.write(f"kst-scheduler: {without_passwords(error)}\n")
-        return 1
     except KeyboardInterrupt:
         return 0
+    except Exception as error:
+        if sys.flags.dev_mode and not isinstance(error, KSTSchedulerError):
+            raise  # python -X dev -m kst_scheduler.service.cli shows the traceback
+        sys.stderr.write(f"kst-scheduler: {_in_one_line(error)}\n")
+        return 1
     return code
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return an error as one line without passwords, and where it happened if it is not ours."""
+    text = str(error)
+    if isinstance(error, SyntaxError):
+        text = f"{type(error).__name__}: {text}"  # it says where by itself
+    elif not isinstance(error, KSTSchedulerError):
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = [each for each in frames if not each.filename.startswith("<frozen")][-1]
+        text = f"{type(error).__name__}: {text} ({frame.filename}, line {frame.lineno})"
+    return " ".join(without_passwords(text, MAX_ERROR).split())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--jobs",
             metavar="MODULE:FUNCTION",
-            help="adds the jobs (KST_SCHEDULER_JOBS); by default a nightly crawl of a sandbox",
+            help="adds the jobs, also as FILE.py:FUNCTION (KST_SCHEDULER_JOBS); by default a "
+            "nightly crawl of a sandbox",
         )
     serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
     serve.add_argument("--port", type=_port, default=PORT, help=f"0: any free one (default {PORT})")
@@ -102,12 +123,15 @@ def _count(text: str) -> int:
 
 def _data_folder() -> Path:
     """Return the user's folder for data (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "kst-scheduler"
+    base = os.environ.get("XDG_DATA_HOME") or Path("~", ".local", "share")
+    try:
+        return Path(base).expanduser() / "kst-scheduler"
+    except RuntimeError:  # the account has no home, which is a fault where the folder is used
+        return Path(base) / "kst-scheduler"
 
 
 def _settings(chosen: argparse.Namespace) -> Settings:
-    settings = Settings(jobs=chosen.jobs) if chosen.jobs else Settings()
+    settings = Settings() if chosen.jobs is None else Settings(jobs=chosen.jobs)
     jobs_function(settings.jobs)  # before any server is started
     return settings
 
@@ -120,19 +144,21 @@ def _next(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(chosen)
+    limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, limit.interrupt)
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
+        kept: list[Server] = []
         if settings.database_url is None:
-            settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(settings, listener))
+            settings = _embedded(settings, chosen.data, servers, kept)
+        asyncio.run(_serve_until_told(settings, listener, limit, kept))
     return 0
 
 
 def _work(chosen: argparse.Namespace) -> int:
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(chosen)
     if not is_postgresql(settings):
         raise InvalidArgumentError(
@@ -148,9 +174,16 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
-    with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, here.cancel)
+    limit = StopLimit(settings.drain_timeout)
+    limit.loop = loop
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        limit.begin()  # here, as the loop may be blocked
+        loop.call_soon_threadsafe(here.cancel)
+
+    # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there
@@ -173,14 +206,17 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
-    """Start the servers that the environment does not name.
+def _embedded(
+    settings: Settings, folder: Path, servers: ExitStack, kept: list[Server] | None = None
+) -> Settings:
+    """Start the servers that the environment does not name, and note in ``kept`` which.
 
     Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
     known to one host only would be no lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made(folder)
     postgres = servers.enter_context(embedded_postgres(folder))
+    embedded = [postgres]
     started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
     if settings.redis_url is None:
         try:
@@ -188,48 +224,72 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
         except ServerError as error:
             logger.warning("jobs get no Redis: %s", error)
         else:
+            embedded.append(valkey)
             started, addresses["redis_url"] = "PostgreSQL and Valkey", SecretStr(valkey.url)
     logger.info("DATABASE_URL is not set: %s run(s) here, with state in %s", started, folder)
+    if kept is not None:
+        kept += embedded
     return settings.model_copy(update=addresses)
 
 
-async def _serve_until_told(settings: Settings, listener: socket.socket) -> None:
+def _made(folder: Path) -> Path:
+    try:
+        folder = folder.expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError, ValueError) as error:  # also: no home, NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ServerError(
+            f"DATABASE_URL is not set, and no state can be kept in {str(folder)!r}: {reason}; "
+            "write --data FOLDER, with a folder that is writable, or set DATABASE_URL"
+        ) from None
+    return folder
+
+
+async def _serve_until_told(
+    settings: Settings, listener: socket.socket, limit: StopLimit, kept: Sequence[Server]
+) -> None:
     app = create_app(settings)
+    limit.loop = asyncio.get_running_loop()
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
+    )
+    server = _Server(config, limit)
+    keeping = asyncio.create_task(keep_running(kept))
+    keeping.add_done_callback(lambda _: server.stop())  # a server is lost for good
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
-    async with lifespan(app):
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            timeout_graceful_shutdown=SECONDS_TO_CLOSE,
-        )
-        host, port = listener.getsockname()[:2]
-        logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        await _Server(config).serve(sockets=[listener])
+    try:
+        async with lifespan(app):
+            limit.scheduler = app.state.service.scheduler
+            if not limit.scheduler.get_jobs():
+                logger.warning("there are no jobs: --jobs %s has added none", settings.jobs)
+            host, port = listener.getsockname()[:2]
+            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            await server.serve(sockets=[listener])
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    if not keeping.cancelled():
+        keeping.result()
 
 
 class _Server(uvicorn.Server):
     """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
 
+    def __init__(self, config: uvicorn.Config, limit: StopLimit) -> None:
+        super().__init__(config)
+        self._limit = limit
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.stop()
+
+    def stop(self) -> None:
+        """Take no more requests, and let those in progress end."""
+        self._limit.begin()
         self.should_exit = True
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and so their keys
-    for chatty in ("procrastinate", "psycopg.pool"):  # a line or more for every statement or task
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-class _Formatter(logging.Formatter):
-    """Takes passwords out of whatever is logged, tracebacks included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return without_passwords(super().format(record))
 
 
 if __name__ == "__main__":

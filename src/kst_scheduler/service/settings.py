@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.guards import nearest
+from kst_scheduler.ledger.checks import require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +49,13 @@ def _check_address(address: SecretStr) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
+def _check_namespace(namespace: str) -> str:
+    return require_name(namespace, "namespace")
+
+
 AdminKey = Annotated[SecretStr, AfterValidator(_check_admin_key)]
 Address = Annotated[SecretStr, AfterValidator(_check_address)]
+Namespace = Annotated[str, AfterValidator(_check_namespace)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -98,11 +104,17 @@ class Settings(_Named):
     database_url: Address | None = Field(default=None, validation_alias="DATABASE_URL")
     """Where the ledger is: postgresql://... or sqlite:///...; without it, in memory."""
 
+    namespace: Namespace = ""
+    """The service's own part of a ledger that it shares with other services."""
+
     redis_url: Address | None = Field(default=None, validation_alias="REDIS_URL")
     """A Redis for jobs that lock; without it, ``Service.redis`` is None."""
 
     alert_url: Address | None = None
     """Is sent what should have run and did not, as a POST of JSON."""
+
+    docs: bool = False
+    """Whether /docs shows the API; its page loads a script from another site (cdn.jsdelivr.net)."""
 
     start_timeout: Seconds = 30.0
     """How many seconds to wait for a database that is away when the service starts."""

@@ -39,6 +39,8 @@ class SimulatedNode:
         self.name = name
         self.skew = skew
         self.frozen_until = 0
+        self.jumps: list[int] = []
+        """When its clock is set."""
         self.grace: dict[str, timedelta | None] = {}
         self._world = world
         self._program = program
@@ -64,15 +66,30 @@ class SimulatedNode:
         """Kill the process, and note what falls due until the next one starts."""
         self._world.bury(self)
         end = self._world.end if restart_at is None else min(restart_at, self._world.end)
-        self._stop_recording("cancelled", "the node crashed", until=end, missed=NODE_DOWN)
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            self._note_due(recorder, end, NODE_DOWN)
+            why = "the node crashed"
+            recorder.end("cancelled", self._world.now, why, not_started=f"{why} before it started")
+            recorder.close()
 
     def jump(self, microseconds: int) -> None:
         """Set the host's wall clock forward, or back."""
         self.skew += microseconds
 
+    def next_jump(self, since: int) -> int | None:
+        """Return when its clock is set the next time, from a moment on; None: never."""
+        return min((jump for jump in self.jumps if jump >= since), default=None)
+
     def finish(self) -> None:
         """Note what was due or still ran when the simulation ended."""
-        self._stop_recording("running", "", until=self._world.end, missed=self._why_not_run())
+        recorder, why = self._recorder, self._why_nothing_starts()
+        if recorder is None:
+            return
+        self._note_due(recorder, self._world.end, self._why_not_due(recorder))
+        recorder.end("running", NAT, "", not_started=why or "not started by the end")
+        self._recorder = None
+        recorder.close()
 
     def close(self) -> None:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
@@ -106,15 +123,9 @@ class SimulatedNode:
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self._world.fail(error)
 
-    def _stop_recording(self, status: str, detail: str, *, until: int, missed: str) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is None:
-            return
-        finished_at = self._world.now if status == "cancelled" else NAT
-        recorder.end_running(status, finished_at, detail)
+    def _note_due(self, recorder: RunRecorder, until: int, detail: str) -> None:
         for job_id, moment in self._due(recorder.scheduler, until):
-            recorder.add(job_id, moment, "missed", detail=missed)
-        recorder.close()
+            recorder.add(job_id, moment, "missed", detail=detail)
 
     def _due(self, scheduler: AsyncIOScheduler, until: int) -> Iterator[tuple[str, int]]:
         """Yield the fire times of each job from its next one until ``until``, exclusive."""
@@ -124,14 +135,19 @@ class SimulatedNode:
                 yield job.id, microseconds(moment)
                 moment = job.trigger.get_next_fire_time(moment, moment)
 
-    def _why_not_run(self) -> str:
+    def _why_nothing_starts(self) -> str:
+        """Return what kept the process from starting anything to the end; empty: nothing did."""
         if self.frozen_until >= self._world.end:
             return "the node was frozen to the end"
-        if self._recorder is not None and self._recorder.scheduler.state == STATE_PAUSED:
+        if self._strand is not None and not self._strand.selecting:
+            return "the event loop was blocked to the end"
+        return ""
+
+    def _why_not_due(self, recorder: RunRecorder) -> str:
+        frozen = self.frozen_until >= self._world.end
+        if recorder.scheduler.state == STATE_PAUSED and not frozen:
             return "the scheduler was paused to the end"
-        if self._strand is not None and self._strand.selecting:
-            return "the scheduler had stopped looking for due jobs"
-        return "the event loop was blocked to the end"
+        return self._why_nothing_starts() or "the scheduler had stopped looking for due jobs"
 
 
 def _check_scheduler(scheduler: object) -> None:

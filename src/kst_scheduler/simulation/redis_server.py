@@ -116,6 +116,10 @@ class _ServerClock:
             host.skew = self._skew
         self._lock.release()
 
+    def locked(self) -> bool:
+        """Tell whether the lock is held; a threading.Condition of Python 3.14 needs to know."""
+        return self._lock.locked()
+
     def __enter__(self) -> None:
         self.acquire()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -41,9 +40,6 @@ In a container, run it with --ip 0.0.0.0 and publish the port. Your own JupyterL
 settings stay in force.
 """
 
-JUPYTER_CONFIG: Final = Path(__file__).parent / "jupyter"
-"""Defaults for JupyterLab's settings, beneath the user's own: no news, no update check."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or the process's own; return its exit code."""
@@ -53,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WorkbookError as error:
         sys.stderr.write(f"kst-workbook: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("kst-workbook: stopped\n")
+        return 130
 
 
 def _run(words: list[str]) -> int:
@@ -82,28 +81,14 @@ def _start(words: list[str]) -> int:
             "or refresh, or page, or an option that begins with a dash"
         )
     notebook = find_notebook(names[0]) if names else notebooks_folder() / FIRST_NOTEBOOK
-    options = [word for word in words if word not in names]
-    _launch([*_lab_options(), *options, str(notebook)])
+    _launch(notebook, [word for word in words if word not in names])
     return 0
 
 
-def _lab_options() -> list[str]:
-    kernels = "kst_scheduler.workbook.kernel.CurrentInterpreter"
-    options = [f"--ServerApp.kernel_spec_manager_class={kernels}"]
-    # JupyterLab refuses to run as root, which is who a container's user is.
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--allow-root")
-    return options
+def _launch(notebook: Path, options: Sequence[str]) -> None:
+    from kst_scheduler.workbook.lab import start_lab  # noqa: PLC0415 - --help answers without it
 
-
-def _launch(options: list[str]) -> None:
-    from jupyterlab.labapp import LabApp  # noqa: PLC0415 - --help answers without it
-
-    # JupyterLab asks whether to fetch news until a setting says so. As a default it can stand
-    # on the configuration path, where it hides no setting of the user's own.
-    others = os.environ.get("JUPYTER_CONFIG_PATH")
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [others, str(JUPYTER_CONFIG)]))
-    LabApp.launch_instance(options)
+    start_lab(notebook, options)
 
 
 def _refresh(words: list[str]) -> int:

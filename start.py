@@ -1,0 +1,190 @@
+"""Open the workbook, or run its tests, on a machine that has nothing but Python 3.11 and pip.
+
+    python3 start.py                            open the workbook in JupyterLab
+    python3 start.py 03_triggers.ipynb --no-browser
+    python3 start.py pytest                     run all tests, or another command of the workbook
+
+Everything is installed into two folders beside this file: .uv, the installer, and .venv, the
+packages. Nothing outside changes: the system's own Python is not touched, no PATH is needed, and
+deleting the two folders undoes it all. Where uv is on the PATH, that one is used, and
+``uv run kst-workbook`` and ``uv run pytest`` do the same as this file.
+"""
+
+# Python 3.7 can run this file, so that one that is too old comes as far as saying so.
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+INSTALLER = HERE / ".uv"
+OLDEST = (3, 11)
+
+PROGRESS = re.compile(r" *(Using|Creating|Downloading|Downloaded|Building|Built|Installed) ")
+"""The lines of uv that say how far it is."""
+
+NO_SPACE = re.compile(r"no space left|os error 28|disk quota", re.IGNORECASE)
+NO_NETWORK = re.compile(
+    # what pip says, and what uv says
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|no matching distribution found for uv|"
+    r"failed to fetch|failed to download|error sending request|dns error|tcp connect",
+    re.IGNORECASE,
+)
+
+
+class CannotStartError(Exception):
+    """Raised with one line that says what is wrong, and what to do."""
+
+
+def main(words: list[str]) -> None:
+    """Install what is not there yet, and run the command."""
+    if words[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(__doc__ or "")
+        return
+    command = _command(words)
+    _check_python()
+    _check_folder()
+    environment = _environment()
+    uv = _find_uv() or _install_uv(environment)
+    _install_packages(uv, command, environment)
+    _say(f"running {' '.join(command)}")
+    _run([uv, "run", "--no-sync", *command], environment)
+
+
+def _command(words: list[str]) -> list[str]:
+    """Return the command that is meant; a notebook or an option is for kst-workbook."""
+    if words and not words[0].startswith("-") and not words[0].endswith(".ipynb"):
+        return words
+    return ["kst-workbook", *words]
+
+
+def _check_python() -> None:
+    if sys.version_info < OLDEST:
+        version = ".".join(map(str, sys.version_info[:3]))
+        raise CannotStartError(
+            f"this is Python {version}, and the workbook needs 3.11 or newer; "
+            "start it with one, such as: python3.13 start.py"
+        )
+
+
+def _check_folder() -> None:
+    if not _is_writable(HERE):
+        raise CannotStartError(
+            f"{HERE} cannot be written to, and the packages are installed there; "
+            "copy the folder to one of your own, and start it there"
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of every command: this Python, and a home that can be written to."""
+    environment = {**os.environ, "UV_PYTHON": sys.executable, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment.pop("VIRTUAL_ENV", None)  # another project's: uv would warn that it is not used
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is none
+    if not _is_writable(home):
+        own = INSTALLER / "home"
+        own.mkdir(parents=True, exist_ok=True)
+        _say(f"your home folder {home} cannot be written to; settings and caches go to {own}")
+        environment["HOME"] = str(own)
+    return environment
+
+
+def _is_writable(folder: Path) -> bool:
+    """Tell whether a file can be made in a folder; modes do not tell it, to root least of all."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        return bool(NO_SPACE.search(str(error)))  # a full disk is another matter, said later
+
+
+def _find_uv() -> str | None:
+    # pip puts the programs of a --target into its bin folder on every system.
+    return shutil.which("uv") or shutil.which(str(INSTALLER / "bin" / "uv"))
+
+
+def _install_uv(environment: dict[str, str]) -> str:
+    _say("installing the installer, uv, into .uv (25 MB to download, once)")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore"]
+    done = subprocess.run(
+        [*pip, "--upgrade", "--target", str(INSTALLER), "uv"],
+        env=environment,
+        cwd=str(HERE),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    words = done.stdout.decode(errors="replace")
+    if "No module named pip" in words:
+        raise CannotStartError(
+            "this Python has no pip; install it (on Debian or Ubuntu: apt install python3-pip), "
+            "or install uv, and start again"
+        )
+    uv = _find_uv()
+    if done.returncode or uv is None:
+        raise _why_not_installed("uv", words)
+    return uv
+
+
+def _install_packages(uv: str, command: list[str], environment: dict[str, str]) -> None:
+    """Install the packages, those of the tests only where they may be needed."""
+    # The bytecode of what a reader opens is compiled when it is opened: a tenth of all.
+    sync = [uv, "sync", "--inexact"]
+    if command[0] == "kst-workbook":
+        sync += ["--no-default-groups", "--extra", "workbook"]
+    _say("installing the packages into .venv (about 200 MB to download, once)")
+    others = []
+    with subprocess.Popen(
+        sync, env=environment, cwd=str(HERE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        for line in process.stdout or ():
+            words = line.decode(errors="replace").rstrip()
+            if PROGRESS.match(words):
+                sys.stderr.write(f"{words}\n")
+            else:
+                others.append(words)
+    if process.returncode:
+        raise _why_not_installed("the packages", "\n".join(others))
+
+
+def _why_not_installed(what: str, words: str) -> CannotStartError:
+    """Return the error that says in one line why something could not be installed."""
+    if NO_SPACE.search(words):
+        return CannotStartError(
+            f"{what} could not be installed: the disk of {HERE}, or of your home folder, is full; "
+            "make room for 1 GB, and start again"
+        )
+    if NO_NETWORK.search(words):
+        return CannotStartError(
+            f"{what} could not be downloaded: the package index does not answer; "
+            "check your network and proxy, and start again"
+        )
+    sys.stderr.write(f"{words.rstrip()}\n")
+    return CannotStartError(f"{what} could not be installed, for the reason above")
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    if os.name == "nt":  # exec would give the window back there while the command runs
+        sys.exit(subprocess.call(command, env=environment, cwd=str(HERE)))
+    os.chdir(HERE)
+    os.execve(command[0], command, environment)
+
+
+def _say(words: object) -> None:
+    sys.stderr.write(f"start: {words}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except CannotStartError as error:
+        _say(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("stopped; start again, and it goes on where it was")
+        sys.exit(130)
