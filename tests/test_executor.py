@@ -26,7 +26,12 @@ from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from in_loop import in_loop
-from kst_scheduler.errors import LeaseLostError, LockedOutError, NoOccurrenceError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    LeaseLostError,
+    LockedOutError,
+    NoOccurrenceError,
+)
 from kst_scheduler.executor import (
     EVENT_JOB_LOCKED_OUT,
     Batch,
@@ -568,6 +573,12 @@ async def test_the_threads_have_a_number_and_wait_for_one_another() -> None:
     assert most == [1]
     await asyncio.sleep(0)
     assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED] * 5
+
+
+def test_no_threads_are_refused() -> None:
+    """When the executor is made, and not when the first plain function is due."""
+    with pytest.raises(InvalidArgumentError, match=r"max_threads=0 .* write max_threads=1 or more"):
+        OccurrenceExecutor(max_threads=0)
 
 
 @in_loop

@@ -18,7 +18,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import run_coroutine_job, run_job
 from apscheduler.util import iscoroutinefunction_partial
 
-from kst_scheduler.errors import LeaseLostError, LockedOutError
+from kst_scheduler.errors import InvalidArgumentError, LeaseLostError, LockedOutError
 from kst_scheduler.job_threads import watch_threads
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.redaction import hide_in_traceback, without_passwords
@@ -121,10 +121,17 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     Args:
         max_threads: how many plain functions run at once; the others wait for a free thread.
 
+    Raises:
+        InvalidArgumentError: ``max_threads`` is not positive.
+
     """
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         super().__init__()
+        if max_threads < 1:
+            raise InvalidArgumentError(
+                f"max_threads={max_threads!r} runs no plain function; write max_threads=1 or more"
+            )
         self.max_threads = max_threads
         self._threads: ThreadPoolExecutor | None = None
         self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
