@@ -114,10 +114,11 @@ def hide_secrets(text: str) -> str:
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
-def hide_in_traceback(record: logging.LogRecord) -> None:
+def hide_in_traceback(record: logging.LogRecord) -> bool:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
-    A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
+    The filter of a logger, which keeps every record. A ``logging.Formatter`` takes ``exc_text`` as
+    it is, and formats ``exc_info`` where it is empty.
     """
     error = record.exc_info[1] if record.exc_info else None
     try:
@@ -126,6 +127,7 @@ def hide_in_traceback(record: logging.LogRecord) -> None:
             record.exc_text = without_passwords("".join(lines).rstrip("\n"))
     except BaseException:  # noqa: BLE001 - an error may lie about anything, and no log line stops a run
         record.exc_text = "the traceback of an error that cannot be shown"
+    return True
 
 
 def _texts(error: BaseException) -> Iterator[str]:
