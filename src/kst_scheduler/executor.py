@@ -254,8 +254,7 @@ def _no_traceback(record: logging.LogRecord) -> bool:
     elif is_a(error, LeaseLostError):
         level, message = logging.WARNING, 'Job "%s" was stopped: %s'
     else:
-        hide_in_traceback(record)
-        return True
+        return hide_in_traceback(record)
     record.levelno, record.levelname = level, logging.getLevelName(level)
     record.msg, record.args = message, (record.args[0], without_passwords(error))  # type: ignore[index]
     record.exc_info = None
