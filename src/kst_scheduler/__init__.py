@@ -29,6 +29,7 @@ from kst_scheduler.errors import (
     UnknownJobError,
 )
 from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.extras import are_installed
 from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
@@ -156,6 +157,17 @@ _LATE = {
         "kst_scheduler.timeline",
     ),
 }
+
+
+_PACKAGES = {
+    "kst_scheduler.ledger": ("sqlalchemy",),
+    "kst_scheduler.servers": (),
+    "kst_scheduler.simulation": ("greenlet", "time_machine"),
+    "kst_scheduler.timeline": ("matplotlib",),
+}
+_USABLE = {None, *(room for room, packages in _PACKAGES.items() if are_installed(*packages))}
+# Python imports all that __all__ names, so `from kst_scheduler import *` takes what is usable here.
+__all__[:] = [name for name in __all__ if _LATE.get(name) in _USABLE]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,8 @@ from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, MissingExtraError
+from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.extras import require_extra
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -59,13 +60,8 @@ def make_engine(url: URL) -> AsyncEngine:
         MissingExtraError: the database's driver is not installed.
 
     """
-    try:
+    with require_extra("ledger", f"a ledger in {url.drivername}"):
         return _ENGINES[url.drivername](url)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"a ledger in {url.drivername} needs a driver that is not installed; "
-            "write pip install 'kst-scheduler[ledger]'"
-        ) from error
 
 
 def find_folder(url: URL) -> None:

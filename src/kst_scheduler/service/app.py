@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from kst_scheduler.extras import require_extra
 
-from kst_scheduler.service import admin, timeline_page
-from kst_scheduler.service.answers import Health, answer_errors
-from kst_scheduler.service.health import reasons_against, watched
-from kst_scheduler.service.parts import running
-from kst_scheduler.service.settings import Settings
+with require_extra("service", "the service"):
+    from fastapi import APIRouter, FastAPI, Request, Response
+
+    from kst_scheduler.service import admin, timeline_page
+    from kst_scheduler.service.answers import Health, answer_errors
+    from kst_scheduler.service.health import reasons_against, watched
+    from kst_scheduler.service.parts import running
+    from kst_scheduler.service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

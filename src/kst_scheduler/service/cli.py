@@ -1,4 +1,7 @@
-"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next."""
+"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next.
+
+What needs an extra is imported by the verb that needs it, so `--help` needs none.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
-from pydantic import SecretStr
-
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, ServerError
-from kst_scheduler.local_server import listening
+from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
-from kst_scheduler.service.app import create_app, lifespan
-from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
-from kst_scheduler.service.parts import is_postgresql, opened
-from kst_scheduler.service.settings import Settings
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
     from types import FrameType
+
+    import uvicorn
+    from fastapi import FastAPI
+
+    from kst_scheduler.service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -106,13 +107,19 @@ def _data_folder() -> Path:
     return Path(base) / "kst-scheduler"
 
 
-def _settings(chosen: argparse.Namespace) -> Settings:
+def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
+    with require_extra(extra, "the settings of a service"):
+        from kst_scheduler.service.settings import Settings  # noqa: PLC0415
+
     settings = Settings(jobs=chosen.jobs) if chosen.jobs else Settings()
     jobs_function(settings.jobs)  # before any server is started
     return settings
 
 
 def _next(chosen: argparse.Namespace) -> int:
+    with require_extra("service", "kst-scheduler next"):
+        from kst_scheduler.service.coming import coming  # noqa: PLC0415
+
     if chosen.n < 1:
         raise InvalidArgumentError(f"-n {chosen.n} shows no fire time; write -n 5, say")
     sys.stdout.write(coming(_settings(chosen).jobs, chosen.n, datetime.now(KST)))
@@ -120,6 +127,9 @@ def _next(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
+    with require_extra("service", "kst-scheduler serve"):
+        from kst_scheduler.service.app import create_app  # noqa: PLC0415
+
     _log_to_stderr()
     settings = _settings(chosen)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
@@ -127,13 +137,16 @@ def _serve(chosen: argparse.Namespace) -> int:
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
         if settings.database_url is None:
             settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(settings, listener))
+        asyncio.run(_serve_until_told(create_app(settings), listener))
     return 0
 
 
 def _work(chosen: argparse.Namespace) -> int:
+    with require_extra("distributed", "kst-scheduler worker"):
+        from kst_scheduler.service.parts import is_postgresql  # noqa: PLC0415
+
     _log_to_stderr()
-    settings = _settings(chosen)
+    settings = _settings(chosen, "distributed")
     if not is_postgresql(settings):
         raise InvalidArgumentError(
             "a worker takes its work from the PostgreSQL of the schedulers it works for; set "
@@ -144,7 +157,8 @@ def _work(chosen: argparse.Namespace) -> int:
 
 
 async def _work_until_told(settings: Settings, concurrency: int) -> None:
-    from kst_scheduler.distributed import work  # noqa: PLC0415 - an extra, and slow to load
+    from kst_scheduler.distributed import work  # noqa: PLC0415
+    from kst_scheduler.service.parts import opened  # noqa: PLC0415
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
@@ -165,6 +179,8 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
 def _listener(host: str, port: int) -> socket.socket:
     """Take the port before anything is started: a second service on it must not run a job."""
+    from kst_scheduler.local_server import listening  # noqa: PLC0415
+
     try:
         return listening(host, port)
     except OSError as error:
@@ -179,6 +195,8 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
     Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
     known to one host only would be no lock.
     """
+    from pydantic import SecretStr  # noqa: PLC0415
+
     folder.mkdir(parents=True, exist_ok=True)
     postgres = servers.enter_context(embedded_postgres(folder))
     started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
@@ -193,8 +211,11 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
     return settings.model_copy(update=addresses)
 
 
-async def _serve_until_told(settings: Settings, listener: socket.socket) -> None:
-    app = create_app(settings)
+async def _serve_until_told(app: FastAPI, listener: socket.socket) -> None:
+    import uvicorn  # noqa: PLC0415
+
+    from kst_scheduler.service.app import lifespan  # noqa: PLC0415
+
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     async with lifespan(app):
@@ -206,14 +227,19 @@ async def _serve_until_told(settings: Settings, listener: socket.socket) -> None
         )
         host, port = listener.getsockname()[:2]
         logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        await _Server(config).serve(sockets=[listener])
+        await _make_server(config).serve(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
-    """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
+def _make_server(config: uvicorn.Config) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.should_exit = True
+    class Server(uvicorn.Server):
+        """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+            self.should_exit = True
+
+    return Server(config)
 
 
 def _log_to_stderr() -> None:
