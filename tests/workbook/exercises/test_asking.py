@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import threading
 from typing import Any
 
 import pytest
@@ -69,14 +71,36 @@ def test_an_answer_that_ends_the_process_does_not() -> None:
 
 
 def test_an_answer_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a message, and the kernel goes on."""
+    """With a message that says so, and names a line of theirs; the kernel goes on."""
 
     def never() -> None:
         while True:
             pass
 
     monkeypatch.setattr(asking, "SECONDS", 0.1)
-    assert "was still running after 0 seconds" in check("3.1", Answer(never)).message
+    message = check("3.1", Answer(never)).message
+    assert "`trigger` used 0.1 seconds of CPU time and had not ended" in message
+    assert "a loop that never ends" in message
+    assert re.search(r"It was in line \d+: `(while True:|pass)`", message)
+    assert "wait" not in message
+    assert check("3.1", RIGHT).outcome == "right"
+
+
+def test_an_answer_that_waits_for_ever_is_told_that_it_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And where; it is not told to look for a loop."""
+    lock = threading.Lock()
+    lock.acquire()
+
+    def waits() -> None:
+        lock.acquire()
+
+    monkeypatch.setattr(asking, "WAITING", 0.2)
+    message = check("3.1", Answer(waits)).message
+    assert "`trigger` waited for 0.2 seconds" in message
+    assert re.search(r"It waits in line \d+: `lock.acquire\(\)`", message)
+    assert "loop" not in message
     assert check("3.1", RIGHT).outcome == "right"
 
 

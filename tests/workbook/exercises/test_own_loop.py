@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -42,12 +43,26 @@ def test_what_the_coroutine_raises_is_raised() -> None:
         in_own_loop(_raise)
 
 
-@pytest.mark.parametrize("endless", [_wait_for_ever, _turn_for_ever])
-def test_what_never_ends_is_stopped(endless: object) -> None:
-    """With its thread, which would otherwise take the kernel's time for good."""
+async def _look_for_ever() -> None:
+    await _wait_for_ever()
+
+
+@pytest.mark.parametrize(
+    ("endless", "waited", "lines"),
+    [
+        (_wait_for_ever, True, {"await asyncio.Event().wait()"}),
+        (_look_for_ever, True, {"await asyncio.Event().wait()"}),
+        (_turn_for_ever, False, {"while True:", "pass"}),
+    ],
+)
+def test_what_never_ends_is_stopped(endless: Any, waited: bool, lines: set[str]) -> None:
+    """With its thread, which would otherwise take the kernel's time for good; with its line."""
     before = set(threading.enumerate())
-    with pytest.raises(TookTooLongError), time_limit(0.2):
-        in_own_loop(endless)  # type: ignore[arg-type]
+    with pytest.raises(TookTooLongError) as stopped, time_limit(0.3, waiting=0.3):
+        in_own_loop(endless)
+    assert stopped.value.waited is waited
+    own = [frame.line for frame in stopped.value.where if frame.filename == __file__]
+    assert own[-1] in lines
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
         assert not thread.is_alive()

@@ -4,12 +4,13 @@ import asyncio
 import signal
 import threading
 import time
+from itertools import accumulate
 
 import pytest
 
 from kst_scheduler import cron, kst, simulate
 from kst_scheduler.workbook.exercises import time_limit as module
-from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
+from kst_scheduler.workbook.exercises.time_limit import Account, TookTooLongError, time_limit
 
 
 def _never_end() -> None:
@@ -17,18 +18,74 @@ def _never_end() -> None:
         pass
 
 
+def _work(seconds: float) -> None:
+    """Use so much of the processor, however many others want it."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
 def test_a_busy_loop_is_stopped() -> None:
-    """One that never calls anything."""
-    with pytest.raises(TookTooLongError), time_limit(0.05):
+    """One that never calls anything; after its CPU time, and with the line that it was in."""
+    began = time.process_time()
+    with pytest.raises(TookTooLongError) as stopped, time_limit(0.2, waiting=60):
         _never_end()
+    assert time.process_time() - began >= 0.2
+    assert not stopped.value.waited
+    assert stopped.value.where[-1].name == "_never_end"
 
 
 def test_a_wait_is_stopped() -> None:
-    """One in C, such as for a lock that nobody gives back."""
+    """One in C, such as for a lock that nobody gives back; it is told that it waits, and where."""
     lock = threading.Lock()
     lock.acquire()
-    with pytest.raises(TookTooLongError), time_limit(0.05):
+    with pytest.raises(TookTooLongError) as stopped, time_limit(60, waiting=0.2):
         lock.acquire()
+    assert stopped.value.waited
+    assert stopped.value.where[-1].line == "lock.acquire()"
+
+
+def test_looking_now_and_then_is_waiting() -> None:
+    """A loop that sleeps most of the time does not use up its CPU time."""
+
+    def look() -> None:
+        while True:
+            time.sleep(0.02)
+
+    with pytest.raises(TookTooLongError) as stopped, time_limit(60, waiting=0.5):
+        look()
+    assert stopped.value.waited
+
+
+def test_what_gets_the_processor_now_and_then_only_is_not_stopped() -> None:
+    """As on a busy machine: it takes three times its limit by the clock, and half of it in CPU."""
+    began = time.monotonic()
+    with time_limit(0.4, waiting=60):
+        while time.monotonic() - began < 1.2:
+            _work(0.002)
+            time.sleep(0.018)
+    assert time.monotonic() - began > 1
+
+
+@pytest.mark.parametrize(
+    ("used", "verdict"),
+    [
+        ([1.0] * 5, (2, "busy")),
+        ([0.0] * 9, (5, "waiting")),
+        ([0.3, 0.0, 0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0], (7, "waiting")),
+        ([0.0625] * 60, (47, "busy")),
+        ([0.04] * 60, (5, "waiting")),
+    ],
+    ids=["busy", "idle", "now and then", "starved", "polls"],
+)
+def test_cpu_time_and_waiting_are_counted_apart(
+    used: list[float], verdict: tuple[int, str]
+) -> None:
+    """Three seconds of CPU or six of waiting, looked at each second: which look is the last."""
+    account = Account(seconds=3.0, waiting=6.0, tick=1.0)
+    looks = [account.look(total) for total in accumulate(used)]
+    ended = next(place for place, found in enumerate(looks) if found)
+    assert (ended, looks[ended]) == verdict
 
 
 def test_what_swallows_the_first_interrupt_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +101,7 @@ def test_what_swallows_the_first_interrupt_gets_another(monkeypatch: pytest.Monk
                 swallowed.append(error)
         time.sleep(60)
 
-    with pytest.raises(TookTooLongError), time_limit(0.05):
+    with pytest.raises(TookTooLongError), time_limit(60, waiting=0.1):
         swallow()
     assert len(swallowed) == 2
 
@@ -58,10 +115,30 @@ def test_a_job_that_never_ends_is_stopped_within_a_simulation() -> None:
     async def job() -> None:
         _never_end()
 
-    with pytest.raises(TookTooLongError), time_limit(0.3):
+    with pytest.raises(TookTooLongError) as stopped, time_limit(0.3):
         simulate(register, kst(2026, 5, 10), kst(2026, 5, 11))
+    assert stopped.value.where[-1].name == "_never_end"
     assert time.time() > kst(2026, 5, 11).timestamp()
     assert asyncio.run(asyncio.sleep(0, "works")) == "works"
+
+
+def test_a_job_that_waits_in_real_time_is_stopped_within_a_simulation() -> None:
+    """Such as for a lock of threads, which no virtual time gives back."""
+    lock = threading.Lock()
+    lock.acquire()
+
+    def register(scheduler: object) -> None:
+        scheduler.add_job(lock.acquire, cron(hour=3), id="job")  # type: ignore[attr-defined]
+        scheduler.add_job(_waits, cron(hour=2), args=[lock], id="own")  # type: ignore[attr-defined]
+
+    with pytest.raises(TookTooLongError) as stopped, time_limit(60, waiting=0.3):
+        simulate(register, kst(2026, 5, 10), kst(2026, 5, 11))
+    assert stopped.value.waited
+    assert stopped.value.where[-1].line == "lock.acquire()"
+
+
+async def _waits(lock: threading.Lock) -> None:
+    lock.acquire()
 
 
 def test_what_ends_in_time_is_left_alone() -> None:

@@ -17,10 +17,14 @@ from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_l
 from kst_scheduler.workbook.exercises.verdict import Note, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kst_scheduler.workbook.exercises.exercise import Exercise
 
 SECONDS: Final = 10.0
-"""How long an answer may run: the simulations of the exercises take well under one second."""
+"""CPU time that an answer may use; most simulations of the exercises take less than one second."""
+WAITING: Final = 30.0
+"""Seconds for which an answer may wait in real time: no exercise asks for any."""
 
 _HERE: Final = Path(__file__).parent
 _hints_shown: Counter[str] = Counter()
@@ -30,8 +34,9 @@ def check(number: str, answer: Any = ...) -> Verdict:
     """Run the reader's answer to an exercise and say what it does.
 
     The verdict's ``outcome`` is "not attempted" (the answer is still ``...``, or a function whose
-    body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds, is
-    not yet right. What the answer changes around it, such as an environment variable, is put back.
+    body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds of CPU
+    time or 30 seconds of waiting, is not yet right. What the answer changes around it, such as an
+    environment variable, is put back.
 
     Raises:
         InvalidArgumentError: there is no exercise of that number.
@@ -83,17 +88,12 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with put_back(changed), time_limit(SECONDS):
+        with put_back(changed), time_limit(SECONDS, WAITING):
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed
-    except TookTooLongError:
-        message = (
-            f"`{exercise.variable}` was still running after {SECONDS:.0f} seconds, so it was "
-            "stopped. Look for a loop that never ends, or a call that waits for something that "
-            "never comes."
-        )
-        return Verdict(exercise.number, "not yet", message), changed
+    except TookTooLongError as error:
+        return Verdict(exercise.number, "not yet", _too_long(exercise, error)), changed
     except (Exception, SystemExit) as error:
         if Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == _HERE:
             raise  # the judge's own fault
@@ -102,14 +102,33 @@ def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     return verdict, changed
 
 
+def _too_long(exercise: Exercise, error: TookTooLongError) -> str:
+    """Say whether the answer was busy or waited, and in which line of the reader's own code."""
+    place = _their_place(error.where)
+    if error.waited:
+        return (
+            f"`{exercise.variable}` waited for {WAITING:g} seconds and did next to nothing else, "
+            f"so it was stopped.{place and f' It waits in {place}.'} Look for a call whose answer "
+            "never comes: a lock that is never released, a long `time.sleep`, a server that does "
+            "not answer."
+        )
+    return (
+        f"`{exercise.variable}` used {SECONDS:g} seconds of CPU time and had not ended, so it was "
+        f"stopped.{place and f' It was in {place}.'} Look for a loop that never ends."
+    )
+
+
 def _their_error(exercise: Exercise, error: BaseException) -> str:
     """Name the error, and the line of the reader's own code where it came up."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"`{exercise.variable}` raised an error.\n\n`{words}`{_their_line(error)}"
+    place = _their_place(traceback.extract_tb(error.__traceback__))
+    return f"`{exercise.variable}` raised an error.\n\n`{words}`" + (
+        f"\n\nin {place}" if place else ""
+    )
 
 
-def _their_line(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+def _their_place(frames: Iterable[traceback.FrameSummary]) -> str:
+    """Return the innermost line of the reader's own code; "" where there is none."""
     package = Path(inspect.getfile(find)).parents[2]
     theirs = [
         frame
@@ -119,4 +138,4 @@ def _their_line(error: BaseException) -> str:
         and "site-packages" not in frame.filename
         and "lib/python" not in frame.filename
     ]
-    return f"\n\nin line {theirs[-1].lineno}: `{theirs[-1].line}`" if theirs else ""
+    return f"line {theirs[-1].lineno}: `{theirs[-1].line}`" if theirs else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.fire_times import fire_times
@@ -103,11 +103,16 @@ def _refuse_outside(fires: dict[str, pd.Timestamp], drawn: tuple[Picture, ...]) 
 
 def _both(fires: dict[str, pd.Timestamp]) -> tuple[Picture, ...]:
     """Draw the reader's starts, and those that are asked for."""
-    asked = {
-        job_id: _fire(cron(hour=2, **spread(job_id, minutes=30)), job_id) for job_id in REGIONS
-    }
-    titles = {"yours": fires, "as asked for": asked}
-    return tuple(partial(png, partial(_starts, name, each)) for name, each in titles.items())
+    yours, asked_for = (
+        partial(_starts, "yours", fires),
+        lambda: _starts("as asked for", _asked_for()),
+    )
+    return partial(png, yours), partial(png, asked_for)
+
+
+@cache
+def _asked_for() -> dict[str, pd.Timestamp]:
+    return {job_id: _fire(cron(hour=2, **spread(job_id, minutes=30)), job_id) for job_id in REGIONS}
 
 
 def _starts(name: str, fires: dict[str, pd.Timestamp]) -> Axes:
