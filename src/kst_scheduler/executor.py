@@ -67,7 +67,17 @@ class Batch:
             self.handed_out += 1
             RUNNING.set((self.job_id, run_time, self.manual))
             yield run_time
+            self.closed = self.closed or self._is_cancelled()
         RUNNING.set(None)  # a pool's thread runs other things afterwards
+
+    def _is_cancelled(self) -> bool:
+        """Tell whether the task that runs the batch was cancelled, in its last run or after it.
+
+        run_coroutine_job catches the CancelledError of a run, and would start the next one
+        (APScheduler 3.11.3). A time limit inside a job takes its cancellation back.
+        """
+        task = None if self.in_thread else asyncio.current_task()
+        return task is not None and task.cancelling() > 0
 
     @property
     def current(self) -> Occurrence:
@@ -88,8 +98,9 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
 
     It differs in four more ways. It awaits objects with an ``async def __call__``, which
     AsyncIOExecutor calls in a thread and drops. When it shuts down, no later run time of a batch
-    starts; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so
-    shutting down leaves it alone, and its event still comes when it ends. A run that raises
+    starts, nor when the batch's task is cancelled; each is dispatched as EVENT_JOB_MISSED. A job in
+    a thread cannot be cancelled, so shutting down leaves it alone, and its event still comes when
+    it ends. A run that raises
     LockedOutError is one line at INFO in the log, and one that raises LeaseLostError one at
     WARNING; their event stays EVENT_JOB_ERROR with that exception.
 
@@ -158,6 +169,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         self, batch: Batch, alias: str, future: asyncio.Future[list[JobExecutionEvent]]
     ) -> None:
         del self.batches[future]
+        batch.closed = True  # its thread may go on where the future was cancelled
         try:
             events = future.result()
         except asyncio.CancelledError:  # before its first step: run_coroutine_job catches others
