@@ -40,6 +40,7 @@ class Batch:
         "manual",
         "never_late",
         "run_times",
+        "task",
     )
 
     def __init__(
@@ -56,6 +57,8 @@ class Batch:
         self.never_late = asked_for is not None
         self.in_thread = in_thread
         self.run_times: Iterable[datetime] = due
+        self.task: asyncio.Task[list[JobExecutionEvent]] | None = None
+        """What runs it; None in a thread."""
         self.handed_out = 0
         self.closed = False
 
@@ -76,8 +79,7 @@ class Batch:
         run_coroutine_job catches the CancelledError of a run, and would start the next one
         (APScheduler 3.11.3). A time limit inside a job takes its cancellation back.
         """
-        task = None if self.in_thread else asyncio.current_task()
-        return task is not None and task.cancelling() > 0
+        return self.task is not None and self.task.cancelling() > 0
 
     @property
     def current(self) -> Occurrence:
@@ -161,7 +163,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         if batch.in_thread:
             future = self._eventloop.run_in_executor(None, run_job, *arguments)
         else:
-            future = self._eventloop.create_task(run_coroutine_job(*arguments))
+            future = batch.task = self._eventloop.create_task(run_coroutine_job(*arguments))
         self.batches[future] = batch
         future.add_done_callback(partial(self._ended, batch, job._jobstore_alias))  # noqa: SLF001
 
