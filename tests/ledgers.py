@@ -66,9 +66,12 @@ def request(
     *,
     take_over: bool = True,
     retry: bool = False,
+    max_attempts: int | None = None,
 ) -> ClaimRequest:
     """Return a request for an occurrence, of 03:00 unless another is named."""
-    return ClaimRequest(of or occurrence(), instance, lease, claimed_at, take_over, retry)
+    of = of or occurrence()
+    token = f"{of} by {instance} at {claimed_at.timestamp()}"  # asked for again, it is the same
+    return ClaimRequest(of, instance, lease, claimed_at, take_over, retry, max_attempts, token)
 
 
 def outcome(status: str = "ok", second: float = 5, **fields: Any) -> Outcome:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
+    from kst_scheduler.reconcile.reconciler import OnMissing
     from kst_scheduler.scheduler import KSTScheduler
     from kst_scheduler.simulation import Incident, Node, SimulationResult
 
@@ -139,6 +140,7 @@ def play(
     grace: int = 300,
     start: datetime = NIGHT,
     then: Callable[[KSTScheduler], object] | None = None,
+    on_missing: OnMissing | None = None,
     **options: Any,
 ) -> Night:
     """Run a job once for each occurrence on simulated replicas, at 03:00 unless told otherwise.
@@ -151,7 +153,7 @@ def play(
         run = once(shared, instance=current_node(), **options)(job)
         scheduler.add_job(run, trigger or cron(hour=3), id="nps", misfire_grace_time=grace)
         if reconcile:
-            Reconciler(scheduler, shared).start()
+            Reconciler(scheduler, shared, on_missing=on_missing).start()
         if then:
             then(scheduler)
 

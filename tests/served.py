@@ -45,7 +45,7 @@ class Served:
             "type": "http",
             "method": method,
             "path": path,
-            "raw_path": path.encode(),
+            "raw_path": path.encode("utf-8", "surrogatepass"),
             "query_string": query.encode(),
             "headers": [(b"authorization", BEARER.encode())],
         }

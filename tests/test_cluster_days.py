@@ -34,7 +34,9 @@ def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
 
-@pytest.mark.parametrize("first", range(0, DAYS, 20))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(20, DAYS, 20))]
+)
 def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     """Twenty days each, always the same; one that fails is shrunk, and told in words."""
     for number in range(first, first + 20):

@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor as Pool
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from in_loop import in_loop
 from kst_scheduler import drain
 from kst_scheduler.drain import Drained, in_seconds
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, NotRunningError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LockedOutError,
+    NotRunningError,
+)
+from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
@@ -113,6 +118,24 @@ async def test_a_run_in_progress_may_end() -> None:
     assert codes(events) == [EVENT_JOB_EXECUTED]
     assert events[-1].code == EVENT_SCHEDULER_SHUTDOWN
     assert not scheduler.running
+
+
+@in_loop
+async def test_a_run_that_is_locked_out_was_not_cut() -> None:
+    """The work is another replica's, so nothing of it is lost here."""
+    scheduler, _ = started_scheduler()
+    started = asyncio.Event()
+
+    async def locked_out() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise LockedOutError("held by node A") from None
+
+    due(scheduler, locked_out)
+    await started.wait()
+    assert not await scheduler.drain(0)
 
 
 @in_loop
@@ -209,8 +232,8 @@ async def test_a_thread_cannot_be_cancelled_and_is_named() -> None:
 @in_loop
 async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     """The pool gets to it after the drain, and finds that it shall not run."""
-    asyncio.get_running_loop().set_default_executor(Pool(1))
-    scheduler, events = started_scheduler()
+    executor = OccurrenceExecutor(max_threads=1)
+    scheduler, events = started_scheduler(executors={"default": executor})
     crawl, ran = ThreadCrawl(), []
     first = due(scheduler, crawl)
     scheduler._process_jobs()
@@ -227,6 +250,32 @@ async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     await asyncio.wait_for(ended.wait(), 10)
     assert codes(events) == [EVENT_JOB_EXECUTED, EVENT_JOB_MISSED]
     assert not ran
+
+
+def test_a_thread_that_outlives_its_loop_ends_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The process goes on to its end, and waits for the thread there."""
+    release, threads = threading.Event(), list[threading.Thread]()
+
+    def crawl() -> None:
+        threads.append(threading.current_thread())
+        release.wait(10)
+
+    async def serve() -> None:
+        scheduler, _ = started_scheduler()
+        due(scheduler, crawl)
+        while not threads:  # noqa: ASYNC110 - it is filled in a thread
+            await asyncio.sleep(0.001)
+        assert await scheduler.drain(0)
+
+    asyncio.run(serve())
+    caplog.clear()
+    release.set()
+    (thread,) = threads
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @in_loop
@@ -351,7 +400,7 @@ async def test_a_job_cannot_drain_its_own_scheduler() -> None:
     scheduler.add_listener(lambda _: ended.set(), EVENT_JOB_ERROR | EVENT_JOB_EXECUTED)
     for job in (directly, in_a_task, from_a_thread):
         ended.clear()
-        due(scheduler, job)
+        due(scheduler, job, replace_existing=True)
         await asyncio.wait_for(ended.wait(), 10)
     errors = [event.exception for event in events if event.code == EVENT_JOB_ERROR]
     assert [type(error) for error in errors] == [KSTSchedulerError] * 3

@@ -6,16 +6,20 @@ import functools
 import inspect
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from apscheduler import events
 from apscheduler.events import (
+    EVENT_ALL,
     EVENT_JOB_ERROR,
     EVENT_JOB_EXECUTED,
     EVENT_JOB_MISSED,
     JobExecutionEvent,
+    SchedulerEvent,
 )
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import BaseExecutor, MaxInstancesReachedError
@@ -24,13 +28,18 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from in_loop import in_loop
 from kst_scheduler.errors import LeaseLostError, LockedOutError, NoOccurrenceError
-from kst_scheduler.executor import Batch, OccurrenceExecutor, returns_awaitable
+from kst_scheduler.executor import (
+    EVENT_JOB_LOCKED_OUT,
+    Batch,
+    OccurrenceExecutor,
+    returns_awaitable,
+)
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 
-ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
+ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_LOCKED_OUT
 
 
 class Bench:
@@ -482,6 +491,55 @@ async def test_a_run_that_is_locked_out_is_a_line_and_no_error(
     assert isinstance(bench.events[0].exception, LockedOutError)
 
 
+async def locked_out() -> None:
+    """Stand for a job that another replica has."""
+    raise LockedOutError("crawl@2026-05-09T18:00:00Z is held by node A")
+
+
+def locked_out_in_a_thread() -> None:
+    """Stand for the same in a plain function."""
+    raise LockedOutError("crawl@2026-05-09T18:00:00Z is held by node A")
+
+
+@pytest.mark.parametrize("job", [locked_out, locked_out_in_a_thread])
+@in_loop
+async def test_being_locked_out_is_an_event_of_its_own(job: Callable[..., object]) -> None:
+    """Who listens to errors, or to all of APScheduler's events, does not hear of it."""
+    bench = Bench()
+    errors: list[JobExecutionEvent] = []
+    everything: list[SchedulerEvent] = []
+    bench.scheduler.add_listener(errors.append, EVENT_JOB_ERROR)
+    bench.scheduler.add_listener(everything.append)
+    await bench.run(job, *moments(2))
+    assert [event.code for event in bench.events] == [EVENT_JOB_LOCKED_OUT] * 2
+    for event, run_time in zip(bench.events, moments(2), strict=True):
+        assert (event.job_id, event.scheduled_run_time) == ("crawl", run_time)
+        assert isinstance(event.exception, LockedOutError)
+    assert errors == []
+    assert not [event for event in everything if isinstance(event, JobExecutionEvent)]
+
+
+@pytest.mark.parametrize("error", [LeaseLostError("gone"), ValueError("bad"), KeyboardInterrupt()])
+@in_loop
+async def test_everything_else_stays_an_error(error: BaseException) -> None:
+    """A lost lease, too: work was stopped."""
+    bench = Bench()
+
+    async def crawl() -> None:
+        raise error
+
+    await bench.run(crawl, *moments(1))
+    assert [event.code for event in bench.events] == [EVENT_JOB_ERROR]
+
+
+def test_the_code_is_a_bit_that_apscheduler_does_not_use() -> None:
+    """With a newer one that takes it, listeners would mix the two up."""
+    assert EVENT_JOB_LOCKED_OUT.bit_count() == 1
+    assert not EVENT_JOB_LOCKED_OUT & EVENT_ALL
+    used = [value for name, value in vars(events).items() if name.startswith("EVENT_")]
+    assert EVENT_JOB_LOCKED_OUT not in used
+
+
 @in_loop
 async def test_a_run_that_lost_its_lease_is_a_warning_of_one_line(
     caplog: pytest.LogCaptureFixture,
@@ -516,6 +574,26 @@ async def test_an_error_keeps_its_traceback(caplog: pytest.LogCaptureFixture) ->
 
 
 @in_loop
+async def test_no_secret_of_a_job_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither its traceback nor the line of one that was locked out shows a key."""
+    caplog.set_level(logging.INFO, "apscheduler.executors")
+    bench = Bench()
+
+    async def crawl() -> None:
+        raise ValueError("401 of https://apis.data.go.kr/x?serviceKey=SECRET&pageNo=1")
+
+    async def locked_out() -> None:
+        raise LockedOutError("redis://:SECRET@cache is away")
+
+    await bench.run(crawl, *moments(1))
+    assert "serviceKey=***&pageNo=1" in caplog.text
+    bench.executor.submit_job(bench.job(locked_out, id="locked out"), moments(1))
+    await bench.idle()
+    assert "redis://:***@cache" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@in_loop
 async def test_a_locked_out_run_is_silent_where_the_log_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -528,6 +606,65 @@ async def test_a_locked_out_run_is_silent_where_the_log_is(
 
     await bench.run(crawl, *moments(1))
     assert "locked out" not in caplog.text
+
+
+@in_loop
+async def test_plain_functions_leave_the_loops_own_threads_alone() -> None:
+    """In those asyncio looks up host names: for the connection that renews a lease, say."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    bench, release = Bench(), threading.Event()
+
+    def crawl() -> None:
+        release.wait(10)
+
+    bench.executor.submit_job(bench.job(crawl, max_instances=1), moments(1))
+    try:
+        found = await asyncio.wait_for(loop.getaddrinfo("127.0.0.1", 80), 5)
+        assert found
+        assert not release.is_set()
+    finally:
+        release.set()
+    await bench.idle()
+    assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED]
+
+
+@in_loop
+async def test_the_threads_have_a_number_and_wait_for_one_another() -> None:
+    """With one thread, plain functions run one after another, and all of them run."""
+    bench, running, most = Bench(), [0], [0]
+    executor = OccurrenceExecutor(max_threads=1)
+    bench.scheduler.add_executor(executor, "one")
+
+    def crawl() -> None:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.001)
+        running[0] -= 1
+
+    job = bench.job(crawl, max_instances=5, executor="one")
+    for _ in range(5):
+        executor.submit_job(job, moments(1))
+    while executor.batches:
+        await asyncio.wait(list(executor.batches))
+    assert most == [1]
+    await asyncio.sleep(0)
+    assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED] * 5
+
+
+@in_loop
+async def test_a_scheduler_that_is_started_again_has_threads_again() -> None:
+    """A shutdown closes those of before."""
+    scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": OccurrenceExecutor()})
+    for _ in range(2):
+        ended = asyncio.Event()
+        scheduler.start()
+        scheduler.add_listener(lambda _event, ended=ended: ended.set(), EVENT_JOB_EXECUTED)
+        scheduler.add_job(threading.get_ident, next_run_time=datetime.now(UTC))
+        await asyncio.wait_for(ended.wait(), 10)
+        scheduler.shutdown()
+        await asyncio.sleep(0)
+        assert not scheduler.running
 
 
 class Crawler:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ from kst_scheduler.guards import (
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 
+HOST = ZoneInfo("UTC")
 FOREIGN = CronTrigger(hour=3, timezone="UTC")
 
 
@@ -85,8 +86,8 @@ def test_a_trigger_that_keeps_no_zone_passes() -> None:
         (IntervalTrigger(minutes=90, timezone="UTC"), "every(minutes=90)"),
         (IntervalTrigger(days=14, timezone="UTC"), "every(weeks=2)"),
         (IntervalTrigger(seconds=61, timezone="UTC"), "every(seconds=61)"),
-        (DateTrigger(datetime(2099, 5, 10, 9, tzinfo=UTC)), "at(kst(2099, 5, 10, 9))"),
-        (DateTrigger(datetime(2099, 5, 10, 9, 0, 5, tzinfo=UTC)), "at(kst(2099, 5, 10, 9, 0, 5))"),
+        (DateTrigger(datetime(2099, 5, 10, 9, tzinfo=HOST)), "at(kst(2099, 5, 10, 9))"),
+        (DateTrigger(datetime(2099, 5, 10, 9, 0, 5, tzinfo=HOST)), "at(kst(2099, 5, 10, 9, 0, 5))"),
         (
             CalendarIntervalTrigger(months=1, timezone="UTC"),
             "CalendarIntervalTrigger(..., timezone='Asia/Seoul')",
@@ -100,6 +101,23 @@ def test_the_message_says_what_to_write(trigger: BaseTrigger, repair: str) -> No
     with pytest.raises(TimezoneError) as error:
         check_trigger(trigger, KST)
     assert f"write {repair}, or add allow_timezone='UTC'" in str(error.value)
+
+
+def test_a_date_in_the_hosts_zone_may_mean_two_instants() -> None:
+    """The message says what to write for either: the clock's 09:00 in Seoul, or that of the host.
+
+    A host's zone has a name; so have those of zoneinfo that a reader writes, and at() is for them.
+    """
+    with pytest.raises(TimezoneError) as error:
+        check_trigger(DateTrigger(datetime(2099, 5, 10, 9, tzinfo=HOST)), KST)
+    assert "write at(kst(2099, 5, 10, 9)), or add allow_timezone='UTC'" in str(error.value)
+    assert str(error.value).endswith("that zone is meant: that is at(kst(2099, 5, 10, 18))")
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5))])
+def test_a_date_with_an_offset_names_its_instant(zone: tzinfo) -> None:
+    """No host has a zone without a name, so somebody wrote it."""
+    check_trigger(DateTrigger(datetime(2099, 5, 10, 9, tzinfo=zone)), KST)
 
 
 def test_the_repair_in_another_zone_names_it() -> None:

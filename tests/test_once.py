@@ -6,8 +6,9 @@ import inspect
 import json
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from apscheduler.util import obj_to_ref, ref_to_obj
@@ -19,12 +20,13 @@ from kst_scheduler.errors import (
     LockedOutError,
     NoOccurrenceError,
 )
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.occurrence import RUNNING
+from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.once import once
 from kst_scheduler.runs import duplicates
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, simulate
+from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import at, cron
 from replicas import NIGHT, Night, SwitchedLedger, crawl_for, night, play
@@ -286,6 +288,91 @@ async def test_a_fault_of_the_ledger_is_raised_and_the_row_is_logged(
     assert '"status": "ok", "rows": 7' in record.getMessage()
 
 
+class Hostile:
+    """A result whose methods block for longer than the lease, and raise."""
+
+    def __int__(self) -> NoReturn:
+        time.sleep(90)
+        raise RuntimeError("not a number")
+
+    __index__ = __repr__ = __str__ = __bool__ = __int__
+
+
+class HostileError(Exception):
+    """An error that ends the process when it is shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+class HostileLockedOutError(LockedOutError):
+    """The same, from a lock of the job's own."""
+
+    __str__ = HostileError.__str__
+
+
+class HostileCancelledError(asyncio.CancelledError):
+    """The same, from a task of the job's own."""
+
+    __str__ = HostileError.__str__
+
+
+def test_a_result_that_raises_when_it_is_read_runs_once() -> None:
+    """The work is done; with a Reconciler it ran 361 times in these twelve hours."""
+    runs = []
+
+    async def crawl() -> Hostile:
+        runs.append(datetime.now(UTC))
+        return Hostile()
+
+    catch_up = timedelta(hours=6)
+    story = play(crawl, at(THREE), until=night(15), catch_up=catch_up, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.rows, row.attempt) == ("ok", None, 1)
+    assert runs == [night(3)]
+    assert len(story.seen("ok")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "seen"),
+    [
+        (HostileError(), "error", "error"),
+        (HostileCancelledError(), "cancelled", "cancelled"),
+        (HostileLockedOutError(), "skipped", "locked_out"),
+        (ValueError(10**5_000), "error", "error"),
+        (KeyError("x" * 5_000_000), "error", "error"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_that_cannot_be_shown_has_its_row(
+    error: BaseException, status: str, seen: str
+) -> None:
+    """In the ledger and in the table of runs; its text is cut, or says what is wrong with it."""
+
+    async def crawl() -> None:
+        raise error
+
+    story = play(crawl, at(THREE), until=night(9), nodes=1, reconcile=False, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.attempt) == (status, 1)
+    assert row.error is not None
+    assert row.error.startswith(type(error).__name__)
+    assert len(row.error) <= 2_000
+    (run_,) = story.seen(seen)
+    assert run_.detail.startswith(type(error).__name__)
+
+
+def test_a_lock_whose_error_cannot_be_shown_skips_the_occurrence() -> None:
+    """The lock's error is somebody else's code, too."""
+    story = play(crawl_for(0), at(THREE), nodes=1, reconcile=False, lock=Lock(HostileError()))
+    row = story.row()
+    assert row.status == "skipped"
+    assert row.error is not None
+    assert "HostileError, which cannot be shown: SystemExit" in row.error
+
+
 # --- a lock beside the ledger -----------------------------------------------------------------
 
 
@@ -459,6 +546,198 @@ def test_an_error_goes_on_where_its_row_cannot_be_written() -> None:
     ledger = SwitchedLedger(away=during("finish", 0, 600))
     story = play(crawl, ledger=ledger, nodes=1, reconcile=False)
     assert list(story.runs["detail"]) == ["ValueError('no rows')"]
+
+
+# --- an outcome that is known -----------------------------------------------------------------
+
+
+def noted(runs: list[str], seconds: float = 600) -> Callable[[], Awaitable[int]]:
+    """Return a job that notes where it begins and takes ten minutes."""
+
+    async def crawl() -> int:
+        runs.append(current_node())
+        await asyncio.sleep(seconds)
+        return 7
+
+    return crawl
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("minutes", [1, 1.7, 5, 30.99])
+def test_an_outcome_that_the_ledger_could_not_take_is_written_later(
+    nodes: int, minutes: float
+) -> None:
+    """Away for longer than the patience and the lease: the process lives, and knows it is done."""
+    runs: list[str] = []
+    start = 3 * 3600 + 599.0  # a second before the work ends
+    ledger = SwitchedLedger(away=lambda _name, now: start <= now < start + 60 * minutes)
+    story = play(noted(runs), ledger=ledger, nodes=nodes, catch_up=timedelta(hours=2))
+    row = story.row()
+    assert len(runs) == 1
+    assert (row.status, row.attempt, row.rows, row.lost) == ("ok", 1, 7, 0)
+    assert row.finished_at == night(3, 10)
+    said = story.result.log["message"]
+    assert said.str.contains("is kept, and written when the ledger is back; the row is").sum() == 1
+    assert said.str.contains("was written, late: ok").sum() == 1
+
+
+def test_an_error_that_the_ledger_could_not_take_is_written_later_too() -> None:
+    """A job that failed is not to be run again because of an outage."""
+
+    async def crawl() -> None:
+        runs.append(1)
+        await asyncio.sleep(6)
+        raise ValueError("no such page")
+
+    runs: list[int] = []
+    start = 3 * 3600.0
+    ledger = SwitchedLedger(away=lambda _name, now: start + 5 <= now < start + 300)
+    story = play(crawl, ledger=ledger, catch_up=timedelta(hours=2))
+    assert (story.row().status, runs) == ("error", [1])
+
+
+def test_a_kept_outcome_is_lost_with_its_process() -> None:
+    """Nobody else knows it: the work is done again, as after any crash."""
+    runs: list[str] = []
+    ledger = SwitchedLedger(away=lambda _name, now: 10_200 + 1190 <= now < 10_200 + 1500)
+    story = play(
+        noted(runs),
+        ledger=ledger,
+        incidents=[Crash("A", night(3, 13))],
+        catch_up=timedelta(hours=2),
+    )
+    assert (story.row().status, story.row().attempt, len(runs)) == ("ok", 2, 2)
+
+
+def test_a_kept_outcome_does_not_overwrite_a_successor() -> None:
+    """A is cut off alone: B takes over when the lease is over, and A's outcome is refused."""
+    runs: list[str] = []
+
+    class CutOff(SwitchedLedger):
+        async def _ask(self, name: str, answer: Any) -> Any:
+            loop = asyncio.get_running_loop()
+            is_cut = current_node() == "A" and 3 * 3600 + 590 <= loop.time() < 4 * 3600
+            self.away = lambda _name, _now: is_cut
+            return await super()._ask(name, answer)
+
+    story = play(noted(runs), ledger=CutOff(), catch_up=timedelta(hours=2))
+    row = story.row()
+    assert runs[0] == "A"
+    assert len(runs) == 2
+    assert (row.status, row.attempt, row.instance) == ("ok", 2, runs[1])
+    assert row.finished_at is not None
+    assert row.finished_at > night(3, 15)
+    said = story.result.log["message"]
+    assert said.str.contains("lost its lease before its end was written").sum() == 1
+
+
+def test_a_drain_writes_what_was_kept() -> None:
+    """The ledger is back while the drain tries for the last time."""
+    ledger = SwitchedLedger(away=during("finish", 0, 12))
+    story = play(crawl_for(600), nodes=1, then=drain_at(12, 5), ledger=ledger, reconcile=False)
+    assert story.row().status == "ok"
+
+
+def test_a_process_keeps_a_thousand_outcomes(our_log: pytest.LogCaptureFixture) -> None:
+    """The ones after that are in the log alone."""
+
+    async def main() -> None:
+        ledger = SwitchedLedger(away=lambda name, _now: name == "finish")
+        for number in range(1_003):
+            of = Occurrence(f"job {number}", THREE)
+            job = once(ledger, patience=timedelta(microseconds=1))(crawl_for(0)).once
+            await job.run(of, crawl_for(0))
+        assert len(kept_writes()) == 1_000
+        await kept_writes().try_all()
+        assert [name for name, _ in ledger.asked].count("finish") <= 1_003 + 1_003 + 3
+        ledger.away = lambda _name, _now: False
+        await kept_writes().try_all()
+        assert len(kept_writes()) == 0
+        statuses = Counter(row.status for row in await ledger.rows())
+        assert statuses == {"ok": 1_000, "running": 3}
+
+    asyncio.run(main())
+    lines = [r.getMessage() for r in our_log.records if r.levelno == logging.ERROR]
+    assert len(lines) == 1_003
+    assert sum("is kept" in line for line in lines) == 1_000
+
+
+# --- a job that kills its process ---------------------------------------------------------------
+
+
+def killer(starts: list[datetime], deaths: int) -> Callable[[], Awaitable[int]]:
+    """Return a job that hangs its process for good at its first starts, as if it were killed."""
+
+    async def crawl() -> int:
+        starts.append(datetime.now(UTC))
+        if len(starts) <= deaths:
+            time.sleep(86_400)  # noqa: ASYNC251 - as the OOM killer does it, but for the exit
+        return 7
+
+    return crawl
+
+
+@pytest.mark.parametrize("at_most", [1, 2, 3])
+def test_a_job_that_kills_its_process_has_so_many_attempts(at_most: int) -> None:
+    """Six replicas were killed within an hour; now the row says why it is not run, once."""
+    starts: list[datetime] = []
+    told: list[LedgerRow] = []
+
+    async def tell(rows: list[LedgerRow]) -> None:
+        told.extend(rows)
+
+    story = play(
+        killer(starts, 99),
+        at(THREE),
+        until=night(9),
+        nodes=6,
+        catch_up=timedelta(hours=5),
+        max_attempts=at_most,
+        on_missing=tell,
+        start=night(2, 59),
+    )
+    row = story.row()
+    assert len(starts) == at_most
+    assert (row.status, row.attempt, row.lost) == ("error", at_most, at_most)
+    assert row.error is not None
+    assert f"not run again, as max_attempts={at_most}" in row.error
+    assert f"attempt {at_most} on {row.instance} lost its lease" in row.error
+    assert told == [row]
+
+
+def test_a_job_that_kills_two_processes_is_done_by_the_third() -> None:
+    """The default leaves it three attempts."""
+    starts: list[datetime] = []
+    catch_up = timedelta(hours=5)
+    story = play(killer(starts, 2), at(THREE), nodes=6, catch_up=catch_up, start=night(2, 59))
+    row = story.row()
+    assert (row.status, row.attempt, row.lost, len(starts)) == ("ok", 3, 2, 3)
+
+
+def test_the_next_occurrence_has_attempts_of_its_own() -> None:
+    """What was given up at three does not lock out what is due at four."""
+    starts: list[datetime] = []
+    story = play(
+        killer(starts, 3), cron(hour="3,4"), nodes=6, catch_up=timedelta(minutes=50), reconcile=True
+    )
+    assert [(row.status, row.attempt) for row in story.rows()] == [("error", 3), ("ok", 1)]
+
+
+def test_a_job_that_may_not_be_repeated_kills_one_process() -> None:
+    """Whatever max_attempts says."""
+    starts: list[datetime] = []
+    story = play(killer(starts, 99), nodes=6, repeatable=False, catch_up=timedelta(hours=2))
+    row = story.row()
+    assert (row.status, row.attempt, len(starts)) == ("error", 1, 1)
+    assert row.error is not None
+    assert row.error.endswith("the job is not to be repeated")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "3", None])
+def test_a_number_of_attempts_is_a_positive_integer(number: Any) -> None:
+    """At least one, or nothing ever runs."""
+    with pytest.raises(InvalidArgumentError, match="is not a number of attempts; write 1 or more"):
+        once(MemoryLedger(), max_attempts=number)
 
 
 # --- draining ---------------------------------------------------------------------------------

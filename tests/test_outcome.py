@@ -4,7 +4,11 @@ import asyncio
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -24,7 +28,7 @@ from kst_scheduler.timezone import kst
         (0, 0),
         (CrawlResult("202604", rows=7, pages=1, calls=1), 7),
         (np.int64(7), 7),
-        (7.9, 7),
+        (7.9, None),
         (None, None),
         ("7", None),
         ([7], None),
@@ -34,10 +38,16 @@ from kst_scheduler.timezone import kst
         (math.nan, None),
         (math.inf, None),
         (np.array([1, 2]), None),
+        (np.True_, None),
+        (ip_address("10.0.0.1"), None),
+        (UUID(int=7), None),
+        (Decimal(7), None),
+        (HTTPStatus.OK, None),
+        (10**5_000, None),
     ],
-    ids=repr,
+    ids=type,
 )
-def test_a_count_is_what_has_an_int_of_its_own(result: Any, rows: int | None) -> None:
+def test_a_count_is_an_integer(result: Any, rows: int | None) -> None:
     """What is no count, or does not fit a database, leaves the column empty."""
     assert count(result) == rows
 

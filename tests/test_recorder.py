@@ -214,6 +214,22 @@ def test_a_coroutine_that_nobody_awaits() -> None:
     assert "nobody awaits it" in runs["detail"].iloc[0]
 
 
+def test_a_result_that_lies_about_its_class() -> None:
+    """To ask whether it is a coroutine runs no code of it, so its row is written."""
+
+    class Liar:
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    background = functools.partial(BackgroundScheduler, timezone=KST)
+    runs = record(Liar, background, coalesce=False, misfire_grace_time=60)
+    assert list(runs["status"]) == ["ok"] * 4
+
+
 def test_attaching_to_a_running_scheduler_and_closing() -> None:
     """A recorder may come late; closed, it leaves scheduler, executors and Job as they were."""
 

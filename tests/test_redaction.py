@@ -1,8 +1,23 @@
 from __future__ import annotations
 
-import pytest
+import json
+import logging
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
-from kst_scheduler.redaction import without_passwords
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kst_scheduler.redaction import MAX_LENGTH, hide_in_traceback, hide_secrets, without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOT_BLANK = st.characters(min_codepoint=33, max_codepoint=0xD7FF, exclude_categories=["Z", "C"])
+SECRETS = st.text(NOT_BLANK, min_size=6).map(lambda text: f"q{text}Zq")
+"""Passwords as they come: any letters, slashes, quotes, ampersands and at signs among them."""
 
 
 @pytest.mark.parametrize(
@@ -14,16 +29,216 @@ from kst_scheduler.redaction import without_passwords
             "postgresql+asyncpg://a:b@h/x and redis://:c@h",
             "postgresql+asyncpg://a:***@h/x and redis://:***@h",
         ),
+        ("postgresql://app:se/cr@et@db/crawl", "postgresql://app:***@db/crawl"),
+        ("postgresql://app:12/34?#@db/crawl", "postgresql://app:***@db/crawl"),
+        ("https://user:pass/word@example.org/a", "https://user:***@example.org/a"),
+        ("HTTPS://token@example.org/a", "HTTPS://***@example.org/a"),
+        (
+            "next=postgresql%3A%2F%2Fapp%3As%40cret%40db%2Fx&page=2",
+            "next=postgresql%3A%2F%2Fapp%3A***%40db%2Fx&page=2",
+        ),
+        (
+            "next=postgresql%253A%252F%252Fapp%253Asecret%2540db",
+            "next=postgresql%253A%252F%252Fapp%253A***%2540db",
+        ),
+        (
+            "GET https://apis.data.go.kr/x?serviceKey=a%2Fb%3D%3D&pageNo=3 failed",
+            "GET https://apis.data.go.kr/x?serviceKey=***&pageNo=3 failed",
+        ),
+        ("serviceKey%3Da%252Fb failed", "serviceKey%3D*** failed"),
+        ("?page=2&key=secret&x=1", "?page=2&key=***&x=1"),
+        ("host=db password=secret dbname=crawl", "host=db password=*** dbname=crawl"),
+        ("password = 'se cr\\'et' dbname=crawl", "password = '***' dbname=crawl"),
+        ("password=se\\ cret dbname=crawl", "password=*** dbname=crawl"),
+        ("password=s&cret dbname=crawl", "password=*** dbname=crawl"),
+        ("PGPASSWORD=secret psql", "PGPASSWORD=*** psql"),
+        ('{"password": "se\\"cret", "user": "app"}', '{"password": "***", "user": "app"}'),
+        ('{"api_key":"secret","user":"app"}', '{"api_key":"***","user":"app"}'),
+        (
+            '{\\"password\\": \\"se cret\\", \\"user\\": 1}',
+            '{\\"password\\": \\"***\\", \\"user\\": 1}',
+        ),
+        ("{'client_secret': b'secret', 'x': 1}", "{'client_secret': b'***', 'x': 1}"),
+        ("connect(user='app', password='se cret')", "connect(user='app', password='***')"),
+        ("Authorization: Bearer a.b.c\nHost: example.org", "Authorization: ***\nHost: example.org"),
+        (
+            "{'authorization': 'Basic YTpi', 'accept': 'x'}",
+            "{'authorization': '***', 'accept': 'x'}",
+        ),
+        (
+            "[(b'Authorization', b'Bearer a'), (b'a', b'x')]",
+            "[(b'Authorization', b'***'), (b'a', b'x')]",
+        ),
+        ('Authorization: Digest username="app", response="a"', "Authorization: ***"),
+        ("was refused: bearer abcdefgh.ijk", "was refused: bearer ***"),
+        ("비밀번호: 가나다 틀림", "비밀번호: *** 틀림"),
         ("https://example.org:8000/a?b=c@d", "https://example.org:8000/a?b=c@d"),
+        ("https://example.org/@user/a:b@c", "https://example.org/@user/a:b@c"),
+        ("http://[::1]:8000/a@b", "http://[::1]:8000/a@b"),
         ("sqlite:///runs.db", "sqlite:///runs.db"),
         ("no URL: a@b", "no URL: a@b"),
+        ("nps@2026-05-09T18:00:00Z was claimed by A", "nps@2026-05-09T18:00:00Z was claimed by A"),
+        (
+            'password authentication failed for user "app"',
+            'password authentication failed for user "app"',
+        ),
+        ("5 tokens, 3 secrets; the key=lock:nps", "5 tokens, 3 secrets; the key=lock:nps"),
     ],
 )
-def test_only_passwords_go(text: str, clean: str) -> None:
-    """The password of every URL is replaced, and nothing else is."""
+def test_only_secrets_go(text: str, clean: str) -> None:
+    """Each secret is replaced, nothing else is, and a second time changes nothing."""
     assert without_passwords(text) == clean
+    assert without_passwords(clean) == clean
+
+
+WAYS: list[Callable[[str], str]] = [
+    lambda secret: f"cannot reach postgresql://app:{secret}@db:5432/crawl today",
+    lambda secret: f"https://app:{secret}@example.org/x",
+    lambda secret: (
+        f"x https://example.org/x?{urlencode({'a': 'b', 'serviceKey': secret, 'c': 1})} x"
+    ),
+    lambda secret: quote(f"postgresql://app:{quote(secret)}@db:5432/crawl", safe=""),
+    lambda secret: json.dumps({"user": "app", "password": secret, "host": "db"}),
+    lambda secret: json.dumps({"body": json.dumps({"token": secret, "host": "db"})}),
+    lambda secret: repr({"user": "app", "password": secret, "host": "db"}),
+    lambda secret: repr(ValueError(f"Authorization: Bearer {secret} was refused")),
+    lambda secret: f"GET / HTTP/1.1\nAuthorization: Basic {secret}\nHost: example.org",
+    lambda secret: "user=app password='{}' host=db".format(
+        secret.replace("\\", "\\\\").replace("'", "\\'")
+    ),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(secret=SECRETS)
+def test_no_secret_is_left(way: Callable[[str], str], secret: str) -> None:
+    """Whatever characters it has, neither its beginning nor its end is shown."""
+    shown = without_passwords(way(secret))
+    assert secret[:3] not in shown
+    assert secret[-3:] not in shown
+    assert without_passwords(shown) == shown
+
+
+@pytest.mark.parametrize("way", WAYS[:3])
+def test_a_secret_that_is_cut_is_taken_out(way: Callable[[str], str]) -> None:
+    """Wherever the cut divides it, none of its characters is left."""
+    text = "x " * 60 + way("SSSSSSSSSS")
+    for limit in range(90, 180):
+        shown = without_passwords(text + " x" * 60, limit)
+        assert "S" not in shown.replace("HTTPS", "")
+        assert len(shown) <= limit
+
+
+def test_a_long_text_keeps_its_beginning_and_its_last_lines() -> None:
+    """A traceback shows where the error was raised, and what it was."""
+    frames = "".join(f'  File "a.py", line {number}\n' for number in range(10_000))
+    shown = without_passwords(f"Traceback\n{frames}ValueError: password=secret of redis://:s@h")
+    assert len(shown) <= MAX_LENGTH
+    assert shown.startswith('Traceback\n  File "a.py", line 0\n')
+    assert "…\n" in shown
+    assert shown.endswith('line 9999"\nValueError: password=*** of redis://:***@h'.replace('"', ""))
+
+
+def test_a_long_line_is_cut() -> None:
+    """It has no last line of its own, so its beginning is kept."""
+    shown = without_passwords("x" * 5_000_000)
+    assert shown == "x" * (MAX_LENGTH - 1) + "…"
+
+
+def test_what_is_hidden_may_make_a_text_longer() -> None:
+    """The limit holds all the same."""
+    assert len(without_passwords("pw=a " * 400, 2_000)) == 2_000
+    assert len(without_passwords("pw=a\n" * 4_000, 2_000)) <= 2_000
+
+
+HOSTILE = [
+    *("a.a.a.", "://a:", "://a:b@", "://", "%3A%2F%2F", "%3A%2F%2Fa%3A", "%25", "@", "\\", "…"),
+    *("password", "password=", "password=a&", "'password':'", '"password":"\\', "key=", "&a"),
+    *('\\"password\\":\\"', 'password=""', "password                    ", "token,  '"),
+    *("Authorization: ", "authorization", "bearer ", "비밀번호", "\n", "postgresql://a:/"),
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_the_time_is_linear_in_the_length(unit: str) -> None:
+    """Twice the text takes twice the CPU time; were it quadratic, it would be four times."""
+    short, long = (
+        min(_seconds(unit * (n // len(unit))) for _ in range(3)) for n in (50_000, 100_000)
+    )
+    assert long < 3 * short + 0.001
+
+
+def _seconds(text: str) -> float:
+    began = time.process_time()
+    hide_secrets(text)
+    return time.process_time() - began
 
 
 def test_any_object_will_do() -> None:
     """An exception can be given as it is."""
     assert without_passwords(OSError("redis://u:p@h is down")) == "redis://u:***@h is down"
+
+
+def test_an_object_without_a_text() -> None:
+    """Whoever wrote its __str__, what is logged about it is."""
+
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert without_passwords(SilentError()) == "<SilentError, whose text raised RuntimeError>"
+
+
+def record_of(error: BaseException) -> logging.LogRecord:
+    """Return the record of a raised error."""
+    try:
+        raise error
+    except type(error) as raised:
+        info = (type(raised), raised, raised.__traceback__)
+        return logging.LogRecord("name", logging.ERROR, __file__, 1, "it failed", (), info)
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    """Return an error that another one has caused."""
+    error.__cause__ = cause
+    return error
+
+
+def noted(error: BaseException, note: str) -> BaseException:
+    """Return an error with a note."""
+    error.add_note(note)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("redis://:secret@h is away"),
+        caused(ValueError("no rows"), OSError("serviceKey=secret")),
+        noted(ValueError("no rows"), "password: secret"),
+        ExceptionGroup("two", [KeyError("x"), OSError("redis://:secret@h")]),
+    ],
+    ids=["its own", "of its cause", "of a note", "of a group"],
+)
+def test_a_traceback_is_shown_without_secrets(error: BaseException) -> None:
+    """All that a traceback shows is looked through."""
+    record = record_of(error)
+    hide_in_traceback(record)
+    shown = logging.Formatter().format(record)
+    assert "record_of" in shown
+    assert "secret" not in shown
+
+
+def test_a_traceback_without_secrets_is_left_alone() -> None:
+    """It costs no formatting where no handler shows it."""
+    record = record_of(ValueError("no rows"))
+    record.exc_info[1].__context__ = record.exc_info[1]  # type: ignore[index,union-attr]
+    hide_in_traceback(record)
+    assert record.exc_text is None
+
+
+def test_a_long_traceback_is_cut() -> None:
+    """An error of five megabytes is a few kilobytes in the log."""
+    record = record_of(ValueError("x" * 5_000_000))
+    hide_in_traceback(record)
+    assert len(logging.Formatter().format(record)) < MAX_LENGTH + 100

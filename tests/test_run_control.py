@@ -30,6 +30,7 @@ from kst_scheduler.errors import (
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.simulation import ClockJump, Node, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import at, cron, every
 
@@ -118,6 +119,66 @@ async def test_a_recorder_sees_it() -> None:
     assert (row.job_id, row.status) == ("crawl", "ok")
     assert row.scheduled_at == occurrence.scheduled_at
     assert seen == [occurrence]
+
+
+@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=1), timedelta(0)])
+def test_a_clock_that_was_set_back_gives_manual_runs_its_date(back: timedelta) -> None:
+    """They do not keep tomorrow's; and each has its own moment, though the clock repeats."""
+    asked: list[Occurrence] = []
+    wrong, right = kst(2026, 5, 10, 12) + back, kst(2026, 5, 10, 12)
+
+    def register(scheduler: KSTScheduler) -> None:
+        async def crawl() -> None:
+            """Stand for a job."""
+
+        scheduler.add_job(crawl, cron(hour=3), id="crawl", max_instances=9)
+        loop = asyncio.get_running_loop()
+
+        def ask_three_times() -> None:
+            asked.extend(scheduler.run_now("crawl") for _ in range(3))
+
+        loop.call_later(3600, ask_three_times)
+        loop.call_later(3600 + 60 + back.total_seconds(), ask_three_times)
+
+    node = Node("A", clock_offset=back.total_seconds())
+    jump = ClockJump("A", kst(2026, 5, 10, 12, 0, 30), -back.total_seconds())
+    incidents = [jump] if back else []
+    end = right + back + timedelta(hours=2)
+    simulate(register, right - timedelta(hours=1), end, nodes=[node], incidents=incidents)
+    moments = [occurrence.scheduled_at for occurrence in asked]
+    assert len(set(moments)) == 6
+    assert [moment - wrong for moment in moments[:3]] == [
+        timedelta(microseconds=n) for n in range(3)
+    ]
+    after = right + back + timedelta(minutes=1)
+    assert all(timedelta(0) <= moment - after < timedelta(seconds=1) for moment in moments[3:])
+
+
+@in_loop
+async def test_manual_runs_of_a_repeated_moment_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A clock set back comes by the very microsecond of an earlier run."""
+    times = [kst(2026, 5, 10, hour) for hour in (3, 4, 3, 4, 3)]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return times.pop(0).astimezone(tz)
+
+    bench = Bench()
+    monkeypatch.setattr("kst_scheduler.run_control.datetime", Clock)
+    found = [bench.scheduler._manual_run_time() for _ in range(5)]
+    microsecond = timedelta(microseconds=1)
+    three, four = kst(2026, 5, 10, 3), kst(2026, 5, 10, 4)
+    assert found == [
+        three,
+        four,
+        three + microsecond,
+        four + microsecond,
+        three + 2 * microsecond,
+    ]
+    bench.scheduler.shutdown(wait=False)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import pytz
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import ConflictingIdError
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers import SchedulerAlreadyRunningError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import BaseScheduler
@@ -19,10 +20,17 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from in_loop import in_loop
-from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    JobConflictError,
+    NaiveDatetimeError,
+    TimezoneError,
+)
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import OPTION_NAMES
+from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.once import once
 from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import at, cron, crontab, every
@@ -193,6 +201,89 @@ async def test_the_decorator_always_replaces() -> None:
     assert [str(job.trigger) for job in scheduler.get_jobs()] == ["cron[hour='4']"]
 
 
+def test_another_function_does_not_take_an_id_silently() -> None:
+    """A copied line with its old id would make the first job vanish, with every way to add one."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="nightly")
+    ways: list[Callable[..., object]] = [
+        lambda job, **options: scheduler.add_job(job, cron(hour=4), id="nightly", **options),
+        lambda job, **options: scheduler.scheduled_job(cron(hour=4), id="nightly", **options)(job),
+    ]
+    for way in ways:
+        with pytest.raises(JobConflictError) as error:
+            way(report)
+        assert str(error.value) == (
+            "the id 'nightly' belongs to the job crawl, which would vanish; give report an id of "
+            "its own, or write replace_existing=True in this call if it is to take its place"
+        )
+        assert isinstance(error.value, ConflictingIdError)
+        assert [job.func for job in scheduler.get_jobs()] == [crawl]
+    for way in ways:
+        way(report, replace_existing=True)
+        assert scheduler.get_jobs()[-1].func is report
+        with pytest.raises(JobConflictError, match="belongs to the job report"):
+            way(crawl)
+        way(crawl, replace_existing=True)
+
+
+@in_loop
+async def test_the_function_that_counts_is_the_last_one() -> None:
+    """After a change of the job, on a scheduler that runs, and when the id is free again."""
+    scheduler = KSTScheduler()
+    scheduler.start(paused=True)
+    scheduler.add_job(crawl, cron(hour=3), id="nightly")
+    scheduler.modify_job("nightly", func=report)
+    scheduler.add_job(report, cron(hour=4), id="nightly")
+    with pytest.raises(JobConflictError):
+        scheduler.add_job(crawl, cron(hour=4), id="nightly")
+    scheduler.remove_job("nightly")
+    scheduler.add_job(crawl, cron(hour=4), id="nightly")
+    scheduler.add_jobstore("memory", "other")
+    scheduler.add_job(report, cron(hour=4), id="nightly", jobstore="other")
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_what_an_earlier_process_left_may_be_replaced() -> None:
+    """Between two deployments the code of a job moves, and its id stays."""
+    store = KeptJobStore()
+    for function in (crawl, report):
+        scheduler = KSTScheduler(jobstores={"default": store})
+        scheduler.start(paused=True)
+        scheduler.add_job(function, cron(hour=3), id="nightly")
+        assert [job.func for job in scheduler.get_jobs()] == [function]
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)
+
+
+class KeptJobStore(MemoryJobStore):  # type: ignore[misc] # the library is untyped
+    """Stands for a job store that outlives the process."""
+
+    def shutdown(self) -> None:
+        """Keep the jobs."""
+
+
+def test_arguments_that_do_not_fit_are_refused_at_once() -> None:
+    """Not at 03:00, through once and hand_off too; nothing has been added or changed."""
+    scheduler = KSTScheduler()
+
+    async def crawl_source(source: str) -> None:
+        """Stand for a job with an argument."""
+
+    job = once(MemoryLedger())(crawl_source)
+    with pytest.raises(InvalidArgumentError, match="missing a required argument: 'source'"):
+        scheduler.add_job(job, cron(hour=3), id="nightly")
+    with pytest.raises(InvalidArgumentError, match="missing a required argument: 'source'"):
+        scheduler.scheduled_job(cron(hour=3), id="nightly")(job)
+    assert not scheduler.get_jobs()
+    scheduler.add_job(job, cron(hour=3), id="nightly", args=iter(["nps"]))
+    for changes in ({"args": ()}, {"args": ("nps", "moa")}, {"kwargs": {"pages": 1}}):
+        with pytest.raises(InvalidArgumentError, match="job 'nightly' would fail at each run"):
+            scheduler.modify_job("nightly", **changes)
+    assert scheduler.get_job("nightly").args == ("nps",)
+    scheduler.modify_job("nightly", args=("moa",))
+
+
 # Triggers and zones
 
 
@@ -343,6 +434,94 @@ async def test_rescheduling_moves_the_next_run() -> None:
     assert scheduler.get_job("crawl").next_run_time == kst(2099, 5, 10, 9)
 
 
+@in_loop
+async def test_another_trigger_moves_the_next_run_whichever_way_it_comes() -> None:
+    """APScheduler's modify_job keeps the old next run, be it a month away."""
+    scheduler = KSTScheduler()
+    scheduler.start(paused=True)
+    job = scheduler.add_job(crawl, at(kst(2099, 6, 10)), id="crawl")
+    moments = [kst(2099, 5, day) for day in range(10, 14)]
+    changes: list[Callable[[Any], object]] = [
+        lambda trigger: scheduler.modify_job("crawl", trigger=trigger),
+        lambda trigger: scheduler.reschedule_job("crawl", trigger=trigger),
+        lambda trigger: job.modify(trigger=trigger),
+        job.reschedule,
+    ]
+    for change, moment in zip(changes, moments, strict=True):
+        change(at(moment))
+        assert scheduler.get_job("crawl").next_run_time == moment
+    scheduler.modify_job("crawl", trigger=at(moments[0]), next_run_time=moments[1])
+    assert scheduler.get_job("crawl").next_run_time == moments[1]
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_a_paused_job_stays_paused_under_another_trigger() -> None:
+    """It runs at the new times once it is resumed; APScheduler's reschedule_job resumes it."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="before the start", next_run_time=None)
+    scheduler.reschedule_job("before the start", trigger=cron(hour=4))
+    scheduler.start(paused=True)
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    scheduler.pause_job("crawl")
+    for id_ in ("crawl", "before the start"):
+        scheduler.reschedule_job(id_, trigger=at(kst(2099, 5, 10, 9)))
+        assert scheduler.get_job(id_).next_run_time is None
+        scheduler.modify_job(id_, trigger=at(kst(2099, 5, 10, 10)))
+        assert scheduler.get_job(id_).next_run_time is None
+        scheduler.resume_job(id_)
+        assert scheduler.get_job(id_).next_run_time == kst(2099, 5, 10, 10)
+    scheduler.shutdown(wait=False)
+
+
+def test_before_the_start_the_start_gives_the_next_run() -> None:
+    """A scheduler that starts days later would find a next run of today long past."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    scheduler.reschedule_job("crawl", trigger=cron(hour=4))
+    assert not hasattr(scheduler.get_job("crawl"), "next_run_time")
+
+
+@in_loop
+async def test_a_trigger_that_has_ended_is_refused() -> None:
+    """With it the job would look paused for ever; it stays as it is, paused or not."""
+    scheduler = KSTScheduler()
+    scheduler.start(paused=True)
+    job = scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    over = cron(hour=3, end_date=kst(2020, 1, 1))
+    changes: list[Callable[[], object]] = [
+        lambda: scheduler.reschedule_job("crawl", trigger=over),
+        lambda: scheduler.modify_job("crawl", trigger=over),
+        lambda: job.reschedule("cron", hour=3, end_date=kst(2020, 1, 1)),
+    ]
+    for paused in (False, True):
+        for change in changes:
+            with pytest.raises(InvalidArgumentError, match=r"never fires again.* remove_job"):
+                change()
+            assert str(scheduler.get_job("crawl").trigger) == "cron[hour='3']"
+            assert (scheduler.get_job("crawl").next_run_time is None) is paused
+        scheduler.pause_job("crawl")
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_rescheduling_goes_through_an_overriding_modify_job() -> None:
+    """So does APScheduler's own, and a subclass hears of each change."""
+    heard: list[dict[str, Any]] = []
+
+    class Listening(KSTScheduler):
+        def modify_job(self, job_id: str, jobstore: str | None = None, **changes: Any) -> Any:
+            heard.append(changes)
+            return super().modify_job(job_id, jobstore, **changes)
+
+    scheduler = Listening()
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    trigger = cron(hour=4)
+    scheduler.reschedule_job("crawl", trigger=trigger)
+    assert heard == [{"trigger": trigger}]
+    assert scheduler.get_job("crawl").trigger is trigger
+
+
 def test_arguments_beside_a_trigger_object_are_refused() -> None:
     """AsyncIOScheduler drops them, a misspelt option of the job included."""
     with pytest.raises(InvalidArgumentError, match="misfire_grace would be ignored"):
@@ -426,10 +605,12 @@ async def test_a_due_job_runs_and_knows_its_occurrence() -> None:
 
 def test_every_argument_of_asyncioscheduler_is_taken() -> None:
     """add_job and the like have the library's parameters, in the library's order."""
-    for name in ("add_job", "modify_job", "reschedule_job", "resume", "start"):
+    names = ("add_job", "scheduled_job", "modify_job", "reschedule_job", "resume", "start")
+    for name in names:
         library = list(inspect.signature(getattr(AsyncIOScheduler, name)).parameters)
+        added = {"allow_timezone", "replace_existing"} - set(library)
         ours = inspect.signature(getattr(KSTScheduler, name)).parameters
-        assert [parameter for parameter in ours if parameter != "allow_timezone"] == library
+        assert [parameter for parameter in ours if parameter not in added] == library
 
 
 def test_the_private_names_it_stands_on_are_there() -> None:

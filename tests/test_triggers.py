@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
+from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import ANCHOR, TriggerWarning, at, cron, crontab, every
 
@@ -268,6 +269,23 @@ class TestAt:
         assert type(trigger) is DateTrigger
         assert _fires(trigger, kst(2026, 5, 1), 3) == [kst(2026, 5, 10, 9), None]
         assert trigger.run_date.tzinfo is moment.tzinfo
+
+    @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Europe/Berlin", "Asia/Tokyo"])
+    @pytest.mark.parametrize("fold", [0, 1])
+    def test_a_scheduler_takes_a_moment_of_any_zone(self, zone: str, fold: int) -> None:
+        """By its instant, in the hour that comes twice as well, by name and as a pytz zone."""
+        for moment in (
+            datetime(2099, 11, 1, 1, 30, tzinfo=ZoneInfo(zone), fold=fold),
+            datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo(zone), fold=fold),
+            pytz.timezone(zone).localize(datetime(2026, 11, 1, 1, 30), is_dst=not fold),  # noqa: DTZ001
+        ):
+            trigger = at(moment)
+            assert trigger.run_date.timestamp() == moment.timestamp()
+            assert trigger.run_date.utcoffset() == moment.utcoffset()
+            assert trigger.run_date.tzname() == moment.tzname()
+            for keeps in ("Asia/Seoul", "UTC", zone):
+                job = KSTScheduler(timezone=keeps).add_job(print, trigger)
+                assert job.trigger is trigger
 
     def test_a_naive_moment_is_refused(self) -> None:
         """On a UTC host the lesson's 09:00 would be 18:00 KST."""

@@ -187,3 +187,11 @@ def test_a_preview_of_nothing_is_refused(count: Any) -> None:
     """The message shows a count that works."""
     with pytest.raises(InvalidArgumentError, match=rf"^count={count} shows no fire time; write"):
         preview(cron(hour=3), count=count, now=NOW)
+
+
+def test_a_preview_shows_nominal_times() -> None:
+    """Jitter is drawn anew at each call, so the sentence names it and the times leave it out."""
+    trigger = cron(hour=3, jitter=3_000)
+    shown = preview(trigger, 1, kst(2026, 5, 10))
+    assert shown == "every day at 03:00 KST, each up to 3000 s late, next: Sun 10 May 03:00"
+    assert trigger.jitter == 3_000

@@ -1,7 +1,7 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
-What needs only the core is imported at once. Databases, simulations and pictures are imported when
-they are first asked for, as their libraries are extras, and slow to load.
+What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
+when they are first asked for, and pandas when the first table is made: they are slow to load.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kst_scheduler.agreement import JobWarning
 from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
 from kst_scheduler.drain import Drained
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
+    JobConflictError,
     KSTSchedulerError,
     LeaseLostError,
     LedgerUnavailableError,
@@ -28,7 +30,7 @@ from kst_scheduler.errors import (
     TimezoneError,
     UnknownJobError,
 )
-from kst_scheduler.executor import OccurrenceExecutor
+from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.extras import are_installed
 from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "EVENT_JOB_LOCKED_OUT",
     "JOB_DEFAULTS",
     "KST",
     "AlreadyRunningError",
@@ -78,6 +81,8 @@ __all__ = [
     "Drained",
     "Freeze",
     "InvalidArgumentError",
+    "JobConflictError",
+    "JobWarning",
     "KSTScheduler",
     "KSTSchedulerError",
     "LeaseLostError",
@@ -160,14 +165,14 @@ _LATE = {
 
 
 _PACKAGES = {
-    "kst_scheduler.ledger": ("sqlalchemy",),
-    "kst_scheduler.servers": (),
-    "kst_scheduler.simulation": ("greenlet", "time_machine"),
-    "kst_scheduler.timeline": ("matplotlib",),
+    "kst_scheduler.ledger": ["sqlalchemy"],
+    "kst_scheduler.simulation": ["greenlet", "time_machine"],
+    "kst_scheduler.timeline": ["matplotlib"],
 }
-_USABLE = {None, *(room for room, packages in _PACKAGES.items() if are_installed(*packages))}
+"""What a room needs of an extra at its import."""
+_MISSING = {room for room, packages in _PACKAGES.items() if not are_installed(*packages)}
 # Python imports all that __all__ names, so `from kst_scheduler import *` takes what is usable here.
-__all__[:] = [name for name in __all__ if _LATE.get(name) in _USABLE]
+__all__[:] = [name for name in __all__ if _LATE.get(name) not in _MISSING]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from apscheduler.events import EVENT_JOB_EXECUTED
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,8 +92,8 @@ async def finish(
 
 
 def _was_cut(future: asyncio.Future[list[JobExecutionEvent]]) -> bool:
-    """Tell whether a cancelled batch lost its run: a job may end well in spite of it."""
+    """Tell whether a cancelled batch lost its run: a job may end well, or be locked out, first."""
     if not future.done() or future.cancelled():
         return False
     events = future.result()
-    return bool(events) and events[-1].code != EVENT_JOB_EXECUTED
+    return bool(events) and events[-1].code not in (EVENT_JOB_EXECUTED, EVENT_JOB_LOCKED_OUT)

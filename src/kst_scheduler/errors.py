@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from apscheduler.jobstores.base import ConflictingIdError
+
 if TYPE_CHECKING:
     from kst_scheduler.occurrence import Occurrence
 
@@ -23,6 +25,16 @@ class NaiveDatetimeError(InvalidArgumentError):
 
 class TimezoneError(InvalidArgumentError):
     """Raised when a zone is unknown, or is not the one that the scheduler keeps."""
+
+
+class JobConflictError(InvalidArgumentError, ConflictingIdError):  # type: ignore[misc] # untyped
+    """Raised when an id belongs to a job with another function, which would vanish silently."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would quote it
 
 
 class MissingExtraError(KSTSchedulerError, ImportError):
@@ -74,6 +86,10 @@ class AlreadyRunningError(KSTSchedulerError):
     def __init__(self, message: str, running: tuple[Occurrence, ...] = ()) -> None:
         super().__init__(message)
         self.running = running
+
+
+class AttemptsUsedUpError(LockedOutError):
+    """Raised when an occurrence is not run again: too many of its attempts lost their lease."""
 
 
 class LeaseLostError(KSTSchedulerError):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -19,6 +20,7 @@ from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.errors import LeaseLostError, LockedOutError
 from kst_scheduler.occurrence import RUNNING, Occurrence
+from kst_scheduler.redaction import hide_in_traceback, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +28,19 @@ if TYPE_CHECKING:
 
     from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
+
+
+EVENT_JOB_LOCKED_OUT: Final = 2**24
+"""The event of a run that raised LockedOutError: another replica has it, so nothing has failed.
+
+It is a JobExecutionEvent, of OccurrenceExecutor alone, and takes the place of EVENT_JOB_ERROR.
+APScheduler 3.11.3 uses the bits 0 to 16, and its EVENT_ALL, add_listener's default, has no others;
+name this one to hear of it: ``add_listener(heard, EVENT_JOB_ERROR | EVENT_JOB_LOCKED_OUT)``.
+"""
+
+
+MAX_THREADS: Final = 10
+"""Plain functions that run at once, as in APScheduler's own ThreadPoolExecutor."""
 
 
 class Batch:
@@ -98,23 +113,30 @@ class Batch:
 class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library is untyped
     """An AsyncIOExecutor whose jobs can ask for their ``current_occurrence()``.
 
-    It differs in four more ways. It awaits objects with an ``async def __call__``, which
-    AsyncIOExecutor calls in a thread and drops. When it shuts down, no later run time of a batch
-    starts, nor when the batch's task is cancelled; each is dispatched as EVENT_JOB_MISSED. A job in
-    a thread cannot be cancelled, so shutting down leaves it alone, and its event still comes when
-    it ends. A run that raises
-    LockedOutError is one line at INFO in the log, and one that raises LeaseLostError one at
-    WARNING; their event stays EVENT_JOB_ERROR with that exception.
+    It differs in five more ways. It runs plain functions in threads of its own: in those of the
+    event loop they would keep its look-ups of host names waiting, and with them the renewal of a
+    lease. It awaits objects with an ``async def __call__``, which AsyncIOExecutor calls in a
+    thread and drops. When it shuts down, no later run time of a batch starts, nor when the batch's
+    task is cancelled; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be
+    cancelled, so shutting down leaves it alone, and its event still comes if the loop runs when it
+    ends. A run that raises LockedOutError is one line at INFO in the log, and EVENT_JOB_LOCKED_OUT
+    in place of EVENT_JOB_ERROR; one that raises LeaseLostError is one line at WARNING.
 
     An async generator function, or a lambda that returns a coroutine, looks like a plain function
     and is run as one: nothing awaits it.
 
     Of APScheduler's private names it uses ``_do_submit_job``, ``_run_job_success``,
     ``_run_job_error``, ``_eventloop`` and ``Job._jobstore_alias``; checked on 3.11.3.
+
+    Args:
+        max_threads: how many plain functions run at once; the others wait for a free thread.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_threads: int = MAX_THREADS) -> None:
         super().__init__()
+        self.max_threads = max_threads
+        self._threads: ThreadPoolExecutor | None = None
         self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
         """What each future in progress runs, in the order of submission."""
         self._submitting = Batch("", [])
@@ -131,6 +153,9 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         for future, batch in self.batches.items():
             if not batch.in_thread:
                 future.cancel()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
 
     def close(self) -> None:
         """Let no batch in progress start another run."""
@@ -161,7 +186,9 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         arguments = (job, job._jobstore_alias, batch, self._logger.name)  # noqa: SLF001
         future: asyncio.Future[list[JobExecutionEvent]]
         if batch.in_thread:
-            future = self._eventloop.run_in_executor(None, run_job, *arguments)
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.max_threads, "kst-scheduler-job")
+            future = self._eventloop.run_in_executor(self._threads, run_job, *arguments)
         else:
             future = batch.task = self._eventloop.create_task(run_coroutine_job(*arguments))
         self.batches[future] = batch
@@ -179,6 +206,9 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         except BaseException as error:  # noqa: BLE001 - as in AsyncIOExecutor
             self._run_job_error(batch.job_id, error, error.__traceback__)
             return
+        for event in events:
+            if isinstance(event.exception, LockedOutError):
+                event.code = EVENT_JOB_LOCKED_OUT
         missed = [
             JobExecutionEvent(EVENT_JOB_MISSED, batch.job_id, alias, run_time)
             for run_time in batch.due[batch.handed_out :]
@@ -227,8 +257,9 @@ def _no_traceback(record: logging.LogRecord) -> bool:
     elif isinstance(error, LeaseLostError):
         level, message = logging.WARNING, 'Job "%s" was stopped: %s'
     else:
+        hide_in_traceback(record)
         return True
     record.levelno, record.levelname = level, logging.getLevelName(level)
-    record.msg, record.args = message, (record.args[0], error)  # type: ignore[index]
+    record.msg, record.args = message, (record.args[0], without_passwords(error))  # type: ignore[index]
     record.exc_info = None
     return logging.getLogger(record.name).isEnabledFor(level)

@@ -10,21 +10,19 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import pandas as pd
-
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
-from kst_scheduler.runs import TIME_DTYPE, check_runs
+from kst_scheduler.runs import check_runs, time_dtype
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pandas as pd
+
 FATES: Final = ("ok", "late", "duplicated", "lost", "unwanted")
 """ok: it ran, once and on time. late: once, and later. duplicated: it ran more than once. lost: no
 run of it ended well. unwanted: it ran, and nobody had asked for it."""
 
-FATE_DTYPE: Final = pd.CategoricalDtype(list(FATES), ordered=True)
 FATES_COLUMNS: Final = ("job_id", "scheduled_at", "fate", "runs", "started_at", "reason")
 
 _DONE: Final = "ok"
@@ -58,6 +56,8 @@ def fates(
         NaiveDatetimeError: the times of a job have no zone.
 
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     times = {job: _checked(job, moments) for job, moments in wanted.items()}
     reasons = {} if history is None else _reasons(history)
     found: dict[Any, list[Any]] = {(job, each): [] for job in times for each in times[job]}
@@ -87,6 +87,8 @@ def broken_promises(judged: pd.DataFrame, history: pd.DataFrame) -> dict[str, in
         history: the ledger's, of the same jobs.
 
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     rows = history.set_index(["job_id", "scheduled_at"])
     asked = judged[judged["fate"] != "unwanted"]
     keys = pd.MultiIndex.from_frame(asked[["job_id", "scheduled_at"]])
@@ -99,6 +101,8 @@ def broken_promises(judged: pd.DataFrame, history: pd.DataFrame) -> dict[str, in
 
 
 def _checked(job: str, moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     if not isinstance(moments, pd.DatetimeIndex):
         raise InvalidArgumentError(
             f"wanted[{job!r}] is {type(moments).__name__}, no DatetimeIndex; "
@@ -113,8 +117,11 @@ def _checked(job: str, moments: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 def _meant(times: pd.DatetimeIndex, scheduled_at: pd.Series) -> pd.Series:
     """Return for each scheduled time the wanted one that it stands for; NaT: nobody asked."""
+    import numpy as np  # noqa: PLC0415 - slow to load
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     if not len(times):
-        return pd.Series(pd.NaT, index=scheduled_at.index, dtype=TIME_DTYPE)
+        return pd.Series(pd.NaT, index=scheduled_at.index, dtype=time_dtype())
     place = np.searchsorted(times.asi8, pd.DatetimeIndex(scheduled_at).as_unit("us").asi8, "right")
     meant = pd.Series(times[np.maximum(place - 1, 0)], index=scheduled_at.index)
     same_day = meant.dt.normalize() == scheduled_at.dt.normalize()
@@ -140,6 +147,8 @@ def _done(rows: Sequence[Any]) -> list[Any]:
 def _fate(
     key: Any, rows: Sequence[Any], on_time: timedelta, reason: str
 ) -> tuple[str, int, Any, str]:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     done = _done(rows)
     if not done:
         said = reason or _what_happened(rows) or ("locked out" if rows else "nothing ran")
@@ -187,10 +196,12 @@ def _whole_seconds(span: timedelta) -> timedelta:
 
 
 def _table(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     table = pd.DataFrame(rows, columns=list(FATES_COLUMNS))
-    table["fate"] = table["fate"].astype(FATE_DTYPE)
+    table["fate"] = table["fate"].astype(pd.CategoricalDtype(list(FATES), ordered=True))
     for name in ("scheduled_at", "started_at"):
-        table[name] = pd.to_datetime(table[name], utc=True).astype(TIME_DTYPE)
+        table[name] = pd.to_datetime(table[name], utc=True).astype(time_dtype())
     for name in ("job_id", "reason"):
         table[name] = table[name].astype("str")
     return table.sort_values(["scheduled_at", "job_id"], kind="stable", ignore_index=True)

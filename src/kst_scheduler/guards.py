@@ -7,7 +7,7 @@ a coroutine that nothing awaited as executed. Each of these is an error here, wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,7 +130,8 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
     """Refuse a trigger object, or one inside it, whose zone is not the one that is expected.
 
     A trigger without a zone of its own passes. A DateTrigger has only its ``run_date``, so it
-    passes where a clock in ``zone`` shows the same.
+    passes where a clock in ``zone`` shows the same, and where it has an offset in place of a
+    zone, as those of ``at()`` have: that is no host's.
 
     Raises:
         InvalidArgumentError: an AndTrigger of several, which may search for ever.
@@ -146,7 +147,10 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
         found = own_zone(part)
         if found is None or _same(found, zone):
             continue
-        if run_date and run_date.utcoffset() == run_date.astimezone(zone).utcoffset():
+        if run_date and (
+            isinstance(run_date.tzinfo, timezone)
+            or run_date.utcoffset() == run_date.astimezone(zone).utcoffset()
+        ):
             continue
         raise TimezoneError(_foreign(part, found, zone))
 
@@ -171,10 +175,13 @@ def _foreign(trigger: BaseTrigger, found: tzinfo, zone: tzinfo) -> str:
     fire = trigger.get_next_fire_time(None, datetime.now(found))
     if fire:
         message += f"it would fire next at {_shown(fire, zone)}, which is {_shown(fire, found)}. "
-    return message + (
+    message += (
         "A trigger object takes the host's zone when it is built without one; write "
         f"{_repaired(trigger, zone)}, or add allow_timezone={str(found)!r} if that zone is meant"
     )
+    if isinstance(trigger, DateTrigger) and _same(zone, KST):
+        message += f": that is at({as_kst_call(trigger.run_date.astimezone(KST), least=4)})"
+    return message
 
 
 def _shown(moment: datetime, zone: tzinfo) -> str:

@@ -13,14 +13,13 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _SATURDAY: Final = 5
@@ -73,6 +72,8 @@ class BusinessDays:
 
     def are_business_days(self, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
         """Say for each of many days whether it is worked; ``days`` has the dtype datetime64[D]."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+
         if days.dtype != np.dtype("datetime64[D]"):
             raise InvalidArgumentError(
                 f"days has the dtype {days.dtype}; write the Korean dates as datetime64[D], "
@@ -82,7 +83,7 @@ class BusinessDays:
             return np.zeros(days.shape, np.bool_)
         first, last = days.min().astype("M8[Y]"), days.max().astype("M8[Y]")
         years = range(first.astype(int) + 1970, last.astype(int) + 1971)
-        worked = np.concatenate([_worked(self, year) for year in years])
+        worked = np.frombuffer(b"".join(_worked(self, year) for year in years), np.bool_)
         answer: NDArray[np.bool_] = worked[(days - first.astype("M8[D]")).astype(int)]
         return answer
 
@@ -108,17 +109,17 @@ class BusinessDays:
 
 
 @lru_cache(maxsize=1024)
-def _worked(calendar: BusinessDays, year: int) -> NDArray[np.bool_]:
+def _worked(calendar: BusinessDays, year: int) -> bytes:
     """Return a flag for each day of the year."""
     first = date(year, 1, 1)
-    weekdays = (first.weekday() + np.arange((date(year, 12, 31) - first).days + 1)) % 7
-    flags = weekdays < _SATURDAY
+    weekdays = range(first.weekday(), first.weekday() + (date(year, 12, 31) - first).days + 1)
+    flags = bytearray(weekday % 7 < _SATURDAY for weekday in weekdays)
     for day in calendar.holidays(year):
         flags[(day - first).days] = False
     for day in calendar.extra_business_days:
         if day.year == year:
             flags[(day - first).days] = True
-    return flags
+    return bytes(flags)
 
 
 @cache

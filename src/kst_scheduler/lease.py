@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LeaseLostError
 from kst_scheduler.redaction import without_passwords
+from kst_scheduler.user_values import is_a, text_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -142,6 +143,7 @@ class _Renewals:
 
 def reason_of(error: Exception) -> str:
     """Return what an error says, for one line of a log, without passwords."""
-    if isinstance(error, TimeoutError) and not str(error):
+    text = text_of(error)
+    if is_a(error, TimeoutError) and not text:
         return "no answer in time"
-    return without_passwords(f"{type(error).__name__}: {error}")
+    return without_passwords(f"{type(error).__name__}: {text}")

@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import current_occurrence
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 CUT_PATIENCE: Final = timedelta(seconds=3)
 """For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
+TRY_SECONDS: Final = 10.0
+"""How long one attempt to write a kept outcome may take."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -73,20 +76,23 @@ def once(
     lease: timedelta = timedelta(seconds=60),
     catch_up: timedelta | None = None,
     repeatable: bool = True,
+    max_attempts: int = 3,
     instance: str | None = None,
     patience: timedelta = timedelta(seconds=30),
 ) -> Callable[[Callable[P, Awaitable[R]]], OnceFunction[P, R]]:
     """Return a decorator that runs each occurrence of an ``async def`` job once.
 
     All replicas add the same jobs. One of them gets the occurrence, and the others raise
-    LockedOutError, which is no error. The job's result is handed back; where it is a count
-    (``int(result)``), it stands in the row as ``rows``.
+    LockedOutError, which is no error. The job's result is handed back; where it is an
+    integer, or has an integer field ``rows``, that stands in the row as ``rows``.
 
     The row ends as ok, error, cancelled, or skipped: the lock could not be had, or the job raised
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
     its row as it is, to be taken over. While the ledger is away, the claim and the last write are
     tried again for ``patience``. A last write that fails is one line of the log at ERROR, with the
-    row in it, and the job's own result or exception goes on.
+    row in it, and the job's own result or exception goes on. This process keeps the outcome and
+    writes it once the ledger is back. If the process ends first, it is only in the log, and the
+    run counts as lost: it is run again.
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -99,15 +105,23 @@ def once(
         catch_up: for how long after its time a missed occurrence may be run by a Reconciler;
             None: the job's ``misfire_grace_time``.
         repeatable: whether a run that lost its lease in the middle may be run again.
-        instance: the name of this replica in the rows, no two may share it; None: its host name
-            and process id. In a simulation, whose nodes have one host: ``current_node()``.
+        max_attempts: how many attempts of an occurrence may lose their lease. A job that kills its
+            process, as by using up the memory, would else kill replica after replica. After the
+            last one the row is closed as error, which a Reconciler passes on to ``on_missing``.
+            What raised, was cancelled or was skipped is not counted, so a worker's ``retry`` is
+            counted by its own strategy; nor is a later occurrence of the job, which has attempts
+            of its own. With ``repeatable=False`` the first loss is the last. A run by hand is not
+            run again by a Reconciler; where it was handed off, it is, as often as any other.
+        instance: the name of this replica in the rows; None: its host name and process id. Two of
+            one name are told apart by the ledger, but not by a reader of its rows. In a simulation,
+            whose nodes have one host: ``current_node()``.
         patience: how long to wait for a ledger that is away.
 
     Raises:
         InvalidArgumentError: the job is not ``async def``, or an argument makes no sense.
 
     """
-    job = OnceJob(ledger, lock, lease, catch_up, repeatable, instance, patience)
+    job = OnceJob(ledger, lock, lease, catch_up, repeatable, max_attempts, instance, patience)
 
     def decorate(function: Callable[P, Awaitable[R]]) -> OnceFunction[P, R]:
         _check_awaited(function)
@@ -132,6 +146,7 @@ class OnceJob:
     lease: timedelta
     catch_up: timedelta | None
     repeatable: bool
+    max_attempts: int
     instance: str | None
     patience: timedelta
     queue: Queue | None = None
@@ -151,6 +166,10 @@ class OnceJob:
             _check_positive(name, getattr(self, name))
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
+        if type(self.max_attempts) is not int or self.max_attempts < 1:
+            raise InvalidArgumentError(
+                f"max_attempts={self.max_attempts!r} is not a number of attempts; write 1 or more"
+            )
 
     def replica(self) -> str:
         """Return the name of this replica in the rows, inside its event loop."""
@@ -230,9 +249,18 @@ class OnceJob:
 
         """
         now = datetime.now(UTC)
-        request = ClaimRequest(occurrence, self.replica(), self.lease, now, self.repeatable, retry)
+        request = ClaimRequest(
+            occurrence=occurrence,
+            instance=self.replica(),
+            lease=self.lease,
+            claimed_at=now,
+            take_over=self.repeatable,
+            retry=retry,
+            max_attempts=self.max_attempts,
+        )
 
         async def ask() -> tuple[Claim, float]:
+            await kept_writes().try_all()  # the run in the way may be one of this process
             since = asyncio.get_running_loop().time()
             return await self.ledger.claim(request), since
 
@@ -257,10 +285,37 @@ class OnceJob:
                 # It comes too late to cut anything but this write. The same write again is one.
                 return await patiently(write, CUT_PATIENCE, what)
         except (Exception, asyncio.CancelledError) as error:
-            _LOGGER.error("%s; the row is %s", told(error), as_json(claim, outcome))  # noqa: TRY400 - one line
+            is_kept = self._keep(claim, outcome, error)
+            kept = "; it is kept, and written when the ledger is back" if is_kept else ""
+            _LOGGER.error("%s%s; the row is %s", told(error), kept, as_json(claim, outcome))  # noqa: TRY400 - one line
             if isinstance(error, LedgerUnavailableError):
                 return True
             raise
+
+    def _keep(self, claim: Claim, outcome: Outcome, error: BaseException) -> bool:
+        """Keep an outcome that an outage or a cancellation kept from being written."""
+        if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
+            return False
+        again = functools.partial(_write_again, self.ledger, claim, outcome)
+        return kept_writes().keep(id(self.ledger), claim.row_id, again)
+
+
+async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
+    """Write a kept outcome; False while the ledger is away."""
+    occurrence = claim.request.occurrence
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            is_written = await ledger.finish(claim, outcome)
+    except (LedgerUnavailableError, TimeoutError):
+        return False
+    except Exception as error:  # noqa: BLE001 - its row is in the log already
+        _LOGGER.error("the outcome of %s was not written: %s", occurrence, told(error))  # noqa: TRY400 - one line
+        return True
+    if is_written:
+        _LOGGER.warning("the outcome of %s was written, late: %s", occurrence, outcome.status)
+    else:
+        _LOGGER.warning("%s", _taken_over(occurrence))
+    return True
 
 
 async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurrence) -> None:

@@ -1,4 +1,4 @@
-"""What the end of a run stands for in its row."""
+"""What the end of a run stands for in its row, whatever the job returned or raised."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger.checks import LARGEST
+from kst_scheduler.ledger.checks import LARGEST, stored_text
 from kst_scheduler.ledger.contract import Outcome
-from kst_scheduler.redaction import without_passwords
 from kst_scheduler.timezone import UTC
+from kst_scheduler.user_values import describe, integer_of, is_a, text_of
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger.contract import Claim
@@ -25,31 +25,26 @@ def succeeded(result: object, seconds: float) -> Outcome:
 def failed(error: BaseException, seconds: float) -> Outcome:
     """Return the outcome of a run that raised: skipped when locked out, cancelled, or error."""
     status, text = "error", told(error)
-    if isinstance(error, LockedOutError):
-        status, text = "skipped", without_passwords(error)
-    elif isinstance(error, asyncio.CancelledError):
-        status, text = "cancelled", without_passwords(error)
+    if is_a(error, LockedOutError):
+        status, text = "skipped", stored_text(text_of(error))
+    elif is_a(error, asyncio.CancelledError):
+        status, text = "cancelled", stored_text(text_of(error))
     return Outcome(status, datetime.now(UTC), timedelta(seconds=seconds), error=text or None)
 
 
 def count(result: object) -> int | None:
     """Return a job's result as a count of rows, or None where it is none.
 
-    A count is what has an ``int()`` of its own, other than True and False: a number, or a result
-    such as a CrawlResult.
+    A count is an integer, Python's or NumPy's, or the integer field ``rows`` of a result such as a
+    CrawlResult. Booleans, floats and what merely has an ``int()`` are none; no method is called.
     """
-    if isinstance(result, bool) or not hasattr(result, "__int__"):
-        return None
-    try:
-        rows = int(result)
-    except (TypeError, ValueError, OverflowError):  # an array, not-a-number, infinity
-        return None
-    return rows if 0 <= rows <= LARGEST else None
+    rows = integer_of(result)
+    return rows if rows is not None and 0 <= rows <= LARGEST else None
 
 
 def told(error: BaseException) -> str:
-    """Return an error as a row or a line of the log tells it, without passwords."""
-    return without_passwords(repr(error))
+    """Return an error as a row or a line of the log tells it: cut, without passwords."""
+    return stored_text(describe(error))
 
 
 def as_json(claim: Claim, outcome: Outcome) -> str:

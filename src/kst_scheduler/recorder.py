@@ -14,6 +14,7 @@ import itertools
 import threading
 import time
 from datetime import timedelta
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
@@ -27,6 +28,7 @@ from kst_scheduler.errors import KSTSchedulerError, LeaseLostError, LockedOutErr
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import NAT, RunLog
+from kst_scheduler.user_values import describe, is_a, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -262,7 +264,7 @@ class _WatchedJob(JobStandIn):
         except BaseException as error:
             self._recorder.ended(serial, error)
             raise
-        never = asyncio.iscoroutine(result)
+        never = is_a(result, CoroutineType)
         self._recorder.ended(serial, NotAwaitedError() if never else None)
         return result
 
@@ -292,8 +294,8 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
     """Return the status and the detail that a run's end stands for."""
     if error is None:
         return "ok", ""
-    if isinstance(error, LockedOutError):
-        return "locked_out", str(error)
-    if isinstance(error, asyncio.CancelledError | LeaseLostError):
-        return "cancelled", str(error)
-    return "error", repr(error)
+    if is_a(error, LockedOutError):
+        return "locked_out", text_of(error)
+    if is_a(error, asyncio.CancelledError, LeaseLostError):
+        return "cancelled", text_of(error)
+    return "error", describe(error)

@@ -16,8 +16,8 @@ _next_number: Final = itertools.count(1)
 def this_replica() -> str:
     """Return host name and process id, and a number where the process has several event loops.
 
-    Each simulated node has a loop. Under one name, two that claim at the same microsecond would
-    count as one that asks again, and both would get the row.
+    Each simulated node has a loop. It is a name for people: containers on the network of their
+    host may share it, so a claim is known by its token instead.
     """
     loop = asyncio.get_running_loop()
     if loop not in _numbers:

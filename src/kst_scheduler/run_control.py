@@ -7,9 +7,11 @@ the schedule; ``AsyncIOScheduler.shutdown(wait=True)`` does not wait, it cancels
 from __future__ import annotations
 
 import asyncio
+import functools
 import reprlib
+from collections import deque
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
@@ -26,12 +28,17 @@ from kst_scheduler.errors import (
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.guards import nearest
 from kst_scheduler.job_store import TurnByTurnJobStore
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.occurrence import RUNNING, Occurrence
-from kst_scheduler.timezone import require_aware
+from kst_scheduler.timezone import UTC, require_aware
 
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
+
+
+LAST_WRITE_SECONDS: Final = 3.0
+"""How long a drain tries to write what the ledger could not take before."""
 
 
 class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
@@ -43,7 +50,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
     """
 
     _draining: asyncio.Task[Drained] | None = None
-    _last_manual: datetime | None = None
+    _last_manual = datetime.min.replace(tzinfo=UTC)
 
     def resume(self) -> None:
         """Go on processing jobs after ``pause()``.
@@ -134,9 +141,10 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
 
         No job starts after the call, not even one that is due. Runs in progress get ``timeout``
         (seconds, or a timedelta) to end; those that are left are cancelled and get 5 seconds for
-        their own clean-up. Then the scheduler is shut down. A job in a thread cannot be
-        cancelled: it is named as still running, and Python waits for it when the process ends.
-        Thread and process pools start what already waits in their own queue.
+        their own clean-up. Outcomes that a ledger could not take yet are tried for 3 seconds more:
+        what is left is lost with the process. Then the scheduler is shut down. A job in a thread
+        cannot be cancelled: it is named as still running, and Python waits for it when the process
+        ends. Thread and process pools start what already waits in their own queue.
 
         A second call while the first is at work waits for it, whatever its own timeout. Nothing
         happens on a scheduler that does not run, so it can be called in any ``finally``.
@@ -169,6 +177,7 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
         batches = {f: b for executor in self._own_executors() for f, b in executor.batches.items()}
         try:
             drained = await finish(batches, self._other_jobs, seconds)
+            await kept_writes().try_at_the_end(LAST_WRITE_SECONDS)
         finally:
             self._draining = None
             if self.running:
@@ -208,11 +217,22 @@ class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyp
         alias = job._jobstore_alias  # noqa: SLF001
         self._dispatch_event(JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias, run_times))
 
+    @functools.cached_property
+    def _manual(self) -> deque[datetime]:
+        """When the last of the manual runs were asked for."""
+        return deque(maxlen=1000)
+
     def _manual_run_time(self) -> datetime:
         """Return now, or the next free microsecond: a manual run is known by its own."""
         now = datetime.now(self.timezone)
-        if self._last_manual:
-            now = max(now, self._last_manual + timedelta(microseconds=1))
+        # Many in one microsecond follow the last of them. A clock that was set back by more is
+        # believed: its runs have today's date again.
+        if timedelta() <= self._last_manual - now < timedelta(seconds=1):
+            now = self._last_manual + timedelta(microseconds=1)
+        # After a step back the clock comes by the same moments once more.
+        while now in self._manual:
+            now += timedelta(microseconds=1)
+        self._manual.append(now)
         self._last_manual = now
         return now
 

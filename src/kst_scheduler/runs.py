@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 from array import array
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 STATUSES: Final = (
@@ -52,10 +52,24 @@ DUPLICATES_COLUMNS: Final = ["job_id", "scheduled_at", "runs", "nodes"]
 TEXT_COLUMNS: Final = ("node", "job_id", "detail")
 TIME_COLUMNS: Final = ("scheduled_at", "started_at", "finished_at")
 
-STATUS_DTYPE: Final = pd.CategoricalDtype(list(STATUSES), ordered=True)
-TIME_DTYPE: Final = pd.DatetimeTZDtype("us", KST)
 NAT: Final = -(2**63)
 """The integer that numpy reads as "not a time"."""
+
+
+@cache
+def status_dtype() -> pd.CategoricalDtype:
+    """Return the dtype of the column status."""
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    return pd.CategoricalDtype(list(STATUSES), ordered=True)
+
+
+@cache
+def time_dtype() -> pd.DatetimeTZDtype:
+    """Return the dtype of the columns of times."""
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    return pd.DatetimeTZDtype("us", KST)
 
 
 class RunLog:
@@ -99,6 +113,9 @@ class RunLog:
 
     def table(self) -> pd.DataFrame:
         """Return the rows as a table of runs, ordered by scheduled time, node and job."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+        import pandas as pd  # noqa: PLC0415 - slow to load
+
         order = self._order()
         columns: dict[str, Any] = {
             name: _texts(self._texts[name], np.frombuffer(codes, np.int32)[order])
@@ -107,12 +124,14 @@ class RunLog:
         for name, times in self._times.items():
             columns[name] = moments(np.frombuffer(times, np.int64)[order])
         columns["status"] = pd.Categorical.from_codes(
-            np.frombuffer(self._status, np.int8)[order], dtype=STATUS_DTYPE
+            np.frombuffer(self._status, np.int8)[order], dtype=status_dtype()
         )
         return pd.DataFrame(columns, columns=list(COLUMNS), copy=False)
 
     def _order(self) -> NDArray[np.intp]:
         """Return the places of the rows in the order of the table."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+
         lanes = np.zeros(len(self), np.int32)
         for name in ("node", "job_id"):
             ranks = _ranks(self._texts[name])
@@ -151,6 +170,8 @@ def check_runs(runs: pd.DataFrame) -> pd.DataFrame:
         InvalidArgumentError: a column is missing, a time has no zone, or a status is unknown.
 
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     missing = [name for name in COLUMNS if name not in runs.columns]
     if missing:
         raise InvalidArgumentError(
@@ -170,15 +191,17 @@ def check_runs(runs: pd.DataFrame) -> pd.DataFrame:
                 f"the column {name} has the dtype {runs[name].dtype}, without a time zone; write "
                 f"runs[{name!r}].dt.tz_localize('Asia/Seoul') if it holds Korean times"
             )
-        if runs[name].dtype != TIME_DTYPE:
-            fixed[name] = runs[name].astype(TIME_DTYPE)
-    if runs["status"].dtype != STATUS_DTYPE:
-        fixed["status"] = runs["status"].astype(STATUS_DTYPE)
+        if runs[name].dtype != time_dtype():
+            fixed[name] = runs[name].astype(time_dtype())
+    if runs["status"].dtype != status_dtype():
+        fixed["status"] = runs["status"].astype(status_dtype())
     return runs.assign(**fixed) if fixed else runs
 
 
 def moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
     """Return integers, microseconds since 1970 in UTC or NAT, as times in KST."""
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     return pd.DatetimeIndex(microseconds.view("M8[us]")).tz_localize("UTC").tz_convert(KST)
 
 
@@ -187,6 +210,8 @@ _STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
 
 def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
     """Return, for each text's code, its place in alphabetical order."""
+    import numpy as np  # noqa: PLC0415 - slow to load
+
     ranks = np.empty(len(texts), np.int32)
     ranks[[texts[text] for text in sorted(texts)]] = np.arange(len(texts), dtype=np.int32)
     return ranks
@@ -194,4 +219,7 @@ def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
 
 def _texts(texts: dict[str, int], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
     """Return a column of texts in which equal ones are the same object."""
+    import numpy as np  # noqa: PLC0415 - slow to load
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     return pd.array(np.array(list(texts), dtype=object), dtype="str").take(codes)

@@ -6,7 +6,7 @@ Every function of this package takes and returns aware datetimes. A naive one is
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -89,6 +89,18 @@ def require_aware(moment: datetime, name: str) -> datetime:
             f"or {as_kst_call(moment)}"
         )
     return moment
+
+
+def with_fixed_offset(moment: datetime) -> datetime:
+    """Return an aware moment with its offset in place of its zone, and the zone's short name.
+
+    Of a moment at UTC-05:00 it is plain which instant it is. A host's zone is never one of these:
+    it has a name (tzlocal 5).
+    """
+    offset = moment.utcoffset()
+    if offset is None or isinstance(moment.tzinfo, timezone):
+        return moment
+    return moment.replace(tzinfo=timezone(offset, moment.tzname() or str(offset)), fold=0)
 
 
 def as_kst_call(moment: datetime, least: int = 3) -> str:

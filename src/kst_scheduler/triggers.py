@@ -20,10 +20,11 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from kst_scheduler.caller import stack_level
 from kst_scheduler.cron_fields import CLOCK_FIELDS, can_fire, check_field, values, written
 from kst_scheduler.crontab_line import cron_fields_of
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.timezone import KST, as_zone, kst, require_aware
+from kst_scheduler.timezone import KST, as_zone, kst, require_aware, with_fixed_offset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,8 +84,8 @@ def cron(
         )
     for name, value in fields.items():
         check_field(name, value)
-    _check_span(start_date, end_date, "start_date")
-    _check_jitter(jitter)
+    check_span(start_date, end_date, "start_date")
+    check_jitter(jitter)
     trigger = CronTrigger(
         **fields,
         start_date=start_date,
@@ -131,17 +132,9 @@ def every(
 
     """
     interval = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if interval <= timedelta(0):
-        raise InvalidArgumentError(
-            f"every() has the interval {interval.total_seconds():g} s, so it would never move on; "
-            "write a positive one such as every(hours=1)"
-        )
-    _check_span(anchor, end_date, "anchor")
-    if interval.microseconds or anchor.microsecond:
-        raise InvalidArgumentError(
-            f"every() needs whole seconds, got an interval of {interval.total_seconds()} s from "
-            f"{anchor.isoformat()}; two runs in one second would count as the same occurrence"
-        )
+    check_interval(interval)
+    check_span(anchor, end_date, "anchor")
+    check_whole_seconds(interval, anchor)
     zone = as_zone(timezone)
     return IntervalTrigger(
         seconds=interval.total_seconds(),
@@ -152,14 +145,21 @@ def every(
 
 
 def at(moment: datetime) -> DateTrigger:
-    """Return a DateTrigger that fires once, at ``moment``, which keeps its own zone.
+    """Return a DateTrigger that fires once, at ``moment``, in whatever zone it is written.
+
+    One in another zone than Korea's keeps its offset and the zone's short name: of a DateTrigger
+    in the zone ``America/New_York``, KSTScheduler could not tell whether it was meant, or is the
+    host's zone.
 
     Raises:
         NaiveDatetimeError: ``moment`` has no zone, or a pytz zone was passed as ``tzinfo=``.
 
     """
+    require_aware(moment, "moment")
+    if str(moment.tzinfo) != str(KST):
+        moment = with_fixed_offset(moment)
     # The zone is for naive dates only; without one APScheduler would ask the host for its own.
-    return DateTrigger(run_date=require_aware(moment, "moment"), timezone=KST)
+    return DateTrigger(run_date=moment, timezone=KST)
 
 
 def crontab(expression: str, timezone: str | tzinfo = KST) -> CronTrigger | OrTrigger:
@@ -187,7 +187,41 @@ def crontab(expression: str, timezone: str | tzinfo = KST) -> CronTrigger | OrTr
     return able[0] if len(able) == 1 else OrTrigger(able)
 
 
-def _check_jitter(jitter: int | None) -> None:
+def check_interval(interval: timedelta) -> None:
+    """Refuse an interval that leads nowhere.
+
+    Raises:
+        InvalidArgumentError: it is zero or negative.
+
+    """
+    if interval <= timedelta(0):
+        raise InvalidArgumentError(
+            f"every() has the interval {interval.total_seconds():g} s, so it would never move on; "
+            "write a positive one such as every(hours=1)"
+        )
+
+
+def check_whole_seconds(interval: timedelta, anchor: datetime) -> None:
+    """Refuse an interval of less than seconds, or from a part of one.
+
+    Raises:
+        InvalidArgumentError: two runs would have one whole second, and be one occurrence.
+
+    """
+    if interval.microseconds or anchor.microsecond:
+        raise InvalidArgumentError(
+            f"every() needs whole seconds, got an interval of {interval.total_seconds()} s from "
+            f"{anchor.isoformat()}; two runs in one second would count as the same occurrence"
+        )
+
+
+def check_jitter(jitter: int | None) -> None:
+    """Refuse a delay of less than nothing.
+
+    Raises:
+        InvalidArgumentError: it is negative.
+
+    """
     if jitter is not None and jitter < 0:
         raise InvalidArgumentError(
             f"jitter={jitter} would run the job before its time; write the seconds of the longest "
@@ -210,11 +244,18 @@ def _warn_of_open_field(trigger: CronTrigger, fields: Mapping[str, int | str]) -
         f"{written(fields)} leaves {' and '.join(left_open)} open, so it fires {fires} times "
         f"{unit}; write {repair}, or {meant} if you mean it",
         TriggerWarning,
-        stacklevel=3,
+        stacklevel=stack_level(),
     )
 
 
-def _check_span(start: datetime | None, end: datetime | None, start_name: str) -> None:
+def check_span(start: datetime | None, end: datetime | None, start_name: str) -> None:
+    """Refuse naive dates, and an end before the start.
+
+    Raises:
+        InvalidArgumentError: the trigger would never fire.
+        NaiveDatetimeError: one of them has no zone.
+
+    """
     if start is not None:
         require_aware(start, start_name)
     if end is not None:

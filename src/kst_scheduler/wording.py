@@ -26,10 +26,10 @@ from kst_scheduler.phrases import (
     times_phrase,
 )
 from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.trigger_parts import nominal_fires
 from kst_scheduler.triggers import ANCHOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import tzinfo
 
     from apscheduler.triggers.base import BaseTrigger
@@ -48,8 +48,8 @@ def describe(trigger: BaseTrigger) -> str:
 def preview(trigger: BaseTrigger, count: int = 3, now: datetime | None = None) -> str:
     """Return what ``describe`` says and the next ``count`` fire times from ``now`` on.
 
-    ``now`` is the present unless it is given. A fire time shows its year where that is not the
-    present one.
+    ``now`` is the present unless it is given. Jitter is not in the times: ``describe`` says it. A
+    fire time shows its year where that is not the present one.
 
     Raises:
         InvalidArgumentError: ``count`` is not positive.
@@ -59,19 +59,11 @@ def preview(trigger: BaseTrigger, count: int = 3, now: datetime | None = None) -
     if count < 1:
         raise InvalidArgumentError(f"count={count} shows no fire time; write count=3, say")
     now = datetime.now(KST) if now is None else require_aware(now, "now")
-    shown = [_short(fire, now) for fire in islice(_fires_from(trigger, now), count)]
+    shown = [_short(fire, now) for fire in islice(nominal_fires(trigger, now), count)]
     begun = "next: " if shown else ""
     if len(shown) < count:
         shown.append("then never again" if shown else "never again")
     return f"{describe(trigger)}, {begun}{', '.join(shown)}"
-
-
-def _fires_from(trigger: BaseTrigger, now: datetime) -> Iterator[datetime]:
-    fire = trigger.get_next_fire_time(None, now)
-    while fire is not None:
-        if fire >= now:  # a date trigger answers with its date even when that is past
-            yield fire
-        fire = trigger.get_next_fire_time(fire, fire)
 
 
 @describe.register(DateTrigger)

@@ -98,7 +98,7 @@ async def test_the_arguments_are_those_of_the_worker_s_code(
     """Those that the job is added with, and those of functools.partial around it."""
     seen: list[tuple[int, ...]] = []
 
-    async def job(*pages: int, more: int) -> None:
+    async def job(*pages: int, more: int = 9) -> None:
         seen.append((*pages, more))
 
     handed = queue.add(job, job_id="unused")

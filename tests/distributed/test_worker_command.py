@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,9 +16,12 @@ from pydantic import SecretStr
 
 from in_loop import in_loop
 from kst_scheduler.distributed.queue import QUEUE
+from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.service import Service, Settings, cli, create_app
 from kst_scheduler.service.app import lifespan
+from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.parts import opened
+from kst_scheduler.timezone import KST
 from served import BEARER, KEY
 
 if TYPE_CHECKING:
@@ -179,3 +183,46 @@ async def test_what_a_service_hands_off_a_worker_runs(jobs: str, postgres_url: s
         (task,) = await manager.list_jobs_async(queue=QUEUE)
         assert (task.status, task.lock) == ("todo", row.occurrence.key)
     assert "Traceback" not in first.said + second.said
+
+
+DEAF = """\
+import asyncio
+from kst_scheduler import cron, drain, once
+from kst_scheduler.distributed import hand_off
+from kst_scheduler.service import stopping
+
+stopping.SECONDS_FOR_REQUESTS = stopping.SECONDS_FOR_THE_REST = drain.CLEAN_UP_SECONDS = 0.2
+
+def add(service):
+    @once(service.ledger)
+    async def slow():
+        while True:
+            try:
+                await asyncio.sleep(75)
+            except asyncio.CancelledError:
+                pass
+    service.scheduler.add_job(hand_off(slow, service.tasks), cron(hour=3), id="slow")
+"""
+
+
+@in_loop
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+async def test_a_run_that_cannot_be_cut_does_not_keep_a_worker(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """The process ends with exit code 3, and names the task."""
+    (tmp_path / "deaf_worker_jobs.py").write_text(DEAF)
+    jobs = f"{tmp_path}/deaf_worker_jobs.py:add"
+    async with opened(Settings(jobs=jobs, database_url=SecretStr(postgres_url))) as service:
+        jobs_function(jobs)(service)
+        job = service.scheduler.get_job("slow").func
+        set_occurrence = RUNNING.set(("slow", datetime.now(KST), False))
+        await job()
+        RUNNING.reset(set_occurrence)
+        async with worker(jobs, postgres_url, 0, KST_SCHEDULER_DRAIN_TIMEOUT="0.2") as it:
+            async with asyncio.timeout(SECONDS):
+                while not await service.ledger.rows(status="running"):  # noqa: ASYNC110 - the worker's
+                    await asyncio.sleep(0.01)
+            assert await it.end() == 3
+    (line,) = [line for line in it.said.splitlines() if "still running 0.8 s after" in line]
+    assert "kst_scheduler.run" in line

@@ -12,7 +12,7 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
-from kst_scheduler.ledger import Claim, MemoryLedger
+from kst_scheduler.ledger import Claim, ClaimRequest, MemoryLedger
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import Node, current_node, simulate
 from kst_scheduler.timezone import UTC, kst
@@ -31,7 +31,7 @@ from ledgers import (
 )
 
 if TYPE_CHECKING:
-    from kst_scheduler.ledger import ClaimRequest, Ledger
+    from kst_scheduler.ledger import Ledger
 
 
 @with_ledger
@@ -68,6 +68,24 @@ async def test_who_comes_second_is_locked_out(ledger: Ledger) -> None:
     await ledger.finish(claim, outcome())
     with pytest.raises(LockedOutError, match=r"was claimed by A: ok$"):
         await ledger.claim(request(instance="B"))
+
+
+@with_ledger
+async def test_two_claims_of_one_name_at_one_microsecond_are_two(ledger: Ledger) -> None:
+    """Containers on the network of their host share its name, and each has a process 1."""
+    twins = [ClaimRequest(occurrence(), "host-1", HOUR, THREE) for _ in range(20)]
+    answers = await asyncio.gather(*map(ledger.claim, twins), return_exceptions=True)
+    (claim,) = (answer for answer in answers if isinstance(answer, Claim))
+    others = [answer for answer in answers if answer is not claim]
+    assert {str(other) for other in others} == {
+        "nps@2026-05-09T18:00:00Z was claimed by host-1: running"
+    }
+    assert await ledger.claim(claim.request) == claim
+    await expire(ledger, claim)
+    successor = await ledger.claim(replace(twins[0], token="another"))  # noqa: S106 - no secret
+    assert successor.attempt == 2
+    assert not await ledger.renew(claim)
+    assert not await ledger.finish(claim, outcome())
 
 
 @with_ledger

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,10 +13,11 @@ from kst_scheduler.errors import (
     InvalidArgumentError,
     KSTSchedulerError,
     LedgerVersionError,
+    LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.ledger import SqlLedger
-from ledgers import occurrence, opened, outcome, request, run_sql
+from kst_scheduler.ledger import Claim, SqlLedger
+from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import SqlLedger
+from kst_scheduler.ledger import Claim, SqlLedger
 from ledgers import opened, request
 
 async def main(url, instance):
@@ -62,7 +63,7 @@ def test_several_processes_create_one_schema(sql_url: str) -> None:
     answers = [process.communicate(timeout=60) for process in processes]
     assert sorted(answer for answer, _ in answers) == ["claimed\n", "locked out\n"]
     assert [errors for _, errors in answers] == ["", ""]
-    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(1,)]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
 
 
 @in_loop
@@ -70,7 +71,7 @@ async def test_many_ledgers_create_one_schema(sql_url: str) -> None:
     """The same with twenty ledgers of one process, which meet more closely."""
     ledgers = [SqlLedger(sql_url) for _ in range(20)]
     await asyncio.gather(*(ledger.open() for ledger in ledgers))
-    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(1,)]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
     for ledger in ledgers:
         await ledger.close()
 
@@ -80,8 +81,8 @@ async def test_a_ledger_of_a_newer_version_is_refused(sql_url: str) -> None:
     """The message names both versions, and what to do."""
     async with opened(SqlLedger(sql_url)):
         pass
-    run_sql(sql_url, "UPDATE crawl_schema SET version = 2")
-    with pytest.raises(LedgerVersionError, match=r"has the schema version 2, .* up to 1; update"):
+    run_sql(sql_url, "UPDATE crawl_schema SET version = 3")
+    with pytest.raises(LedgerVersionError, match=r"has the schema version 3, .* up to 2; update"):
         await refused(SqlLedger(sql_url))
 
 
@@ -91,6 +92,54 @@ async def test_a_table_that_no_ledger_made_is_left_alone(sql_url: str) -> None:
     run_sql(sql_url, "CREATE TABLE crawl_runs (source text, status text)")
     with pytest.raises(InvalidArgumentError, match="has a table crawl_runs that no ledger made"):
         await refused(SqlLedger(sql_url))
+
+
+OLDER: Final = {
+    1: [
+        "ALTER TABLE crawl_runs DROP COLUMN lost",
+        "ALTER TABLE crawl_runs DROP COLUMN token",
+        "DROP INDEX crawl_runs_occurrence",
+        "DROP INDEX crawl_runs_running",
+        "ALTER TABLE crawl_runs DROP COLUMN namespace",
+        "CREATE UNIQUE INDEX crawl_runs_occurrence ON crawl_runs (source, scheduled_at, trigger)",
+        "CREATE UNIQUE INDEX crawl_runs_running ON crawl_runs (source) WHERE status = 'running'",
+        "DROP TABLE crawl_sources",
+        "CREATE TABLE crawl_sources (source TEXT PRIMARY KEY, looked_until {moment} NOT NULL)",
+        "INSERT INTO crawl_sources VALUES ('nps', '2026-05-09 18:00:00.000000{zone}')",
+    ]
+}
+"""What makes a ledger of this version one of an older version."""
+
+
+@in_loop
+@pytest.mark.parametrize("version", OLDER)
+async def test_a_ledger_of_an_older_version_is_upgraded(sql_url: str, version: int) -> None:
+    """Its rows are kept, and can be claimed and finished; a process of before can still write."""
+    async with opened(SqlLedger(sql_url)) as ledger:
+        await ledger.claim(request(occurrence(0)))
+    words = {"moment": "TIMESTAMPTZ", "zone": "+00"}
+    if sql_url.startswith("sqlite"):
+        words = {"moment": "DATETIME", "zone": ""}
+    for statement in OLDER[version]:
+        run_sql(sql_url, statement.format(**words))
+    run_sql(sql_url, f"UPDATE crawl_schema SET version = {version}")  # noqa: S608 - our own
+    ledgers = [SqlLedger(sql_url) for _ in range(5)]
+    await asyncio.gather(*(each.open() for each in ledgers))
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
+    first, *others = ledgers
+    for each in others:
+        await each.close()
+    (row,) = await first.rows()
+    assert (row.status, row.lost) == ("running", 0)
+    assert await first.looked_until("nps") == THREE
+    with pytest.raises(LockedOutError, match="was claimed by A: running"):
+        await first.claim(request())  # a claim of before has no token
+    claim = Claim(row.id, row.attempt, request())
+    assert await first.renew(claim)
+    assert await first.finish(claim, outcome())
+    await first.look("nps", THREE + HOUR)
+    assert await first.looked_until("nps") == THREE + HOUR
+    await first.close()
 
 
 async def refused(ledger: SqlLedger) -> None:
@@ -148,7 +197,7 @@ def test_names_of_the_drivers_are_the_ledgers_choice(tmp_path: Path) -> None:
     [
         ("", "cannot be read; write sqlite:///folder/ledger.db or postgresql://user:password@"),
         ("postgresql://app:secret@db:x/crawl", "the ledger's URL cannot be read"),
-        ("postgresql://app:secret@db:1,db:2/crawl", "the ledger's URL cannot be read"),
+        ("postgresql://app:secret@db:1,db:x/crawl", "the ledger's URL cannot be read"),
         ("mysql://app:secret@db/crawl", "a ledger cannot use mysql; write sqlite:///"),
         ("sqlite://", "sqlite:// is no file.* write sqlite:///.* or MemoryLedger"),
         ("sqlite:///:memory:", "is no file"),

@@ -139,6 +139,19 @@ async def test_long_errors_are_cut(ledger: Ledger) -> None:
 
 
 @with_ledger
+async def test_a_secret_that_the_cut_divides_is_not_stored(ledger: Ledger) -> None:
+    """Neither what is left of a key nor of a password is in the row."""
+    for minute, secret in enumerate(["serviceKey=SSSSSSSS", "redis://:SSSSSSSS@cache:6379/0"]):
+        claim = await ledger.claim(request(occurrence(minute)))
+        text = f"{'x' * (2_000 - len(secret))} {secret} {'x' * 2_000}"
+        await ledger.finish(claim, outcome("error", error=text))
+        (row, *_) = await ledger.rows()
+        assert row.error is not None
+        assert "S" not in row.error
+        assert row.error.startswith("x" * 1_900)
+
+
+@with_ledger
 async def test_errors_hold_no_password_and_nothing_that_cannot_be_stored(ledger: Ledger) -> None:
     """What a database would refuse is spelled out: an error is never lost for its spelling."""
     text = "postgresql://app:secret@db/crawl \0 \ud800 \x1b '; DROP TABLE crawl_runs; --"

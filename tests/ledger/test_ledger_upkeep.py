@@ -95,6 +95,7 @@ async def test_an_abandoned_row_is_closed_as_error(ledger: Ledger) -> None:
         error="must not run twice",
         lease_until=None,
         finished_at=abandoned.lease_until,
+        lost=1,
     )
     assert not await ledger.renew(claim)
     assert not await ledger.finish(claim, outcome())

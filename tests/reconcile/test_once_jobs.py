@@ -28,8 +28,8 @@ def test_how_a_job_is_run_once_can_be_told() -> None:
     """Also through bound arguments; a plain job is not run once."""
     scheduler, ledger = KSTScheduler(), MemoryLedger()
     job = once(ledger)(crawl_for(0))
-    assert once_of(scheduler.add_job(job, cron(hour=3))) is job.once
-    assert once_of(scheduler.add_job(partial(partial(job)), cron(hour=3))) is job.once
+    assert once_of(scheduler.add_job(job, cron(hour=3), id="a")) is job.once
+    assert once_of(scheduler.add_job(partial(partial(job)), cron(hour=3), id="b")) is job.once
     assert once_of(scheduler.add_job(crawl_for(0), cron(hour=3))) is None
 
 
@@ -114,6 +114,6 @@ async def test_it_stops_listening() -> None:
 )
 def test_a_trigger_that_is_over_fires_no_more(trigger: object) -> None:
     """From just after its last fire time on."""
-    job = KSTScheduler().add_job(once(MemoryLedger())(crawl_for(0)), trigger)
+    job = KSTScheduler().add_job(once(MemoryLedger())(crawl_for(0)), trigger, id="nps")
     assert not fires_no_more(job, LONG_AGO)
     assert fires_no_more(job, LONG_AGO + timedelta(microseconds=1))

@@ -52,6 +52,7 @@ def overdue(
         in_flight={nominal_time(HOURS[hour]) for hour in in_flight},
         window=window,
         repeatable=repeatable,
+        max_attempts=3,
         waiting={nominal_time(HOURS[hour]) for hour in waiting},
     )
 
@@ -109,6 +110,19 @@ def test_a_lost_run_is_repeated_if_it_is_the_newest_and_may_be() -> None:
         ((_, reason),) = it.given_up()
         assert reason == f"abandoned: attempt 1 on A lost its lease; {why}"
     assert list(overdue({3: "running"}, (running(3),)).given_up()) == []
+
+
+def test_what_was_lost_too_often_is_given_up() -> None:
+    """Its attempts are used up, also where a later occurrence would have it folded."""
+    lost = replace(running(3), attempt=3, lost=2)
+    it = overdue({3: "running"}, (lost,))
+    assert it.candidate() is None
+    ((row, reason),) = it.given_up()
+    assert row is lost
+    assert reason.startswith("abandoned: not run again, as max_attempts=3: attempt 3 on A lost its")
+    assert overdue({3: "running"}, (replace(lost, lost=1),)).candidate() is HOURS[3]
+    ((_, reason),) = overdue({2: "running"}, (replace(running(2), lost=2),)).given_up()
+    assert "max_attempts=3" in reason
 
 
 def test_a_run_by_hand_at_the_same_second_is_no_scheduled_run() -> None:

@@ -11,6 +11,7 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import kst_scheduler.reconcile.look as look_module
+import kst_scheduler.reconcile.reconciler as reconciler_module
 from in_loop import in_loop
 from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, LockedOutError
@@ -439,13 +440,18 @@ def test_a_paused_scheduler_is_left_alone_and_caught_up_when_it_is_resumed() -> 
     assert night(3.2) <= started <= night(3.2, 1)
 
 
+def unchecked(scheduler: KSTScheduler, job: object, trigger: object, job_id: str) -> None:
+    """Add a job as AsyncIOScheduler does: KSTScheduler refuses jitter under `once`."""
+    AsyncIOScheduler.add_job(scheduler, job, trigger, id=job_id)
+
+
 def test_other_jobs_are_not_looked_at() -> None:
     """A job without `once`, and one on another ledger, are somebody else's affair."""
     looks, other = Looks(), MemoryLedger()
 
     def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
         scheduler.add_job(crawl_for(1), cron(hour=3, jitter=30), id="plain")
-        scheduler.add_job(once(other)(crawl_for(1)), cron(hour=3, jitter=30), id="other")
+        unchecked(scheduler, once(other)(crawl_for(1)), cron(hour=3, jitter=30), "other")
         looks.plan(1, Reconciler(scheduler, ledger))
 
     alone(add)
@@ -582,7 +588,7 @@ def test_jitter_is_refused_and_other_jobs_are_reconciled() -> None:
         loop = asyncio.get_running_loop()
 
         def add_jitter() -> None:
-            scheduler.add_job(job, cron(hour=3, jitter=30), id="spread")
+            unchecked(scheduler, job, cron(hour=3, jitter=30), "spread")
 
         if loop.time() < 1:
             loop.call_later(2.5 * 3600, add_jitter)
@@ -647,6 +653,20 @@ def test_old_rows_are_forgotten() -> None:
     story = alone(add, trigger=cron(hour=3), until=night(24 * 4))
     assert [row.scheduled_at.astimezone(KST).day for row in story.rows()] == [11, 12, 13]
     assert looks.done[0].forgotten == 1
+
+
+def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look ends soon; the next one, a minute later, goes on, and the one after has an hour."""
+    monkeypatch.setattr(reconciler_module, "MOST_FORGOTTEN", 10)
+    looks = Looks()
+
+    def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
+        reconciler = Reconciler(scheduler, ledger, retention=timedelta(hours=30))
+        for minute in range(4):
+            looks.plan(2 * 24 * 60 + minute, reconciler)
+
+    alone(add, trigger=cron(hour="*"), until=night(24 * 3), catch_up=HOUR)
+    assert [looked.forgotten for looked in looks.done] == [10, 10, 2, 0]
 
 
 def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:

@@ -39,7 +39,7 @@ for line in sys.stdin:
 
 TEST_RUN = """
 import sys
-from conftest import _postgres, _valkey, postgres_url, valkey_url
+from conftest import _database, _postgres, _valkey, postgres_url, valkey_url
 from urllib.parse import urlsplit
 
 def test_with_both(valkey_url, postgres_url):

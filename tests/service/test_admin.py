@@ -195,7 +195,7 @@ async def test_pause_and_resume(serve: Serve) -> None:
 async def test_resuming_what_is_not_paused_does_nothing(serve: Serve) -> None:
     """APScheduler would compute the next time anew, and jump one that is due this instant."""
     async with serve(Jobs()) as it:
-        due = datetime.now(UTC) + timedelta(minutes=1)
+        due = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
         it.service.scheduler.modify_job("nightly", next_run_time=due)
         await it.client.post("/admin/jobs/nightly/resume")
         job = it.service.scheduler.get_job("nightly")
@@ -438,3 +438,42 @@ async def test_no_error_is_logged_with_what_was_sent(
         await it.client.post("/admin/jobs/hidden/run")
     assert KEY not in caplog.text
     assert "hidden" not in caplog.text
+
+
+ODD_IDS = ("NUL \0", "half a pair \ud800", "long " * 120, "Korean 국민연금")
+
+
+@pytest.mark.parametrize("verb", ["run", "pause", "resume"])
+@in_loop
+async def test_what_is_no_text_names_no_job(serve: Serve, verb: str) -> None:
+    """NUL and surrogates: a job store of a database would fail on them."""
+
+    def add(service: Service) -> None:
+        service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id="half a pair \ud800 more")
+
+    async with serve(add) as it:
+        for job_id in ("\0", "\ud800", "half a pair \ud800", "half a pair \ud800 more"):
+            answer = await it.send("POST", f"/admin/jobs/{job_id}/{verb}")
+            assert answer.status_code == 404, ascii(job_id)
+        answer = await it.send("POST", f"/admin/jobs/half a pair/{verb}")  # it has a suggestion
+        assert answer.status_code == 404
+
+
+@in_loop
+async def test_one_odd_job_spoils_the_list_for_nobody(serve: Serve) -> None:
+    """Of a job that no ledger takes, none is running elsewhere."""
+
+    def add(service: Service) -> None:
+        for job_id in ODD_IDS:
+            service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id=job_id)
+
+    async with serve(add) as it:
+        listed = (await it.client.get("/admin/jobs")).json()
+        expected = sorted(ODD_IDS)
+        assert [job["job_id"] for job in listed] == [
+            job_id.replace("\ud800", "\\ud800") for job_id in expected
+        ]
+        answer = await it.send("POST", f"/admin/jobs/{ODD_IDS[2]}/run")
+        assert answer.status_code == 202
+        it.service.scheduler.run_now(ODD_IDS[1])
+        assert (await it.client.get("/admin/jobs")).status_code == 200

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     # For load balancers and monitors; says nothing but whether the service is well.
-    ("GET", "/healthz"),
+    *(
+        (method, f"/{probe}")
+        for method in ("GET", "HEAD")
+        for probe in ("livez", "readyz", "healthz")
+    ),
     # What the routes are called and take is no secret: this source is public.
     ("GET", "/docs"),
     ("HEAD", "/docs"),

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from apscheduler.triggers.combining import OrTrigger
+
 from kst_scheduler import at, cron, every, kst
 from kst_scheduler.once import once
 from kst_scheduler.service.coming import coming
@@ -45,3 +47,55 @@ def test_each_job_s_fire_times_are_shown_in_both_zones() -> None:
 def test_without_jobs_it_says_so() -> None:
     """An empty answer would look like a fault."""
     assert coming(lambda _: None, 2, NOW) == "there are no jobs\n"
+
+
+def test_a_paused_job_is_shown_as_paused() -> None:
+    """Whether it was added so, or paused by the jobs function."""
+
+    def add(service: Service) -> None:
+        service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id="a", next_run_time=None)
+        service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id="b")
+        service.scheduler.pause_job("b")
+
+    assert coming(add, 2, NOW) == (
+        "a: every day at 03:00 KST\n"
+        "  paused: it does not fire until it is resumed\n"
+        "b: every day at 03:00 KST\n"
+        "  paused: it does not fire until it is resumed\n"
+    )
+
+
+def test_a_first_run_of_its_own_comes_first() -> None:
+    """The schedule goes on after it, as in the scheduler."""
+
+    def add(service: Service) -> None:
+        service.scheduler.add_job(
+            asyncio.sleep, cron(hour=3), [0], id="a", next_run_time=kst(2026, 5, 10, 3)
+        )
+
+    assert coming(add, 2, NOW) == (
+        "a: every day at 03:00 KST\n"
+        "  Sun 2026-05-10 03:00:00 KST   Sat 2026-05-09 18:00:00 UTC\n"
+        "  Mon 2026-05-11 03:00:00 KST   Sun 2026-05-10 18:00:00 UTC\n"
+    )
+
+
+def test_jitter_is_named_and_not_drawn() -> None:
+    """A second call shows the same: what is drawn here is not when the job will run."""
+
+    def add(service: Service) -> None:
+        service.scheduler.add_job(asyncio.sleep, cron(hour=3, jitter=600), [0], id="a")
+        either = OrTrigger([cron(hour=4, jitter=600), cron(hour=5)], jitter=60)
+        service.scheduler.add_job(asyncio.sleep, either, [0], id="b")
+
+    shown = coming(add, 2, NOW)
+    assert shown == coming(add, 2, NOW)
+    assert shown == (
+        "a: every day at 03:00 KST, each up to 600 s late\n"
+        "  Sat 2026-05-09 03:00:00 KST   Fri 2026-05-08 18:00:00 UTC\n"
+        "  Sun 2026-05-10 03:00:00 KST   Sat 2026-05-09 18:00:00 UTC\n"
+        "b: every day at 04:00 KST, each up to 600 s late, or every day at 05:00 KST,"
+        " each up to 60 s late\n"
+        "  Sat 2026-05-09 04:00:00 KST   Fri 2026-05-08 19:00:00 UTC\n"
+        "  Sat 2026-05-09 05:00:00 KST   Fri 2026-05-08 20:00:00 UTC\n"
+    )

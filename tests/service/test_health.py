@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from pydantic import SecretStr
+
 from in_loop import in_loop
+from kst_scheduler import cron
+from kst_scheduler.distributed import hand_off
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger import MemoryLedger, SqlLedger
+from kst_scheduler.once import once
 from kst_scheduler.service import health
 from kst_scheduler.service.health import LedgerWatch
+from ledgers import run_sql
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from served import Serve
+    from kst_scheduler.service import Service
+    from served import Serve, Served
 
 
 class Fragile(MemoryLedger):
@@ -103,7 +114,7 @@ async def test_it_answers_while_the_ledger_hangs(
             assert (await it.client.get("/healthz")).status_code in {200, 503}
             await asyncio.sleep(0)  # this client never waits for anything, so nothing else runs
         answer = await it.client.get("/healthz")
-        assert answer.json()["reasons"] == ["the ledger does not answer within a second"]
+        assert answer.json()["reasons"] == ["the ledger does not answer in time"]
         assert ledger.asked == 1
         ledger.answers.set()
         await looking
@@ -124,3 +135,189 @@ async def test_the_service_keeps_looking(serve: Serve, monkeypatch: pytest.Monke
     asked = ledger.asked
     await asyncio.sleep(0.01)
     assert ledger.asked == asked
+
+
+async def statuses(it: Served, method: str = "GET") -> dict[str, int]:
+    """Return what the three probes answer."""
+    paths = ("livez", "readyz", "healthz")
+    return {path: (await it.client.request(method, f"/{path}")).status_code for path in paths}
+
+
+WELL = {"livez": 200, "readyz": 200, "healthz": 200}
+ALIVE_ONLY = {"livez": 200, "readyz": 503, "healthz": 503}
+
+
+@in_loop
+async def test_alive_and_ready_are_two_questions(serve: Serve) -> None:
+    """HEAD answers as GET does, as monitors and load balancers use it, without a body."""
+    async with serve() as it:
+        assert await statuses(it) == await statuses(it, "HEAD") == WELL
+        assert (await it.client.head("/livez")).content == b""
+        it.service.scheduler.pause()  # a restart would start it: that is not for a probe to do
+        assert await statuses(it) == await statuses(it, "HEAD") == ALIVE_ONLY
+        it.service.scheduler.resume()
+        await it.service.scheduler.drain(0)
+        assert set((await statuses(it)).values()) == {503}
+
+
+@in_loop
+async def test_a_proof_holds_for_a_while_only(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that looks no more says nothing about the ledger."""
+    async with serve() as it:
+        monkeypatch.setattr(health, "SECONDS_OF_PROOF", -1.0)
+        assert await statuses(it) == ALIVE_ONLY
+        reasons = (await it.client.get("/readyz")).json()["reasons"]
+        assert reasons[0] == "the ledger was not tried within -1 s"
+
+
+@in_loop
+async def test_it_is_ready_only_if_it_was_from_the_start(serve: Serve, tmp_path: Path) -> None:
+    """The first answer follows the first proof."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    async with serve(database_url=SecretStr(url)):
+        pass
+    run_sql(url, REFUSE)
+    async with serve(database_url=SecretStr(url)) as it:
+        assert await statuses(it) == ALIVE_ONLY
+
+
+REFUSE = "CREATE TRIGGER refuse BEFORE INSERT ON crawl_runs BEGIN SELECT RAISE(FAIL, 'no'); END"
+
+
+def _limit_pages(driver: Any) -> None:
+    """Let the file not grow any more, and use up the pages that are free in it."""
+    (pages,) = driver.execute("PRAGMA page_count").fetchone()
+    driver.execute(f"PRAGMA max_page_count = {pages}")
+    with contextlib.suppress(sqlite3.OperationalError):
+        for number in range(10_000):
+            driver.execute(_OLD_ROW, (number,))
+
+
+_OLD_ROW = """
+    INSERT INTO crawl_runs (source, scheduled_at, attempt, instance, status, "trigger")
+    VALUES (?, '2026-05-10 00:00:00', 1, 'A', 'ok', 'schedule')
+"""
+
+
+SQLITE_FAULTS = {
+    "read-only": lambda driver: driver.execute("PRAGMA query_only = ON"),
+    "full disk": _limit_pages,
+    "a refusal": lambda driver: driver.execute(REFUSE),
+    "no table": lambda driver: driver.execute("DROP TABLE crawl_runs"),
+}
+
+
+@pytest.mark.parametrize("fault", SQLITE_FAULTS)
+@in_loop
+async def test_a_ledger_that_takes_no_claim_is_not_ready(
+    serve: Serve, tmp_path: Path, fault: str
+) -> None:
+    """Though it can be read; and no trial leaves a row behind, or a lock."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    async with serve(database_url=SecretStr(url)) as it:
+        await it.app.state.watch.look()
+        assert await it.service.ledger.rows() == []  # what was tried is seen by nobody
+        assert await statuses(it) == WELL
+        await _in_its_connection(it.app.state.watch._ledger, SQLITE_FAULTS[fault])
+        await it.app.state.watch.look()
+        assert await statuses(it) == ALIVE_ONLY
+        (reason,) = (await it.client.get("/readyz")).json()["reasons"]
+        assert reason == f"the ledger cannot be {'reached' if fault == 'no table' else 'written'}"
+        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")  # nothing is locked
+
+
+async def _in_its_connection(ledger: SqlLedger, fault: Callable[[Any], object]) -> None:
+    async with ledger._database._engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver = raw.driver_connection
+        assert driver is not None
+        await driver._execute(fault, driver._conn)
+
+
+@in_loop
+async def test_a_read_only_postgresql_is_not_ready_until_it_can_be_written(
+    serve: Serve, postgres_url: str
+) -> None:
+    """As after a failover to a standby, with sessions that are still open."""
+    name = postgres_url.rpartition("/")[2]
+    async with serve(database_url=SecretStr(postgres_url)) as it:
+        watch = it.app.state.watch
+        await watch.look()
+        assert await statuses(it) == WELL
+        run_sql(postgres_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        run_sql(postgres_url, _END_THE_OTHERS)
+        await watch.look()
+        await watch.look()  # the first one may have met a connection that was ended
+        assert await statuses(it) == ALIVE_ONLY
+        run_sql(
+            postgres_url,
+            f'BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE "{name}" RESET ALL; COMMIT',
+        )
+        run_sql(postgres_url, _END_THE_OTHERS)
+        await watch.look()
+        await watch.look()
+        assert await statuses(it) == WELL
+        assert await it.service.ledger.rows() == []
+
+
+_END_THE_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "DROP TABLE procrastinate_jobs CASCADE",
+        "DROP FUNCTION procrastinate_defer_jobs_v1",
+    ],
+)
+@in_loop
+async def test_a_queue_without_its_tables_is_not_ready(
+    serve: Serve, postgres_url: str, gone: str
+) -> None:
+    """Where a job is handed off; and no password is in the answer."""
+
+    def jobs(service: Service) -> None:
+        @once(service.ledger)
+        async def crawl() -> None: ...
+
+        service.scheduler.add_job(hand_off(crawl, service.tasks), cron(hour=3), id="nightly")
+
+    async with serve(jobs, database_url=SecretStr(postgres_url)) as it:
+        await it.app.state.queue_watch.look()
+        assert await statuses(it) == WELL
+        run_sql(postgres_url, gone)
+        await it.app.state.queue_watch.look()
+        assert await statuses(it) == ALIVE_ONLY
+        assert (await it.client.get("/readyz")).json()["reasons"] == ["the queue cannot be used"]
+
+
+@in_loop
+async def test_a_thousand_jobs_at_once_leave_it_alive(serve: Serve, tmp_path: Path) -> None:
+    """Each probe that is sent meanwhile is 200, and all the jobs run."""
+    ran = 0
+
+    def jobs(service: Service) -> None:
+        @once(service.ledger)
+        async def job() -> None:
+            nonlocal ran
+            ran += 1
+
+        for number in range(1_000):
+            service.scheduler.add_job(job, cron(hour=3), id=f"job-{number}")
+
+    url = SecretStr(f"sqlite:///{tmp_path}/ledger.db")
+    async with serve(jobs, database_url=url) as it:
+        for number in range(1_000):
+            it.service.scheduler.run_now(f"job-{number}")
+        looking = asyncio.create_task(it.app.state.watch.look())
+        while ran < 1_000:
+            assert (await it.client.get("/livez")).status_code == 200
+            await asyncio.sleep(0.02)
+        await looking
+        assert await statuses(it) == WELL

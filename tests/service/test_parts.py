@@ -52,7 +52,7 @@ class LateLedger(MemoryLedger):
 def ledger(monkeypatch: pytest.MonkeyPatch) -> LateLedger:
     """Stand in for the database of DATABASE_URL, away twice and then there."""
     ledger = LateLedger(2)
-    monkeypatch.setattr(parts, "SqlLedger", lambda _: ledger)
+    monkeypatch.setattr(parts, "SqlLedger", lambda _, **_options: ledger)
     monkeypatch.setattr(parts, "SECONDS_BETWEEN_ATTEMPTS", 0.001)
     return ledger
 

@@ -18,6 +18,8 @@ from served import BEARER, KEY
 
 BASIC = f"Basic {b64encode(f'reader:{KEY}'.encode()).decode()}"
 ANSWERS = {
+    ("/livez", "get"): {200, 503},
+    ("/readyz", "get"): {200, 503},
     ("/healthz", "get"): {200, 503},
     ("/admin/jobs", "get"): {200, 401, 403},
     ("/admin/jobs/{job_id}/run", "post"): {202, 401, 403, 404, 409, 422, 503},
@@ -26,6 +28,7 @@ ANSWERS = {
     ("/admin/runs", "get"): {200, 401, 403, 422, 503},
     ("/timeline", "get"): {200, 401, 403, 422, 503},
 }
+PROBES = ("/livez", "/readyz", "/healthz")
 EXAMPLES = 25
 
 
@@ -64,7 +67,8 @@ def test_what_needs_a_key_says_so() -> None:
         for path, of in paths.items()
         for route in of.values()
     }
-    assert schemes.pop("/healthz") == []
+    for probe in PROBES:
+        assert schemes.pop(probe) == []
     assert schemes.pop("/timeline") == [["HTTPBasic"]]
     assert all(scheme == [["HTTPBearer"]] for scheme in schemes.values())
 
@@ -76,7 +80,7 @@ def trials() -> list[tuple[str, str, GenerationMode, str | None]]:
         for route in ANSWERS
         for mode in GenerationMode
         for job_id in ([None, "nightly"] if "{job_id}" in route[0] else [None])
-        if route[0] != "/healthz" or mode.is_positive  # nothing can be wrong with its requests
+        if route[0] not in PROBES or mode.is_positive  # nothing can be wrong with its requests
     ]
 
 

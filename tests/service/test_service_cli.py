@@ -305,3 +305,29 @@ def test_without_a_database_it_runs_its_own_and_keeps_its_state(tmp_path: Path) 
             assert command.end(signal.SIGTERM) == 0
         assert "Traceback" not in command.said
     assert (tmp_path / "state").is_dir()
+
+
+@posix
+def test_an_embedded_postgresql_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    """With its rows; and when it cannot be, the process ends with 1 and one line."""
+    state = tmp_path / "state"
+    lock = state / "postgresql" / "data" / "postmaster.pid"
+    with serving(tmp_path, f"--data={state}") as command:
+        with command.client() as client:
+            assert client.post("/admin/jobs/daily-nps-crawl/run").status_code == 202
+            while client.get("/admin/runs?status=ok").json()["runs"] == []:
+                time.sleep(0.05)
+            os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
+            command.until("PostgreSQL was killed by signal 9; it is started again")
+            command.until("PostgreSQL on 127.0.0.1:[0-9]+> runs again")
+            assert len(client.get("/admin/runs").json()["runs"]) == 1
+        postgres = int(lock.read_text().split()[0])
+        (state / "postgresql" / "data" / "PG_VERSION").unlink()  # it cannot start on that
+        os.kill(postgres, signal.SIGKILL)
+        said = command.rest()
+        assert command.process.returncode == 1
+    last = said.splitlines()[-1]
+    assert last.startswith(
+        "kst-scheduler: PostgreSQL was killed by signal 9, and could not be started again: "
+    )
+    assert "Traceback" not in said

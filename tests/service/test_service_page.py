@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64decode
 from datetime import UTC, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from kst_scheduler import kst
 from kst_scheduler.ledger import LedgerRow
-from kst_scheduler.service.page import MOST_LISTED, draw_page
+from kst_scheduler.service.page import LONGEST_REASON, MOST_JOBS, MOST_LISTED, draw_page
 
 START, END = kst(2026, 5, 9, 12), kst(2026, 5, 10, 12)
 
@@ -119,3 +122,49 @@ def test_the_same_rows_give_the_same_page() -> None:
     """To the byte, so that a test of it can be trusted."""
     rows = [row(), row(id=2, status="missed", started_at=None, finished_at=None, error="down")]
     assert draw_page(rows, START, END) == draw_page(rows, START, END)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["국민연금-사업장-가입자-수집-매일-세시", "가" * 24, "W" * 24, "가" * 500, "\U0001f600" * 24],
+)
+def test_a_wide_name_leaves_room_for_the_picture(name: str) -> None:
+    """Letters of Hangul are an em wide: 24 of them are wider than half a phone."""
+    for svg in pictures(draw_page([row(source=name)], START, END)):
+        axes = re.search(r'<clipPath id="[^"]+">\s*<rect [^>]*width="([0-9.]+)"', svg)
+        assert axes is not None
+        assert float(axes[1]) > 60
+        assert any(word and word[0] == name[0] for word in words(svg))
+
+
+def test_two_thousand_jobs_give_a_bounded_page() -> None:
+    """All are counted in the title; those that went wrong are drawn, and the latest."""
+    rows = [
+        row(
+            id=number,
+            source=f"job-{number}",
+            scheduled_at=START + timedelta(seconds=number),
+            status="error" if number % 100 == 7 else "ok",
+            error="why " * 500 if number % 100 == 7 else None,
+        )
+        for number in range(2_000)
+    ]
+    before = time.process_time()
+    page = draw_page(rows, START, END)
+    assert time.process_time() - before < 5
+    assert len(page) < 600_000
+    assert "<h1>20 errors; 1,980 ok</h1>" in page
+    assert f"It shows {MOST_JOBS} of 2,000 jobs: first those with a run that went wrong." in page
+    for svg in pictures(page):
+        drawn = {word for word in words(svg) if word.startswith("job-")}
+        assert len(drawn) == MOST_JOBS
+        assert {f"job-{number}" for number in range(7, 2_000, 100)} <= drawn
+        assert "job-1999" in drawn
+
+
+def test_a_long_reason_is_cut_in_the_table() -> None:
+    """The admin API has all of it."""
+    page = draw_page([row(status="error", error="why " * 500)], START, END)
+    (reason,) = re.findall(r"<td>(why [^<]*)", page)
+    assert len(reason.strip()) == LONGEST_REASON
+    assert reason.strip().endswith("…")

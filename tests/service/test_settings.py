@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.service import Settings
+from kst_scheduler.service.parts import _make_ledger
 from kst_scheduler.service.settings import NIGHTLY
 
 GOOD_KEY = "0123456789abcdef"
@@ -129,3 +130,12 @@ def test_a_value_that_cannot_be_meant_is_refused_unseen(
     with pytest.raises(InvalidArgumentError, match=f"^{name}: .*{said}") as caught:
         Settings()
     assert "hidden" not in str(caught.value)
+
+
+def test_a_namespace_reaches_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two services share a database, and each has its own part of it."""
+    monkeypatch.setenv("KST_SCHEDULER_NAMESPACE", "billing")
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///ledger.db")
+    assert repr(_make_ledger(Settings())) == "SqlLedger('sqlite:///ledger.db', namespace='billing')"
+    with pytest.raises(InvalidArgumentError, match="KST_SCHEDULER_NAMESPACE: namespace="):
+        Settings(namespace="a\0b")

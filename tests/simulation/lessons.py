@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -69,6 +70,8 @@ def surroundings() -> dict[str, Any]:
         "loop": asyncio._get_running_loop(),
         "sigint": signal.getsignal(signal.SIGINT),
         "hooks": sys.get_asyncgen_hooks(),
+        "collected": gc.isenabled(),
+        "frozen": gc.get_freeze_count() > 0,  # conftest.py of the whole repository has frozen some
         "disabled": logging.root.manager.disable,
         "handlers": list(logger.handlers),
         "propagate": logger.propagate,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from kst_scheduler.timeline.style import text_width
+from kst_scheduler.timeline.style import TEXT, text_width
 from kst_scheduler.timeline.words import duration, incident, short, wrap
 from kst_scheduler.timezone import kst
 
@@ -60,3 +60,21 @@ def test_a_title_is_broken_before_it_leaves_the_page() -> None:
     assert len(lines) == 2
     assert max(map(text_width, lines)) <= 120
     assert wrap("unbreakable", 10) == "unbreakable"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("daily-nps-crawl", "daily-nps-crawl"),
+        ("a-very-long-name-of-a-job-2026-05", "a-very-long-nam…-2026-05"),
+        ("가" * 12, "가" * 12),
+        ("가" * 24, f"{'가' * 8}…{'가' * 8}"),
+        ("W" * 24, f"{'W' * 8}…{'W' * 8}"),
+        ("a\nb\0c", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"),
+    ],
+)
+def test_a_label_is_cut_by_its_width(name: str, label: str) -> None:
+    """Letters of Hangul are an em wide, whether or not a font here has them."""
+    assert short(name) == label
+    assert text_width(short(name)) <= 24 * 0.75 * TEXT
+    assert text_width("가나다", size=10.0) == 30

@@ -76,7 +76,7 @@ WRONG = {
         ),
         (REPORTS.replace("crontab(line)", "CronTrigger.from_crontab(line)"), "TimezoneError"),
         (REPORTS.partition("        job = ")[0] + LATE, "Mon 1 Jun 08:30 a report for hanbit"),
-        (REPORTS.replace("args=[customer], ", ""), "missing 1 required positional argument"),
+        (REPORTS.replace("args=[customer], ", ""), "missing a required argument"),
         (REPORTS.replace("choices:", "choices[:1]:"), "08:30 no report for moa is made"),
     ],
 }

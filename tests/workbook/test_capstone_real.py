@@ -11,7 +11,7 @@ from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.ledger import LedgerRow, SqlLedger
 from kst_scheduler.workbook.capstone import CRAWL
-from kst_scheduler.workbook.capstone.real_replicas import NIGHT, all_up, hang_next, start_replicas
+from kst_scheduler.workbook.real_replicas import NIGHT, all_up, hang_next, start_replicas
 from kst_scheduler.workbook.store_replicas import noted_runs
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ async def ok_after(ledger: SqlLedger, row: LedgerRow | None = None) -> LedgerRow
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 @in_loop
 async def test_a_night_whose_replica_is_killed_has_its_row(
     valkey_url: str, postgres_url: str, replicas: Replicas, file: str

@@ -15,6 +15,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import NotRunningError
 from kst_scheduler.fates import broken_promises
 from kst_scheduler.timezone import kst
+from kst_scheduler.workbook import real_replicas
 from kst_scheduler.workbook.capstone import (
     CRAWL,
     CRAWL_CALLS,
@@ -49,6 +50,11 @@ def counts(replayed: Replay, job: str = CRAWL) -> dict[str, int]:
     """Return how many occurrences of a job met each fate."""
     judged = replayed.fates[replayed.fates["job_id"] == job]["fate"].value_counts()
     return {str(fate): int(count) for fate, count in judged.items() if count}
+
+
+def test_the_processes_of_the_notebook_run_the_same_crawl() -> None:
+    """By its id; they do not import the simulated month for it."""
+    assert real_replicas.CRAWL == CRAWL
 
 
 def test_what_was_meant_does_not_depend_on_triggers() -> None:

@@ -71,6 +71,7 @@ def deferred(url: str) -> int:
     return found[0] if found else 0
 
 
+@pytest.mark.long
 @in_loop
 async def test_all_replicas_hand_off_and_each_occurrence_runs_once(
     postgres_url: str, folder: str, workers: dict[str, subprocess.Popen[bytes]]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from kst_scheduler.workbook.replicas import (
 )
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     Replicas = dict[str, subprocess.Popen[bytes]]
@@ -35,6 +36,19 @@ def replicas(valkey_url: str, postgres_url: str) -> Iterator[Replicas]:
         process.wait()
 
 
+def test_a_process_of_a_notebook_loads_what_it_needs_only() -> None:
+    """Some thirty are started in one run of all notebooks; tables and web servers take a second."""
+    modules = ["job_stores", "queue_workers", "real_replicas", "replicas", "store_replicas"]
+    program = "import sys\n" + "".join(
+        f"import kst_scheduler.workbook.{name}\n" for name in modules
+    )
+    program += "print({'pandas', 'fastapi', 'httpx', 'pydantic', 'matplotlib'} & set(sys.modules))"
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    assert loaded.stdout.strip() == "set()"
+
+
+@pytest.mark.long
 @in_loop
 async def test_three_replicas_one_of_them_killed(
     valkey_url: str, postgres_url: str, replicas: Replicas

@@ -42,6 +42,7 @@ def processes(postgres_url: str, file: str) -> Iterator[list[subprocess.Popen[by
         process.wait()
 
 
+@pytest.mark.long
 @in_loop
 async def test_replicas_on_a_store_and_on_a_ledger_are_killed_and_followed(
     postgres_url: str, file: str, processes: list[subprocess.Popen[bytes]]

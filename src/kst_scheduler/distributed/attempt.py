@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final
 from procrastinate.retry import RetryDecision
 
 from kst_scheduler.distributed.outages import outages
-from kst_scheduler.errors import KSTSchedulerError, LeaseLostError, LockedOutError
+from kst_scheduler.errors import (
+    AttemptsUsedUpError,
+    KSTSchedulerError,
+    LeaseLostError,
+    LockedOutError,
+)
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.ledger.checks import occurrence_key
 from kst_scheduler.occurrence import RUNNING
@@ -74,6 +79,9 @@ class Attempt:
         RUNNING.set((occurrence.job_id, occurrence.scheduled_at, occurrence.manual))
         try:
             claim, since = await once_job.claim(occurrence, retry=self.has_run_it)
+        except AttemptsUsedUpError as error:  # the row is closed, also for a retry
+            _LOGGER.info("%s needs no run: %s", occurrence, error)
+            return
         except LockedOutError as error:
             await self._locked_out(error)
             return

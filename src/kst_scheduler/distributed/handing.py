@@ -66,8 +66,8 @@ def hand_off(
             the attempts of the row; within the job's catch-up window.
 
     Raises:
-        InvalidArgumentError: the job is none of ``once``, the app none of ``task_app``, or
-            ``retry`` cannot be meant.
+        InvalidArgumentError: the job is none of ``once`` or its ledger has a namespace, which the
+            queue has not; the app is none of ``task_app``, or ``retry`` cannot be meant.
 
     """
     once_job = _check_job(job)
@@ -117,6 +117,12 @@ def _check_job(job: object) -> OnceJob:
         raise InvalidArgumentError(
             f"{_name(job)} was decorated after once, and a worker could not call what is around "
             "it; write the other decorator below @once(ledger)"
+        )
+    if namespace := getattr(once_job.ledger, "namespace", ""):
+        raise InvalidArgumentError(
+            f"{_name(job)} is run on a ledger with namespace={namespace!r}, and the queue has "
+            "none: workers of another service would take its tasks; give this service a database "
+            "of its own, and write SqlLedger(url)"
         )
     return once_job
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
+from psycopg.conninfo import make_conninfo
 
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import Judge, run
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url, shown
+from kst_scheduler.ledger.connection_string import ConnectionString
+from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -50,6 +52,12 @@ _IN_HAND: Final = """
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
 
+_PROVE_USABLE: Final = """
+    SELECT (SELECT count(*) FROM (SELECT 1 FROM procrastinate_jobs LIMIT 1) AS any_job) AS jobs,
+        'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
+"""
+"""Fails where the table is gone, or what puts a task into it."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -63,16 +71,17 @@ def task_app(database_url: str) -> App:
         database_url: ``postgresql://user:password@host:5432/database``, where the ledger is.
 
     Raises:
-        InvalidArgumentError: the URL cannot be read, or is none of PostgreSQL.
+        InvalidArgumentError: the URL cannot be read, is none of PostgreSQL, or has a parameter that
+            cannot be honoured, as in SqlLedger.
 
     """
     url = parse_url(database_url)
-    if url.drivername != "postgresql":
+    if not isinstance(url, ConnectionString):
         raise InvalidArgumentError(
             f"tasks cannot wait in {url.drivername}; write "
             "postgresql://user:password@host:5432/database, the address of the ledger"
         )
-    app = App(connector=Connector(shown(url), url.render_as_string(hide_password=False)))
+    app = App(connector=Connector(url))
     app.task(name=TASK, queue=QUEUE, retry=Judge(), pass_context=True)(run)
     return app
 
@@ -80,15 +89,15 @@ def task_app(database_url: str) -> App:
 class Connector(PsycopgConnector):
     """A connector that has its tables when it is open, and outlasts a restart of PostgreSQL."""
 
-    def __init__(self, where: str, conninfo: str) -> None:
+    def __init__(self, address: ConnectionString) -> None:
+        ours = {"connect_timeout": str(round(CONNECT_SECONDS))}
         super().__init__(
-            conninfo=conninfo,
-            kwargs={"connect_timeout": round(CONNECT_SECONDS)},
+            conninfo=make_conninfo(**ours | address.for_psycopg()),
             min_size=1,
             max_size=CONNECTIONS,
             configure=_one_statement_a_transaction,
         )
-        self.where = where
+        self.where = address.shown()
         """The URL without its password, for messages."""
         self._opening = asyncio.Lock()
         self._is_open = False
@@ -166,6 +175,17 @@ class TaskQueue:
                 _IN_HAND, task=TASK, job_id=job_id
             )
         return {datetime.fromisoformat(row["moment"]).replace(microsecond=0) for row in found}
+
+    async def prove_usable(self) -> None:
+        """Raise what a hand-off would raise now.
+
+        Raises:
+            LedgerUnavailableError: PostgreSQL is away.
+
+        """
+        with outages(self._app):
+            await self._app.open_async()
+            await self._app.connector.execute_query_all_async(_PROVE_USABLE)
 
 
 async def _has_tables(connection: psycopg.AsyncConnection) -> bool:

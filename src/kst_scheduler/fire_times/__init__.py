@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.forms import has_vector_form, timestamps
-from kst_scheduler.fire_times.instants import LATEST, NONE, microseconds
+from kst_scheduler.fire_times.instants import LATEST, microseconds
 from kst_scheduler.timezone import as_zone, require_aware
 from kst_scheduler.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
-    import numpy as np
+    import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
-    from numpy.typing import NDArray
 
-__all__ = ["fire_times", "fire_timestamps", "has_vector_form"]
+    from kst_scheduler.fire_times.arrays import Instants
+
+__all__ = ["fire_times", "fire_timestamps", "zone_of"]
 
 
 def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.DatetimeIndex:
@@ -44,18 +42,22 @@ def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.Datet
         NaiveDatetimeError: ``start`` or ``end`` has no zone.
 
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     instants = fire_timestamps(trigger, start, end)
-    zone = _zone_of(trigger) or as_zone(start.tzinfo)  # type: ignore[arg-type] # it is aware
-    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone))
+    return pd.DatetimeIndex(instants, dtype=pd.DatetimeTZDtype("us", zone_of(trigger, start)))
 
 
-def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> NDArray[np.int64]:
+def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Instants:
     """Return the same times as integers: microseconds since 1970 in UTC.
 
     Raises:
         InvalidArgumentError, NaiveDatetimeError: as ``fire_times``.
 
     """
+    from kst_scheduler.fire_times.arrays import NONE  # noqa: PLC0415 - numpy is slow to load
+    from kst_scheduler.fire_times.forms import timestamps  # noqa: PLC0415 - as above
+
     first, last = (
         microseconds(require_aware(start, "start")),
         microseconds(require_aware(end, "end")),
@@ -81,7 +83,7 @@ def _check(trigger: Any) -> None:
             )
 
 
-def _zone_of(trigger: Any) -> tzinfo | None:
-    """Return the zone of a trigger, or of the first part that has one."""
+def zone_of(trigger: Any, start: datetime) -> tzinfo:
+    """Return the zone of a trigger, or of the first part that has one; else that of ``start``."""
     zone = next(filter(None, map(own_zone, walk(trigger))), None)
-    return zone and as_zone(zone)
+    return as_zone(zone or start.tzinfo)  # type: ignore[arg-type] # it is aware

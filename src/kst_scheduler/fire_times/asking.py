@@ -13,12 +13,14 @@ from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.business_days import BusinessDayTrigger
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.instants import DAY, Instants, microseconds, moment_at
+from kst_scheduler.fire_times.instants import DAY, microseconds, moment_at
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+
+    from kst_scheduler.fire_times.arrays import Instants
 
 _PATIENCE: Final = 100
 """How often in a row an answer may not be later than the one before.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kst_scheduler.business_days import SEARCH_YEARS
-from kst_scheduler.fire_times.instants import DAY, NONE, Instants, microseconds
+from kst_scheduler.fire_times.arrays import NONE, Instants
+from kst_scheduler.fire_times.instants import DAY, microseconds
 from kst_scheduler.fire_times.offsets import local_times, offset_at, offset_changes
 
 if TYPE_CHECKING:

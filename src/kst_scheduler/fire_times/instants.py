@@ -5,14 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kst_scheduler.timezone import UTC
-
-Instants = NDArray[np.int64]
-
-NONE: Final[Instants] = np.empty(0, dtype=np.int64)
 
 MICROSECOND: Final = timedelta(microseconds=1)
 SECOND: Final = 1_000_000

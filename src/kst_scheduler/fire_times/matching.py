@@ -15,13 +15,15 @@ from apscheduler.triggers.cron.expressions import (
 )
 from apscheduler.triggers.cron.fields import MAX_VALUES, MIN_VALUES
 
-from kst_scheduler.fire_times.instants import SECOND, Instants
+from kst_scheduler.fire_times.instants import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from apscheduler.triggers.cron import CronTrigger
     from numpy.typing import NDArray
+
+    from kst_scheduler.fire_times.arrays import Instants
 
     Flags = NDArray[np.bool_]
     Days = NDArray[np.int64]  # days since 1970-01-01, in order

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from kst_scheduler.fire_times.instants import DAY, MICROSECOND, SECOND, Instants, moment_at
+from kst_scheduler.fire_times.instants import DAY, MICROSECOND, SECOND, moment_at
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from kst_scheduler.fire_times.arrays import Instants
 
 PROBE_SECONDS: Final = 5 * DAY // SECOND
 _LAST_YEAR: Final = 9998  # the year after it must still be one that a datetime can name

@@ -49,7 +49,7 @@ def stored_text(text: str) -> str:
 
     Unlike a name, it is never refused: that an error was written matters more than its spelling.
     """
-    text = without_passwords(text[: 2 * LONGEST_TEXT])  # cut after, or half a password is left
+    text = without_passwords(text, LONGEST_TEXT)
     text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 

@@ -7,10 +7,10 @@ does nothing when another replica was quicker; then it is looked at again.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger.checks import in_utc
+from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
 from kst_scheduler.ledger.contract import Claim, LedgerRow
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_CLOSED: Final = 1_000
 """How many closed rows a store keeps where nobody asks for them."""
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 
 class Obstacle(NamedTuple):
     """A row that stands in the way of a claim."""
@@ -29,6 +31,8 @@ class Obstacle(NamedTuple):
     row: LedgerRow
     lease_is_over: bool
     """By the ledger's clock, when the row was read."""
+    is_same_claim: bool
+    """Whether this very request has the row: its answer was lost."""
 
 
 class Obstacles(NamedTuple):
@@ -78,12 +82,14 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
 async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Claim | None:
     """Return the claim, None when it is to be tried again, or raise LockedOutError."""
     if met.own and met.own.row.status == "running":
-        return await _take_over(store, request, *met.own)
+        return await _take_over(store, request, met.own)
     if met.own and not _is_open(met.own.row, request):
         by = met.own.row
         raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
+    if met.own and _has_used_up(met.own.row, request):
+        raise AttemptsUsedUpError(f"{request.occurrence} was given up: {met.own.row.error}")
     if met.running:
-        await _make_way(store, request, *met.running)
+        await _make_way(store, request, met.running)
         return None
     return await _retake(store, met.own.row, request, _ended(met.own.row)) if met.own else None
 
@@ -93,22 +99,32 @@ def _is_open(row: LedgerRow, request: ClaimRequest) -> bool:
     return row.status == "skipped" or (request.retry and row.status in {"error", "cancelled"})
 
 
-async def _take_over(
-    store: ClaimStore, request: ClaimRequest, own: LedgerRow, lease_is_over: bool
-) -> Claim | None:
+async def _take_over(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> Claim | None:
     """Take a running row: it is this very claim, whose answer was lost, or its lease is over."""
-    claimed_at = in_utc(request.claimed_at, "claimed_at")
-    if (own.instance, own.claimed_at) == (request.instance, claimed_at):
+    own = met.row
+    if met.is_same_claim:
         again = await store.retake(own, request, own.attempt, own.error)
         return Claim(own.id, own.attempt, request) if again else None
-    if not lease_is_over:
+    if not met.lease_is_over:
         raise LockedOutError(f"{request.occurrence} was claimed by {own.instance}: running")
     if not request.take_over:
         raise LockedOutError(
             f"{request.occurrence} was claimed by {own.instance}, whose lease is over; "
             "this job must not run it again"
         )
+    if request.max_attempts is not None and own.lost + 1 >= request.max_attempts:
+        await _give_up(store, request, own, used_up(own, request.max_attempts))
+        return None
     return await _retake(store, own, request, _lost(own))
+
+
+async def _give_up(store: ClaimStore, request: ClaimRequest, own: LedgerRow, reason: str) -> None:
+    """Close the occurrence's own row, unless it is not as seen: then the claim is tried again."""
+    closed = await store.close_abandoned(own, reason)
+    if closed:
+        store.closed.append(closed)
+        _LOGGER.error("%s: %s", closed.occurrence, reason)
+        raise AttemptsUsedUpError(f"{request.occurrence} was given up: {reason}")
 
 
 async def _retake(
@@ -119,17 +135,30 @@ async def _retake(
     return Claim(own.id, attempt, request) if taken else None
 
 
-async def _make_way(
-    store: ClaimStore, request: ClaimRequest, running: LedgerRow, lease_is_over: bool
-) -> None:
+async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence."""
-    if lease_is_over:
+    running = met.row
+    if met.lease_is_over:
         closed = await store.close_abandoned(running, f"abandoned: {_lost(running)}")
         store.closed.extend([closed] if closed else [])
         return
     reason = f"{running.occurrence}, attempt {running.attempt} on {running.instance}, was running"
     await store.skip(request, reason)
     raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
+
+
+def _has_used_up(row: LedgerRow, request: ClaimRequest) -> bool:
+    return request.max_attempts is not None and row.lost >= request.max_attempts
+
+
+def used_up(row: LedgerRow, max_attempts: int) -> str:
+    """Return the reason to close an abandoned row whose attempts are used up."""
+    return f"abandoned: not run again, as max_attempts={max_attempts}: {_lost(row)}"
+
+
+def newly_lost(row: LedgerRow, attempt: int) -> int:
+    """Return 1 where a retake as this attempt means that the row's last one lost its lease."""
+    return int(row.status == "running" and attempt > row.attempt)
 
 
 def _ended(row: LedgerRow) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -46,6 +47,10 @@ class ClaimRequest:
     """Whether a run that lost its lease may be run again, as a further attempt."""
     retry: bool = False
     """Whether a run that ended as error or cancelled may be run again, as a further attempt."""
+    max_attempts: int | None = None
+    """How many attempts may lose their lease before the row is closed; None: any number."""
+    token: str = field(default_factory=secrets.token_hex)
+    """What the claim is known by. Host, process and time can be the same in two containers."""
 
     def __post_init__(self) -> None:
         require_name(self.occurrence.job_id, "job_id")
@@ -54,6 +59,10 @@ class ClaimRequest:
         if self.lease <= timedelta():
             raise InvalidArgumentError(
                 f"lease={self.lease!r} is over before it begins; write timedelta(seconds=60)"
+            )
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise InvalidArgumentError(
+                f"max_attempts={self.max_attempts!r} allows no attempt; write 1 or more"
             )
 
 
@@ -125,6 +134,8 @@ class LedgerRow:
     """By the ledger's clock; None when the run does not run."""
     started_at: datetime | None
     finished_at: datetime | None
+    lost: int = 0
+    """How many of the attempts lost their lease, as when their process died."""
 
     @property
     def occurrence(self) -> Occurrence:
@@ -142,7 +153,12 @@ class Ledger(Protocol):
     """
 
     async def open(self) -> None:
-        """Create what is missing, and refuse a ledger of a newer version (LedgerVersionError)."""
+        """Create what is missing, also in a ledger of an older version.
+
+        Raises:
+            LedgerVersionError: a newer version of this package made it.
+
+        """
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -155,12 +171,14 @@ class Ledger(Protocol):
 
         An occurrence without a row is taken, and so is one that was skipped, and one whose run lost
         its lease (unless the request says otherwise); one that ended as error or cancelled only
-        where the request is a retry. While another occurrence of the same job runs, this one is
-        written as skipped if it has no row, and a later claim may have it.
+        where the request is a retry. An occurrence whose attempts have lost their lease
+        ``max_attempts`` times is closed as error, with AttemptsUsedUpError. While another
+        occurrence of the same job runs, this one is written as skipped if it has no row, and a
+        later claim may have it.
         """
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
 
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease; False when another attempt or an end has come between."""
@@ -213,5 +231,14 @@ class Ledger(Protocol):
     async def look(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction that nobody sees.
+
+        It raises what a claim would raise now: a ledger that can only be read is no ledger.
+        """
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many.
+
+        ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.
+        """

@@ -22,7 +22,7 @@ from kst_scheduler.ledger.engines import (
     shown,
 )
 from kst_scheduler.ledger.outages import is_locked, outages
-from kst_scheduler.ledger.schema import check_version, create
+from kst_scheduler.ledger.schema import create_or_upgrade, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STATEMENT_SECONDS: Final = 10.0
 """How long a statement may take, the wait for a free connection included."""
+UPGRADE_SECONDS: Final = 600.0
+"""How long the tables of an older version may take: an index over millions of rows is built."""
 
 Quick = Callable[[dict[str, Any]], Awaitable[Sequence[Any]]]
 """Runs one statement with parameters; returns its rows."""
@@ -61,7 +63,8 @@ class Database:
     async def open(self) -> None:
         """Create the tables if they are not there."""
         find_folder(self._url)
-        await self._limited(self._create)
+        if not await self._limited(self._prepare):
+            await self._limited(self._create, UPGRADE_SECONDS)
         self._opened = True
 
     async def close(self) -> None:
@@ -77,6 +80,14 @@ class Database:
     async def write(self, statement: Executable, parameters: dict[str, Any]) -> int:
         """Run a statement; return how many rows it wrote."""
         return await self._run(statement, parameters, attrgetter("rowcount"))
+
+    async def run_script(self, script: str) -> None:
+        """Run statements that have no parameters as one transaction, in one call of the driver.
+
+        Between two calls a blocked event loop would hold what the first has locked: in SQLite, the
+        whole file.
+        """
+        await self._in_turn(partial(self._run_by_driver, script))
 
     async def fetch_many(self, query: Executable) -> Sequence[Any]:
         """Run a query of any size; return its rows, and let others work while they are read."""
@@ -134,14 +145,34 @@ class Database:
         connection.close()
         return rows
 
-    async def _create(self) -> None:
+    async def _run_by_driver(self, script: str) -> None:
+        connection = await self._engine.raw_connection()
+        driver: Any = connection.driver_connection
+        try:
+            if self.dialect == "postgresql":
+                await driver.execute(script)  # several statements are one transaction by themselves
+            else:
+                await driver.executescript(script)
+        except BaseException:
+            if self.dialect == "postgresql":
+                connection.invalidate()  # nobody knows in the middle of what it is
+            else:
+                await driver.rollback()
+                connection.close()
+            raise
+        connection.close()
+
+    async def _prepare(self) -> bool:
+        """Return whether the tables are there, and of this version."""
         async with self._engine.connect() as connection:
             if self.dialect == "sqlite":
                 await _write_ahead(connection)
-            if await connection.run_sync(check_version, self.where):
-                return
+            return await connection.run_sync(is_current, self.where)
+
+    async def _create(self) -> None:
+        async with self._engine.connect() as connection:
             try:
-                await connection.run_sync(create, self.where)
+                await connection.run_sync(create_or_upgrade, self.where)
             except BaseException:
                 await connection.invalidate()  # what was begun is rolled back with it
                 raise
@@ -153,9 +184,11 @@ class Database:
             )
         return await self._limited(work)
 
-    async def _limited(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    async def _limited(
+        self, work: Callable[[], Coroutine[Any, Any, _T]], seconds: float = STATEMENT_SECONDS
+    ) -> _T:
         with outages(self.where):
-            async with asyncio.timeout(STATEMENT_SECONDS), self._turns:
+            async with asyncio.timeout(seconds), self._turns:
                 return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
 
 

@@ -11,41 +11,52 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
 from kst_scheduler.extras import require_extra
+from kst_scheduler.ledger.connection_string import (
+    EXAMPLE,
+    UNREADABLE,
+    ConnectionString,
+    read_connection_string,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    Address = URL | ConnectionString
+
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; for SQLite, how long the lock of another process may last."""
+ALL_HOSTS_SECONDS: Final = 9.0
+"""How long connecting may take when the connection string has several hosts, or a timeout of its
+own: less than a statement may take with it (database.STATEMENT_SECONDS)."""
 CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
 """How many a ledger holds. SQLite has one writer, for whom a second one would only wait; PostgreSQL
 has 100 for everyone, unless told otherwise."""
 
 
-def parse_url(url: str) -> URL:
-    """Return a URL of a database that a ledger can use; its ``drivername`` is the database's.
+def parse_url(url: str) -> Address:
+    """Return the address of a database that a ledger can use; its ``drivername`` is the database's.
 
     Raises:
-        InvalidArgumentError: it cannot be read, or names another kind of database.
+        InvalidArgumentError: it cannot be read, names another kind of database, or has a parameter
+            that cannot be honoured.
 
     """
+    scheme = url.partition("://")[0].split("+")[0]  # the driver is the ledger's choice
+    if scheme in {"postgresql", "postgres"} and "://" in url:
+        return read_connection_string(url)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         # Where the password stands in a URL that cannot be read, nobody knows.
-        raise InvalidArgumentError(
-            "the ledger's URL cannot be read; write sqlite:///folder/ledger.db or "
-            "postgresql://user:password@host:5432/database, with %40 for an @ in the password"
-        ) from error
-    backend = parsed.drivername.split("+")[0]  # the driver is the ledger's choice
-    backend = "postgresql" if backend == "postgres" else backend
-    if backend not in _ENGINES:
+        raise InvalidArgumentError(UNREADABLE) from error
+    backend = parsed.drivername.split("+")[0]
+    if backend != "sqlite":
         raise InvalidArgumentError(
             f"a ledger cannot use {parsed.drivername}; write sqlite:///folder/ledger.db or "
-            "postgresql://user:password@host:5432/database"
+            f"{EXAMPLE}"
         )
-    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+    if parsed.database in {None, "", ":memory:"}:
         raise InvalidArgumentError(
             f"{url} is no file, and another process could not read it; write "
             "sqlite:///folder/ledger.db, or MemoryLedger() for a ledger in memory"
@@ -53,7 +64,7 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=backend)
 
 
-def make_engine(url: URL) -> AsyncEngine:
+def make_engine(url: Address) -> AsyncEngine:
     """Return an engine for a URL of ``parse_url``; it connects when it is first used.
 
     Raises:
@@ -61,25 +72,29 @@ def make_engine(url: URL) -> AsyncEngine:
 
     """
     with require_extra("ledger", f"a ledger in {url.drivername}"):
-        return _ENGINES[url.drivername](url)
+        return _postgresql(url) if isinstance(url, ConnectionString) else _sqlite(url)
 
 
-def find_folder(url: URL) -> None:
+def find_folder(url: Address) -> None:
     """Name the folder of an SQLite file that is not there: SQLite only says "unable to open".
 
     Raises:
         LedgerUnavailableError: there is no such folder.
 
     """
+    if isinstance(url, ConnectionString):
+        return
     folder = Path(url.database or "").parent
-    if url.drivername == "sqlite" and not folder.is_dir():
+    if not folder.is_dir():
         raise LedgerUnavailableError(
             f"the ledger in {shown(url)} is unavailable: there is no folder {folder}"
         )
 
 
-def shown(url: URL) -> str:
-    """Return a URL as messages show it, without password and options."""
+def shown(url: Address) -> str:
+    """Return an address as messages show it, without password and options."""
+    if isinstance(url, ConnectionString):
+        return url.shown()
     return url.set(query={}).render_as_string()
 
 
@@ -92,14 +107,26 @@ def _sqlite(url: URL) -> AsyncEngine:
     )
 
 
-def _postgresql(url: URL) -> AsyncEngine:
+def _postgresql(address: ConnectionString) -> AsyncEngine:
     import asyncpg  # noqa: PLC0415 - not needed for SQLite
 
-    # asyncpg reads the URL as libpq does, so that ?sslmode=require means what it means elsewhere.
-    dsn = url.render_as_string(hide_password=False)
+    hosts = address.for_asyncpg()
+    limit = ALL_HOSTS_SECONDS / len(hosts)
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+        for number, host in enumerate(hosts, 1):
+            timeout = min(host.get("timeout", CONNECT_SECONDS), limit)
+            try:
+                return await asyncpg.connect(**host | {"timeout": timeout})
+            # As libpq does: where a host refuses the password, no other one is tried.
+            except (
+                OSError,
+                asyncpg.CannotConnectNowError,
+                asyncpg.TargetServerAttributeNotMatched,
+            ):
+                if number == len(hosts):
+                    raise
+        raise AssertionError
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -126,4 +153,3 @@ _COMMON: Final[dict[str, Any]] = {
     "max_overflow": 0,
     "hide_parameters": True,  # an error shows no values
 }
-_ENGINES: Final = {"sqlite": _sqlite, "postgresql": _postgresql}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
-from kst_scheduler.runs import COLUMNS, STATUS_DTYPE, TEXT_COLUMNS, TIME_COLUMNS, TIME_DTYPE
+from kst_scheduler.runs import COLUMNS, TEXT_COLUMNS, TIME_COLUMNS, status_dtype, time_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pandas as pd
 
 FIELDS: Final = (
     "instance",
@@ -34,6 +34,8 @@ def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     ``rows`` and ``duration_ms`` are Int64, which knows missing values; ``detail`` is "" where there
     is no error. ``duration_ms`` is by a monotonic clock, so it is right where a clock was set.
     """
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     columns = dict(zip(HISTORY_COLUMNS, zip(*records, strict=True), strict=False))
     table = pd.DataFrame({name: _series(name, columns.get(name, ())) for name in HISTORY_COLUMNS})
     order = ["scheduled_at", "node", "job_id", "trigger"]
@@ -41,12 +43,14 @@ def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def _series(name: str, values: tuple[Any, ...]) -> pd.Series:
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
     if name in TIME_COLUMNS:
-        return pd.Series(pd.to_datetime(list(values), utc=True).astype(TIME_DTYPE))
+        return pd.Series(pd.to_datetime(list(values), utc=True).astype(time_dtype()))
     if name == "detail":
         values = tuple(value or "" for value in values)
     dtypes: dict[str, Any] = {
-        "status": STATUS_DTYPE,
+        "status": status_dtype(),
         "attempt": "int64",
         "rows": "Int64",
         "duration_ms": "Int64",

@@ -46,7 +46,7 @@ class MemoryLedger:
         return await take(self._rows, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._rows.closed)
         self._rows.closed.clear()
         return closed
@@ -144,10 +144,14 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        before = in_utc(before, "before")
+    async def prove_writable(self) -> None:
+        """Do nothing: memory is writable."""
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before, limit = in_utc(before, "before"), require_count(limit, "limit")
         ended = (row for row in self._rows.all() if row.status != "running")
         old = [row for row in ended if row.scheduled_at < before]
+        old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
         self._rows.delete(old)
         return len(old)

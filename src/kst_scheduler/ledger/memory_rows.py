@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
@@ -30,6 +30,7 @@ class MemoryRows:
         self._rows: dict[int, LedgerRow] = {}
         self._ids: dict[tuple[str, datetime, str], int] = {}
         self._running: dict[str, int] = {}
+        self._tokens: dict[int, str] = {}
         self._last_id = 0
         self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._clock_began: datetime | None = None
@@ -39,18 +40,22 @@ class MemoryRows:
         if request.occurrence.job_id in self._running:
             return None
         row = self._add(request.occurrence, attempt=1, **self._claimed(request))
-        return row.id if row else None
+        if row is None:
+            return None
+        self._tokens[row.id] = request.token
+        return row.id
 
     async def obstacles(self, request: ClaimRequest) -> Obstacles:
         """Return what stands in the way."""
         own = self._ids.get(occurrence_key(request.occurrence))
         running = self._running.get(request.occurrence.job_id)
-        return Obstacles(self._obstacle(own), self._obstacle(running))
+        return Obstacles(self._obstacle(own, request), self._obstacle(running, request))
 
     async def retake(
         self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
     ) -> bool:
         """Give the row to the request."""
+        self._tokens[row.id] = request.token
         self.put(
             replace(
                 row,
@@ -59,6 +64,7 @@ class MemoryRows:
                 duration_ms=None,
                 error=note and stored_text(note),
                 finished_at=None,
+                lost=row.lost + newly_lost(row, attempt),
                 **self._claimed(request),
             )
         )
@@ -78,6 +84,7 @@ class MemoryRows:
             error=stored_text(reason),
             lease_until=None,
             finished_at=row.lease_until,
+            lost=row.lost + 1,
         )
         return self.put(closed)
 
@@ -106,6 +113,7 @@ class MemoryRows:
         """Delete rows that are not running."""
         for row in rows:
             del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
+            self._tokens.pop(row.id, None)
 
     def all(self) -> list[LedgerRow]:
         """Return all rows, the latest id first."""
@@ -131,11 +139,11 @@ class MemoryRows:
     def _is_over(self, row: LedgerRow) -> bool:
         return row.lease_until is not None and row.lease_until <= self.now()
 
-    def _obstacle(self, row_id: int | None) -> Obstacle | None:
+    def _obstacle(self, row_id: int | None, request: ClaimRequest) -> Obstacle | None:
         if row_id is None:
             return None
         row = self._rows[row_id]
-        return Obstacle(row, self._is_over(row))
+        return Obstacle(row, self._is_over(row), self._tokens.get(row_id) == request.token)
 
     def _claimed(self, request: ClaimRequest) -> dict[str, Any]:
         claimed_at = in_utc(request.claimed_at, "claimed_at")
@@ -159,5 +167,6 @@ class MemoryRows:
             "source": source,
             "scheduled_at": scheduled_at,
             "trigger": trigger,
+            "lost": 0,
         }
         return self.put(LedgerRow(**empty | known | fields))

@@ -1,4 +1,4 @@
-"""The tables of a ledger in a database: how they look, how they are created, and their version."""
+"""The tables of a ledger in a database: how they look, how they are made, and their version."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.functions import FunctionElement
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerVersionError
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
-VERSION: Final = 1
-"""The version of the schema that this package writes."""
+VERSION: Final = 2
+"""The version of the schema that this package writes; it upgrades those before it."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -114,23 +116,31 @@ RUNS: Final = Table(
     Column("lease_until", Moment),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("token", Text),
+    Column("namespace", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
     "crawl_sources",
     METADATA,
+    Column("namespace", Text, primary_key=True, server_default=""),
     Column("source", Text, primary_key=True),
     Column("looked_until", Moment, nullable=False),
 )
 SCHEMA: Final = Table("crawl_schema", METADATA, Column("version", Integer, nullable=False))
 
 # Each occurrence once: a manual run's microseconds are its own key.
-Index("crawl_runs_occurrence", RUNS.c.source, RUNS.c.scheduled_at, RUNS.c.trigger, unique=True)
+_OCCURRENCE: Final = Index(
+    "crawl_runs_occurrence",
+    *(RUNS.c.namespace, RUNS.c.source, RUNS.c.scheduled_at, RUNS.c.trigger),
+    unique=True,
+)
 _RUNNING: Final = text("status = 'running'")
 # No overlap; and the few rows that are running are found at once.
-Index(
+_RUNNING_ROW: Final = Index(
     "crawl_runs_running",
-    RUNS.c.source,
+    *(RUNS.c.namespace, RUNS.c.source),
     unique=True,
     sqlite_where=_RUNNING,
     postgresql_where=_RUNNING,
@@ -145,26 +155,22 @@ LOCKS: Final = {
 """What begins a transaction in which nobody else creates the tables."""
 
 
-def check_version(connection: Connection, where: str) -> bool:
-    """Return whether the tables are there.
+def is_current(connection: Connection, where: str) -> bool:
+    """Return whether the tables are there, and of this version.
 
     Raises:
         LedgerVersionError: a newer version of this package made them.
 
     """
-    if not inspect(connection).has_table(SCHEMA.name):
-        return False
-    version = connection.scalar(select(func.max(SCHEMA.c.version)))
-    if version is not None and version > VERSION:
-        raise LedgerVersionError(
-            f"the ledger in {where} has the schema version {version}, and this kst-scheduler knows "
-            f"versions up to {VERSION}; update the package"
-        )
-    return version is not None
+    return _version(connection, where) == VERSION
 
 
-def create(connection: Connection, where: str) -> None:
-    """Create the tables, unless another process has done so by now.
+def create_or_upgrade(connection: Connection, where: str) -> None:
+    """Create the tables, or add what an older version lacks, unless another process has done so.
+
+    All of it is one transaction: the tables are of one version or the other. Processes of the older
+    version, which looked at the version when they started, still claim and finish runs; only their
+    looks fail.
 
     Raises:
         InvalidArgumentError: there is a table of the same name that no ledger made.
@@ -172,12 +178,49 @@ def create(connection: Connection, where: str) -> None:
     """
     for statement in LOCKS[connection.dialect.name]:
         connection.exec_driver_sql(statement)
-    if not check_version(connection, where):
-        if inspect(connection).has_table(RUNS.name):
-            raise InvalidArgumentError(
-                f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the "
-                "ledger a database of its own"
-            )
-        METADATA.create_all(connection)
-        connection.execute(insert(SCHEMA).values(version=VERSION))
+    version = _version(connection, where)
+    if version is None:
+        _create(connection, where)
+    else:
+        _upgrade(connection, version)
     connection.exec_driver_sql("COMMIT")
+
+
+def _version(connection: Connection, where: str) -> int | None:
+    if not inspect(connection).has_table(SCHEMA.name):
+        return None
+    version: int | None = connection.scalar(select(func.max(SCHEMA.c.version)))
+    if version is not None and version > VERSION:
+        raise LedgerVersionError(
+            f"the ledger in {where} has the schema version {version}, and this kst-scheduler knows "
+            f"versions up to {VERSION}; update the package"
+        )
+    return version
+
+
+def _create(connection: Connection, where: str) -> None:
+    if inspect(connection).has_table(RUNS.name):
+        raise InvalidArgumentError(
+            f"{where} has a table {RUNS.name} that no ledger made; rename it, or give the "
+            "ledger a database of its own"
+        )
+    METADATA.create_all(connection)
+    connection.execute(insert(SCHEMA).values(version=VERSION))
+
+
+def _upgrade(connection: Connection, version: int) -> None:
+    if version < 2:  # noqa: PLR2004 - the first version: each service had a database of its own
+        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace):
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
+        for index in (_OCCURRENCE, _RUNNING_ROW):
+            index.drop(connection)
+            index.create(connection)
+        connection.exec_driver_sql(f"ALTER TABLE {SOURCES.name} RENAME TO {SOURCES.name}_1")
+        SOURCES.create(connection)
+        connection.exec_driver_sql(
+            f"INSERT INTO {SOURCES.name} (source, looked_until) "  # noqa: S608 - our own names
+            f"SELECT source, looked_until FROM {SOURCES.name}_1"
+        )
+        connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
+    connection.execute(update(SCHEMA).values(version=VERSION))

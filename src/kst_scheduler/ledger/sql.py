@@ -11,6 +11,7 @@ from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
+from kst_scheduler.ledger.retention import delete_old
 from kst_scheduler.ledger.sql_claims import SqlClaims
 
 if TYPE_CHECKING:
@@ -30,26 +31,34 @@ class SqlLedger:
 
     Args:
         url: ``sqlite:///folder/ledger.db`` or ``postgresql://user:password@host:5432/database``;
-            an option such as ``?sslmode=require`` means what it means to libpq.
+            several hosts, and a parameter such as ``?sslmode=require``, mean what they mean to
+            libpq (connection_string.py).
+        namespace: one for each service that shares the database, the same for all replicas of it.
+            Two services in one namespace whose jobs have one id count as replicas, and run only
+            half of their occurrences each. In another namespace nothing is seen, claimed or
+            forgotten.
 
     Raises:
-        InvalidArgumentError: the URL cannot be read, or names another kind of database.
+        InvalidArgumentError: the URL cannot be read, names another kind of database, or has a
+            parameter that cannot be honoured; or the namespace cannot be stored.
         MissingExtraError: the database's driver is not installed.
 
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, namespace: str = "") -> None:
+        self.namespace = require_name(namespace, "namespace")
         self._database = Database(url)
-        self._claims = SqlClaims(self._database)
+        self._claims = SqlClaims(self._database, namespace)
         self._renew = self._database.quick(statements.RENEW)
         self._finish = self._database.quick(statements.FINISH)
         self._look = statements.upsert_look(self._database.dialect)
 
     def __repr__(self) -> str:
-        return f"SqlLedger({self._database.where!r})"
+        namespace = f", namespace={self.namespace!r}" if self.namespace else ""
+        return f"SqlLedger({self._database.where!r}{namespace})"
 
     async def open(self) -> None:
-        """Create the tables if they are not there.
+        """Create the tables if they are not there, or add what an older version lacks.
 
         Raises:
             LedgerVersionError: a newer version of this package made them.
@@ -73,7 +82,7 @@ class SqlLedger:
         return await take(self._claims, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
-        """Return, once, the abandoned rows of other occurrences that claims here have closed."""
+        """Return, once, the abandoned rows that claims here have closed."""
         closed = list(self._claims.closed)
         self._claims.closed.clear()
         return closed
@@ -108,7 +117,8 @@ class SqlLedger:
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""
-        return [LedgerRow(*row) for row in await self._database.fetch(statements.ABANDONED)]
+        here = {"namespace": self.namespace}
+        return [LedgerRow(*row) for row in await self._database.fetch(statements.ABANDONED, here)]
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Write an abandoned row as error; None when it has been taken over, ended or renewed."""
@@ -126,6 +136,7 @@ class SqlLedger:
     ) -> list[LedgerRow]:
         """Return rows with ``since <= scheduled_at < until``, the latest id first."""
         query = statements.select_rows(
+            self.namespace,
             source and require_name(source, "source"),
             since and in_utc(since, "since"),
             until and in_utc(until, "until"),
@@ -144,6 +155,7 @@ class SqlLedger:
     ) -> pd.DataFrame:
         """Return the table of runs (kst_scheduler.runs), with the ledger's own columns after it."""
         query = statements.select_history(
+            self.namespace,
             source and require_name(source, "source"),
             since and in_utc(since, "since"),
             until and in_utc(until, "until"),
@@ -153,19 +165,25 @@ class SqlLedger:
 
     async def looked_until(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
-        parameters = {"source": require_name(source, "source")}
+        parameters = {"namespace": self.namespace, "source": require_name(source, "source")}
         found = await self._database.fetch(statements.LOOKED_UNTIL, parameters)
         return found[0].looked_until if found else None
 
     async def look(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
         parameters = {
+            "namespace": self.namespace,
             "source": require_name(source, "source"),
             "looked_until": in_utc(until, "until"),
         }
         await self._database.write(self._look, parameters)
 
-    async def forget(self, before: datetime) -> int:
-        """Delete ended rows scheduled before a moment; return how many."""
-        parameters = {"before": in_utc(before, "before")}
-        return await self._database.write(statements.FORGET, parameters)
+    async def prove_writable(self) -> None:
+        """Write a row like that of a claim and take it back, in one transaction."""
+        await self._database.run_script(statements.trial(self._database.dialect))
+
+    async def forget(self, before: datetime, limit: int | None = None) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        before = in_utc(before, "before")
+        limit = require_count(limit, "limit")
+        return await delete_old(self._database, self.namespace, before, limit)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles
+from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 class SqlClaims:
     """A ClaimStore, and what else writes rows that did not run."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, namespace: str) -> None:
         self._database = database
+        self._namespace = namespace
         self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._insert = database.quick(statements.insert_claim(database.dialect))
         self._unclaimed = statements.insert_unclaimed(database.dialect)
 
     async def insert(self, request: ClaimRequest) -> int | None:
         """Insert a running row; return its id, or None when any row stands in the way."""
-        parameters = _occurrence(request.occurrence) | _claim(request)
+        parameters = self._occurrence(request.occurrence) | _claim(request)
         rows = await self._insert(parameters)
         return rows[0][0] if rows else None
 
@@ -37,9 +38,10 @@ class SqlClaims:
         """Return what stands in the way."""
         key = occurrence_key(request.occurrence)
         own = running = None
-        found = await self._database.fetch(statements.OBSTACLES, _occurrence(request.occurrence))
-        for *fields, lease_is_over in found:
-            obstacle = Obstacle(LedgerRow(*fields), bool(lease_is_over))
+        parameters = self._occurrence(request.occurrence) | {"token": request.token}
+        found = await self._database.fetch(statements.OBSTACLES, parameters)
+        for *fields, lease_is_over, is_same_claim in found:
+            obstacle = Obstacle(LedgerRow(*fields), bool(lease_is_over), bool(is_same_claim))
             row = obstacle.row
             own = obstacle if (row.source, row.scheduled_at, row.trigger) == key else own
             running = obstacle if row.status == "running" else running
@@ -56,6 +58,7 @@ class SqlClaims:
             "seen_lease": row.lease_until,
             "attempt": attempt,
             "error": note and stored_text(note),
+            "newly_lost": newly_lost(row, attempt),
         }
         try:
             return await self._database.write(statements.RETAKE, parameters) == 1
@@ -81,7 +84,7 @@ class SqlClaims:
         self, occurrence: Occurrence, instance: str, status: str, reason: str
     ) -> LedgerRow | None:
         """Insert a row that did not run; None when the occurrence has a row already."""
-        parameters = _occurrence(occurrence) | {
+        parameters = self._occurrence(occurrence) | {
             "instance": instance,
             "status": status,
             "error": stored_text(reason),
@@ -89,10 +92,14 @@ class SqlClaims:
         left = await self._database.fetch(self._unclaimed, parameters)
         return LedgerRow(*left[0]) if left else None
 
-
-def _occurrence(occurrence: Occurrence) -> dict[str, Any]:
-    source, scheduled_at, trigger = occurrence_key(occurrence)
-    return {"source": source, "scheduled_at": scheduled_at, "trigger": trigger}
+    def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
+        source, scheduled_at, trigger = occurrence_key(occurrence)
+        return {
+            "namespace": self._namespace,
+            "source": source,
+            "scheduled_at": scheduled_at,
+            "trigger": trigger,
+        }
 
 
 def _claim(request: ClaimRequest) -> dict[str, Any]:
@@ -100,4 +107,5 @@ def _claim(request: ClaimRequest) -> dict[str, Any]:
         "instance": request.instance,
         "claimed_at": in_utc(request.claimed_at, "claimed_at"),
         "lease": request.lease.total_seconds(),
+        "token": request.token,
     }

@@ -6,6 +6,7 @@ connection. A parameter whose name begins with ``seen_`` is part of a fence: wha
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
@@ -38,15 +39,24 @@ _RUN: Final = RUNS.c
 ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
 """The columns of a LedgerRow, in its order."""
 
+_LONGER_THAN_A_PAGE: Final = 5_000
+
 _FENCE: Final = and_(
     _RUN.id == bindparam("seen_id", type_=BigInteger),
     _RUN.attempt == bindparam("seen_attempt", type_=Integer),
 )
+_NAMESPACE: Final = bindparam("namespace", type_=Text)
+_HERE: Final = _RUN.namespace == _NAMESPACE
 _RUNNING: Final = _RUN.status == "running"
 _OVER: Final = and_(_RUNNING, _RUN.lease_until <= LedgerNow())
 _LEASE_AS_SEEN: Final = _RUN.lease_until.is_not_distinct_from(bindparam("seen_lease", type_=Moment))
 
-OBSTACLES: Final = select(*ROW, (_RUN.lease_until <= LedgerNow()).label("lease_is_over")).where(
+OBSTACLES: Final = select(
+    *ROW,
+    (_RUN.lease_until <= LedgerNow()).label("lease_is_over"),
+    (_RUN.token == bindparam("token", type_=Text)).label("is_same_claim"),
+).where(
+    _HERE,
     _RUN.source == bindparam("source"),
     or_(
         and_(
@@ -70,6 +80,8 @@ RETAKE: Final = (
         lease_until=lease_end(),
         started_at=bindparam("claimed_at"),
         finished_at=null(),
+        lost=_RUN.lost + bindparam("newly_lost", type_=Integer),
+        token=bindparam("token"),
     )
 )
 RENEW: Final = (
@@ -92,7 +104,7 @@ FINISH: Final = (
     .returning(_RUN.id)
 )
 NOW: Final = select(LedgerNow().label("now"))
-ABANDONED: Final = select(*ROW).where(_OVER).order_by(_RUN.id)
+ABANDONED: Final = select(*ROW).where(_HERE, _OVER).order_by(_RUN.id)
 CLOSE: Final = (
     update(RUNS)
     .where(_FENCE, _OVER, _LEASE_AS_SEEN)
@@ -101,19 +113,35 @@ CLOSE: Final = (
         error=bindparam("error"),
         lease_until=null(),
         finished_at=_RUN.lease_until,
+        lost=_RUN.lost + 1,
     )
     .returning(*ROW)
 )
-FORGET: Final = delete(RUNS).where(_RUN.scheduled_at < bindparam("before"), ~_RUNNING)
-LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(SOURCES.c.source == bindparam("source"))
+# FOR UPDATE keeps PostgreSQL from reading the batch more than once, and SKIP LOCKED lets another
+# replica that forgets take the next one. SQLite has one writer, and no such clause.
+_OLD: Final = (
+    select(_RUN.id)
+    .where(
+        _HERE,
+        _RUN.scheduled_at >= bindparam("since"),
+        _RUN.scheduled_at < bindparam("before"),
+        ~_RUNNING,
+    )
+    .order_by(_RUN.scheduled_at)
+    .limit(bindparam("batch", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("old")
+)
+FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
+LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
+    SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
+)
 
 
 def insert_claim(dialect: str) -> Any:
     """Return the insert that claims: it returns the id, or nothing when any row is in the way."""
-    values: dict[str, Any] = {
-        name: bindparam(name)
-        for name in ("source", "scheduled_at", "instance", "trigger", "claimed_at")
-    }
+    names = ("namespace", "source", "scheduled_at", "instance", "trigger", "claimed_at", "token")
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
     claim = _INSERT[dialect](RUNS).values(
         **values,
         attempt=1,
@@ -126,25 +154,42 @@ def insert_claim(dialect: str) -> Any:
 
 def insert_unclaimed(dialect: str) -> Any:
     """Return the insert of a row that did not run, skipped or missed."""
-    names = ("source", "scheduled_at", "instance", "trigger", "status", "error")
+    names = ("namespace", "source", "scheduled_at", "instance", "trigger", "status", "error")
     row = _INSERT[dialect](RUNS).values(attempt=0, **{name: bindparam(name) for name in names})
     return row.on_conflict_do_nothing().returning(*ROW)
 
 
 def upsert_look(dialect: str) -> Any:
     """Return the write that moves a source's ``looked_until`` on, and never back."""
-    look = _INSERT[dialect](SOURCES).values(
-        source=bindparam("source"), looked_until=bindparam("looked_until")
-    )
+    names = ("namespace", "source", "looked_until")
+    look = _INSERT[dialect](SOURCES).values({name: bindparam(name) for name in names})
     later = look.excluded.looked_until
     return look.on_conflict_do_update(
-        index_elements=[SOURCES.c.source],
+        index_elements=[SOURCES.c.namespace, SOURCES.c.source],
         set_={"looked_until": later},
         where=SOURCES.c.looked_until < later,
     )
 
 
+def trial(dialect: str) -> str:
+    """Return a transaction that writes a row like that of a claim, and takes it back.
+
+    Its id is random and below zero: it takes none from a run, and no two replicas wait for each
+    other. Its text is longer than a page, so that a file which cannot grow fails it.
+    """
+    number = -1 - secrets.randbits(62)
+    begin, commit = ("BEGIN IMMEDIATE;", "COMMIT;") if dialect == "sqlite" else ("", "")
+    return (
+        f"{begin} INSERT INTO {RUNS.name}"  # noqa: S608 - nothing in it comes from outside
+        ' (id, source, scheduled_at, attempt, instance, status, "trigger", error)'
+        f" VALUES ({number}, 'heartbeat {number}', CURRENT_TIMESTAMP, 0, 'heartbeat', 'skipped',"
+        f" 'manual', '{'.' * _LONGER_THAN_A_PAGE}');"
+        f" DELETE FROM {RUNS.name} WHERE id = {number}; {commit}"
+    )
+
+
 def select_rows(
+    namespace: str,
     source: str | None,
     since: datetime | None,
     until: datetime | None,
@@ -154,7 +199,7 @@ def select_rows(
 ) -> Select[Any]:
     """Return the query of ``Ledger.rows``; SQLAlchemy caches each form of it."""
     filters = [
-        *_span(source, since, until),
+        *_span(namespace, source, since, until),
         *([] if status is None else [_RUN.status == status]),
         *([] if before_id is None else [_RUN.id < before_id]),
     ]
@@ -162,16 +207,17 @@ def select_rows(
 
 
 def select_history(
-    source: str | None, since: datetime | None, until: datetime | None
+    namespace: str, source: str | None, since: datetime | None, until: datetime | None
 ) -> Select[Any]:
     """Return the query of ``Ledger.history``."""
-    return select(*(_RUN[name] for name in FIELDS)).where(*_span(source, since, until))
+    return select(*(_RUN[name] for name in FIELDS)).where(*_span(namespace, source, since, until))
 
 
 def _span(
-    source: str | None, since: datetime | None, until: datetime | None
+    namespace: str, source: str | None, since: datetime | None, until: datetime | None
 ) -> list[ColumnElement[bool]]:
     return [
+        _RUN.namespace == namespace,
         *([] if source is None else [_RUN.source == source]),
         *([] if since is None else [_RUN.scheduled_at >= since]),
         *([] if until is None else [_RUN.scheduled_at < until]),

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.fire_times import fire_times
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times import fire_timestamps, zone_of
+from kst_scheduler.fire_times.instants import microseconds, moment_at
 
 if TYPE_CHECKING:
-    import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
+
+    from kst_scheduler.fire_times.arrays import Instants
 
 AHEAD: Final = timedelta(days=1)
 
 
 class FirePlan:
-    """What one trigger does, from the first moment asked for to a day after the last."""
+    """What one trigger does, from the first moment asked for to a day after the last.
+
+    Times are integers: microseconds since 1970 in UTC. A replica needs no pandas for them.
+    """
 
     def __init__(self, trigger: BaseTrigger) -> None:
         self.trigger = trigger
+        self._zone: Any = None
         self._start = self._end = 0
-        self._fires: pd.DatetimeIndex
-        self._none: pd.DatetimeIndex
+        self._fires: Instants
+        self._none: Instants
 
-    def between(self, start: datetime, end: datetime) -> pd.DatetimeIndex:
+    def between(self, start: datetime, end: datetime) -> Instants:
         """Return the fire times from ``start`` to before ``end``; none when ``end`` is earlier.
 
         Raises:
@@ -33,9 +38,14 @@ class FirePlan:
         """
         end = max(start, end)
         first, last = microseconds(start), microseconds(end)
-        if not self._start <= first <= last <= self._end:
-            self._fires = fire_times(self.trigger, start, end + AHEAD)
+        if self._zone is None or not self._start <= first <= last <= self._end:
+            self._fires = fire_timestamps(self.trigger, start, end + AHEAD)
             self._none = self._fires[:0]
+            self._zone = zone_of(self.trigger, start)
             self._start, self._end = first, microseconds(end + AHEAD)
-        low, high = self._fires.asi8.searchsorted([first, last])
+        low, high = self._fires.searchsorted([first, last])
         return self._fires[low:high] if low < high else self._none  # most often nothing is due
+
+    def moment(self, fire: int) -> datetime:
+        """Return a fire time in the trigger's zone, or in that of the first span asked for."""
+        return moment_at(int(fire)).astimezone(self._zone)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    import pandas as pd
     from apscheduler.job import Job
 
+    from kst_scheduler.fire_times.arrays import Instants
     from kst_scheduler.ledger import Ledger, LedgerRow
     from kst_scheduler.once import OnceJob
     from kst_scheduler.reconcile.fire_plan import FirePlan
@@ -109,29 +109,30 @@ class JobLook:
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,
             repeatable=self.once_job.repeatable,
+            max_attempts=self.once_job.max_attempts,
             waiting=waiting,
         )
 
-    def _due(self, fires: pd.DatetimeIndex, since: datetime) -> list[Occurrence]:
+    def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
-        fresh = fires[fires.asi8.searchsorted(microseconds(since)) :]
+        fresh = fires[fires.searchsorted(microseconds(since)) :]
         if len(fresh) > MOST_MISSED:
             _LOGGER.error(
                 "%s: %d runs were due from %s on; only the last %d of them are looked at",
-                *(self.job.id, len(fresh), fresh[0], MOST_MISSED),
+                *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MOST_MISSED),
             )
             fresh = fresh[-MOST_MISSED:]
-        return [Occurrence(self.job.id, moment) for moment in fresh.to_pydatetime()]
+        return [Occurrence(self.job.id, self.plan.moment(fire)) for fire in fresh]
 
     def _newest(
-        self, fires: pd.DatetimeIndex, due: Sequence[Occurrence], taken: Sequence[datetime]
+        self, fires: Instants, due: Sequence[Occurrence], taken: Sequence[datetime]
     ) -> Occurrence | None:
         """Return the last occurrence that has come, in the trigger's zone."""
         newest = due[-1] if due else None
         if newest is None and len(fires):
-            newest = Occurrence(self.job.id, fires[-1].to_pydatetime())
+            newest = Occurrence(self.job.id, self.plan.moment(fires[-1]))
         if taken and (newest is None or nominal_time(newest) < max(taken)):
-            newest = Occurrence(self.job.id, max(taken).astimezone(fires.tz))
+            newest = Occurrence(self.job.id, self.plan.moment(microseconds(max(taken))))
         return newest
 
     async def _settle(self, overdue: Overdue) -> list[datetime]:

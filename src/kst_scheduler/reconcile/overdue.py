@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger.checks import occurrence_key
+from kst_scheduler.ledger.claiming import used_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ class Overdue:
     """How long after its time an occurrence may still be run."""
     repeatable: bool
     """Whether a run that lost its lease may be run again."""
+    max_attempts: int
+    """How many attempts of an occurrence may lose their lease."""
     waiting: Collection[datetime] = frozenset()
     """The scheduled times of what was handed off, and waits for a worker."""
 
@@ -49,8 +52,9 @@ class Overdue:
         moment = nominal_time(newest)
         if moment in self.waiting:
             return None
-        if any(_is_scheduled(row, moment) for row in self.abandoned):
-            return newest if self.repeatable else None
+        for row in self.abandoned:
+            if _is_scheduled(row, moment):
+                return None if self._why_given_up(row) else newest
         is_open = self.statuses.get(moment) in {None, "skipped"} and moment not in self.in_flight
         return newest if is_open and newest in self.due[-1:] else None
 
@@ -79,7 +83,9 @@ class Overdue:
     def given_up(self) -> Iterator[tuple[LedgerRow, str]]:
         """Yield the abandoned rows that are not to be taken over, and why."""
         for row in self.abandoned:
-            if why := self._why_given_up(row):
+            if self.repeatable and self._is_used_up(row):
+                yield row, used_up(row, self.max_attempts)
+            elif why := self._why_given_up(row):
                 lost = f"attempt {row.attempt} on {row.instance} lost its lease"
                 earlier = f"{row.error}; " if row.error else ""
                 yield row, f"abandoned: {earlier}{lost}; {why}"
@@ -91,6 +97,8 @@ class Overdue:
             return "the job is not to be repeated"
         if self._is_late(row.scheduled_at):
             return self._lateness(row.scheduled_at)
+        if self._is_used_up(row):
+            return f"max_attempts={self.max_attempts}"
         is_newest = self.newest is None or _is_scheduled(row, nominal_time(self.newest))
         return "" if is_newest else self._folding()
 
@@ -102,6 +110,9 @@ class Overdue:
 
     def _waits(self, each: Occurrence) -> bool:
         return nominal_time(each) in self.waiting
+
+    def _is_used_up(self, row: LedgerRow) -> bool:
+        return row.lost + 1 >= self.max_attempts
 
     def _is_late(self, scheduled_at: datetime) -> bool:
         return self.now - scheduled_at > self.window

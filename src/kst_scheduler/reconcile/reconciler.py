@@ -17,6 +17,7 @@ from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.outcome import told
 from kst_scheduler.reconcile.fire_plan import FirePlan
 from kst_scheduler.reconcile.look import JobLook, Looked, window_of
@@ -40,6 +41,9 @@ LOOK_EVERY: Final = 60.0
 FORGET_EVERY: Final = 3600.0
 """Seconds from one clearing of old rows to the next."""
 
+MOST_FORGOTTEN: Final = 100_000
+"""How many old rows a look deletes, so that it ends within seconds."""
+
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -57,6 +61,9 @@ class Reconciler:
 
     What was handed off and waits for a worker is left alone within its catch-up window, and to run
     an occurrence of such a job is to hand it off again.
+
+    The first look after the ledger was away leaves runs that lost their lease alone: their
+    replicas may live, and renew or end them now.
 
     A paused job is left alone, and what it would have run leaves no row. What is due, and how late
     it is, is judged by the ledger's clock; nothing is due before this host's clock says so, too.
@@ -86,6 +93,9 @@ class Reconciler:
         retention: timedelta = timedelta(days=90),
         on_missing: OnMissing | None = None,
     ) -> None:
+        # Imported here: it takes 0.2 s, in which the first look would hold up the event loop.
+        import pandas  # noqa: F401, ICN001, PLC0415
+
         if not hasattr(scheduler, "run_missed"):
             raise InvalidArgumentError(
                 f"scheduler={scheduler!r} cannot run what was missed; write KSTScheduler()"
@@ -105,6 +115,7 @@ class Reconciler:
         self._forget_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
+        self._was_away = False
 
     def start(self) -> None:
         """Look now, and then every minute, in a task of the running loop.
@@ -154,7 +165,11 @@ class Reconciler:
             return looked
         looked.closed += self._ledger.closed_by_claims()
         try:
+            await kept_writes().try_all()
             await self._look(looked, await self._ledger.now())
+        except LedgerUnavailableError:
+            self._was_away = True
+            raise
         finally:
             await self._tell(looked)
         return looked
@@ -164,6 +179,8 @@ class Reconciler:
 
     async def _look(self, looked: Looked, now: datetime) -> None:
         abandoned, jobs, faults = await self._ledger.abandoned(), self._jobs.all(), []
+        if self._was_away:  # the replicas that live are first to renew and to end what they run
+            abandoned = []
         for job, once_job in jobs:
             try:
                 look = self._job_look(job, once_job, abandoned, now, looked)
@@ -174,6 +191,7 @@ class Reconciler:
                 if is_settled and self._jobs.is_over(job):
                     await self._drop(job, look.until)
         await self._forget({job.id for job, _ in jobs}, abandoned, now, looked)
+        self._was_away = False
         if faults:
             raise InvalidArgumentError("; ".join(faults))
 
@@ -221,9 +239,10 @@ class Reconciler:
         for row in abandoned:
             if row.source not in known and row.scheduled_at < before:
                 await self._ledger.close_abandoned(row, "abandoned: no job of this name is left")
-        looked.forgotten = await self._ledger.forget(before)
+        looked.forgotten = await self._ledger.forget(before, MOST_FORGOTTEN)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
-        self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+        if looked.forgotten < MOST_FORGOTTEN:  # the next look goes on with the others
+            self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
 
     async def _tell(self, looked: Looked) -> None:
         rows = [*looked.missed, *looked.closed]

@@ -85,6 +85,15 @@ class EmbeddedServer(Server):
         return self._kept if self._folder is None else self._folder.root
 
     @property
+    def ending(self) -> str | None:
+        """How the server ended by itself, in words; None while it runs, or is stopped."""
+        status = None if self._process is None else self._process.poll()
+        if status is None:
+            return None
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        return f"{self._engine.name} {how}"
+
+    @property
     def _runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -31,6 +31,11 @@ class Server(ABC):
     def folder(self) -> Path | None:
         """Where the state is; None where it is not ours, or not there yet."""
 
+    @property
+    def ending(self) -> str | None:
+        """How the server ended by itself, in words; None while it runs, or is not ours to watch."""
+        return None
+
     @abstractmethod
     def start(self) -> Self:
         """Start the server and wait until it answers; does nothing when it runs."""

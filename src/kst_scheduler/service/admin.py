@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kst_scheduler.errors import AlreadyRunningError, UnknownJobError
+from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, UnknownJobError
 from kst_scheduler.guards import nearest
-from kst_scheduler.ledger.checks import LONGEST_NAME
+from kst_scheduler.ledger.checks import LONGEST_NAME, require_name
 from kst_scheduler.service.answers import (
     UNAVAILABLE,
     Conflict,
@@ -22,6 +22,7 @@ from kst_scheduler.service.answers import (
     Status,
     job_state,
     run_of,
+    shown,
 )
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.parts import Service
@@ -90,7 +91,9 @@ async def run_job(job_id: str, service: TheService) -> StartedRun:
     await _must_be_free(service, job_id)
     occurrence = service.scheduler.run_now(job_id)
     return StartedRun(
-        run=occurrence.key, job_id=job_id, scheduled_at=occurrence.scheduled_at.astimezone(KST)
+        run=shown(occurrence.key),
+        job_id=job_id,
+        scheduled_at=occurrence.scheduled_at.astimezone(KST),
     )
 
 
@@ -141,7 +144,9 @@ async def list_runs(service: TheService, filters: Annotated[Filters, Query()]) -
 
 
 def _job(service: Service, job_id: str) -> Job:
-    job = service.scheduler.get_job(job_id)
+    # NUL, and half of a surrogate pair: the job store of a database fails on them.
+    is_text = "\0" not in job_id and shown(job_id) == job_id
+    job = service.scheduler.get_job(job_id) if is_text else None
     if job is None:
         known = nearest(job_id, (str(job.id) for job in service.scheduler.get_jobs()))
         raise UnknownJobError(f"no job has the id {reprlib.repr(job_id)}{known}")
@@ -154,6 +159,10 @@ def _state(service: Service, job: Job) -> JobState:
 
 async def _must_be_free(service: Service, job_id: str) -> None:
     """Refuse a run that the ledger would lock out: another goes on, here or on another replica."""
+    try:
+        require_name(job_id, "job_id")
+    except InvalidArgumentError:
+        return  # of a job that no ledger takes, none has a row
     rows = await service.ledger.rows(job_id, status="running")
     over = {row.id for row in await service.ledger.abandoned()} if rows else set()
     blocking = [row for row in rows if row.id not in over]

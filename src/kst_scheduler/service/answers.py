@@ -44,7 +44,7 @@ class Conflict(Problem):
 
 
 class Health(BaseModel):
-    """Whether the scheduler runs and its ledger answers."""
+    """Whether the service is well, and if not, why."""
 
     status: Literal["ok", "unavailable"]
     reasons: list[str]
@@ -93,14 +93,19 @@ class Runs(BaseModel):
     next_before_id: int | None
 
 
+def shown(text: object) -> str:
+    """Return a text as JSON can hold it: half of a surrogate pair in a job's id is escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def job_state(job: Job, running: tuple[Occurrence, ...]) -> JobState:
     """Return what to say about a job."""
     return JobState(
-        job_id=job.id,
-        schedule=describe(job.trigger),
+        job_id=shown(job.id),
+        schedule=shown(describe(job.trigger)),
         next_run_at=job.next_run_time and job.next_run_time.astimezone(KST),
         paused=job.next_run_time is None,
-        running=[occurrence.key for occurrence in running],
+        running=[shown(occurrence.key) for occurrence in running],
     )
 
 
@@ -131,14 +136,14 @@ def answer_errors(app: FastAPI) -> None:
 
 def _problem(status: int) -> Any:
     async def answer(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": without_passwords(error)}, status)
+        return JSONResponse({"detail": shown(without_passwords(error))}, status)
 
     return answer
 
 
 async def _conflict(_: Request, error: Any) -> JSONResponse:
-    running = [occurrence.key for occurrence in error.running]
-    return JSONResponse({"detail": str(error), "running": running}, 409)
+    running = [shown(occurrence.key) for occurrence in error.running]
+    return JSONResponse({"detail": shown(error), "running": running}, 409)
 
 
 async def _invalid(_: Request, error: Any) -> JSONResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.extras import require_extra
 
@@ -13,7 +13,13 @@ with require_extra("service", "the service"):
 
     from kst_scheduler.service import admin, timeline_page
     from kst_scheduler.service.answers import Health, answer_errors
-    from kst_scheduler.service.health import reasons_against, watched
+    from kst_scheduler.service.health import (
+        LedgerWatch,
+        QueueWatch,
+        reasons_not_alive,
+        reasons_not_ready,
+        watched,
+    )
     from kst_scheduler.service.parts import running
     from kst_scheduler.service.settings import Settings
 
@@ -53,15 +59,53 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Run the service while the application is served; errors as of ``parts.running``."""
-    async with running(app.state.settings) as service, watched(service.ledger) as watch:
-        app.state.service, app.state.watch = service, watch
-        yield
+    async with running(app.state.settings) as service:
+        state = app.state
+        state.service = service
+        state.watch, state.queue_watch = LedgerWatch(service.ledger), QueueWatch(service.scheduler)
+        async with watched(state.watch, state.queue_watch):
+            yield
 
 
-@router.get("/healthz", responses={503: {"model": Health}})
+UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Health}}
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", responses=UNHEALTHY)
+async def livez(request: Request, response: Response) -> Health:
+    """Tell whether the process is alive: the event loop turns, and the scheduler has not stopped.
+
+    When it is not, a restart helps.
+    """
+    return _health(response, _not_alive(request))
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", responses=UNHEALTHY)
+async def readyz(request: Request, response: Response) -> Health:
+    """Tell whether jobs that are due would run: the ledger takes writes, and the queue answers.
+
+    When they would not, a restart does not help; what does is named in the log.
+    """
+    return _health(response, _not_ready(request))
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", responses=UNHEALTHY)
 async def healthz(request: Request, response: Response) -> Health:
-    """Tell whether the scheduler runs and the ledger answered when it was last looked at."""
+    """Tell both: what /livez and what /readyz tell."""
+    return _health(response, [*_not_alive(request), *_not_ready(request)])
+
+
+def _not_alive(request: Request) -> list[str]:
+    return reasons_not_alive(request.app.state.service.scheduler)
+
+
+def _not_ready(request: Request) -> list[str]:
     state = request.app.state
-    reasons = reasons_against(state.service.scheduler, state.watch)
+    return reasons_not_ready(state.service.scheduler, (state.watch, state.queue_watch))
+
+
+def _health(response: Response, reasons: list[str]) -> Health:
     response.status_code = 503 if reasons else 200
     return Health(status="unavailable" if reasons else "ok", reasons=reasons)

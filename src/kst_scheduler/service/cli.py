@@ -21,6 +21,7 @@ from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.stopping import StopLimit
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -28,17 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    import uvicorn
-    from fastapi import FastAPI
-
+    from kst_scheduler.servers import Server
     from kst_scheduler.service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
-SECONDS_TO_CLOSE: Final = 3
-"""Requests in progress get as long to end before the runs are waited for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = chosen.verb(chosen)
     except KSTSchedulerError as error:
-        sys.stderr.write(f"kst-scheduler: {without_passwords(error)}\n")
+        one_line = " ".join(without_passwords(error).split())
+        sys.stderr.write(f"kst-scheduler: {one_line}\n")
         return 1
     except KeyboardInterrupt:
         return 0
@@ -66,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--jobs",
             metavar="MODULE:FUNCTION",
-            help="adds the jobs (KST_SCHEDULER_JOBS); by default a nightly crawl of a sandbox",
+            help="adds the jobs, also as FILE.py:FUNCTION (KST_SCHEDULER_JOBS); by default a "
+            "nightly crawl of a sandbox",
         )
     serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
     serve.add_argument("--port", type=_port, default=PORT, help=f"0: any free one (default {PORT})")
@@ -111,7 +110,7 @@ def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
     with require_extra(extra, "the settings of a service"):
         from kst_scheduler.service.settings import Settings  # noqa: PLC0415
 
-    settings = Settings(jobs=chosen.jobs) if chosen.jobs else Settings()
+    settings = Settings() if chosen.jobs is None else Settings(jobs=chosen.jobs)
     jobs_function(settings.jobs)  # before any server is started
     return settings
 
@@ -128,16 +127,18 @@ def _next(chosen: argparse.Namespace) -> int:
 
 def _serve(chosen: argparse.Namespace) -> int:
     with require_extra("service", "kst-scheduler serve"):
-        from kst_scheduler.service.app import create_app  # noqa: PLC0415
+        from kst_scheduler.service.serving import serve_until_told  # noqa: PLC0415
 
     _log_to_stderr()
     settings = _settings(chosen)
+    limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, limit.interrupt)
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
+        kept: list[Server] = []
         if settings.database_url is None:
-            settings = _embedded(settings, chosen.data, servers)
-        asyncio.run(_serve_until_told(create_app(settings), listener))
+            settings = _embedded(settings, chosen.data, servers, kept)
+        asyncio.run(serve_until_told(settings, listener, limit, kept))
     return 0
 
 
@@ -162,9 +163,16 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
-    with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, here.cancel)
+    limit = StopLimit(settings.drain_timeout)
+    limit.loop = loop
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        limit.begin()  # here, as the loop may be blocked
+        loop.call_soon_threadsafe(here.cancel)
+
+    # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there
@@ -189,8 +197,10 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
-    """Start the servers that the environment does not name.
+def _embedded(
+    settings: Settings, folder: Path, servers: ExitStack, kept: list[Server] | None = None
+) -> Settings:
+    """Start the servers that the environment does not name, and note in ``kept`` which.
 
     Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
     known to one host only would be no lock.
@@ -199,6 +209,7 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
 
     folder.mkdir(parents=True, exist_ok=True)
     postgres = servers.enter_context(embedded_postgres(folder))
+    embedded = [postgres]
     started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
     if settings.redis_url is None:
         try:
@@ -206,40 +217,12 @@ def _embedded(settings: Settings, folder: Path, servers: ExitStack) -> Settings:
         except ServerError as error:
             logger.warning("jobs get no Redis: %s", error)
         else:
+            embedded.append(valkey)
             started, addresses["redis_url"] = "PostgreSQL and Valkey", SecretStr(valkey.url)
     logger.info("DATABASE_URL is not set: %s run(s) here, with state in %s", started, folder)
+    if kept is not None:
+        kept += embedded
     return settings.model_copy(update=addresses)
-
-
-async def _serve_until_told(app: FastAPI, listener: socket.socket) -> None:
-    import uvicorn  # noqa: PLC0415
-
-    from kst_scheduler.service.app import lifespan  # noqa: PLC0415
-
-    # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
-    # when no request is left.
-    async with lifespan(app):
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            timeout_graceful_shutdown=SECONDS_TO_CLOSE,
-        )
-        host, port = listener.getsockname()[:2]
-        logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        await _make_server(config).serve(sockets=[listener])
-
-
-def _make_server(config: uvicorn.Config) -> uvicorn.Server:
-    import uvicorn  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-            self.should_exit = True
-
-    return Server(config)
 
 
 def _log_to_stderr() -> None:

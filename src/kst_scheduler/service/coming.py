@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,14 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.parts import Service
 from kst_scheduler.timezone import KST, UTC
+from kst_scheduler.trigger_parts import nominal_fires
 from kst_scheduler.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime, tzinfo
 
-    from apscheduler.triggers.base import BaseTrigger
+    from apscheduler.job import Job
 
 
 def coming(jobs: str | Callable[..., object], count: int, now: datetime) -> str:
@@ -31,22 +33,28 @@ def coming(jobs: str | Callable[..., object], count: int, now: datetime) -> str:
     """
     service = Service(KSTScheduler(), MemoryLedger())
     jobs_function(jobs)(service)
-    lines: list[str] = []
-    for job in service.scheduler.get_jobs():
-        lines += [f"{job.id}: {describe(job.trigger)}"]
-        fires = [*islice(_fires(job.trigger, now), count)]
-        lines += [f"  {_in(KST, fire)} KST   {_in(UTC, fire)} UTC" for fire in fires]
-        if len(fires) < count:
-            lines.append("  then never again" if fires else "  never again")
+    lines = [line for job in service.scheduler.get_jobs() for line in _lines(job, count, now)]
     return "\n".join(lines or ["there are no jobs"]) + "\n"
 
 
-def _fires(trigger: BaseTrigger, now: datetime) -> Iterator[datetime]:
-    fire = trigger.get_next_fire_time(None, now)
-    while fire is not None:
-        if fire >= now:  # a date trigger answers with its date even when that is past
-            yield fire
-        fire = trigger.get_next_fire_time(fire, fire)
+def _lines(job: Job, count: int, now: datetime) -> list[str]:
+    head = f"{job.id}: {describe(job.trigger)}"
+    # A job of a scheduler that has not started has a next run time only where it was given one.
+    first: datetime | None = getattr(job, "next_run_time", now)
+    if first is None:
+        return [head, "  paused: it does not fire until it is resumed"]
+    fires = [*islice(_fires(job, first, now), count)]
+    lines = [f"  {_in(KST, fire)} KST   {_in(UTC, fire)} UTC" for fire in fires]
+    if len(fires) < count:
+        lines.append("  then never again" if fires else "  never again")
+    return [head, *lines]
+
+
+def _fires(job: Job, first: datetime, now: datetime) -> Iterator[datetime]:
+    if first > now:  # given by next_run_time: the schedule counts from there
+        yield first
+        now = first + timedelta(microseconds=1)
+    yield from nominal_fires(job.trigger, now)
 
 
 def _in(zone: tzinfo, fire: datetime) -> str:

@@ -1,4 +1,9 @@
-"""Looks at the ledger once a second, so that whoever asks how it is need not wait for it."""
+"""Proves every few seconds that the service could run a job, so that a probe need not wait for it.
+
+Alive and ready are two questions. A process that is not alive is helped by a restart: its event
+loop is blocked (then nothing answers) or its scheduler has stopped. One that is not ready cannot
+run a job as its database is away, full or read-only: a restart helps nobody.
+"""
 
 from __future__ import annotations
 
@@ -7,76 +12,143 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from apscheduler.schedulers.base import STATE_RUNNING
+from apscheduler.schedulers.base import STATE_RUNNING, STATE_STOPPED
 
+from kst_scheduler.reconcile.once_jobs import once_of
 from kst_scheduler.redaction import without_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from kst_scheduler.ledger import Ledger
     from kst_scheduler.scheduler import KSTScheduler
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LOOKS: Final = 1.0
-SECONDS_TO_ANSWER: Final = 1.0
+SECONDS_BETWEEN_LOOKS: Final = 5.0
+SECONDS_TO_ANSWER: Final = 10.0
+"""As long as a statement may take: a machine that starts 1,000 jobs is busy, and not ill."""
+SECONDS_OF_PROOF: Final = 30.0
+"""How long a proof holds, where the next one does not come."""
 
 
-class LedgerWatch:
-    """Knows whether the ledger answered when it was last looked at."""
+class Watch:
+    """Knows whether a part of the service worked when it was last tried."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, part: str, **steps: Callable[[], Awaitable[object]]) -> None:
+        """Take what the part must be able to do, each by its name: reached, written."""
+        self._part = part
+        self._steps = steps
+        self._step = ""
+        self._proved_at: float | None = None
         self.trouble: str | None = None
         """What is wrong, without any name or address; None: nothing."""
 
+    @property
+    def reason(self) -> str | None:
+        """Why the part is not ready; None when it is."""
+        if self.trouble:
+            return self.trouble
+        now = asyncio.get_running_loop().time()
+        if self._proved_at is None or now - self._proved_at > SECONDS_OF_PROOF:
+            return f"{self._part} was not tried within {SECONDS_OF_PROOF:g} s"
+        return None
+
     async def keep_looking(self) -> None:
-        """Look every second until cancelled."""
+        """Look every few seconds until cancelled."""
         while True:
-            await self.look()
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await self.look()
 
     async def look(self) -> None:
-        """Ask the ledger for its latest row."""
-        look = asyncio.create_task(self._ledger.rows(limit=1))
+        """Try the part once."""
+        look = asyncio.create_task(self._prove())
         try:
             # Not cancelled when it is late: that would cost a connection each time.
             done, _ = await asyncio.wait([look], timeout=SECONDS_TO_ANSWER)
             if not done:
-                self._note("the ledger does not answer within a second")
+                self._note(f"{self._part} does not answer in time")
             await look
-        except Exception as error:  # noqa: BLE001 - whatever it is, the ledger did not answer
-            self._note("the ledger cannot be reached", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the part did not work
+            self._note(f"{self._part} cannot be {self._step}", error)
         else:
+            self._proved_at = asyncio.get_running_loop().time()
             self._note(None)
         finally:
             look.cancel()
+
+    async def _prove(self) -> None:
+        for step, prove in self._steps.items():
+            self._step = step
+            await prove()
 
     def _note(self, trouble: str | None, error: Exception | None = None) -> None:
         if trouble != self.trouble:  # one line a change
             logger.log(
                 logging.WARNING if trouble else logging.INFO,
                 "%s%s",
-                trouble or "the ledger answers again",
+                trouble or f"{self._part} answers again",
                 without_passwords(f": {error}") if error else "",
             )
         self.trouble = trouble
 
 
+class LedgerWatch(Watch):
+    """Knows whether a claim could be read and written."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__("the ledger", reached=self._read, written=self._write)
+        self._ledger = ledger
+
+    async def _read(self) -> None:
+        await self._ledger.rows(limit=1)
+
+    async def _write(self) -> None:
+        await self._ledger.prove_writable()
+
+
+class QueueWatch(Watch):
+    """Knows whether a run could be handed off; without jobs that are, there is no queue to ask."""
+
+    def __init__(self, scheduler: KSTScheduler) -> None:
+        super().__init__("the queue", used=self._ask)
+        self._scheduler = scheduler
+
+    async def _ask(self) -> None:
+        jobs = map(once_of, self._scheduler.get_jobs())
+        queues = {id(job.queue): job.queue for job in jobs if job and job.queue}
+        if not queues:
+            return
+        from kst_scheduler.distributed.queue import TaskQueue  # noqa: PLC0415 - it is loaded by now
+
+        for queue in queues.values():
+            if isinstance(queue, TaskQueue):
+                await queue.prove_usable()
+
+
 @asynccontextmanager
-async def watched(ledger: Ledger) -> AsyncIterator[LedgerWatch]:
-    """Keep looking at a ledger meanwhile."""
-    watch = LedgerWatch(ledger)
-    task = asyncio.create_task(watch.keep_looking())
+async def watched(*watches: Watch) -> AsyncIterator[None]:
+    """Keep looking meanwhile; what is wrong already is known from the start."""
+    for watch in watches:
+        await watch.look()
+    tasks = [asyncio.create_task(watch.keep_looking()) for watch in watches]
     try:
-        yield watch
+        yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
-def reasons_against(scheduler: KSTScheduler, watch: LedgerWatch) -> list[str]:
-    """Return why a service is not well; nothing when it is."""
+def reasons_not_alive(scheduler: KSTScheduler) -> list[str]:
+    """Return why a restart would help; nothing when it would not.
+
+    That this is called at all shows that the event loop turns. A paused scheduler is alive.
+    """
+    return ["the scheduler has stopped"] if scheduler.state == STATE_STOPPED else []
+
+
+def reasons_not_ready(scheduler: KSTScheduler, watches: Iterable[Watch]) -> list[str]:
+    """Return why jobs that are due now would not run; nothing when they would."""
     stopped = [] if scheduler.state == STATE_RUNNING else ["the scheduler does not run"]
-    return stopped + ([watch.trouble] if watch.trouble else [])
+    return stopped + [watch.reason for watch in watches if watch.reason]

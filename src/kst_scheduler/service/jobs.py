@@ -1,4 +1,4 @@
-"""Finds the function that adds a service's jobs: "module:function"."""
+"""Finds the function that adds a service's jobs: "module:function" or "file.py:function"."""
 
 from __future__ import annotations
 
@@ -6,50 +6,131 @@ import importlib
 import inspect
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.guards import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 
 def jobs_function(jobs: str | Callable[..., object]) -> Callable[..., object]:
-    """Return the function that ``jobs`` names, or is; a module is looked for here first.
+    """Return the function that ``jobs`` names, or is.
+
+    A module is looked for in the current folder first. A name with a slash in it, or the ending
+    ``.py``, is that of a file.
 
     Raises:
-        InvalidArgumentError: there is no such module or function, or it is an ``async def``.
+        InvalidArgumentError: there is no such module, file or function, or it is not a plain
+            function of one argument.
 
     """
     function = _found(jobs) if isinstance(jobs, str) else jobs
-    if not callable(function) or inspect.iscoroutinefunction(function):
+    if not callable(function) or returns_awaitable(function):
         raise InvalidArgumentError(
             f"jobs={jobs!r} is not a plain function; write def add_jobs(service): ..., which "
             "adds jobs to service.scheduler"
         )
+    _check_arguments(jobs, function)
     return function
 
 
+def _check_arguments(jobs: str | Callable[..., object], function: Callable[..., object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # something built in, which need not have one
+        return
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise InvalidArgumentError(
+            f"jobs={jobs!r} cannot be called with the service alone: its arguments are "
+            f"{signature}; write def add_jobs(service): ..."
+        ) from None
+
+
 def _found(jobs: str) -> object:
-    module_name, _, name = jobs.partition(":")
+    module_name, _, name = jobs.rpartition(":")
     if not (module_name and name):
         raise InvalidArgumentError(
             f"jobs={jobs!r} does not name a function; write module:function, such as "
             "my_service.jobs:add_jobs"
         )
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as python -m does
+    is_file = module_name.endswith(".py") or "/" in module_name or os.sep in module_name
+    module = (_of_file if is_file else _of_name)(jobs, module_name)
+    found: object = module
+    for part in name.split("."):  # a method of a class is found in it
+        if not hasattr(found, part):
+            public = [known for known in dir(found) if not known.startswith("_")]
+            raise InvalidArgumentError(
+                f"jobs={jobs!r}: no function {part!r}{nearest(part, public)}"
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _of_name(jobs: str, name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InvalidArgumentError(
+            f"jobs={jobs!r}: {name!r} is not the name of a module; write module:function, such as "
+            "my_service.jobs:add_jobs, or the path of a file, such as ./my_jobs.py:add_jobs"
+        )
+    _look_first_in(os.getcwd())  # noqa: PTH109 - as python -m does
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module was found, and one that it imports was not
         raise InvalidArgumentError(
             f"jobs={jobs!r}: there is no module {error.name!r} in this folder or among the "
             "installed packages"
         ) from None
-    if not hasattr(module, name):
-        public = [known for known in vars(module) if not known.startswith("_")]
-        raise InvalidArgumentError(f"jobs={jobs!r}: no function {name!r}{nearest(name, public)}")
-    return getattr(module, name)
+
+
+def _of_file(jobs: str, name: str) -> ModuleType:
+    """Import a file as a module of its folder, so that it finds what lies beside it."""
+    path = _path(jobs, name)
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():  # a package, whose modules import one another
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    module_name = ".".join(parts)
+    if not all(part.isidentifier() for part in parts):
+        raise InvalidArgumentError(
+            f"jobs={jobs!r}: a file whose name is {module_name!r} cannot be imported; rename it to "
+            "letters, digits and underscores"
+        )
+    _look_first_in(str(folder))
+    module = importlib.import_module(module_name)
+    here = getattr(module, "__file__", None)
+    if here is None or Path(here).resolve() != path:
+        raise InvalidArgumentError(
+            f"jobs={jobs!r}: another module has the name {module_name!r}"
+            f"{f', {here}' if here else ''}; rename the file"
+        )
+    return module
+
+
+def _path(jobs: str, name: str) -> Path:
+    try:
+        path = Path(name).expanduser().resolve()
+        path = path / "__init__.py" if path.is_dir() else path
+        is_file = path.is_file()
+        if not is_file and path.suffix != ".py":
+            path = path.with_name(f"{path.name}.py")
+            is_file = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, a loop of links, no such home
+        raise InvalidArgumentError(f"jobs={jobs!r} is not a path: {error}") from None
+    if not is_file:
+        raise InvalidArgumentError(f"jobs={jobs!r}: there is no file {str(path)!r}")
+    return path
+
+
+def _look_first_in(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)

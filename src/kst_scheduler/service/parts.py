@@ -81,10 +81,12 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
 
 def _reconciler(service: Service, settings: Settings) -> Reconciler:
-    from kst_scheduler.alerts import webhook  # noqa: PLC0415 - a worker sends none
+    alert = None
+    if settings.alert_url is not None:
+        from kst_scheduler.alerts import webhook  # noqa: PLC0415 - httpx is slow to load
 
-    with _named("KST_SCHEDULER_ALERT_URL"):
-        alert = webhook(settings.alert_url.get_secret_value()) if settings.alert_url else None
+        with _named("KST_SCHEDULER_ALERT_URL"):
+            alert = webhook(settings.alert_url.get_secret_value())
     return Reconciler(service.scheduler, service.ledger, on_missing=alert)
 
 
@@ -118,7 +120,8 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
 def _make_ledger(settings: Settings) -> Ledger:
     if settings.database_url is not None:
         with _named("DATABASE_URL"):
-            return SqlLedger(settings.database_url.get_secret_value())
+            url = settings.database_url.get_secret_value()
+            return SqlLedger(url, namespace=settings.namespace)
     logger.warning(
         "DATABASE_URL is not set: the ledger is in memory, so it is lost at the end, "
         "and another process would run the same occurrences again"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.guards import nearest
+from kst_scheduler.ledger.checks import require_name
 
 with require_extra("service", "the settings of a service"):
     from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -50,8 +51,13 @@ def _check_address(address: SecretStr) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
+def _check_namespace(namespace: str) -> str:
+    return require_name(namespace, "namespace")
+
+
 AdminKey = Annotated[SecretStr, AfterValidator(_check_admin_key)]
 Address = Annotated[SecretStr, AfterValidator(_check_address)]
+Namespace = Annotated[str, AfterValidator(_check_namespace)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -99,6 +105,9 @@ class Settings(_Named):
 
     database_url: Address | None = Field(default=None, validation_alias="DATABASE_URL")
     """Where the ledger is: postgresql://... or sqlite:///...; without it, in memory."""
+
+    namespace: Namespace = ""
+    """The service's own part of a ledger that it shares with other services."""
 
     redis_url: Address | None = Field(default=None, validation_alias="REDIS_URL")
     """A Redis for jobs that lock; without it, ``Service.redis`` is None."""

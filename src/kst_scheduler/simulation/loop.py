@@ -31,7 +31,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """A selector event loop whose clock is the world's.
 
     ``_clock_resolution``, ``_selector`` and ``call_soon_threadsafe``'s being the one way in from
-    outside are asyncio's private ground, checked on CPython 3.11, 3.12 and 3.13.
+    outside are asyncio's private ground, checked on CPython 3.11 to 3.15.
     """
 
     def __init__(self, world: World) -> None:

@@ -104,6 +104,12 @@ def plot_timeline(
         return _draw(scene, wanted, title, ax)
 
 
+def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
+    """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
+    scene = gather(runs, incidents=None, start=start, end=end, grace=None, moments=[])
+    return _title(scene, Lanes(lane_names(scene, [])), [], twins.find_repeats(scene.rows))
+
+
 def _draw(
     scene: Scene,
     wanted: Mapping[str | None, pd.DatetimeIndex],

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, TIME_DTYPE, check_runs
+from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs, time_dtype
 from kst_scheduler.timeline.days import day, days
 from kst_scheduler.timezone import KST, require_aware
 
@@ -135,7 +135,7 @@ def _runs(source: Any) -> pd.DataFrame:
 
 def _incidents(incidents: pd.DataFrame | None) -> pd.DataFrame:
     if incidents is None:
-        empty = pd.Series([], dtype=TIME_DTYPE)
+        empty = pd.Series([], dtype=time_dtype())
         return pd.DataFrame({"node": [], "kind": [], "start": empty, "end": empty, "detail": []})
     missing = [name for name in _INCIDENT_COLUMNS if name not in incidents.columns]
     if missing:

@@ -6,6 +6,7 @@ colour vision tell apart. No picture depends on them alone: each status has its 
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,8 +145,20 @@ def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     return max(_line_width(line, size, bold) for line in text.split("\n"))
 
 
-@lru_cache(maxsize=4096)
 def _line_width(line: str, size: float, bold: bool) -> float:
+    """Return the width of a line; a wide letter is an em, also where no font here has it.
+
+    The picture may be drawn elsewhere: the SVG of a service has words, and the browser's fonts.
+    """
+    if line.isascii():
+        return _measured_width(line, size, bold)
+    wide = "".join(letter for letter in line if unicodedata.east_asian_width(letter) in "WF")
+    narrow = "".join(letter for letter in line if letter not in wide)
+    return _measured_width(narrow, size, bold) + len(wide) * size
+
+
+@lru_cache(maxsize=4096)
+def _measured_width(line: str, size: float, bold: bool) -> float:
     font = FontProperties(
         family=list(_font_families()), size=size, weight="bold" if bold else "normal"
     )

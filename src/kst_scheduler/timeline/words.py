@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
 
+_TAIL: Final = 8
+"""Letters of the end that a label keeps: names of one kind often differ there."""
+_WIDE_LETTER: Final = 0.75 * TEXT
+"""Points a letter of a label may take on average; of most names it takes less."""
+
 _LATE: Final = timedelta(minutes=1)
 
 # The order in which a title tells what went wrong: the worst first.
@@ -49,12 +54,26 @@ def clock(moment: datetime, *, dated: bool = False) -> str:
 
 
 def short(name: object, longest: int = 24) -> str:
-    """Return a name fit for a label: printable, on one line, its middle left out when long."""
+    """Return a name fit for a label: printable, on one line, its middle left out when long.
+
+    It has at most ``longest`` letters, and is no wider than as many that are rather wide: 24
+    letters of Hangul would be wider than a phone has room for.
+    """
     text = str(name)
-    text = text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    text = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for letter in (text if len(text) <= longest else f"{text[:longest]}{text[-_TAIL:]}")
     )
+    room = longest * _WIDE_LETTER
+    if len(str(name)) <= longest and text_width(text) <= room:
+        return text
+    for tail in range(_TAIL, -1, -1):
+        end = text[len(text) - tail :]
+        for head in range(longest - 1 - _TAIL, 0, -1):
+            label = f"{text[:head]}…{end}"
+            if text_width(label) <= room:
+                return label
+    return "…"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

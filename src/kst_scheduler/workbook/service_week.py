@@ -7,6 +7,7 @@ They do not depend on each other: a service with one fault has one finding.
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -78,7 +79,7 @@ class ServiceWeek:
         """Return the rows of a job that started and did nothing of what it is there for."""
         rows = self.rows(job_id)
         rows = rows[rows["started_at"].notna()]
-        done = [at for what in WORK[job_id] for at in self.office.when(what)]
+        done = sorted(at for what in WORK[job_id] for at in self.office.when(what))
         return rows[[not _any_within(done, row) for row in rows.itertuples()]]
 
 
@@ -214,10 +215,11 @@ def _while_up(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def _any_within(times: list[datetime], row: object) -> bool:
-    """Tell whether one of the times lies within a run; a run that was cut short has no end."""
+    """Tell whether one of the sorted times lies within a run; one that was cut short has no end."""
     started, finished = row.started_at, row.finished_at  # type: ignore[attr-defined]
     end = started + timedelta(hours=1) if pd.isna(finished) else finished
-    return any(started <= time <= end for time in times)
+    place = bisect_left(times, started)
+    return place < len(times) and bool(times[place] <= end)
 
 
 def _ends(rows: pd.DataFrame) -> str:

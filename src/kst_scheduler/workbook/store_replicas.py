@@ -16,7 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import pandas as pd
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from sqlalchemy import make_url
 
@@ -30,6 +29,8 @@ from kst_scheduler.triggers import every
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pandas as pd
 
 ADDED_ONCE: Final = "store, added once"
 ADDED_AT_START: Final = "store, added at each start"
@@ -52,6 +53,8 @@ async def note_run(file: str) -> None:
 
 def noted_runs(file: str) -> pd.DataFrame:
     """Return one row a run: job_id, scheduled_at."""
+    import pandas as pd  # noqa: PLC0415 - slow to load, and the replicas do without
+
     columns = ["job_id", "scheduled_at"]
     lines = Path(file).read_text(encoding="utf-8").splitlines()
     runs = pd.DataFrame([line.split("\t") for line in lines], columns=columns)

@@ -24,13 +24,14 @@ from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.servers.child import spawn
 from kst_scheduler.triggers import every
-from kst_scheduler.workbook.capstone.month_service import CRAWL
 from kst_scheduler.workbook.store_replicas import note_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractAsyncContextManager
 
+CRAWL: Final = "daily-nps-crawl"
+"""As in the simulated month, whose module takes a second to load and is not needed for more."""
 NIGHT: Final = every(seconds=2)
 """When the crawl is due."""
 LEASE: Final = timedelta(seconds=1.2)

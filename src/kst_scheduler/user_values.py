@@ -1,0 +1,94 @@
+"""Read what a job returned or raised, whatever it does when it is read.
+
+A job's work is done once it returns or raises, but its row is not yet written. So nothing here
+raises, and of a value only its type and its stored data are read where that is enough. A
+``__repr__`` or ``__str__`` of the job's own must run, as an error's text is nothing else: what it
+raises is caught and what it returns is cut. How long it takes and how much memory it needs cannot
+be bounded: it blocks the event loop, as any code of the job between two ``await``s does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import namedtuple
+from enum import Enum
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_CHARACTERS: Final = 4_000
+"""Characters of a text that are read; a row and a line of the log hold fewer."""
+
+_STORED: Final = (MemberDescriptorType, type(vars(namedtuple("_", "rows"))["rows"]))  # noqa: PYI024
+"""How a class with slots and a NamedTuple keep their fields: read by C, not by the class."""
+
+
+def describe(error: BaseException) -> str:
+    """Return ``repr(error)``, cut at 4,000 characters; what is wrong with it if it has none."""
+    return _read(_repr, error)
+
+
+def text_of(error: BaseException) -> str:
+    """Return ``str(error)``, cut at 4,000 characters; what is wrong with it if it has none."""
+    return _read(str, error)
+
+
+def is_a(value: object, *types: type) -> bool:
+    """Return whether a value's type is one of ``types``; its ``__class__`` is not believed."""
+    return issubclass(type(value), types)
+
+
+def integer_of(result: object) -> int | None:
+    """Return a result that is an integer, or its integer field ``rows``; None for any other.
+
+    An integer is an ``int`` or one of NumPy's; True, False and the members of an Enum are not. No
+    method of the result is called.
+    """
+    number = _integer(result)
+    return _integer(_field(result, "rows")) if number is None else number
+
+
+def _integer(value: object) -> int | None:
+    if is_a(value, int):
+        return None if is_a(value, bool, Enum) else int.__index__(value)  # type: ignore[arg-type]
+    numpy: Any = sys.modules.get("numpy")
+    kind = getattr(numpy, "integer", None)  # None also while NumPy is being imported
+    return numpy.generic.item(value) if kind and is_a(value, kind) else None
+
+
+def _field(value: object, name: str) -> object:
+    """Return a field of an instance without running a property, or anything else of its class."""
+    try:
+        found = inspect.getattr_static(value, name, None)
+        return found.__get__(value) if type(found) in _STORED else found
+    except BaseException:  # noqa: BLE001 - a class can lie even about its dictionary
+        return None
+
+
+def _read(read: Callable[[BaseException], str], error: BaseException) -> str:
+    try:
+        # As str itself does it: a subclass of str may cut itself in its own way.
+        return str.__getitem__(read(error), slice(MAX_CHARACTERS))
+    except BaseException as failure:  # noqa: BLE001 - sys.exit() in a __repr__ ends no process
+        return f"{_name(error)}, which cannot be shown: {_name(failure)}"
+
+
+def _repr(error: BaseException) -> str:
+    """Return repr(error), but without a copy of all of a long text in it."""
+    if type(error).__repr__ is not BaseException.__repr__:
+        return repr(error)
+    return f"{_name(error)}({', '.join(map(_repr_start, error.args))})"
+
+
+def _repr_start(argument: object) -> str:
+    if type(argument) in {str, bytes, bytearray}:
+        argument = argument[:MAX_CHARACTERS]  # type: ignore[index]
+    return repr(argument)
+
+
+def _name(error: BaseException) -> str:
+    name: str = type.__dict__["__name__"].__get__(type(error))  # past what a metaclass says
+    return name[:MAX_CHARACTERS]

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from in_loop import in_loop
+from kst_scheduler import KSTScheduler, cron, drain
+from kst_scheduler.service import stopping
+from kst_scheduler.service.stopping import StopLimit
+from served import BEARER, KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the exit codes with which the process would have ended, and let the limit be short."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    for name in ("SECONDS_FOR_REQUESTS", "SECONDS_FOR_THE_REST"):
+        monkeypatch.setattr(stopping, name, 0)
+    monkeypatch.setattr(drain, "CLEAN_UP_SECONDS", 0.01)
+    return codes
+
+
+def test_the_limit_is_what_the_deployment_guide_says() -> None:
+    """3 s for requests, drain_timeout for runs, 5 s for their clean-up, and one for the rest."""
+    assert StopLimit(20.0).seconds == 29
+
+
+@in_loop
+async def test_what_is_still_running_is_named(
+    ended: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one line, and the process ends with the code of the deployment guide."""
+    stop = threading.Event()
+    scheduler = KSTScheduler()
+    scheduler.add_job(stop.wait, cron(hour=3), id="deaf")
+    scheduler.start()
+    run = scheduler.run_now("deaf")
+    limit = StopLimit(0)
+    limit.scheduler, limit.loop = scheduler, asyncio.get_running_loop()
+    limit.begin()
+    timer = limit._timer
+    limit.begin()  # a second signal
+    assert limit._timer is timer
+    await scheduler.drain(0)
+    assert timer is not None
+    timer.join()
+    assert ended == [3]
+    (line,) = [r.getMessage() for r in caplog.records if r.name == stopping.__name__]
+    assert line == (
+        f"still running 0.01 s after the stop began, so the process ends with exit code 3: {run}"
+    )
+    stop.set()
+
+
+@in_loop
+async def test_without_a_run_tasks_and_threads_are_named(
+    ended: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a job has left behind keeps a process, too."""
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait, name="left-behind")
+    thread.start()
+    task = asyncio.create_task(asyncio.sleep(60), name="forgotten")
+    limit = StopLimit(0)
+    limit.loop = asyncio.get_running_loop()
+    limit.begin()
+    assert limit._timer is not None
+    limit._timer.join()
+    assert ended == [3]
+    assert "task 'forgotten'" in caplog.text
+    assert "thread 'left-behind'" in caplog.text
+    task.cancel()
+    stop.set()
+    thread.join()
+
+
+def test_a_log_that_blocks_does_not_keep_the_process(
+    ended: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads the pipe at its other end, say, or the frozen thread holds the lock."""
+    monkeypatch.setattr(stopping, "SECONDS_TO_LOG", 0.01)
+    free = threading.Event()
+
+    class Blocked(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            free.wait()
+
+    handler = Blocked()
+    stopping.logger.addHandler(handler)
+    try:
+        limit = StopLimit(0)
+        limit.begin()
+        assert limit._timer is not None
+        limit._timer.join()
+        assert ended == [3]
+    finally:
+        free.set()
+        stopping.logger.removeHandler(handler)
+
+
+JOBS = """\
+import asyncio, threading, time
+from kst_scheduler import cron, drain, once
+from kst_scheduler.service import stopping
+
+stopping.SECONDS_FOR_REQUESTS = stopping.SECONDS_FOR_THE_REST = drain.CLEAN_UP_SECONDS = 0.2
+
+def add(service):
+    def thread():
+        print("at work", flush=True)
+        time.sleep(75)
+
+    async def deaf():
+        print("at work", flush=True)
+        while True:
+            try:
+                await asyncio.sleep(75)
+            except asyncio.CancelledError:
+                pass
+
+    async def left_behind():
+        await asyncio.to_thread(thread)
+
+    async def blocking():
+        thread()
+
+    service.scheduler.add_job(thread, cron(hour=3), id="thread")
+    for job in (deaf, left_behind, blocking):
+        service.scheduler.add_job(once(service.ledger)(job), cron(hour=3), id=job.__name__)
+"""
+
+
+@posix
+@pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
+def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
+    """A thread, a coroutine that swallows CancelledError, and one that blocks the event loop."""
+    (tmp_path / "deaf_jobs.py").write_text(JOBS)
+    words = [sys.executable, "-m", "kst_scheduler.service.cli", "serve", "--port=0"]
+    environment = os.environ | {
+        "KST_SCHEDULER_ADMIN_KEY": KEY,
+        "KST_SCHEDULER_DRAIN_TIMEOUT": "0.2",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/ledger.db",
+    }
+    with subprocess.Popen(  # noqa: S603 - this interpreter, on a module of ours
+        [*words, "--jobs=./deaf_jobs.py:add"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            url = next(line for line in process.stderr if "serving on" in line).split()[-1]
+            run = httpx.post(f"{url}/admin/jobs/{job_id}/run", headers={"Authorization": BEARER})
+            assert run.status_code == 202
+            assert process.stdout.readline() == "at work\n"
+            process.send_signal(signal.SIGTERM)
+            said = process.stderr.read()
+            assert process.wait(30) == stopping.EXIT_CODE
+        finally:
+            process.kill()
+    (line,) = [line for line in said.splitlines() if "still running 0.8 s after" in line]
+    expected = "thread 'asyncio_0'" if job_id == "left_behind" else run.json()["run"]
+    assert expected in line
