@@ -155,5 +155,5 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         assert themes["settings"]["theme"] == "JupyterLab Dark"
         kernels = fetch(f"{url}/api/kernelspecs")
         assert kernels["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
-        names = [entry["name"] for entry in fetch(f"{url}/api/contents")["content"]]
+        names = sorted(entry["name"] for entry in fetch(f"{url}/api/contents")["content"])
         assert names == ["00_start_here.ipynb", "01_install.ipynb"]
