@@ -17,6 +17,7 @@ FLOORS = [
     "timezone",
     "redaction",
     "caller",
+    "arguments",
     "trigger_parts",
     "cron_fields",
     "crontab_line",

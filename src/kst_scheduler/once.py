@@ -27,7 +27,7 @@ from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_thre
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
-from kst_scheduler.occurrence import current_occurrence
+from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
@@ -204,6 +204,7 @@ class OnceJob:
 
         """
         occurrence = claim.request.occurrence
+        ATTEMPT.set((occurrence.key, claim.attempt))
         renew = functools.partial(self.ledger.renew, claim)
         loop = asyncio.get_running_loop()
         watch_threads(loop)  # a worker has no executor that does it

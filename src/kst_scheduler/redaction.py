@@ -53,6 +53,11 @@ _NAME: Final = r"""
       | 비밀번호 | 암호 | (?:인증|서비스|비밀|api)[ ]?키 )
     \d{0,3}
 """
+_WORDS: Final = (
+    *("pass", "pw", "secret", "token", "credential", "sig", "key", "auth", "cookie", "bearer"),
+    *("비밀", "암호", "키"),
+)
+"""Every name has one of them, and most texts have none: they are not searched for the names."""
 _HEADER: Final = r"(?=[ac])(?:authorization|cookie)"
 _SEPARATOR: Final = rf"""
     (?: \\{{0,3}}["'] | {_PERCENT}2[27] )? (?: \] | {_PERCENT}5D )? [^\S\n]{{0,20}}
@@ -103,6 +108,9 @@ def hide_secrets(text: str) -> str:
     text = _ENCODED_URL.sub(
         partial(_hide_password, _ENCODED_USER, (*_ENCODED_ENDS, "@", _CUT)), text
     )
+    lowered = text.lower()
+    if not any(word in lowered for word in _WORDS):
+        return text
     text = _NAMED_HEADER.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     text = _NAMED_VALUE.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)

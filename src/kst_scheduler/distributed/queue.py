@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -19,11 +21,12 @@ import psycopg_pool
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
+from procrastinate.sql import queries
 from psycopg.conninfo import make_conninfo
 
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import Judge, run
-from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.ledger.connection_string import ConnectionString
 from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
 
@@ -52,6 +55,11 @@ _IN_HAND: Final = """
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
 
+_FUNCTION: Final = re.compile(r"\bprocrastinate_\w+_v\d+(?=\()")
+_MISSING: Final = """
+    SELECT name FROM unnest(%s::text[]) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = name AND pg_function_is_visible(oid))
+"""
 _PROVE_USABLE: Final = """
     SELECT (SELECT count(*) FROM (SELECT 1 FROM procrastinate_jobs LIMIT 1) AS any_job) AS jobs,
         'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
@@ -150,11 +158,23 @@ class Connector(PsycopgConnector):
     async def _create_tables(self) -> None:
         async with self.pool.connection() as connection:
             if await _has_tables(connection):
+                await self._check_version(connection)
                 return
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
                 if not await _has_tables(connection):
                     await connection.execute(SchemaManager.get_schema())
+
+    async def _check_version(self, connection: psycopg.AsyncConnection) -> None:
+        """Refuse what another version of Procrastinate made: each of its statements would fail."""
+        needed = sorted({name for query in queries.values() for name in _FUNCTION.findall(query)})
+        missing = await (await connection.execute(_MISSING, [needed])).fetchone()
+        if missing is not None:
+            raise KSTSchedulerError(
+                f"the tables of Procrastinate in {self.where} are of another version than "
+                f"procrastinate {version('procrastinate')}, which is installed: there is no "
+                f"function {missing[0]}; apply the migrations in procrastinate/sql/migrations"
+            )
 
 
 class TaskQueue:

@@ -50,16 +50,17 @@ class Database:
     connection. A server that has become read-only fails none, where a new connection can write.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int | None = None) -> None:
         self._url = parse_url(url)
-        self._engine = make_engine(self._url)
-        self._sessions = Sessions(self._engine)
         self.dialect = self._url.drivername
+        connections = connections or CONNECTIONS[self.dialect]
+        self._engine = make_engine(self._url, connections)
+        self._sessions = Sessions(self._engine)
         self.where = shown(self._url)
         """The URL without its password, for messages."""
         # A thousand waiters cost less here than in the engine's pool, before which each would stand
         # with a greenlet.
-        self._turns = asyncio.Semaphore(CONNECTIONS[self.dialect])
+        self._turns = asyncio.Semaphore(connections)
         self._opened = False
 
     async def open(self) -> None:

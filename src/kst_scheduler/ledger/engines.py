@@ -63,15 +63,19 @@ def parse_url(url: str) -> Address:
     return parsed.set(drivername=backend)
 
 
-def make_engine(url: Address) -> AsyncEngine:
+def make_engine(url: Address, connections: int) -> AsyncEngine:
     """Return an engine for a URL of ``parse_url``; it connects when it is first used.
+
+    ``connections`` is how many it holds at most.
 
     Raises:
         MissingExtraError: the database's driver is not installed.
 
     """
     try:
-        return _postgresql(url) if isinstance(url, ConnectionString) else _sqlite(url)
+        if isinstance(url, ConnectionString):
+            return _postgresql(url, connections)
+        return _sqlite(url, connections)
     except ImportError as error:
         raise MissingExtraError(
             f"a ledger in {url.drivername} needs a driver that is not installed; "
@@ -102,16 +106,16 @@ def shown(url: Address) -> str:
     return url.set(query={}).render_as_string()
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, connections: int) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": CONNECT_SECONDS},
-        pool_size=CONNECTIONS["sqlite"],
+        pool_size=connections,
         **_COMMON,
     )
 
 
-def _postgresql(address: ConnectionString) -> AsyncEngine:
+def _postgresql(address: ConnectionString, connections: int) -> AsyncEngine:
     import asyncpg  # noqa: PLC0415 - not needed for SQLite
 
     hosts = address.for_asyncpg()
@@ -135,7 +139,7 @@ def _postgresql(address: ConnectionString) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=CONNECTIONS["postgresql"],
+        pool_size=connections,
         **_COMMON,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
 from kst_scheduler.ledger.claiming import take
@@ -30,6 +30,10 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._rows = MemoryRows()
         self._looked_until: dict[str, datetime] = {}
+
+    def with_own_connections(self, count: int) -> Self:  # noqa: ARG002 - there are none
+        """Return this ledger: memory needs no connection."""
+        return self
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -110,15 +114,7 @@ class MemoryLedger:
         since = since and in_utc(since, "since")
         until = until and in_utc(until, "until")
         before_id = require_count(before_id, "before_id")
-        found = (
-            row
-            for row in self._rows.all()
-            if (source is None or row.source == source)
-            and (since is None or row.scheduled_at >= since)
-            and (until is None or row.scheduled_at < until)
-            and (status is None or row.status == status)
-            and (before_id is None or row.id < before_id)
-        )
+        found = self._rows.find(source, since, until, status, before_id)
         return list(islice(found, require_count(limit, "limit")))
 
     async def history(
@@ -156,8 +152,7 @@ class MemoryLedger:
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before, limit = in_utc(before, "before"), require_count(limit, "limit")
-        ended = (row for row in self._rows.all() if row.status != "running")
-        old = [row for row in ended if row.scheduled_at < before]
+        old = [row for row in self._rows.find(until=before) if row.status != "running"]
         old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
         self._rows.delete(old)
         return len(old)
