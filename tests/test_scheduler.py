@@ -458,6 +458,18 @@ async def test_another_trigger_moves_the_next_run_whichever_way_it_comes() -> No
     scheduler.shutdown(wait=False)
 
 
+def test_modify_job_takes_a_trigger_object() -> None:
+    """A name has no fields there; the message says where it has."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    with pytest.raises(
+        InvalidArgumentError, match=r"write reschedule_job\('crawl', trigger='cron'"
+    ):
+        scheduler.modify_job("crawl", trigger="cron")
+    with pytest.raises(TypeError, match="Expected a trigger instance"):
+        scheduler.modify_job("crawl", trigger=None)
+
+
 @in_loop
 async def test_a_paused_job_stays_paused_under_another_trigger() -> None:
     """It runs at the new times once it is resumed; APScheduler's reschedule_job resumes it."""

@@ -116,15 +116,16 @@ def hide_secrets(text: str) -> str:
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
-def hide_in_traceback(record: logging.LogRecord) -> None:
+def hide_in_traceback(record: logging.LogRecord) -> bool:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
-    A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
-    An error that cannot be read is named in its place: whatever it raises, it raises it here.
+    The filter of a logger, which keeps every record. A ``logging.Formatter`` takes ``exc_text`` as
+    it is, and formats ``exc_info`` where it is empty. An error that cannot be read is named in its
+    place: whatever it raises, it raises it here.
     """
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
-        return
+        return True
     try:
         if any(without_passwords(text) != text for text in _texts(error)):
             text = "".join(traceback.format_exception(error)).rstrip("\n")
@@ -132,6 +133,7 @@ def hide_in_traceback(record: logging.LogRecord) -> None:
     except BaseException:  # noqa: BLE001 - the end of a run must not depend on its error
         record.exc_text = f"{without_passwords(describe(error))} (its traceback cannot be shown)"
         record.exc_info = None
+    return True
 
 
 def _texts(error: BaseException) -> Iterator[str]:

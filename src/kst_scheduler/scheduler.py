@@ -143,7 +143,7 @@ class KSTScheduler(RunControl):
         check_moments({"next_run_time": next_run_time})
         function = maybe_ref(func)
         job_name = id or name or name_of(function)
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        args, kwargs = () if args is None else tuple(args), {} if kwargs is None else dict(kwargs)
         self._check_executor(job_name, function, executor)
         check_arguments(job_name, function, args, kwargs)
         checked = self._checked_trigger(trigger, trigger_args, allow_timezone)
@@ -274,6 +274,11 @@ class KSTScheduler(RunControl):
         """
         check_moments(changes)
         trigger = changes.get("trigger")
+        if isinstance(trigger, str):
+            raise InvalidArgumentError(
+                f"trigger={trigger!r} is the name of a trigger, and modify_job takes an object; "
+                f"write reschedule_job({job_id!r}, trigger={trigger!r}, ...) with its fields"
+            )
         if trigger is not None:
             self._checked_trigger(trigger, {}, allow_timezone)
         job = self.get_job(job_id, jobstore)
