@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
 
+MAX_ATTEMPTS: Final = 3
+"""The default of once: so many attempts may lose their lease."""
+
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
 
@@ -53,6 +56,8 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
     for each in sorted(each for each in fires - {*times} if since <= each < watermark):
         yield f"{name}@{each} has no row, and was looked at"
     for row in rows:
+        if row.lost > MAX_ATTEMPTS:
+            yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
         if row.status not in {"ok", "running"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
     if not _is_blocked(story):
@@ -81,8 +86,11 @@ def _is_blocked(story: Story) -> bool:
     """Tell whether an event loop was blocked to the end of the day, and so its reconciler."""
     jobs = story.day.named_jobs()
     return any(
-        jobs[work.occurrence.job_id].blocks
-        and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
+        (jobs[work.occurrence.job_id].kills and not work.end)
+        or (
+            jobs[work.occurrence.job_id].blocks
+            and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
+        )
         for work in story.witness.works
     )
 

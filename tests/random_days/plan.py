@@ -43,6 +43,10 @@ class JobPlan:
     window: int
     """Minutes for which an occurrence may be caught up."""
     repeatable: bool
+    hostile: bool = False
+    """Whether its results and errors raise when they are read."""
+    kills: bool = False
+    """Whether every second run hangs its process for good, as if it had killed it."""
 
     def trigger(self) -> BaseTrigger:
         """Return the job's trigger, on Korean time."""
@@ -61,6 +65,8 @@ class JobPlan:
         ]
         facts += ["every second run fails"] * self.fails
         facts += ["not to be repeated"] * (not self.repeatable)
+        facts += ["results raise when they are read"] * self.hostile
+        facts += ["every second run hangs its process"] * self.kills
         return ", ".join(facts)
 
 

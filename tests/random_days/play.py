@@ -37,6 +37,25 @@ GRACE = 300
 """Seconds for which a run that is late starts all the same."""
 
 
+class HostileError(Exception):
+    """An error that ends the process when it is shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+class HostileResult:
+    """A result that raises when it is read."""
+
+    def __int__(self) -> int:
+        raise RuntimeError("not a number")
+
+    __index__ = __int__
+    __bool__ = __int__
+
+
 @dataclass
 class Story:
     """What became of a day."""
@@ -108,10 +127,12 @@ class _Cluster:
             instance=instance,
         )(work)
 
-    async def _work(self, job: JobPlan, instance: str) -> int:
+    async def _work(self, job: JobPlan, instance: str) -> object:
         loop, witness = asyncio.get_running_loop(), self.witness
         work = witness.begin(instance, is_once=job.guard != "lock")
         end = loop.time() + job.seconds
+        if job.kills and witness.fails(work):
+            time.sleep((END - MIDNIGHT).total_seconds())  # noqa: ASYNC251 - to be survived
         if job.blocks:
             time.sleep(job.seconds)  # noqa: ASYNC251 - the fault to be survived
         while (left := end - loop.time()) > 0:
@@ -119,8 +140,8 @@ class _Cluster:
             await asyncio.sleep(min(left, job.seconds / STEPS))
         witness.end(work, blocked=job.blocks)
         if job.fails and witness.fails(work):
-            raise RuntimeError("the source is broken")
-        return 7
+            raise HostileError if job.hostile else RuntimeError("the source is broken")
+        return HostileResult() if job.hostile else 7
 
     async def _keep_looking(self, reconciler: Reconciler) -> None:
         """Look at once, and then now and then; whatever it raises is a fault."""

@@ -48,6 +48,8 @@ def jobs(draw: st.DrawFn, *, blocks: bool) -> JobPlan:
         fails=draw(st.booleans()),
         window=draw(st.sampled_from([90, 15, 300])),
         repeatable=draw(st.booleans().map(lambda never: not never)),
+        hostile=draw(st.booleans()),
+        kills=blocks and draw(st.sampled_from([False, False, False, True])),
     )
 
 
