@@ -11,11 +11,11 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from kst_scheduler.distributed.known_jobs import known_jobs
-from kst_scheduler.distributed.outages import outages, reason_of
+from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.queue import QUEUE
 from kst_scheduler.distributed.shift import SHIFT, Shift
 from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
-from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.replica import this_replica
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ async def _work_once(
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
+    if error is not None and not is_outage(error):
+        where = getattr(app.connector, "where", "memory")
+        raise KSTSchedulerError(
+            f"the queue in {where} cannot be used: {reason_of(error)}; are its tables gone?"
+        ) from error
     reason = reason_of(error) if error else "one of its side tasks failed"
     _LOGGER.warning("worker %s starts again: %s", this_replica(), reason)
 

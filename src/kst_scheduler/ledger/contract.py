@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger.checks import LARGEST, require_name
@@ -162,6 +162,12 @@ class Ledger(Protocol):
     raises LedgerUnavailableError when the ledger cannot be reached, is full or does not answer in
     time, and may then be called again: the same write twice is one.
     """
+
+    def with_own_connections(self, count: int) -> Self:
+        """Return the same ledger over connections of its own, which are not open yet.
+
+        Who reads much cannot keep others from writing then.
+        """
 
     async def open(self) -> None:
         """Create what is missing, also in a ledger of an older version.

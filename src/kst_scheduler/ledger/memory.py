@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
 from kst_scheduler.ledger.claiming import take
@@ -30,6 +30,10 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._rows = MemoryRows()
         self._looked_until: dict[str, datetime] = {}
+
+    def with_own_connections(self, count: int) -> Self:  # noqa: ARG002 - there are none
+        """Return this ledger: memory needs no connection."""
+        return self
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
