@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "extras",
     "user_values",
     "timezone",
     "redaction",
     "caller",
+    "arguments",
     "trigger_parts",
     "cron_fields",
     "crontab_line",
@@ -29,6 +31,7 @@ FLOORS = [
     "wording",
     "fire_times",
     "occurrence",
+    "job_threads",
     "runs",
     "fates",
     "executor",
