@@ -197,6 +197,55 @@ async def test_a_cancelled_run_says_so() -> None:
     assert (row.status, row.error) == ("cancelled", None)
 
 
+def cancel_here() -> None:
+    """Cancel this task, as a drain does at any moment: it gets the error at its next await."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def lock_whose_release_is_cut() -> AsyncIterator[None]:
+    """Wait for a server when it is released, and be cancelled meanwhile."""
+    yield
+    cancel_here()
+    await asyncio.sleep(60)
+
+
+@in_loop
+async def test_a_cancellation_after_the_work_does_not_undo_it() -> None:
+    """The lease, or the lock, is being given back then: the row is ok, and holds the result."""
+
+    async def crawl() -> int:
+        cancel_here()
+        return 7
+
+    async def crawl_under_lock() -> int:
+        return 7
+
+    for lock, job in ((None, crawl), (lock_whose_release_is_cut, crawl_under_lock)):
+        ledger = MemoryLedger()
+        assert await run(once(ledger, lock)(job)) == 7
+        row = await only_row(ledger)
+        assert (row.status, row.rows, row.error) == ("ok", 7, None)
+
+
+@in_loop
+async def test_a_cancellation_after_a_failure_does_not_hide_it() -> None:
+    """The job's own error is in the row, and goes on."""
+
+    async def crawl() -> None:
+        cancel_here()
+        raise ValueError("no such page")
+
+    for lock in (None, lock_whose_release_is_cut):
+        ledger = MemoryLedger()
+        with pytest.raises(ValueError, match="no such page"):
+            await run(once(ledger, lock)(crawl))
+        row = await only_row(ledger)
+        assert (row.status, row.error) == ("error", "ValueError('no such page')")
+
+
 @in_loop
 async def test_a_job_that_locks_itself_out_is_skipped() -> None:
     """As with a lock that the job takes itself; a later claim may have the occurrence."""
@@ -828,6 +877,95 @@ async def test_draining_a_real_scheduler_writes_the_row() -> None:
     assert drained.cancelled == (occurrence,)
     row = await only_row(ledger)
     assert (row.status, row.trigger, row.occurrence) == ("cancelled", "manual", occurrence)
+
+
+# --- threads that a job has begun ---------------------------------------------------------------
+
+
+def threaded(
+    at_work: list[tuple[str, datetime, datetime]], seconds: float = 600
+) -> Callable[[], Awaitable[int]]:
+    """Return a job whose work is in a thread, which notes where and when it is at work."""
+
+    def work() -> int:
+        begun = datetime.now(UTC)
+        time.sleep(seconds)
+        at_work.append((current_node(), begun, datetime.now(UTC)))
+        return 7
+
+    async def crawl() -> int:
+        return await asyncio.to_thread(work)
+
+    return crawl
+
+
+def test_a_run_that_is_cut_waits_for_its_thread_and_keeps_its_lease() -> None:
+    """Drained at 03:05, its thread ends at 03:10: until then no other replica begins."""
+    at_work: list[tuple[str, datetime, datetime]] = []
+
+    def drain_a(scheduler: KSTScheduler) -> None:
+        if current_node() == "A":
+            drain_at(5, 20)(scheduler)
+
+    story = play(threaded(at_work), then=drain_a, catch_up=timedelta(hours=1))
+    (work,) = at_work
+    assert work == ("A", night(3), night(3, 10))
+    row = story.row()
+    assert (row.status, row.attempt, row.finished_at) == ("cancelled", 1, night(3, 10))
+    said = story.result.log["message"]
+    assert said.str.contains("was cut, and waits for 1 thread").sum() == 1
+    (drained,) = said[said.str.startswith("Drained the scheduler")]
+    assert drained == "Drained the scheduler: still_running: nps@2026-05-09T18:00:00Z"
+
+
+def test_a_lock_is_held_until_the_thread_has_ended() -> None:
+    """What it guards is at work until then."""
+    at_work: list[tuple[str, datetime, datetime]] = []
+    released: list[datetime] = []
+
+    @contextlib.asynccontextmanager
+    async def lock() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            released.append(datetime.now(UTC))
+
+    play(threaded(at_work), nodes=1, then=drain_at(5, 20), lock=lock, reconcile=False)
+    assert at_work == [("A", night(3), night(3, 10))]
+    assert released == [night(3, 10)]
+
+
+def test_a_job_whose_wait_for_its_thread_is_over_ends_with_it() -> None:
+    """A time limit of the job's own cuts the wait, not the thread."""
+    at_work: list[tuple[str, datetime, datetime]] = []
+
+    async def crawl() -> None:
+        await asyncio.wait_for(threaded(at_work)(), 60)
+
+    story = play(crawl, nodes=1, reconcile=False)
+    row = story.row()
+    assert (row.status, row.error, row.finished_at) == ("error", "TimeoutError()", night(3, 10))
+
+
+def test_a_thread_whose_run_lost_its_lease_is_the_limit_of_it() -> None:
+    """It cannot be stopped: this process begins no other run meanwhile, another replica may.
+
+    A   thread at work ....... lease over, waits ....... | ends, writes nothing
+    B                          | takes over, at work ................ | ok
+    """
+    at_work: list[tuple[str, datetime, datetime]] = []
+
+    class CutOff(SwitchedLedger):
+        async def _ask(self, name: str, answer: Any) -> Any:
+            is_cut = current_node() == "A" and asyncio.get_running_loop().time() >= 3 * 3600 + 60
+            self.away = lambda _name, _now: is_cut
+            return await super()._ask(name, answer)
+
+    story = play(threaded(at_work), ledger=CutOff(), catch_up=timedelta(hours=1))
+    assert [node for node, _, _ in at_work] == ["A", story.row().instance]
+    assert (story.row().status, story.row().attempt) == ("ok", 2)
+    (cut,) = story.seen("cancelled")
+    assert (cut.node, cut.finished_at) == ("A", night(3, 10))
 
 
 # --- replicas ---------------------------------------------------------------------------------

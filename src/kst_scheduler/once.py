@@ -14,7 +14,7 @@ import functools
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
@@ -88,11 +89,16 @@ def once(
 
     The row ends as ok, error, cancelled, or skipped: the lock could not be had, or the job raised
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
-    its row as it is, to be taken over. While the ledger is away, the claim and the last write are
-    tried again for ``patience``. A last write that fails is one line of the log at ERROR, with the
-    row in it, and the job's own result or exception goes on. This process keeps the outcome and
-    writes it once the ledger is back. If the process ends first, it is only in the log, and the
-    run counts as lost: it is run again.
+    its row as it is, to be taken over.
+
+    A thread cannot be stopped. A run that is cut while its ``asyncio.to_thread`` is at work keeps
+    its lease and its lock, and ends when the thread has. Where it was cut because it had lost the
+    lease, another replica may run the occurrence beside that thread.
+
+    While the ledger is away, the claim and the last write are tried again for ``patience``. A last
+    write that fails is one line of the log at ERROR, with the row in it, and the job's own result
+    or exception goes on. This process keeps the outcome and writes it once the ledger is back. If
+    the process ends first, it is only in the log, and the run counts as lost: it is run again.
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -199,12 +205,11 @@ class OnceJob:
         """
         occurrence = claim.request.occurrence
         ATTEMPT.set((occurrence.key, claim.attempt))
-        renew = functools.partial(self.ledger.renew, claim)
         loop = asyncio.get_running_loop()
+        watch_threads(loop)  # a worker has no executor that does it
         began = loop.time()
         try:
-            async with renewed(renew, self.lease, str(occurrence), since=since):
-                result = await self._work(occurrence, work)
+            result = await self._leased(claim, since, work)
         except (LeaseLostError, GeneratorExit):
             raise  # the row waits for whoever takes it over; a generator is only torn down
         except BaseException as error:
@@ -214,6 +219,35 @@ class OnceJob:
         if not await self._write(claim, succeeded(result, loop.time() - began)):
             raise LeaseLostError(_taken_over(occurrence))
         return result
+
+    async def _leased(self, claim: Claim, since: float, work: Callable[[], Awaitable[R]]) -> R:
+        """Do the work under its lease and its lock, and return or raise what it does.
+
+        A cancellation that comes after it is too late::
+
+            the work returns | the lock is released | the renewals are stopped | the row is written
+                                       ^ a drain cancels here: nothing is left to cut
+        """
+        ends: list[Callable[[], R]] = []
+
+        async def work_and_note() -> R:
+            try:
+                result = await work()
+            except Exception as error:
+                ends.append(functools.partial(_raise, error))
+                raise
+            ends.append(lambda: result)
+            return result
+
+        renew = functools.partial(self.ledger.renew, claim)
+        occurrence = claim.request.occurrence
+        try:
+            async with renewed(renew, self.lease, str(occurrence), since=since):
+                return await self._work(occurrence, work_and_note)
+        except asyncio.CancelledError:
+            if not ends:
+                raise
+        return ends[0]()
 
     async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for.
@@ -246,10 +280,10 @@ class OnceJob:
 
     async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
         if self.lock is None:
-            return await work()
+            return await _with_its_threads(work, occurrence)
         async with contextlib.AsyncExitStack() as stack:
             await _hold(self.lock, stack, occurrence)
-            return await work()
+            return await _with_its_threads(work, occurrence)
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
@@ -276,6 +310,19 @@ class OnceJob:
             return False
         again = functools.partial(_write_again, self.ledger, claim, outcome)
         return kept_writes().keep(id(self.ledger), claim.row_id, again)
+
+
+async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:
+    """Do the work; when it is cut, or fails, it has ended once its threads have."""
+    try:
+        return await work()
+    except GeneratorExit:
+        raise  # only torn down
+    except BaseException:
+        if threads := threads_of(occurrence):
+            _LOGGER.warning("%s was cut, and waits for %d thread(s) to end", occurrence, threads)
+            await threads_have_ended()
+        raise
 
 
 async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
@@ -308,6 +355,10 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
 
 
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
 def _taken_over(occurrence: Occurrence) -> str:
     return f"{occurrence} lost its lease before its end was written; another attempt has the row"
 
@@ -317,7 +368,8 @@ def _check_awaited(function: object) -> None:
         raise InvalidArgumentError(
             f"{getattr(function, '__qualname__', function)!r} is not an async def function, and a "
             "job in a thread cannot be stopped when its lease is lost; write "
-            "async def job(): await asyncio.to_thread(function)"
+            "async def job(): await asyncio.to_thread(function), which keeps its lease until the "
+            "thread has ended"
         )
 
 
