@@ -188,7 +188,7 @@ def add(service):
 @posix
 @pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
 def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
-    """A thread, a coroutine that swallows CancelledError, and one that blocks the event loop."""
+    """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
     (tmp_path / "deaf_jobs.py").write_text(JOBS)
     words = [sys.executable, "-m", "kst_scheduler.service.cli", "serve", "--port=0"]
     environment = os.environ | {
