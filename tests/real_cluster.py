@@ -32,7 +32,7 @@ NODES = ("A", "B", "C")
 NODE = Path(__file__).with_name("real_node.py")
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Return when something is so, or fail and say what was waited for."""
     give_up_at = time.monotonic() + seconds
     while not is_so():
@@ -133,7 +133,7 @@ class Cluster:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         for node, process in self.processes.items():
-            assert process.wait(timeout=30) == 0, self.log(node)
+            assert process.wait(timeout=120) == 0, self.log(node)
 
     def log(self, node: str) -> str:
         """Return the end of what a replica has logged."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger.memory_rows import MemoryRows
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.simulation import current_node, simulate
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import UTC, kst
 from kst_scheduler.triggers import cron
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from datetime import datetime
 
     import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
@@ -84,6 +84,20 @@ class SwitchedLedger(MemoryLedger):
         if self.deaf(name, now):
             raise LedgerUnavailableError("the answer was lost")
         return result
+
+
+class HostClockLedger(MemoryLedger):
+    """A ledger on the clock of the host, as SQLite and the embedded PostgreSQL are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = _HostClockRows()
+
+
+class _HostClockRows(MemoryRows):
+    def now(self) -> datetime:
+        """Return what the wall clock of the calling node shows."""
+        return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

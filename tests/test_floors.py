@@ -39,6 +39,7 @@ FLOORS = [
     "job_functions",
     "agreement",
     "job_store",
+    "wall_clock",
     "run_control",
     "scheduler",
     "due_jobs",

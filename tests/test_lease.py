@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from kst_scheduler.errors import LeaseLostError
+from kst_scheduler.errors import LeaseLostError, LedgerUnavailableError
 from kst_scheduler.lease import renewed
 from kst_scheduler.simulation import Crash, Freeze, simulate
 from kst_scheduler.timezone import KST, kst
@@ -136,6 +136,47 @@ def test_outage_longer_than_the_lease_stops_the_job_in_time() -> None:
         "ran out: not renewed for 30 s; the last renewal failed: ConnectionError" in run["detail"]
     )
     assert "redis://app:***@db" in run["detail"]
+
+
+def down(after: float, until: float, then: Callable[[float], bool]) -> Callable[[float], bool]:
+    """Return an answer that says between two times that nobody is served."""
+
+    def answer(now: float) -> bool:
+        if after <= now < until:
+            raise LedgerUnavailableError("the database system is starting up", is_down=True)
+        return then(now)
+
+    return answer
+
+
+def test_lessor_that_says_it_is_down_stops_nothing() -> None:
+    """Nobody else can have the lease: it is asked for every second, and held when it is back."""
+    lessor = Lessor(down(20, 500, lambda _now: True))
+    run = at_three(leased(lessor, 1_000))
+    assert run["status"] == "ok"
+    assert lessor.asked[:4] == [10, 20, 21, 22]
+    assert lessor.asked[480:484] == [499, 500, 510, 520]
+
+
+def test_lessor_that_was_down_and_then_says_no_stops_the_job() -> None:
+    """Another was quicker when it came back."""
+    run = at_three(leased(Lessor(down(20, 500, lambda now: now < 500)), 1_000))
+    assert (run["status"], ended_after(run)) == ("cancelled", 500)
+    assert "was lost: another has it" in run["detail"]
+
+
+def test_lessor_that_was_down_and_then_is_silent_stops_the_job() -> None:
+    """The last word was at 499 s; from then on nobody knows, and the lease rules."""
+    run = at_three(leased(Lessor(down(20, 500, away(after=500))), 1_000))
+    assert (run["status"], ended_after(run)) == ("cancelled", 506)
+    assert "the last renewal failed: ConnectionError" in run["detail"]
+
+
+@pytest.mark.parametrize("seconds", [15, 25])
+def test_lessor_that_is_down_for_a_moment_shortens_no_lease(seconds: float) -> None:
+    """What it had before holds to its end, if that is later."""
+    run = at_three(leased(Lessor(down(20, 20.5, away(after=20.5))), seconds + 14))
+    assert run["status"] == "ok" if seconds == 15 else ended_after(run) == 39
 
 
 def test_renewal_that_hangs_is_given_up_and_tried_again() -> None:

@@ -17,6 +17,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import (
     InvalidArgumentError,
     LeaseLostError,
+    LedgerUnavailableError,
     LockedOutError,
     NoOccurrenceError,
 )
@@ -501,6 +502,79 @@ def test_a_long_outage_stops_the_run_and_another_replica_repeats_it() -> None:
     assert "ran out: not renewed for 60 s" in cut.detail
     (again,) = story.seen("ok")
     assert again.started_at >= cut.finished_at
+
+
+class DownLedger(SwitchedLedger):
+    """A ledger that answers for a while that it serves nobody: all replicas, or A alone."""
+
+    def __init__(self, start: float, end: float, *, only: str = "") -> None:
+        super().__init__()
+        self.span = start, end
+        self.only = only
+
+    async def _ask(self, name: str, answer: Any) -> Any:
+        now = asyncio.get_running_loop().time() - 3 * 3600
+        if self.span[0] <= now < self.span[1] and self.only in {"", current_node()}:
+            answer.close()
+            raise LedgerUnavailableError("the database system is starting up", is_down=True)
+        return await super()._ask(name, answer)
+
+
+@pytest.mark.parametrize("minutes", [1, 6, 18.3])
+@pytest.mark.parametrize("start", [60.0, 101.7, 119.9, 130.0])
+def test_a_database_that_is_down_stops_no_run(start: float, minutes: float) -> None:
+    """Nobody can have claimed meanwhile; when it is back, the run is renewed before any look."""
+    runs: list[str] = []
+    ledger = DownLedger(start, start + 60 * minutes)
+    story = play(noted(runs, 1200), ledger=ledger, catch_up=timedelta(hours=1))
+    row = story.row()
+    assert (row.status, row.attempt, row.rows, len(runs)) == ("ok", 1, 7, 1)
+    assert row.finished_at == night(3, 20)
+
+
+def test_a_database_that_is_down_for_one_replica_alone_is_the_limit_of_it() -> None:
+    """A reaches an old server, the others the new one: two work until A hears of the new one.
+
+    A   runs | down | down | down ....................... | "no": stopped, writes nothing
+    B               lease of A is over | takes over, runs ........ | ok
+    """
+    runs: list[str] = []
+    ledger = DownLedger(60, 600, only="A")
+    story = play(noted(runs, 1200), ledger=ledger, catch_up=timedelta(hours=1))
+    row = story.row()
+    assert len(runs) == 2
+    assert (row.status, row.attempt, row.instance) == ("ok", 2, runs[1])
+    (cut,) = story.seen("cancelled")
+    assert cut.node == "A"
+    assert (cut.finished_at - night(3, 10)).total_seconds() < 60 / 30
+    assert "was lost: another has it" in cut.detail
+
+
+def test_a_replica_that_is_cut_off_alone_is_stopped_by_its_lease() -> None:
+    """It gets no answer, so it stops before another replica begins: no two work at once."""
+    at_work: list[tuple[str, datetime, datetime]] = []
+
+    async def crawl() -> int:
+        begun = datetime.now(UTC)
+        try:
+            await asyncio.sleep(1200)
+        finally:
+            at_work.append((current_node(), begun, datetime.now(UTC)))
+        return 7
+
+    class CutOff(SwitchedLedger):
+        async def _ask(self, name: str, answer: Any) -> Any:
+            now = asyncio.get_running_loop().time() - 3 * 3600
+            is_cut = current_node() == "A" and 60 <= now < 600
+            self.away = lambda _name, _now: is_cut
+            return await super()._ask(name, answer)
+
+    story = play(crawl, ledger=CutOff(), catch_up=timedelta(hours=1))
+    assert (story.row().status, story.row().attempt) == ("ok", 2)
+    (first, _, ended), (second, begun, _) = at_work
+    assert (first, ended) == ("A", night(3, 1, 40))
+    assert second != "A"
+    assert begun >= ended
 
 
 def test_the_last_write_waits_for_a_ledger_that_is_away() -> None:

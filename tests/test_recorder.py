@@ -16,7 +16,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 
 from kst_scheduler.errors import InvalidArgumentError, LeaseLostError, LockedOutError
-from kst_scheduler.recorder import RunRecorder
+from kst_scheduler.recorder import MAX_ROWS, RunRecorder
+from kst_scheduler.runs import RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST
 
@@ -276,3 +277,38 @@ def test_private_ground() -> None:
         assert "for run_time in run_times:" in inspect.getsource(run)
     assert "_get_run_times(now)" in inspect.getsource(BaseScheduler._process_jobs)
     assert "_executors" in vars(AsyncIOScheduler())
+
+
+def test_a_recorder_keeps_so_many_rows() -> None:
+    """A service runs for years: neither the rows nor the jobs that are gone add up."""
+    max_rows = 100
+    recorder = RunRecorder(AsyncIOScheduler(timezone=KST), max_rows=max_rows)
+    recorder.grace["running"] = None
+    recorder.began("running", 0)
+    for number in range(10 * max_rows):
+        recorder.grace[f"once-{number}"] = None
+        recorder.ended(recorder.began(f"once-{number}", number))
+    assert max_rows <= len(recorder.runs) <= max_rows * 5 // 4 + 1
+    assert len(recorder.grace) <= max_rows * 5 // 4 + 2
+    assert {"running", f"once-{10 * max_rows - 1}"} <= set(recorder.grace)
+    assert set(recorder.runs["status"]) == {"ok", "running"}
+
+
+def test_without_a_limit_every_row_is_kept() -> None:
+    """As in a simulation, whose log is its own affair."""
+    recorder = RunRecorder(AsyncIOScheduler(timezone=KST), max_rows=None)
+    for number in range(MAX_ROWS * 2):
+        recorder.add("job", number, "ok")
+    assert len(recorder.runs) == MAX_ROWS * 2
+    shared = RunLog()
+    other = RunRecorder(AsyncIOScheduler(timezone=KST), log=shared)
+    for number in range(MAX_ROWS * 2):
+        other.add("job", number, "ok")
+    assert len(shared) == MAX_ROWS * 2
+
+
+@pytest.mark.parametrize("max_rows", [0, -1])
+def test_no_rows_are_refused(max_rows: int) -> None:
+    """The message says what to write."""
+    with pytest.raises(InvalidArgumentError, match=r"write max_rows=10_000, or None for all"):
+        RunRecorder(AsyncIOScheduler(timezone=KST), max_rows=max_rows)

@@ -68,6 +68,22 @@ def test_table_can_be_made_again_after_more_rows(log: RunLog) -> None:
     assert len(log.table()) == 5
 
 
+@pytest.mark.parametrize("count", [1, 10, 12, 13, 14, 1000])
+def test_a_log_with_a_limit_keeps_the_last_rows(count: int) -> None:
+    """They are the same rows as without one, and what only the others had is forgotten."""
+    limited, unlimited = RunLog(max_rows=10), RunLog()
+    for number in range(count):
+        for log in (limited, unlimited):
+            log.add("A", f"job-{number // 3}", number, "ok", number + 1, detail=f"run {number}")
+    assert min(count, 10) <= len(limited) <= 12
+    expected = unlimited.table().iloc[-len(limited) :].reset_index(drop=True)
+    pd.testing.assert_frame_equal(limited.table(), expected)
+    pd.testing.assert_frame_equal(limited.copy().table(), expected)
+    assert limited.knows(f"job-{(count - 1) // 3}")
+    assert limited.knows("job-0") == (count < 13)
+    assert all(len(texts) <= 13 for texts in limited._texts.values())
+
+
 def test_duplicates_are_what_started_twice(log: RunLog) -> None:
     """Only occurrences that started more than once are listed, nodes in the order of start."""
     log.add("C", "nps", THREE, "locked_out", THREE + 3 * SECOND, THREE + 3 * SECOND)

@@ -97,7 +97,16 @@ class LeaseLostError(KSTSchedulerError):
 
 
 class LedgerUnavailableError(KSTSchedulerError):
-    """Raised when the ledger's database cannot be reached, is full, or does not answer in time."""
+    """Raised when the ledger's database cannot be reached, is full, or does not answer in time.
+
+    ``is_down``: the database itself answered that it takes no write now, or nothing listens at its
+    address. So no other replica can claim there either. Without an answer nobody knows: it may be
+    this replica alone that is cut off.
+    """
+
+    def __init__(self, message: str, *, is_down: bool = False) -> None:
+        super().__init__(message)
+        self.is_down = is_down
 
 
 class LedgerVersionError(KSTSchedulerError):

@@ -1,7 +1,17 @@
 """Work under a lease: renewed while the work goes on, and stopped when the lease is lost.
 
 The lease is an ``asyncio.timeout``. Each renewal moves its end; when that comes without a renewal,
-the work is stopped, before anyone else can hold what it held. Nothing stops code between two
+the work is stopped, before anyone else can hold what it held.
+
+A holder that gets no answer cannot know whether all are cut off from the lessor or it alone is: so
+the lease rules, and outages of up to half a lease do no harm. Where the lessor itself answers that
+it is down (an error with ``is_down``), nobody can have taken the lease, however long that lasts:
+the work goes on from answer to answer, and the first renewal after it decides. This relies on one
+lessor at one address. Where a standby has taken over elsewhere and this holder still reaches the
+old server alone, or where a proxy beside it is down, another may hold the lease, and two work at
+once until the new server answers here.
+
+Nothing stops code between two
 ``await``s, or a process that is frozen as a whole: it is stopped when it thaws. What was ready to
 go on when something blocked its event loop goes on, up to its next ``await``. So a lease is no
 fence; an attempt number that the final write compares is one.
@@ -36,7 +46,8 @@ async def renewed(
     """Renew a lease while the block runs, and stop the block when the lease is lost.
 
     It is renewed a third of ``ttl`` after the last renewal was sent. A renewal that raises, or has
-    no answer after a sixth of ``ttl``, is tried again until the lease is over. All times are the
+    no answer after a sixth of ``ttl``, is tried again until the lease is over; one whose error has
+    ``is_down`` extends it until the next try has failed. All times are the
     event loop's monotonic clock; a renewed lease counts from before the request was sent.
 
     Args:
@@ -92,6 +103,7 @@ class _Renewals:
         self._error = ""
         self._lost = False
         self._stopped = False
+        self._is_down = False
 
     async def keep(self, sent: float) -> None:
         """Renew until the lease is lost; ``sent`` is when it was asked for."""
@@ -106,9 +118,17 @@ class _Renewals:
             held = await self._try()
             if held is None:
                 next_at = loop.time() + self._seconds / 30
+                if self._is_down and not self._is_over():
+                    self._hold_on(next_at)
             elif not self._is_over():
                 self._lost = not held
                 self._lease.reschedule(sent + self._seconds if held else sent)
+
+    def _hold_on(self, next_at: float) -> None:
+        """Let the lease hold until the next try has had its time."""
+        until = next_at + self._seconds / 5
+        if until > (self._lease.when() or 0):
+            self._lease.reschedule(until)
 
     def stop(self) -> None:
         """Renew no more, even if the cancellation is lost, as asyncio.wait_for does on 3.11."""
@@ -129,6 +149,7 @@ class _Renewals:
         return held
 
     def _failed(self, error: Exception) -> None:
+        self._is_down = getattr(error, "is_down", False) is True
         if not self._error:  # one line an outage
             logger.warning("%s could not be renewed: %s", self._what, reason_of(error))
         self._error = reason_of(error)

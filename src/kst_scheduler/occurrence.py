@@ -56,6 +56,11 @@ RUNNING: Final[ContextVar[tuple[str, datetime, bool] | None]] = ContextVar(
 """Set by the executor around each run: the arguments of its ``Occurrence``, which is built only
 when somebody asks."""
 
+ATTEMPT: Final[ContextVar[tuple[str, int] | None]] = ContextVar(
+    "kst_scheduler.attempt", default=None
+)
+"""Set by ``once`` for a claim: the occurrence's key, and which attempt it is. Logs name it."""
+
 
 def current_occurrence() -> Occurrence:
     """Return the occurrence that the calling job runs.

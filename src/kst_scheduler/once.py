@@ -26,7 +26,7 @@ from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
-from kst_scheduler.occurrence import current_occurrence
+from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
@@ -101,7 +101,11 @@ def once(
     Args:
         ledger: where the rows are, for all replicas.
         lock: returns a lock that is held as well: ``lambda: redis_lock("lock:nps", ttl=30)``.
-        lease: how long a replica that has died keeps its row. It is renewed every third of it.
+        lease: how long a replica that has died keeps its row. It is renewed every third of it. A
+            run that gets no answer from the ledger is stopped when its lease is over, as another
+            replica may reach the ledger and take it over: an outage of half a lease does no harm.
+            While the database itself answers that it is down, nobody can claim, and the run goes
+            on (kst_scheduler.lease says what that relies on).
         catch_up: for how long after its time a missed occurrence may be run by a Reconciler;
             None: the job's ``misfire_grace_time``.
         repeatable: whether a run that lost its lease in the middle may be run again.
@@ -194,6 +198,7 @@ class OnceJob:
 
         """
         occurrence = claim.request.occurrence
+        ATTEMPT.set((occurrence.key, claim.attempt))
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:

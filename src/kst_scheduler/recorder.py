@@ -15,7 +15,7 @@ import threading
 import time
 from datetime import timedelta
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -24,9 +24,14 @@ from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.due_jobs import stop_watching_due_jobs, watch_due_jobs
-from kst_scheduler.errors import KSTSchedulerError, LeaseLostError, LockedOutError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LeaseLostError,
+    LockedOutError,
+)
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
-from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.runs import NAT, RunLog
 from kst_scheduler.user_values import describe, is_a, text_of
 
@@ -38,6 +43,10 @@ if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
+
+
+MAX_ROWS: Final = 10_000
+"""The runs that a recorder keeps: a week of one a minute."""
 
 
 def _real_now() -> int:
@@ -54,10 +63,12 @@ class RunRecorder:
         scheduler: the scheduler to watch; one recorder a scheduler.
         node: the name of this replica in the table.
         log: where the rows go; a log of its own unless several nodes share one.
+        max_rows: how many rows a log of its own keeps at least, the last ones; None: all. So the
+            memory has an end, and so has the time for which ``runs`` blocks the event loop.
         clock: returns microseconds since 1970 in UTC; the real clock by default.
 
     Raises:
-        InvalidArgumentError: the scheduler has a recorder already.
+        InvalidArgumentError: the scheduler has a recorder already, or ``max_rows`` is not positive.
 
     """
 
@@ -67,13 +78,18 @@ class RunRecorder:
         node: str = "local",
         *,
         log: RunLog | None = None,
+        max_rows: int | None = MAX_ROWS,
         clock: Callable[[], int] = _real_now,
     ) -> None:
+        if max_rows is not None and max_rows < 1:
+            raise InvalidArgumentError(
+                f"max_rows={max_rows!r} keeps no run; write max_rows=10_000, or None for all"
+            )
         self.node = node
         self.grace: dict[str, timedelta | None] = {}
         """The grace time of each job seen so far; None: no run of it is ever too late."""
         self.clock = clock
-        self._log = RunLog() if log is None else log
+        self._log = RunLog(max_rows) if log is None else log
         self._lock = threading.Lock()
         self._running: dict[int, tuple[str, int, int]] = {}
         self._submitted: dict[_WatchedJob, None] = {}
@@ -119,7 +135,17 @@ class RunRecorder:
         if self._is_over:
             return
         with self._lock:
+            before = len(self._log)
             self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
+            if len(self._log) < before:
+                self._forget_jobs()
+
+    def _forget_jobs(self) -> None:
+        """Drop the grace times of jobs that have no row any more: one-shot jobs come and go."""
+        running = {job_id for job_id, _, _ in self._running.values()}
+        gone = [id_ for id_ in self.grace if id_ not in running and not self._log.knows(id_)]
+        for job_id in gone:
+            del self.grace[job_id]
 
     def end(self, status: str, finished_at: int, detail: str, *, not_started: str) -> None:
         """Add the rows of what is unfinished, for the process has ended; nothing is added later.
@@ -240,12 +266,17 @@ class _WatchedJob(JobStandIn):
         yield from map(microseconds, self._run_times[self._decided :])
 
     def _why(self) -> str:
-        """Return why the run time was not run: it is too late, or its executor closed."""
-        late = timedelta(microseconds=self._recorder.clock() - self._scheduled_at)
+        """Return why the run time was not run: it is too late, or its executor closed.
+
+        APScheduler judges by the node's clock, which in a simulation need not be the true one.
+        """
+        shown = time.time_ns() // 1000
+        late, ahead = shown - self._scheduled_at, shown - self._recorder.clock()
         grace = self.misfire_grace_time
-        if grace is None or late <= timedelta(seconds=grace):
+        if grace is None or late <= grace * SECOND:
             return "not started: the scheduler was drained"
-        return f"{late} late, grace time {grace} s"
+        by_clock = f" by the node's clock, which {_off(ahead)}" if abs(ahead) >= SECOND else ""
+        return f"{timedelta(microseconds=late)} late{by_clock}, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
         serial = self._begin()
@@ -288,6 +319,12 @@ def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
         is_awaited: Callable[[Any], bool] = iscoroutinefunction_partial
         return is_awaited
     return lambda _function: False
+
+
+def _off(ahead: int) -> str:
+    """Return how far a clock is off, in words."""
+    span = timedelta(microseconds=abs(ahead))
+    return f"is {span} {'ahead' if ahead > 0 else 'behind'}"
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str]:

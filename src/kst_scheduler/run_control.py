@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.drain import Drained, finish, in_seconds
 from kst_scheduler.errors import (
@@ -31,6 +30,7 @@ from kst_scheduler.job_store import TurnByTurnJobStore
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.timezone import UTC, require_aware
+from kst_scheduler.wall_clock import WallClockScheduler
 
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
@@ -41,7 +41,7 @@ LAST_WRITE_SECONDS: Final = 3.0
 """How long a drain tries to write what the ledger could not take before."""
 
 
-class RunControl(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
+class RunControl(WallClockScheduler):
     """An AsyncIOScheduler whose runs can be started by hand, listed and drained.
 
     Of APScheduler's private names it uses ``_create_default_executor``,

@@ -76,9 +76,15 @@ class RunLog:
     """Rows of the table of runs, gathered one at a time and cheaply.
 
     Times are integers: microseconds since 1970 in UTC, or ``NAT``.
+
+    Args:
+        max_rows: how many rows are kept, the last ones; None: all. Up to a quarter more are there
+            at times, as the oldest are dropped in one go.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_rows: int | None = None) -> None:
+        self._max_rows = max_rows
         self._texts: dict[str, dict[str, int]] = {name: {} for name in TEXT_COLUMNS}
         self._codes = {name: array("i") for name in TEXT_COLUMNS}
         self._times = {name: array("q") for name in TIME_COLUMNS}
@@ -106,6 +112,23 @@ class RunLog:
         scheduled.append(scheduled_at)
         started.append(started_at)
         finished.append(finished_at)
+        if self._max_rows is not None and len(self) > self._max_rows * 5 // 4:
+            self._keep(self._max_rows)
+
+    def knows(self, job_id: str) -> bool:
+        """Tell whether a job has had a row lately."""
+        return job_id in self._texts["job_id"]
+
+    def _keep(self, count: int) -> None:
+        """Drop all but the last rows, and the texts that only the others had."""
+        del self._status[:-count]
+        for times in self._times.values():
+            del times[:-count]
+        for name, codes in self._codes.items():
+            texts, known = list(self._texts[name]), dict[str, int]()
+            kept = (known.setdefault(texts[code], len(known)) for code in codes[-count:])
+            self._codes[name] = array("i", kept)
+            self._texts[name] = known
 
     def copy(self) -> RunLog:
         """Return a log of the same rows, to which others can be added."""

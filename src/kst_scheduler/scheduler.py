@@ -73,6 +73,8 @@ class KSTScheduler(RunControl):
 
     Like those of AsyncIOScheduler, its methods are to be called in the thread of its event loop.
 
+    It notices within a minute that the host's clock was set (kst_scheduler.wall_clock).
+
     ``run_now``, ``running_occurrences`` and ``drain`` come from ``kst_scheduler.run_control``.
 
     Of APScheduler's private names it uses ``_configure``, ``_create_trigger`` and ``_executors``;

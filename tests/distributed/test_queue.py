@@ -17,7 +17,7 @@ from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.distributed.queue import QUEUE, TASK, TaskQueue
 from kst_scheduler.distributed.worker import _free_stalled
-from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.once import once
@@ -25,6 +25,7 @@ from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, UTC
 from kst_scheduler.triggers import every
+from ledgers import run_sql
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -291,3 +292,33 @@ async def stopped_in_the_middle(here: Database, job_id: str, drain_timeout: floa
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
+
+
+@in_loop
+async def test_tables_of_another_version_are_refused(postgres_url: str) -> None:
+    """At the start, and in one line, where each statement would fail later."""
+    async with database(postgres_url):
+        pass
+    run_sql(postgres_url, "DROP FUNCTION procrastinate_fetch_job_v2")
+    app = task_app(postgres_url)
+    with pytest.raises(KSTSchedulerError, match=r"another version than procrastinate 3\.") as error:
+        await work(app, KSTScheduler())
+    await app.close_async()
+    assert "there is no function procrastinate_fetch_job_v2; apply the migrations" in str(
+        error.value
+    )
+    assert "\n" not in str(error.value)
+
+
+@in_loop
+async def test_a_worker_whose_tables_go_ends_and_says_so(postgres_url: str) -> None:
+    """Once: it does not start again every second for ever."""
+    async with database(postgres_url) as here:
+        here.add("nps")
+        working = asyncio.create_task(work(here.app, here.scheduler))
+        async with asyncio.timeout(30):
+            while not run_sql(postgres_url, "SELECT 1 FROM procrastinate_workers"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            run_sql(postgres_url, "DROP TABLE procrastinate_jobs CASCADE")
+            with pytest.raises(KSTSchedulerError, match=r"cannot be used: .*; are its tables gone"):
+                await working

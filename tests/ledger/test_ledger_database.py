@@ -98,6 +98,7 @@ OLDER: Final = {
     1: [
         "ALTER TABLE crawl_runs DROP COLUMN lost",
         "ALTER TABLE crawl_runs DROP COLUMN token",
+        "ALTER TABLE crawl_runs DROP COLUMN written_at",
         "DROP INDEX crawl_runs_occurrence",
         "DROP INDEX crawl_runs_running",
         "ALTER TABLE crawl_runs DROP COLUMN namespace",

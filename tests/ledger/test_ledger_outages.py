@@ -6,7 +6,9 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from in_loop import in_loop
 from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.ledger.outages import is_outage, outages
 
 
@@ -83,3 +85,37 @@ def test_no_password_of_a_driver_is_told() -> None:
     """A driver's message may hold a URL."""
     with pytest.raises(LedgerUnavailableError, match=r"a://b:\*\*\*@c$"), outages("here"):
         raise OSError("cannot reach a://b:secret@c")
+
+
+@pytest.mark.parametrize(
+    ("error", "down"),
+    [
+        (ConnectionRefusedError("refused"), True),
+        (asyncpg.CannotConnectNowError("starting up"), True),
+        (asyncpg.AdminShutdownError("terminating"), True),
+        (asyncpg.CrashShutdownError("terminating"), True),
+        (asyncpg.DiskFullError("no space left"), True),
+        (wrapped(ValueError(), cause=asyncpg.CannotConnectNowError("starting up")), True),
+        (sqlite_error(sqlite3.SQLITE_FULL), True),
+        (sqlite_error(sqlite3.SQLITE_BUSY), False),
+        (ConnectionResetError("reset"), False),
+        (TimeoutError(), False),
+        (OSError("no route to host"), False),
+        (asyncpg.ReadOnlySQLTransactionError("a standby"), False),
+        (asyncpg.TooManyConnectionsError("too many clients"), False),
+    ],
+    ids=repr,
+)
+def test_a_database_that_is_down_for_everybody_says_so(error: Exception, down: bool) -> None:
+    """Silence, and a standby, say nothing of other replicas: they may reach a primary."""
+    with pytest.raises(LedgerUnavailableError) as caught, outages("here"):
+        raise error
+    assert caught.value.is_down is down
+
+
+@in_loop
+async def test_a_port_where_nothing_listens_is_down() -> None:
+    """As while PostgreSQL restarts."""
+    with pytest.raises(LedgerUnavailableError) as caught:
+        await SqlLedger("postgresql://nobody@127.0.0.1:1/none").open()
+    assert caught.value.is_down

@@ -119,6 +119,8 @@ class FaultyLedger:
         kind = _now_on(self._outages)
         if kind == "away":
             raise LedgerUnavailableError("no connection")
+        if kind == "down":
+            raise LedgerUnavailableError("the database system is starting up", is_down=True)
         if kind == "late":
             self._later = asyncio.create_task(_later(partial(method, *args, **kwargs)))
             await self._time_out()

@@ -71,9 +71,9 @@ class Outage:
     server: str
     """ledger or Redis."""
     kind: str
-    """away: no connection. slow: each step takes its time. deaf: it does what it was asked and the
-    answer is lost. late: no answer, and it does what it was asked minutes later. emptied: it has
-    forgotten everything, at the end of an absence."""
+    """away: no connection. down: it answers that it serves nobody. slow: each step takes its time.
+    deaf: it does what it was asked and the answer is lost. late: no answer, and it does what it was
+    asked minutes later. emptied: it has forgotten everything, at the end of an absence."""
     start: datetime
     end: datetime
 

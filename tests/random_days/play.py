@@ -59,8 +59,10 @@ def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
     ledger = memory_ledger(kind, day)
     watch = Watch(ledger)
     emptied = [each.end for each in outages_of(day, "Redis") if each.kind == "emptied"]
+    outages = sorted(outages_of(day, "ledger"), key=lambda each: each.start)
+    down = [each for each in outages if each.kind == "down"]
     blocks = any(job.blocks for job in day.jobs)
-    cluster = _Cluster(day, watch, Witness(watch, emptied, blocks))
+    cluster = _Cluster(day, watch, Witness(watch, emptied, down, blocks))
     result = simulate(cluster.register, MIDNIGHT, END, day.nodes(), day.incidents)
     return Story(day, result, ledger, watch, cluster.witness, cluster.alerted)
 

@@ -20,7 +20,10 @@ LENGTHS = [5, 300, 1500, 2400, 6000, 15_000]
 LASTING = [1, 15, 45, 120]
 """Minutes of an outage."""
 
-KINDS = {"ledger": ["away", "slow", "deaf", "late"], "Redis": ["away", "slow", "deaf", "emptied"]}
+KINDS = {
+    "ledger": ["away", "slow", "deaf", "late", "down"],
+    "Redis": ["away", "slow", "deaf", "emptied"],
+}
 
 
 @st.composite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from random_days.faults import true_time
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
+    from random_days.plan import Outage
+
+LAST_WORD: Final = LEASE * (1 / 30 + 1 / 5)
+"""How long a run goes on after the ledger last answered that it was down, if it then is silent."""
 
 
 @dataclass
@@ -122,6 +126,8 @@ class Witness:
     watch: Watch
     emptied: list[datetime]
     """When the server of the locks forgot them."""
+    down: list[Outage]
+    """When the ledger answered that it was down, in order."""
     loops_block: bool
     """Whether there are jobs that block their event loop."""
     works: list[Work] = field(default_factory=list)
@@ -152,12 +158,20 @@ class Witness:
 
     def _fault(self, work: Work) -> str | None:
         now, newest = true_time(), self._newest[work.occurrence.job_id]
-        if work.claim and now > self.watch.rows_held[work.claim.row_id].until:
+        if work.claim and now > self._held_until(work.claim):
             return f"{work.occurrence} on {work.instance} went on after its lease"
         if newest is not work and not self._was_emptied(work, now):
             other = f"{newest.occurrence} on {newest.instance}"
             return f"{work.occurrence} on {work.instance} overlapped with {other}"
         return None
+
+    def _held_until(self, claim: Claim) -> datetime:
+        """Return when a run must have stopped: nobody can claim while the ledger is down."""
+        until = self.watch.rows_held[claim.row_id].until
+        for each in self.down:
+            if each.start <= until:
+                until = max(until, each.end + LAST_WORD)
+        return until
 
     def end(self, work: Work, *, blocked: bool) -> None:
         """Note that the work is done; nothing could stop a run that blocked its event loop."""

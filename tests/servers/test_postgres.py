@@ -57,3 +57,19 @@ def test_what_postgres_says_is_in_the_message(
     monkeypatch.setattr("kst_scheduler.servers.postgres._SETTINGS", {"no_such_setting": "1"})
     with pytest.raises(ServerError, match=r"(?s)no_such_setting.*set DATABASE_URL=postgresql://"):
         embedded_postgres(tmp_path).start()
+
+
+def test_a_lost_password_is_said(tmp_path: Path) -> None:
+    """Each time, until it is back: the database remembers it, so a new one is of no use."""
+    with embedded_postgres(tmp_path):
+        pass
+    password = tmp_path / "postgresql" / "password"
+    kept = password.rename(tmp_path / "kept")
+    for _ in range(2):
+        with pytest.raises(
+            ServerError, match=r"is lost: there is no file '.*password'; put it back"
+        ):
+            embedded_postgres(tmp_path).start()
+    kept.rename(password)
+    with embedded_postgres(tmp_path) as server:
+        assert server.port

@@ -26,8 +26,6 @@ PUBLIC = {
         for probe in ("livez", "readyz", "healthz")
     ),
     # What the routes are called and take is no secret: this source is public.
-    ("GET", "/docs"),
-    ("HEAD", "/docs"),
     ("GET", "/openapi.json"),
     ("HEAD", "/openapi.json"),
 }
@@ -180,3 +178,13 @@ async def test_the_key_is_asked_for_first(serve: Serve) -> None:
         ):
             answer = await it.client.request(method, path, headers={"Authorization": ""})
             assert answer.status_code == 401
+
+
+@in_loop
+async def test_documentation_is_off_unless_asked_for(serve: Serve) -> None:
+    """Its page loads a script from another site, beside the field for the admin key."""
+    async with serve() as it:
+        assert (await it.client.get("/docs")).status_code == 404
+        assert (await it.client.get("/openapi.json")).status_code == 200
+    async with serve(docs=True) as it:
+        assert (await it.client.get("/docs")).status_code == 200

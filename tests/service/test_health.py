@@ -321,3 +321,46 @@ async def test_a_thousand_jobs_at_once_leave_it_alive(serve: Serve, tmp_path: Pa
             await asyncio.sleep(0.02)
         await looking
         assert await statuses(it) == WELL
+
+
+@in_loop
+async def test_a_scheduler_that_wakes_up_no_more_is_not_alive(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job store raised, so APScheduler set no timer; its state is "running" all the same."""
+
+    def add(service: Service) -> None:
+        service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id="nightly")
+
+    async with serve(add) as it:
+        scheduler, watch = it.service.scheduler, it.app.state.scheduler_watch
+        assert scheduler._timeout is not None  # the name that the watch relies on
+        for _ in range(2):
+            await watch.look()
+        assert await statuses(it) == WELL
+
+        def broken() -> None:
+            raise OSError("the job store's disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scheduler, "_process_jobs", broken)
+            with pytest.raises(OSError, match="disk is full"):
+                _wake(scheduler)
+        assert scheduler.state == 1
+        await watch.look()
+        assert (await it.client.get("/livez")).status_code == 200  # once is not enough
+        await watch.look()
+        assert (await statuses(it))["livez"] == 503
+        assert (await it.client.get("/livez")).json()["reasons"] == [
+            "the scheduler does not wake up any more"
+        ]
+        scheduler.wakeup()
+        await asyncio.sleep(0)
+        await watch.look()
+        assert await statuses(it) == WELL
+
+
+def _wake(scheduler: Any) -> None:
+    """Do at once what wakeup() has the loop do."""
+    scheduler._stop_timer()
+    scheduler._start_timer(scheduler._process_jobs())

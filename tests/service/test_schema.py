@@ -21,7 +21,7 @@ ANSWERS = {
     ("/livez", "get"): {200, 503},
     ("/readyz", "get"): {200, 503},
     ("/healthz", "get"): {200, 503},
-    ("/admin/jobs", "get"): {200, 401, 403},
+    ("/admin/jobs", "get"): {200, 401, 403, 503},
     ("/admin/jobs/{job_id}/run", "post"): {202, 401, 403, 404, 409, 422, 503},
     ("/admin/jobs/{job_id}/pause", "post"): {200, 401, 403, 404, 422},
     ("/admin/jobs/{job_id}/resume", "post"): {200, 401, 403, 404, 409, 422},

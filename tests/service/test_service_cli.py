@@ -331,3 +331,97 @@ def test_an_embedded_postgresql_that_is_killed_is_started_again(tmp_path: Path) 
         "kst-scheduler: PostgreSQL was killed by signal 9, and could not be started again: "
     )
     assert "Traceback" not in said
+
+
+BROKEN_JOBS = {
+    "no_argument": ("def add(): ...", "cannot be called with the service alone"),
+    "syntax": ("def add(service)\n    pass", "SyntaxError: expected ':' (syntax_jobs.py, line 1)"),
+    "import": (
+        "import not_installed_anywhere\ndef add(service): ...",
+        "No module named 'not_installed_anywhere' ({here}/import_jobs.py, line 1)",
+    ),
+    "raises": (
+        "def add(service):\n    raise ValueError('postgresql://app:hidden@db/crawl is wrong')",
+        "ValueError: postgresql://app:***@db/crawl is wrong ({here}/raises_jobs.py, line 2)",
+    ),
+    "long": ("def add(service):\n    raise ValueError('x' * 5_000_000)", "ValueError: xxx"),
+    "lines": ("def add(service):\n    raise ValueError('one\\ntwo')", "ValueError: one two ("),
+}
+
+
+@pytest.mark.parametrize("verb", ["serve", "next"])
+@pytest.mark.parametrize("name", BROKEN_JOBS)
+def test_what_is_wrong_in_the_jobs_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    verb: str,
+) -> None:
+    """With the place in the reader's file, and without a password; -X dev shows the traceback."""
+    code, said = BROKEN_JOBS[name]
+    (tmp_path / f"{name}_jobs.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("DATABASE_URL", sqlite(tmp_path))
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    options = ["--port=0"] if verb == "serve" else []
+    try:
+        assert cli.main([verb, f"--jobs={name}_jobs:add", *options]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        sys.modules.pop(f"{name}_jobs", None)
+    error = capsys.readouterr().err
+    assert error.startswith("kst-scheduler: ")
+    assert said.replace("{here}", str(tmp_path)) in error
+    assert error.count("\n") == 1
+    assert len(error) < 2_100
+
+
+@pytest.mark.parametrize("data", ["a file", "a file/inside", "NUL \0"])
+def test_a_folder_that_cannot_be_made_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    data: str,
+) -> None:
+    """It names the folder, and what to write instead."""
+    (tmp_path / "a file").touch()
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["serve", "--port=0", f"--data={tmp_path / data}"]) == 1
+    signal.signal(signal.SIGTERM, before)
+    error = capsys.readouterr().err
+    assert error.startswith("kst-scheduler: DATABASE_URL is not set, and no state can be kept in ")
+    assert "write --data FOLDER" in error
+    assert error.count("\n") == 1
+
+
+def test_an_account_without_a_home_needs_none_for_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where state is to be kept there it is a fault, and one line says so."""
+
+    def no_home(_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+    assert cli.main(["next", "-n1"]) == 0
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["serve", "--port=0"]) == 1
+    signal.signal(signal.SIGTERM, before)
+    error = capsys.readouterr().err
+    assert "no state can be kept in '~/.local/share/kst-scheduler': Could not determine" in error
+    assert error.count("\n") == 1
+
+
+@posix
+def test_a_service_without_jobs_says_so(tmp_path: Path) -> None:
+    """It would wait for ever, and look well."""
+    (tmp_path / "no_jobs.py").write_text("def add(service): ...")
+    with serving(tmp_path, "--jobs=no_jobs:add", DATABASE_URL=sqlite(tmp_path)) as command:
+        command.until("there are no jobs: --jobs no_jobs:add has added none")
+        assert command.end(signal.SIGTERM) == 0

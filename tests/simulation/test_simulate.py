@@ -258,10 +258,18 @@ def test_clock_offset_moves_a_node() -> None:
     assert early["started_at"].item() == kst(2026, 5, 10, 2, 58)
 
 
+def plain_in_grace() -> Any:
+    """Return the lesson's scheduler, with the grace time of a KSTScheduler."""
+    return plain_scheduler(job_defaults={"misfire_grace_time": 300})
+
+
 def test_clock_jump_is_not_felt_by_timers() -> None:
-    """A jump forward makes a job due, but its timer follows the monotonic clock and rings later."""
+    """A jump forward makes a job due, but its timer follows the monotonic clock and rings later.
+
+    A KSTScheduler does not rely on one timer (tests/test_wall_clock.py).
+    """
     jump = ClockJump("A", kst(2026, 5, 10, 2, 30), 240)
-    result = simulate(hourly, NIGHT, MORNING, incidents=[jump])
+    result = simulate(hourly, NIGHT, MORNING, incidents=[jump], scheduler=plain_in_grace)
     started = list(result.runs["started_at"])
     # The timer for 03:00 was set before the jump: it rings on true time, four minutes late by the
     # node's clock. The next one is set by the new clock.
@@ -273,7 +281,8 @@ def test_clock_jump_is_not_felt_by_timers() -> None:
 def test_clock_jump_beyond_the_grace_time_loses_the_run() -> None:
     """By the node's clock the run is ten minutes late, and too late for its grace time."""
     jump = ClockJump("A", kst(2026, 5, 10, 2, 30), 600)
-    assert hours(simulate(hourly, NIGHT, MORNING, incidents=[jump]).runs, "missed") == [3]
+    runs = simulate(hourly, NIGHT, MORNING, incidents=[jump], scheduler=plain_in_grace).runs
+    assert hours(runs, "missed") == [3]
 
 
 def test_blocked_loop_delays_only_its_own_node() -> None:

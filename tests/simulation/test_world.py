@@ -22,6 +22,9 @@ class Host:
     skew = 0
     frozen_until = 0
 
+    def next_jump(self, _since: int) -> None:
+        """Say that its clock is never set."""
+
 
 def test_strands_take_turns_in_the_order_of_time() -> None:
     """Each strand runs until it waits; the next wake-up decides who goes on, ties by age."""

@@ -31,7 +31,8 @@ def outages(app: App) -> Iterator[None]:
 
 def is_outage(error: Exception) -> bool:
     """Return whether an error says that PostgreSQL is away."""
-    return isinstance(_cause(error), psycopg.OperationalError)
+    away = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+    return isinstance(_cause(error), away)
 
 
 def reason_of(error: Exception) -> str:

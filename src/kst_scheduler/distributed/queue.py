@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
+import psycopg_pool
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.schema import SchemaManager
+from procrastinate.sql import queries
 from psycopg.conninfo import make_conninfo
 
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import Judge, run
-from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.ledger.connection_string import ConnectionString
 from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
 
@@ -29,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import LiteralString
 
-    import psycopg
-    import psycopg_pool
     from procrastinate.connector import Notify
 
 TASK: Final = "kst_scheduler.run"
@@ -52,6 +55,11 @@ _IN_HAND: Final = """
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
 
+_FUNCTION: Final = re.compile(r"\bprocrastinate_\w+_v\d+(?=\()")
+_MISSING: Final = """
+    SELECT name FROM unnest(%s::text[]) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = name AND pg_function_is_visible(oid))
+"""
 _PROVE_USABLE: Final = """
     SELECT (SELECT count(*) FROM (SELECT 1 FROM procrastinate_jobs LIMIT 1) AS any_job) AS jobs,
         'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
@@ -92,6 +100,7 @@ class Connector(PsycopgConnector):
     def __init__(self, address: ConnectionString) -> None:
         ours = {"connect_timeout": str(round(CONNECT_SECONDS))}
         super().__init__(
+            pool_factory=_pool,
             conninfo=make_conninfo(**ours | address.for_psycopg()),
             min_size=1,
             max_size=CONNECTIONS,
@@ -149,11 +158,23 @@ class Connector(PsycopgConnector):
     async def _create_tables(self) -> None:
         async with self.pool.connection() as connection:
             if await _has_tables(connection):
+                await self._check_version(connection)
                 return
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
                 if not await _has_tables(connection):
                     await connection.execute(SchemaManager.get_schema())
+
+    async def _check_version(self, connection: psycopg.AsyncConnection) -> None:
+        """Refuse what another version of Procrastinate made: each of its statements would fail."""
+        needed = sorted({name for query in queries.values() for name in _FUNCTION.findall(query)})
+        missing = await (await connection.execute(_MISSING, [needed])).fetchone()
+        if missing is not None:
+            raise KSTSchedulerError(
+                f"the tables of Procrastinate in {self.where} are of another version than "
+                f"procrastinate {version('procrastinate')}, which is installed: there is no "
+                f"function {missing[0]}; apply the migrations in procrastinate/sql/migrations"
+            )
 
 
 class TaskQueue:
@@ -195,3 +216,16 @@ async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
 async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> None:
     """Save two round trips a statement; each of Procrastinate's is one by itself."""
     await connection.set_autocommit(True)
+
+
+def _pool(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+    """Return a pool that finds a failover, too, when it checks a connection before each use."""
+    return psycopg_pool.AsyncConnectionPool(**options | {"check": _check_writable})
+
+
+async def _check_writable(connection: psycopg.AsyncConnection) -> None:
+    """Have the pool replace a connection to a server that only reads, as after a failover."""
+    row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+    if row == ("on",):
+        await connection.close()  # the pool keeps one that is open, whatever its check says
+        raise psycopg.OperationalError("the server has become read-only")

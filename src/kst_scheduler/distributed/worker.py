@@ -124,6 +124,11 @@ async def _work_once(
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
+    if error is not None and not is_outage(error):
+        where = getattr(app.connector, "where", "memory")
+        raise KSTSchedulerError(
+            f"the queue in {where} cannot be used: {reason_of(error)}; are its tables gone?"
+        ) from error
     reason = reason_of(error) if error else "one of its side tasks failed"
     _LOGGER.warning("worker %s starts again: %s", this_replica(), reason)
 

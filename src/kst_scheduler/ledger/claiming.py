@@ -33,6 +33,8 @@ class Obstacle(NamedTuple):
     """By the ledger's clock, when the row was read."""
     is_same_claim: bool
     """Whether this very request has the row: its answer was lost."""
+    is_untimely: bool
+    """Whether it was called missed before its time, by the ledger's clock."""
 
 
 class Obstacles(NamedTuple):
@@ -83,7 +85,7 @@ async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Cl
     """Return the claim, None when it is to be tried again, or raise LockedOutError."""
     if met.own and met.own.row.status == "running":
         return await _take_over(store, request, met.own)
-    if met.own and not _is_open(met.own.row, request):
+    if met.own and not _is_open(met.own, request):
         by = met.own.row
         raise LockedOutError(f"{request.occurrence} was claimed by {by.instance}: {by.status}")
     if met.own and _has_used_up(met.own.row, request):
@@ -94,9 +96,11 @@ async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Cl
     return await _retake(store, met.own.row, request, _ended(met.own.row)) if met.own else None
 
 
-def _is_open(row: LedgerRow, request: ClaimRequest) -> bool:
+def _is_open(met: Obstacle, request: ClaimRequest) -> bool:
     """Return whether a row that does not run may be claimed again."""
-    return row.status == "skipped" or (request.retry and row.status in {"error", "cancelled"})
+    status = met.row.status
+    is_retried = request.retry and status in {"error", "cancelled"}
+    return status == "skipped" or met.is_untimely or is_retried
 
 
 async def _take_over(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> Claim | None:
@@ -162,8 +166,8 @@ def newly_lost(row: LedgerRow, attempt: int) -> int:
 
 
 def _ended(row: LedgerRow) -> str | None:
-    """Return the note that a run leaves which is tried again; None: it was skipped."""
-    if row.status == "skipped":
+    """Return the note that a run leaves which is tried again; None: it was skipped or missed."""
+    if row.status in {"skipped", "missed"}:
         return None
     note = f"attempt {row.attempt} on {row.instance} ended as {row.status}"
     return f"{note}: {row.error}" if row.error else note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger.checks import LARGEST, require_name
@@ -136,6 +136,17 @@ class LedgerRow:
     finished_at: datetime | None
     lost: int = 0
     """How many of the attempts lost their lease, as when their process died."""
+    written_at: datetime | None = None
+    """When a row was written whose run was missed or skipped, by the ledger's clock."""
+
+    def is_untimely(self, now: datetime) -> bool:
+        """Tell whether the run was called missed before its time; ``now`` is the ledger's clock.
+
+        It was, where that was written in what is the future now: by a clock that was ahead.
+        """
+        if self.status != "missed" or self.written_at is None:
+            return False
+        return self.written_at > now or self.written_at < self.scheduled_at
 
     @property
     def occurrence(self) -> Occurrence:
@@ -151,6 +162,12 @@ class Ledger(Protocol):
     raises LedgerUnavailableError when the ledger cannot be reached, is full or does not answer in
     time, and may then be called again: the same write twice is one.
     """
+
+    def with_own_connections(self, count: int) -> Self:
+        """Return the same ledger over connections of its own, which are not open yet.
+
+        Who reads much cannot keep others from writing then.
+        """
 
     async def open(self) -> None:
         """Create what is missing, also in a ledger of an older version.
@@ -171,7 +188,8 @@ class Ledger(Protocol):
 
         An occurrence without a row is taken, and so is one that was skipped, and one whose run lost
         its lease (unless the request says otherwise); one that ended as error or cancelled only
-        where the request is a retry. An occurrence whose attempts have lost their lease
+        where the request is a retry. One that was called missed before its time, by a clock that
+        was ahead, counts as one without a row. An occurrence whose attempts have lost their lease
         ``max_attempts`` times is closed as error, with AttemptsUsedUpError. While another
         occurrence of the same job runs, this one is written as skipped if it has no row, and a
         later claim may have it.
@@ -187,7 +205,7 @@ class Ledger(Protocol):
         """Write how the run ended; False, and nothing is written, when it was taken over."""
 
     async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
-        """Write an occurrence as missed; None when it has a row already."""
+        """Write an occurrence as missed; None when it has a row already, unless an untimely one."""
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""
@@ -230,6 +248,9 @@ class Ledger(Protocol):
 
     async def look(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
+
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
 
     async def prove_writable(self) -> None:
         """Write a row like that of a claim and take it back, in one transaction that nobody sees.

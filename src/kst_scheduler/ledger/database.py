@@ -23,6 +23,7 @@ from kst_scheduler.ledger.engines import (
 )
 from kst_scheduler.ledger.outages import is_locked, outages
 from kst_scheduler.ledger.schema import create_or_upgrade, is_current
+from kst_scheduler.ledger.sessions import Sessions, has_done_nothing, is_of_its_session
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -46,18 +47,20 @@ class Database:
     """Statements in autocommit mode: each is a transaction of its own.
 
     A connection that dies while a statement uses it fails that statement; the next one gets a new
-    connection.
+    connection. A server that has become read-only fails none, where a new connection can write.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int | None = None) -> None:
         self._url = parse_url(url)
-        self._engine = make_engine(self._url)
         self.dialect = self._url.drivername
+        connections = connections or CONNECTIONS[self.dialect]
+        self._engine = make_engine(self._url, connections)
+        self._sessions = Sessions(self._engine)
         self.where = shown(self._url)
         """The URL without its password, for messages."""
         # A thousand waiters cost less here than in the engine's pool, before which each would stand
         # with a greenlet.
-        self._turns = asyncio.Semaphore(CONNECTIONS[self.dialect])
+        self._turns = asyncio.Semaphore(connections)
         self._opened = False
 
     async def open(self) -> None:
@@ -185,11 +188,22 @@ class Database:
         return await self._limited(work)
 
     async def _limited(
-        self, work: Callable[[], Coroutine[Any, Any, _T]], seconds: float = STATEMENT_SECONDS
+        self, work: Callable[[], Coroutine[Any, Any, _T]], seconds: float | None = None
     ) -> _T:
         with outages(self.where):
-            async with asyncio.timeout(seconds), self._turns:
-                return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
+            async with asyncio.timeout(seconds or STATEMENT_SECONDS), self._turns:
+                try:
+                    return await self._once(work)
+                except Exception as error:
+                    if not is_of_its_session(error):
+                        raise
+                    self._sessions.drop()
+                    if not has_done_nothing(error):
+                        raise
+                return await self._once(work)
+
+    async def _once(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        return await (_to_its_end(work()) if self.dialect == "sqlite" else work())
 
 
 async def _write_ahead(connection: AsyncConnection) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
@@ -64,15 +64,19 @@ def parse_url(url: str) -> Address:
     return parsed.set(drivername=backend)
 
 
-def make_engine(url: Address) -> AsyncEngine:
+def make_engine(url: Address, connections: int) -> AsyncEngine:
     """Return an engine for a URL of ``parse_url``; it connects when it is first used.
+
+    ``connections`` is how many it holds at most.
 
     Raises:
         MissingExtraError: the database's driver is not installed.
 
     """
     with require_extra("ledger", f"a ledger in {url.drivername}"):
-        return _postgresql(url) if isinstance(url, ConnectionString) else _sqlite(url)
+        if isinstance(url, ConnectionString):
+            return _postgresql(url, connections)
+        return _sqlite(url, connections)
 
 
 def find_folder(url: Address) -> None:
@@ -98,16 +102,16 @@ def shown(url: Address) -> str:
     return url.set(query={}).render_as_string()
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, connections: int) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": CONNECT_SECONDS},
-        pool_size=CONNECTIONS["sqlite"],
+        pool_size=connections,
         **_COMMON,
     )
 
 
-def _postgresql(address: ConnectionString) -> AsyncEngine:
+def _postgresql(address: ConnectionString, connections: int) -> AsyncEngine:
     import asyncpg  # noqa: PLC0415 - not needed for SQLite
 
     hosts = address.for_asyncpg()
@@ -128,23 +132,12 @@ def _postgresql(address: ConnectionString) -> AsyncEngine:
                     raise
         raise AssertionError
 
-    engine = create_async_engine(
+    return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=CONNECTIONS["postgresql"],
+        pool_size=connections,
         **_COMMON,
     )
-    event.listen(engine.sync_engine, "checkout", _replace_if_closed)
-    return engine
-
-
-def _replace_if_closed(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool connect again where the server has closed a connection, as in a restart.
-
-    Unlike a ping before each statement, this asks nobody.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
 
 
 _COMMON: Final[dict[str, Any]] = {

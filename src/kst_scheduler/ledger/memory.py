@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
 from kst_scheduler.ledger.claiming import take
@@ -30,6 +30,10 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._rows = MemoryRows()
         self._looked_until: dict[str, datetime] = {}
+
+    def with_own_connections(self, count: int) -> Self:  # noqa: ARG002 - there are none
+        """Return this ledger: memory needs no connection."""
+        return self
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -143,6 +147,12 @@ class MemoryLedger:
         until = in_utc(until, "until")
         source = require_name(source, "source")
         self._looked_until[source] = max(until, self._looked_until.get(source, until))
+
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+        seen, until = in_utc(seen, "seen"), in_utc(until, "until")
+        if self._looked_until.get(require_name(source, "source")) == seen:
+            self._looked_until[source] = min(seen, until)
 
     async def prove_writable(self) -> None:
         """Do nothing: memory is writable."""

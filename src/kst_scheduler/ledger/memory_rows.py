@@ -92,9 +92,12 @@ class MemoryRows:
         self, occurrence: Occurrence, instance: str, status: str, reason: str
     ) -> LedgerRow | None:
         """Insert a row that did not run; None when the occurrence has a row already."""
-        return self._add(
-            occurrence, attempt=0, instance=instance, status=status, error=stored_text(reason)
-        )
+        now = self.now()
+        written = {"instance": instance, "status": status, "error": stored_text(reason)}
+        row = self.get(self._ids.get(occurrence_key(occurrence), 0))
+        if row is not None and row.is_untimely(now):
+            return self.put(replace(row, **written, written_at=now))  # type: ignore[arg-type]
+        return self._add(occurrence, attempt=0, **written, written_at=now)
 
     def get(self, row_id: int) -> LedgerRow | None:
         """Return a row."""
@@ -143,7 +146,12 @@ class MemoryRows:
         if row_id is None:
             return None
         row = self._rows[row_id]
-        return Obstacle(row, self._is_over(row), self._tokens.get(row_id) == request.token)
+        return Obstacle(
+            row,
+            lease_is_over=self._is_over(row),
+            is_same_claim=self._tokens.get(row_id) == request.token,
+            is_untimely=row.is_untimely(self.now()),
+        )
 
     def _claimed(self, request: ClaimRequest) -> dict[str, Any]:
         claimed_at = in_utc(request.claimed_at, "claimed_at")
@@ -153,6 +161,7 @@ class MemoryRows:
             "claimed_at": claimed_at,
             "lease_until": self.now() + request.lease,
             "started_at": claimed_at,
+            "written_at": None,
         }
 
     def _add(self, occurrence: Occurrence, **fields: Any) -> LedgerRow | None:

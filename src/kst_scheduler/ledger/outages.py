@@ -36,6 +36,9 @@ _POSTGRESQL: Final = ("08", "28", "3D", "40", "53", "55P03", "57", "58", "25006"
 rollbacks by the server, full disks and memory, locks, shutdowns, system errors, and a server that
 became a standby, on which one can only read."""
 
+_DOWN: Final = ("57P01", "57P02", "57P03", "53100")
+"""Shut down, crashed, starting or stopping, disk full."""
+
 
 @contextlib.contextmanager
 def outages(where: str) -> Iterator[None]:
@@ -48,7 +51,8 @@ def outages(where: str) -> Iterator[None]:
     except Exception as error:
         if not is_outage(error):
             raise
-        raise LedgerUnavailableError(f"the ledger in {where} {_why(error)}") from error
+        message = f"the ledger in {where} {_why(error)}"
+        raise LedgerUnavailableError(message, is_down=is_down(error)) from error
 
 
 def is_outage(error: BaseException | None) -> bool:
@@ -56,14 +60,36 @@ def is_outage(error: BaseException | None) -> bool:
     if isinstance(error, DBAPIError):
         cause = error.orig and error.orig.__cause__  # asyncpg's own, which SQLAlchemy translates
         return error.connection_invalidated or is_outage(error.orig) or is_outage(cause)
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE
-    state = getattr(error, "sqlstate", None) or ""
+    code = error_code(error)
+    if isinstance(code, int):
+        return code in _SQLITE
     return (
         isinstance(error, (OSError, NoFreeConnectionError))
-        or state.startswith(_POSTGRESQL)
+        or code.startswith(_POSTGRESQL)
         or _is_about_a_connection(error)
     )
+
+
+def is_down(error: BaseException | None) -> bool:
+    """Return whether a database answered that it takes nobody's write, or nothing listens there.
+
+    A server that became a standby is not down: another one may be the primary already.
+    """
+    if isinstance(error, DBAPIError):
+        return is_down(error.orig) or is_down(error.orig and error.orig.__cause__)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(error, ConnectionRefusedError) or getattr(error, "sqlstate", "") in _DOWN
+
+
+def error_code(error: BaseException | None) -> int | str:
+    """Return SQLite's primary result code, or PostgreSQL's SQLSTATE; "" where there is neither."""
+    if isinstance(error, DBAPIError):
+        cause = error.orig and error.orig.__cause__
+        return error_code(error.orig) or error_code(cause)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return getattr(error, "sqlstate", None) or ""
 
 
 def is_locked(error: DBAPIError) -> bool:

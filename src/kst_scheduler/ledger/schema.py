@@ -119,6 +119,7 @@ RUNS: Final = Table(
     Column("lost", Integer, nullable=False, server_default="0"),
     Column("token", Text),
     Column("namespace", Text, nullable=False, server_default=""),
+    Column("written_at", Moment),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
@@ -210,7 +211,7 @@ def _create(connection: Connection, where: str) -> None:
 
 def _upgrade(connection: Connection, version: int) -> None:
     if version < 2:  # noqa: PLR2004 - the first version: each service had a database of its own
-        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace):
+        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace, RUNS.c.written_at):
             definition = CreateColumn(column).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
         for index in (_OCCURRENCE, _RUNNING_ROW):

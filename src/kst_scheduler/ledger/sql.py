@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
@@ -37,6 +37,7 @@ class SqlLedger:
             Two services in one namespace whose jobs have one id count as replicas, and run only
             half of their occurrences each. In another namespace nothing is seen, claimed or
             forgotten.
+        connections: how many it holds at most; of PostgreSQL 10 unless given, of SQLite 1.
 
     Raises:
         InvalidArgumentError: the URL cannot be read, names another kind of database, or has a
@@ -45,9 +46,10 @@ class SqlLedger:
 
     """
 
-    def __init__(self, url: str, *, namespace: str = "") -> None:
+    def __init__(self, url: str, *, namespace: str = "", connections: int | None = None) -> None:
+        self._url = url
         self.namespace = require_name(namespace, "namespace")
-        self._database = Database(url)
+        self._database = Database(url, connections)
         self._claims = SqlClaims(self._database, namespace)
         self._renew = self._database.quick(statements.RENEW)
         self._finish = self._database.quick(statements.FINISH)
@@ -56,6 +58,10 @@ class SqlLedger:
     def __repr__(self) -> str:
         namespace = f", namespace={self.namespace!r}" if self.namespace else ""
         return f"SqlLedger({self._database.where!r}{namespace})"
+
+    def with_own_connections(self, count: int) -> Self:
+        """Return the same ledger over connections of its own, which are not open yet."""
+        return type(self)(self._url, namespace=self.namespace, connections=count)
 
     async def open(self) -> None:
         """Create the tables if they are not there, or add what an older version lacks.
@@ -177,6 +183,16 @@ class SqlLedger:
             "looked_until": in_utc(until, "until"),
         }
         await self._database.write(self._look, parameters)
+
+    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+        """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
+        parameters = {
+            "seen_namespace": self.namespace,
+            "seen_source": require_name(source, "source"),
+            "seen_until": in_utc(seen, "seen"),
+            "until": in_utc(min(seen, until), "until"),
+        }
+        await self._database.write(statements.LOOK_AGAIN, parameters)
 
     async def prove_writable(self) -> None:
         """Write a row like that of a claim and take it back, in one transaction."""

@@ -40,8 +40,9 @@ class SqlClaims:
         own = running = None
         parameters = self._occurrence(request.occurrence) | {"token": request.token}
         found = await self._database.fetch(statements.OBSTACLES, parameters)
-        for *fields, lease_is_over, is_same_claim in found:
-            obstacle = Obstacle(LedgerRow(*fields), bool(lease_is_over), bool(is_same_claim))
+        for *fields, lease_is_over, is_same_claim, is_untimely in found:
+            facts = map(bool, (lease_is_over, is_same_claim, is_untimely))
+            obstacle = Obstacle(LedgerRow(*fields), *facts)
             row = obstacle.row
             own = obstacle if (row.source, row.scheduled_at, row.trigger) == key else own
             running = obstacle if row.status == "running" else running

@@ -49,12 +49,18 @@ _NAMESPACE: Final = bindparam("namespace", type_=Text)
 _HERE: Final = _RUN.namespace == _NAMESPACE
 _RUNNING: Final = _RUN.status == "running"
 _OVER: Final = and_(_RUNNING, _RUN.lease_until <= LedgerNow())
+# As LedgerRow.is_untimely: by the clock of this moment, whichever wrote the row.
+_UNTIMELY: Final = and_(
+    _RUN.status == "missed",
+    or_(_RUN.written_at > LedgerNow(), _RUN.written_at < _RUN.scheduled_at),
+)
 _LEASE_AS_SEEN: Final = _RUN.lease_until.is_not_distinct_from(bindparam("seen_lease", type_=Moment))
 
 OBSTACLES: Final = select(
     *ROW,
     (_RUN.lease_until <= LedgerNow()).label("lease_is_over"),
     (_RUN.token == bindparam("token", type_=Text)).label("is_same_claim"),
+    _UNTIMELY.label("is_untimely"),
 ).where(
     _HERE,
     _RUN.source == bindparam("source"),
@@ -82,6 +88,7 @@ RETAKE: Final = (
         finished_at=null(),
         lost=_RUN.lost + bindparam("newly_lost", type_=Integer),
         token=bindparam("token"),
+        written_at=null(),
     )
 )
 RENEW: Final = (
@@ -137,6 +144,16 @@ LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )
 
+LOOK_AGAIN: Final = (
+    update(SOURCES)
+    .where(
+        SOURCES.c.namespace == bindparam("seen_namespace", type_=Text),
+        SOURCES.c.source == bindparam("seen_source", type_=Text),
+        SOURCES.c.looked_until == bindparam("seen_until", type_=Moment),
+    )
+    .values(looked_until=bindparam("until", type_=Moment))
+)
+
 
 def insert_claim(dialect: str) -> Any:
     """Return the insert that claims: it returns the id, or nothing when any row is in the way."""
@@ -153,10 +170,16 @@ def insert_claim(dialect: str) -> Any:
 
 
 def insert_unclaimed(dialect: str) -> Any:
-    """Return the insert of a row that did not run, skipped or missed."""
+    """Return the insert of a row that did not run; it replaces one that is untimely."""
     names = ("namespace", "source", "scheduled_at", "instance", "trigger", "status", "error")
-    row = _INSERT[dialect](RUNS).values(attempt=0, **{name: bindparam(name) for name in names})
-    return row.on_conflict_do_nothing().returning(*ROW)
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    row = _INSERT[dialect](RUNS).values(attempt=0, **values, written_at=LedgerNow())
+    replaced = ("instance", "status", "error", "written_at")
+    return row.on_conflict_do_update(
+        index_elements=[_RUN.namespace, _RUN.source, _RUN.scheduled_at, _RUN.trigger],
+        set_={name: row.excluded[name] for name in replaced},
+        where=_UNTIMELY,
+    ).returning(*ROW)
 
 
 def upsert_look(dialect: str) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.reconcile.clock_watch import BELIEVED_AFTER
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_MISSED: Final = 10_000
 """How many occurrences of one job a look takes on; those due before are one line of the log."""
+
+MAX_LEAD: Final = timedelta(minutes=1)
+"""How far ahead of this look's time another replica's look may be."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -45,6 +49,14 @@ class Looked:
 
     def __bool__(self) -> bool:
         return bool(self.started or self.missed or self.closed or self.forgotten)
+
+
+class OwnLook(NamedTuple):
+    """How far this replica has moved on the mark of a job."""
+
+    mark: datetime
+    paused_until: datetime | None = None
+    """When it saw last that the job is paused here; None: it was not."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +79,89 @@ class JobLook:
     abandoned: Sequence[LedgerRow]
     """The job's rows whose run lost its lease."""
     looked: Looked
+    own_looks: dict[str, OwnLook]
+    """For each job, by its id, the last look of this replica that moved the mark on."""
+    steady_since: datetime
+    """From when on the ledger's clock was not set, as far as this replica knows."""
 
     async def put_right(self) -> bool:
         """Run or write what has no end; False when some of it is left for a later look."""
-        source = self.job.id
-        if self.job.next_run_time is None:  # paused: what it would have run is forgotten
-            await self.ledger.look(source, self.until)
-            return True
-        # A job that is looked at for the first time begins its history now.
-        since = await self.ledger.looked_until(source) or self.now
+        mark = await self._mark()
+        if self.job.next_run_time is None:
+            return await self._leave_paused(mark)
+        since = self._since(mark)
         overdue = await self._overdue(since)
         left = await self._settle(overdue) if overdue else []
-        await self.ledger.look(source, min([max(since, self.until), *left]))
+        await self._move_on(mark, min([max(since, self.until), *left]))
         return not left
+
+    async def close_lost(self) -> None:
+        """Close the runs that were lost of a job that this replica does not run."""
+        await self._close(self._lost().given_up())
+
+    async def _leave_paused(self, mark: datetime | None) -> bool:
+        """Forget what a paused job would have run, unless that is the duty of another replica.
+
+        The mark is shared. Where another replica has moved it on since the job was paused here, it
+        is not paused there, and only that one, or the end of the pause, moves it on further:
+
+            A: paused       finds another's mark    finds another's mark
+            B:        looks until 02:30, is down     ...    is back: 03:00 is since its mark
+
+        Where none has, the job is paused on all of them, and this one moves it on, a look behind:
+        so a replica that looks at the same moments is always ahead of it.
+        """
+        await self.close_lost()
+        own = self.own_looks.pop(self.job.id, None)
+        if mark is None or own is None or own.mark != mark:
+            return True
+        if own.paused_until is not None and own.paused_until > mark:
+            mark = own.paused_until
+            await self.ledger.look(self.job.id, mark)
+        self.own_looks[self.job.id] = OwnLook(mark, self.until)
+        return True
+
+    async def _mark(self) -> datetime | None:
+        """Return up to when the job was looked at, on whichever replica; None: never yet.
+
+        A clock that was ahead may have moved that into the future. It is set back to where the
+        clock became steady; not at once, as the clock may be behind now, in its place.
+        """
+        mark = await self.ledger.looked_until(self.job.id)
+        is_steady = self.now - self.steady_since >= BELIEVED_AFTER
+        if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
+            return mark
+        await self.ledger.look_again(self.job.id, mark, self.steady_since)
+        _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
+        return self.steady_since
+
+    async def _move_on(self, mark: datetime | None, until: datetime) -> None:
+        if mark is None or until > mark:
+            await self.ledger.look(self.job.id, until)
+            self.own_looks[self.job.id] = OwnLook(until)
+
+    def _since(self, mark: datetime | None) -> datetime:
+        """Return from when on the job is looked at: where the last look ended, or its pause."""
+        if mark is None:
+            return self.now  # a job that is looked at for the first time begins its history now
+        own = self.own_looks.get(self.job.id)
+        if own is None or own.mark != mark or own.paused_until is None:
+            return mark
+        return max(mark, own.paused_until)
+
+    def _lost(self) -> Overdue:
+        """Return what is known of the runs that lost their lease, where nothing is to be run."""
+        return Overdue(
+            now=self.now,
+            due=[],
+            newest=None,
+            statuses={},
+            abandoned=self.abandoned,
+            in_flight=(),
+            window=self.window,
+            repeatable=self.once_job.repeatable,
+            max_attempts=self.once_job.max_attempts,
+        )
 
     async def _overdue(self, since: datetime) -> Overdue | None:
         """Return what is to be judged, if anything."""
@@ -104,7 +186,11 @@ class JobLook:
             now=self.now,
             due=due,
             newest=self._newest(fires, due, taken),
-            statuses={row.scheduled_at: row.status for row in rows if row.trigger == "schedule"},
+            statuses={
+                row.scheduled_at: row.status
+                for row in rows
+                if row.trigger == "schedule" and not row.is_untimely(self.now)
+            },
             abandoned=abandoned,
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,

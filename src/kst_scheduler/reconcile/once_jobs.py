@@ -1,14 +1,15 @@
-"""The jobs of a scheduler that are run once on a ledger, those included that are over.
+"""The jobs of a scheduler that are run once on a ledger, those included that have left it.
 
 APScheduler removes a job when its trigger has no further fire time: a one-shot job is gone once
-it has fired, also where that was too late and it did not run, or where its run is lost later.
+it has fired, also where that was too late and it did not run, or where its run is lost later. A job
+that its owner removed is not caught up, but a run of it that another replica lost is closed.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apscheduler.events import EVENT_ALL_JOBS_REMOVED, EVENT_JOB_ADDED, EVENT_JOB_REMOVED
 
@@ -23,24 +24,48 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import Ledger
 
+MAX_REMOVED: Final = 1_000
+"""How many jobs are remembered that their owner has removed."""
+
 
 class OnceJobs:
-    """What jobs there are; it listens to the scheduler from the moment it is made."""
+    """What jobs there are; it listens to the scheduler from the moment it is made until ``close``.
+
+    After ``close``, ``open`` finds the jobs that have left the scheduler meanwhile.
+    """
 
     def __init__(self, scheduler: BaseScheduler, ledger: Ledger) -> None:
         self._scheduler = scheduler
         self._ledger = ledger
         self._seen: dict[str, Job] = {}
         self._over: dict[str, Job] = {}
+        self._removed: dict[str, Job] = {}
+        self._listens = False
+        self.open()
+
+    def open(self) -> None:
+        """Listen, and find what has left the scheduler since ``close``."""
+        if self._listens:
+            return
+        seen = dict(self._seen)
         self.all()
+        for job in seen.values():
+            if job.id not in self._seen:
+                self._left(job)
         mask = EVENT_JOB_ADDED | EVENT_JOB_REMOVED | EVENT_ALL_JOBS_REMOVED
-        scheduler.add_listener(self._heard, mask)
+        self._scheduler.add_listener(self._heard, mask)
+        self._listens = True
 
     def all(self) -> list[tuple[Job, OnceJob]]:
         """Return the scheduler's jobs on this ledger, and those that are over, and how they run."""
         jobs = self._scheduler.get_jobs()
         self._seen = {job.id: job for job in jobs if self._once(job)}
         found = ((job, self._once(job)) for job in (*self._seen.values(), *self._over.values()))
+        return [(job, once_job) for job, once_job in found if once_job]
+
+    def removed(self) -> list[tuple[Job, OnceJob]]:
+        """Return the jobs that their owner has removed here; other replicas may still run them."""
+        found = ((job, self._once(job)) for job in self._removed.values())
         return [(job, once_job) for job, once_job in found if once_job]
 
     def is_over(self, job: Job) -> bool:
@@ -54,19 +79,27 @@ class OnceJobs:
     def close(self) -> None:
         """Listen no more."""
         self._scheduler.remove_listener(self._heard)
+        self._listens = False
 
     def _heard(self, event: SchedulerEvent) -> None:
         if event.code == EVENT_ALL_JOBS_REMOVED:
-            self._seen.clear()
+            for job_id in list(self._seen):
+                self._left(self._seen.pop(job_id))
         elif event.code == EVENT_JOB_ADDED:
             self._over.pop(event.job_id, None)
+            self._removed.pop(event.job_id, None)
             job = self._scheduler.get_job(event.job_id, event.jobstore)
             if job is not None and self._once(job):
                 self._seen[job.id] = job
-        else:
-            job = self._seen.pop(event.job_id, None)
-            if job is not None and fires_no_more(job, datetime.now(UTC) + MICROSECOND):
-                self._over[job.id] = job
+        elif event.job_id in self._seen:
+            self._left(self._seen.pop(event.job_id))
+
+    def _left(self, job: Job) -> None:
+        """Keep a job that has left the scheduler, as one that is over or was removed."""
+        is_over = fires_no_more(job, datetime.now(UTC) + MICROSECOND)
+        (self._over if is_over else self._removed)[job.id] = job
+        if len(self._removed) > MAX_REMOVED:
+            del self._removed[next(iter(self._removed))]
 
     def _once(self, job: Job) -> OnceJob | None:
         """Return how a job is run once on this ledger; None for any other job."""

@@ -19,8 +19,9 @@ from apscheduler.schedulers.base import STATE_RUNNING
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.outcome import told
+from kst_scheduler.reconcile.clock_watch import ClockWatch, Reading
 from kst_scheduler.reconcile.fire_plan import FirePlan
-from kst_scheduler.reconcile.look import JobLook, Looked, window_of
+from kst_scheduler.reconcile.look import JobLook, Looked, OwnLook, window_of
 from kst_scheduler.reconcile.once_jobs import OnceJobs, fires_no_more
 from kst_scheduler.timezone import UTC
 
@@ -65,8 +66,19 @@ class Reconciler:
     The first look after the ledger was away leaves runs that lost their lease alone: their
     replicas may live, and renew or end them now.
 
-    A paused job is left alone, and what it would have run leaves no row. What is due, and how late
-    it is, is judged by the ledger's clock; nothing is due before this host's clock says so, too.
+    What one replica does or suffers erases no history of another's. How far was looked is moved on
+    by the replicas where a job is not paused. Where it is paused on all of them, what it would have
+    run leaves no row: the last one to have looked moves that on. Where one replica is paused and
+    another is down, what was due meanwhile waits for the one that is down, or for the end of the
+    pause. A run that another replica lost is closed when it may not be run again any more, also
+    where the job is paused here, or was removed; one of a job that nobody knows, when it is as old
+    as the rows that are forgotten. A Reconciler that was stopped and is started again finds what
+    has become of the one-shot jobs that it knew.
+
+    What is due, and how late it is, is judged by the ledger's clock; nothing is due before this
+    host's clock says so, too. A ledger's clock that was set is believed when it has stood for 15
+    minutes, or is back where it was; until then a look does nothing, and no row is deleted for an
+    hour. What was called missed before its time is no row at all.
 
     Args:
         scheduler: a KSTScheduler. Make the Reconciler before you start it: a one-shot job whose
@@ -112,7 +124,9 @@ class Reconciler:
         self._on_missing = on_missing
         self._jobs = OnceJobs(scheduler, ledger)
         self._plans: dict[str, FirePlan] = {}
-        self._forget_at = 0.0
+        self._own_looks: dict[str, OwnLook] = {}
+        self._clock = ClockWatch()
+        self._forget_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self._was_away = False
@@ -124,6 +138,7 @@ class Reconciler:
             InvalidArgumentError: a job cannot be reconciled, as in ``look``.
 
         """
+        self._jobs.open()
         now = datetime.now(UTC)
         for job, once_job in self._jobs.all():
             try:
@@ -164,9 +179,13 @@ class Reconciler:
         if self._scheduler.state != STATE_RUNNING:
             return looked
         looked.closed += self._ledger.closed_by_claims()
+        loop = asyncio.get_running_loop()
         try:
             await kept_writes().try_all()
-            await self._look(looked, await self._ledger.now())
+            sent = loop.time()
+            now = await self._ledger.now()
+            if self._clock.believes(Reading(now, sent, loop.time())):
+                await self._look(looked, now)
         except LedgerUnavailableError:
             self._was_away = True
             raise
@@ -181,6 +200,9 @@ class Reconciler:
         abandoned, jobs, faults = await self._ledger.abandoned(), self._jobs.all(), []
         if self._was_away:  # the replicas that live are first to renew and to end what they run
             abandoned = []
+        removed = self._jobs.removed()
+        if self._forget_at is None:
+            self._forget_at = await self._first_forget_at([job for job, _ in jobs], now)
         for job, once_job in jobs:
             try:
                 look = self._job_look(job, once_job, abandoned, now, looked)
@@ -190,7 +212,15 @@ class Reconciler:
             else:
                 if is_settled and self._jobs.is_over(job):
                     await self._drop(job, look.until)
-        await self._forget({job.id for job, _ in jobs}, abandoned, now, looked)
+        lost = {row.source for row in abandoned}
+        for job, once_job in removed:
+            if job.id in lost:
+                with contextlib.suppress(
+                    InvalidArgumentError
+                ):  # it was reported while it was there
+                    await self._job_look(job, once_job, abandoned, now, looked).close_lost()
+        known = {job.id for job, _ in (*jobs, *removed)}
+        await self._forget(known, abandoned, now, looked)
         self._was_away = False
         if faults:
             raise InvalidArgumentError("; ".join(faults))
@@ -213,8 +243,13 @@ class Reconciler:
             now=now,
             until=min(now, datetime.now(UTC)) - self._settle,
             oldest=now - self._retention,
-            abandoned=[row for row in abandoned if row.source == job.id],
+            # A lease that was renewed by a wrong clock is renewed by the right one before its end.
+            abandoned=[row for row in abandoned if row.source == job.id]
+            if self._clock.is_steady_for(once_job.lease)
+            else [],
             looked=looked,
+            own_looks=self._own_looks,
+            steady_since=now - self._clock.steady_for,
         )
 
     async def _drop(self, job: Job, until: datetime) -> None:
@@ -233,16 +268,30 @@ class Reconciler:
         self, known: set[str], abandoned: Sequence[LedgerRow], now: datetime, looked: Looked
     ) -> None:
         """Delete old rows, and close those that were abandoned and whose job nobody has."""
-        if asyncio.get_running_loop().time() < self._forget_at:
+        if asyncio.get_running_loop().time() < (self._forget_at or 0):
+            return
+        if not self._clock.is_steady_for(timedelta(seconds=FORGET_EVERY)):
             return
         before = now - self._retention
         for row in abandoned:
             if row.source not in known and row.scheduled_at < before:
-                await self._ledger.close_abandoned(row, "abandoned: no job of this name is left")
+                reason = "abandoned: no job of this name is left"
+                closed = await self._ledger.close_abandoned(row, reason)
+                looked.closed += [closed] if closed else []
         looked.forgotten = await self._ledger.forget(before, MOST_FORGOTTEN)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
         if looked.forgotten < MOST_FORGOTTEN:  # the next look goes on with the others
             self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+
+    async def _first_forget_at(self, jobs: Sequence[Job], now: datetime) -> float:
+        """Return the loop's time from which rows may be deleted, when this process has started.
+
+        Where nobody has looked for long, all replicas were down, or the clock is ahead.
+        """
+        marks = [await self._ledger.looked_until(job.id) for job in jobs]
+        latest = max((mark for mark in marks if mark), default=now)
+        is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
+        return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
 
     async def _tell(self, looked: Looked) -> None:
         rows = [*looked.missed, *looked.closed]

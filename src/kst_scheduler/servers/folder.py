@@ -42,7 +42,8 @@ class ServerFolder:
 
     def _password(self) -> str:
         """Return the folder's password; made once, for a database remembers it."""
-        if not self.password_file.exists():
+        self.password_is_new = not self.password_file.exists()
+        if self.password_is_new:
             new = self.path / "password.new"
             new.unlink(missing_ok=True)
             # With its mode from the start: not even for a moment can others read it.

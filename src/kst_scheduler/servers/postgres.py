@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.errors import ServerError
 from kst_scheduler.servers.account import Account, find_account, find_programs
 from kst_scheduler.servers.child import finish, spawn
 
@@ -45,6 +46,13 @@ class Postgres:
 
     def prepare(self, folder: ServerFolder) -> None:
         """Make the database cluster, unless the folder has one."""
+        if folder.password_is_new and folder.data.exists():
+            folder.password_file.unlink()  # or the next start would not notice
+            raise ServerError(
+                f"the password of the PostgreSQL in {str(folder.path)!r} is lost: there is no file "
+                f"{str(folder.password_file)!r}; put it back from a backup, or remove the folder "
+                "with all its rows to begin anew"
+            )
         self._account = find_account(folder.data)
         self._programs = find_programs(folder, self._account)
         if self._account is not None:

@@ -6,8 +6,8 @@ import reprlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, UnknownJobError
 from kst_scheduler.guards import nearest
@@ -26,10 +26,16 @@ from kst_scheduler.service.answers import (
 )
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.parts import Service
+from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from apscheduler.job import Job
+
+    from kst_scheduler.ledger import Ledger
+    from kst_scheduler.occurrence import Occurrence
 
 MOST_RUNS: Final = 1_000
 _LARGEST_ID: Final = 2**63 - 1
@@ -42,7 +48,7 @@ router = APIRouter(
 )
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """Return the service that answers a request."""
     service = request.app.state.service
     assert isinstance(service, Service)  # noqa: S101 - tells the type; the lifespan has set it
@@ -73,11 +79,15 @@ def _moment(text: Any) -> datetime:
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
-@router.get("/jobs")
-async def list_jobs(service: TheService) -> list[JobState]:
+@router.get("/jobs", response_model=list[JobState], responses=UNAVAILABLE)
+async def list_jobs(service: TheService, readers: TheReaders) -> Response:
     """List the jobs of this process."""
-    jobs = sorted(service.scheduler.get_jobs(), key=lambda job: str(job.id))
-    return [_state(service, job) for job in jobs]
+    running: dict[str, list[Occurrence]] = {}
+    for occurrence in service.scheduler.running_occurrences():
+        running.setdefault(occurrence.job_id, []).append(occurrence)
+    states = [(job, tuple(running.get(job.id, ()))) for job in service.scheduler.get_jobs()]
+    async with readers.turn():
+        return await _answer(readers, _JOB_STATES, lambda: _states(states))
 
 
 @router.post(
@@ -85,10 +95,11 @@ async def list_jobs(service: TheService) -> list[JobState]:
     status_code=202,
     responses={404: {"model": Problem}, 409: {"model": Conflict}, **UNAVAILABLE},
 )
-async def run_job(job_id: str, service: TheService) -> StartedRun:
+async def run_job(job_id: str, service: TheService, readers: TheReaders) -> StartedRun:
     """Start a run at once, and leave the schedule as it is: paused jobs stay paused."""
     _job(service, job_id)
-    await _must_be_free(service, job_id)
+    async with readers.turn():
+        await _must_be_free(readers.ledger, job_id)
     occurrence = service.scheduler.run_now(job_id)
     return StartedRun(
         run=shown(occurrence.key),
@@ -133,14 +144,35 @@ class Filters(BaseModel):
     limit: int = Field(100, ge=1, le=MOST_RUNS)
 
 
-@router.get("/runs", responses=UNAVAILABLE)
-async def list_runs(service: TheService, filters: Annotated[Filters, Query()]) -> Runs:
+@router.get("/runs", response_model=Runs, responses=UNAVAILABLE)
+async def list_runs(readers: TheReaders, filters: Annotated[Filters, Query()]) -> Response:
     """List what the ledger holds about runs, of all replicas."""
-    rows = await service.ledger.rows(filters.job_id, **filters.model_dump(exclude={"job_id"}))
-    return Runs(
-        runs=[run_of(row) for row in rows],
-        next_before_id=rows[-1].id if len(rows) == filters.limit else None,
-    )
+    async with readers.turn():
+        rows = await readers.ledger.rows(filters.job_id, **filters.model_dump(exclude={"job_id"}))
+        before_id = rows[-1].id if len(rows) == filters.limit else None
+        return await _answer(
+            readers,
+            _RUNS,
+            lambda: Runs(runs=[run_of(row) for row in rows], next_before_id=before_id),
+        )
+
+
+async def _answer(
+    readers: Readers, model: TypeAdapter[Any], content: Callable[[], object]
+) -> Response:
+    """Make a long answer in the readers' thread: its texts would hold the event loop."""
+    body = await readers.in_thread(lambda: model.dump_json(content()))
+    return Response(body, media_type="application/json")
+
+
+def _states(jobs: Sequence[tuple[Job, tuple[Occurrence, ...]]]) -> list[JobState]:
+    return [
+        job_state(job, running) for job, running in sorted(jobs, key=lambda each: str(each[0].id))
+    ]
+
+
+_RUNS: Final[TypeAdapter[Any]] = TypeAdapter(Runs)
+_JOB_STATES: Final[TypeAdapter[Any]] = TypeAdapter(list[JobState])
 
 
 def _job(service: Service, job_id: str) -> Job:
@@ -157,14 +189,14 @@ def _state(service: Service, job: Job) -> JobState:
     return job_state(job, service.scheduler.running_occurrences(job.id))
 
 
-async def _must_be_free(service: Service, job_id: str) -> None:
+async def _must_be_free(ledger: Ledger, job_id: str) -> None:
     """Refuse a run that the ledger would lock out: another goes on, here or on another replica."""
     try:
         require_name(job_id, "job_id")
     except InvalidArgumentError:
         return  # of a job that no ledger takes, none has a row
-    rows = await service.ledger.rows(job_id, status="running")
-    over = {row.id for row in await service.ledger.abandoned()} if rows else set()
+    rows = await ledger.rows(job_id, status="running")
+    over = {row.id for row in await ledger.abandoned()} if rows else set()
     blocking = [row for row in rows if row.id not in over]
     if blocking:
         told = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)

@@ -16,11 +16,13 @@ with require_extra("service", "the service"):
     from kst_scheduler.service.health import (
         LedgerWatch,
         QueueWatch,
+        SchedulerWatch,
         reasons_not_alive,
         reasons_not_ready,
         watched,
     )
     from kst_scheduler.service.parts import running
+    from kst_scheduler.service.reading import readers
     from kst_scheduler.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,15 +43,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         InvalidArgumentError: the environment has a setting that cannot be meant.
 
     """
+    settings = settings or Settings()
     app = FastAPI(
         title="kst-scheduler",
         description=ABOUT,
         version=version("kst-scheduler"),
         lifespan=lifespan,
+        docs_url="/docs" if settings.docs else None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.settings = settings or Settings()
+    app.state.settings = settings
     for each in (router, admin.router, timeline_page.router):
         app.include_router(each)
     answer_errors(app)
@@ -63,7 +67,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
         state.service = service
         state.watch, state.queue_watch = LedgerWatch(service.ledger), QueueWatch(service.scheduler)
-        async with watched(state.watch, state.queue_watch):
+        state.scheduler_watch = SchedulerWatch(service.scheduler)
+        async with (
+            readers(service.ledger) as state.readers,
+            watched(state.watch, state.queue_watch, state.scheduler_watch),
+        ):
             yield
 
 
@@ -98,7 +106,8 @@ async def healthz(request: Request, response: Response) -> Health:
 
 
 def _not_alive(request: Request) -> list[str]:
-    return reasons_not_alive(request.app.state.service.scheduler)
+    state = request.app.state
+    return reasons_not_alive(state.service.scheduler, state.scheduler_watch)
 
 
 def _not_ready(request: Request) -> list[str]:

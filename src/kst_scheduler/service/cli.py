@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.logs import log_to_stderr
 from kst_scheduler.service.stopping import StopLimit
 from kst_scheduler.timezone import KST
 
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
+MAX_ERROR: Final = 2_000
+"""Characters of the line that says why the command failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         code: int = chosen.verb(chosen)
-    except KSTSchedulerError as error:
-        one_line = " ".join(without_passwords(error).split())
-        sys.stderr.write(f"kst-scheduler: {one_line}\n")
-        return 1
     except KeyboardInterrupt:
         return 0
+    except Exception as error:
+        if sys.flags.dev_mode and not isinstance(error, KSTSchedulerError):
+            raise  # python -X dev -m kst_scheduler.service.cli shows the traceback
+        sys.stderr.write(f"kst-scheduler: {_in_one_line(error)}\n")
+        return 1
     return code
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return an error as one line without passwords, and where it happened if it is not ours."""
+    text = str(error)
+    if isinstance(error, SyntaxError):
+        text = f"{type(error).__name__}: {text}"  # it says where by itself
+    elif not isinstance(error, KSTSchedulerError):
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = [each for each in frames if not each.filename.startswith("<frozen")][-1]
+        text = f"{type(error).__name__}: {text} ({frame.filename}, line {frame.lineno})"
+    return " ".join(without_passwords(text, MAX_ERROR).split())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,8 +119,11 @@ def _count(text: str) -> int:
 
 def _data_folder() -> Path:
     """Return the user's folder for data (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "kst-scheduler"
+    base = os.environ.get("XDG_DATA_HOME") or Path("~", ".local", "share")
+    try:
+        return Path(base).expanduser() / "kst-scheduler"
+    except RuntimeError:  # the account has no home, which is a fault where the folder is used
+        return Path(base) / "kst-scheduler"
 
 
 def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
@@ -129,7 +149,7 @@ def _serve(chosen: argparse.Namespace) -> int:
     with require_extra("service", "kst-scheduler serve"):
         from kst_scheduler.service.serving import serve_until_told  # noqa: PLC0415
 
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(chosen)
     limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
@@ -146,7 +166,7 @@ def _work(chosen: argparse.Namespace) -> int:
     with require_extra("distributed", "kst-scheduler worker"):
         from kst_scheduler.service.parts import is_postgresql  # noqa: PLC0415
 
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(chosen, "distributed")
     if not is_postgresql(settings):
         raise InvalidArgumentError(
@@ -207,7 +227,7 @@ def _embedded(
     """
     from pydantic import SecretStr  # noqa: PLC0415
 
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made(folder)
     postgres = servers.enter_context(embedded_postgres(folder))
     embedded = [postgres]
     started, addresses = "PostgreSQL", {"database_url": SecretStr(postgres.url)}
@@ -225,20 +245,17 @@ def _embedded(
     return settings.model_copy(update=addresses)
 
 
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and so their keys
-    for chatty in ("procrastinate", "psycopg.pool"):  # a line or more for every statement or task
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-class _Formatter(logging.Formatter):
-    """Takes passwords out of whatever is logged, tracebacks included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return without_passwords(super().format(record))
+def _made(folder: Path) -> Path:
+    try:
+        folder = folder.expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError, ValueError) as error:  # also: no home, NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ServerError(
+            f"DATABASE_URL is not set, and no state can be kept in {str(folder)!r}: {reason}; "
+            "write --data FOLDER, with a folder that is writable, or set DATABASE_URL"
+        ) from None
+    return folder
 
 
 if __name__ == "__main__":

@@ -126,6 +126,33 @@ class QueueWatch(Watch):
                 await queue.prove_usable()
 
 
+class SchedulerWatch(Watch):
+    """Knows whether the scheduler still wakes up.
+
+    Where a job store raises while due jobs are looked for, APScheduler sets no timer for the next
+    time: its state stays "running", and nothing fires any more. Of its private names this uses
+    ``AsyncIOScheduler._timeout``; checked on 3.11.3.
+    """
+
+    def __init__(self, scheduler: KSTScheduler) -> None:
+        super().__init__("the scheduler")
+        self._scheduler = scheduler
+        self._was_asleep = False
+
+    async def look(self) -> None:
+        """Look once; one that has just been given its first job wakes up in the next turn."""
+        is_asleep = self._is_asleep()
+        stays = is_asleep and self._was_asleep
+        self._was_asleep = is_asleep
+        self._note("the scheduler does not wake up any more" if stays else None)
+
+    def _is_asleep(self) -> bool:
+        scheduler = self._scheduler
+        if scheduler.state != STATE_RUNNING or scheduler._timeout is not None:  # noqa: SLF001
+            return False
+        return any(job.next_run_time for job in scheduler.get_jobs())
+
+
 @asynccontextmanager
 async def watched(*watches: Watch) -> AsyncIterator[None]:
     """Keep looking meanwhile; what is wrong already is known from the start."""
@@ -140,12 +167,13 @@ async def watched(*watches: Watch) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
-def reasons_not_alive(scheduler: KSTScheduler) -> list[str]:
+def reasons_not_alive(scheduler: KSTScheduler, watch: SchedulerWatch) -> list[str]:
     """Return why a restart would help; nothing when it would not.
 
     That this is called at all shows that the event loop turns. A paused scheduler is alive.
     """
-    return ["the scheduler has stopped"] if scheduler.state == STATE_STOPPED else []
+    stopped = ["the scheduler has stopped"] if scheduler.state == STATE_STOPPED else []
+    return stopped + ([watch.trouble] if watch.trouble else [])
 
 
 def reasons_not_ready(scheduler: KSTScheduler, watches: Iterable[Watch]) -> list[str]:

@@ -115,6 +115,9 @@ class Settings(_Named):
     alert_url: Address | None = None
     """Is sent what should have run and did not, as a POST of JSON."""
 
+    docs: bool = False
+    """Whether /docs shows the API; its page loads a script from another site (cdn.jsdelivr.net)."""
+
     start_timeout: Seconds = 30.0
     """How many seconds to wait for a database that is away when the service starts."""
 

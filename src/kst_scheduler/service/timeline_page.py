@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,9 +9,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from kst_scheduler.service.admin import TheService  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.service.answers import UNAVAILABLE, Problem
 from kst_scheduler.service.auth import by_basic
+from kst_scheduler.service.reading import TheReaders  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -51,12 +50,13 @@ class Window(BaseModel):
     response_class=Response,  # has no type of its own: 200 is HTML, the errors are JSON
     responses={200: {"content": {"text/html": {}}}, **UNAVAILABLE},
 )
-async def timeline(service: TheService, window: Annotated[Window, Query()]) -> Response:
+async def timeline(readers: TheReaders, window: Annotated[Window, Query()]) -> Response:
     """Show the runs of the last hours, of all replicas, for a browser."""
     end = datetime.now(KST)
     start = end - timedelta(hours=window.hours)
-    rows = await service.ledger.rows(since=start, limit=MOST_DRAWN + 1)
-    page = await asyncio.to_thread(_drawn, rows, start, end)
+    async with readers.turn():
+        rows = await readers.ledger.rows(since=start, limit=MOST_DRAWN + 1)
+        page = await readers.in_thread(_drawn, rows, start, end)
     return HTMLResponse(page, headers=_HEADERS)
 
 

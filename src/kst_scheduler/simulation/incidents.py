@@ -64,7 +64,8 @@ class Crash:
 class ClockJump:
     """The wall clock of the node's host is set forward, or back when ``seconds`` is negative.
 
-    Timers do not feel it: they follow the monotonic clock, as asyncio's do.
+    Timers do not feel it: they follow the monotonic clock, as asyncio's do. A KSTScheduler looks at
+    the wall clock once a minute, so it does (kst_scheduler.wall_clock).
     """
 
     node: str

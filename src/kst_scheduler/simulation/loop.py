@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -54,6 +55,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def began_at(self) -> datetime:
         """The true moment from which ``time`` counts, for a ledger in memory (its clock)."""
         return datetime.fromtimestamp(self._world.start / SECOND, UTC)
+
+    def steady_for(self) -> float:
+        """Return for how many seconds the host's wall clock goes as this loop's; infinity: always.
+
+        A KSTScheduler asks, so that it need not look at the clock each minute of a simulated year.
+        """
+        strand = self._world.current
+        next_jump = strand.host.next_jump(self._world.now) if strand else None
+        return math.inf if next_jump is None else (next_jump - self._world.now) / SECOND
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,

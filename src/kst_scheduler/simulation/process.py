@@ -39,6 +39,8 @@ class SimulatedNode:
         self.name = name
         self.skew = skew
         self.frozen_until = 0
+        self.jumps: list[int] = []
+        """When its clock is set."""
         self.grace: dict[str, timedelta | None] = {}
         self._world = world
         self._program = program
@@ -74,6 +76,10 @@ class SimulatedNode:
     def jump(self, microseconds: int) -> None:
         """Set the host's wall clock forward, or back."""
         self.skew += microseconds
+
+    def next_jump(self, since: int) -> int | None:
+        """Return when its clock is set the next time, from a moment on; None: never."""
+        return min((jump for jump in self.jumps if jump >= since), default=None)
 
     def finish(self) -> None:
         """Note what was due or still ran when the simulation ended."""

@@ -167,6 +167,7 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
     if isinstance(incident, Freeze):
         world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
     elif isinstance(incident, ClockJump):
+        node.jumps.append(at)
         world.call_at(at, functools.partial(node.jump, round(incident.seconds * SECOND)))
     elif isinstance(incident, Crash):
         restart_at = None if incident.end is None else microseconds(incident.end)

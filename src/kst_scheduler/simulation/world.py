@@ -50,6 +50,9 @@ class Host(Protocol):
     skew: int
     frozen_until: int
 
+    def next_jump(self, since: int) -> int | None:
+        """Return when its clock is set the next time, from a moment on; None: never."""
+
 
 class Strand:
     """One line of execution: a node's event loop, or one of its threads."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from kst_scheduler.workbook.exercises.attempt import untouched
 from kst_scheduler.workbook.exercises.exercise import NotYetError, find
 from kst_scheduler.workbook.exercises.progress_file import note
-from kst_scheduler.workbook.exercises.progress_map import ProgressMap
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
 from kst_scheduler.workbook.exercises.verdict import Note, Verdict
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kst_scheduler.workbook.exercises.exercise import Exercise
+    from kst_scheduler.workbook.exercises.progress_map import ProgressMap
 
 SECONDS: Final = 10.0
 """CPU time that an answer may use; most simulations of the exercises take less than one second."""
@@ -82,6 +82,10 @@ def solution(number: str) -> Note:
 
 def progress() -> ProgressMap:
     """Return the map of the workbook: which exercises are right, tried, or still to do."""
+    from kst_scheduler.workbook.exercises.progress_map import (  # noqa: PLC0415 - brings matplotlib
+        ProgressMap,
+    )
+
     return ProgressMap()
 
 

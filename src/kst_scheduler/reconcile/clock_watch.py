@@ -1,0 +1,91 @@
+"""Notice that the ledger's clock was set: it is compared with the monotonic clock of this process.
+
+The ledger's clock may be this host's own (SQLite, an embedded PostgreSQL). What is judged by a
+wrong clock is judged wrongly: nights that are yet to come look missed, and new rows look old. Which
+of two times is the right one cannot be known at once. So a clock that was set is believed when it
+has stood for a while, or when it is back where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MAX_STEP: Final = 2.0
+"""Seconds that a clock may gain or lose between two readings, and was not set."""
+
+MAX_RATE: Final = 0.1
+"""By how much a clock may go faster or slower; chrony slews at 0.083 at most (maxslewrate)."""
+
+BELIEVED_AFTER: Final = timedelta(minutes=15)
+"""How long a clock that was set has to stand before it is believed."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a clock showed, between two moments of the monotonic clock."""
+
+    shown: datetime
+    sent: float
+    """Seconds of the monotonic clock before the clock was read."""
+    received: float
+    """Seconds of the monotonic clock after it was read."""
+
+    def step_since(self, earlier: Reading) -> float:
+        """Return how many seconds the clock was set forward since a reading; 0: it was not set."""
+        passed = (self.shown - earlier.shown).total_seconds()
+        at_least, at_most = self.sent - earlier.received, self.received - earlier.sent
+        allowed = MAX_STEP + MAX_RATE * at_most
+        too_far, too_little = passed - at_most, passed - at_least
+        return too_far if too_far > allowed else too_little if too_little < -allowed else 0.0
+
+
+class ClockWatch:
+    """Compares each reading of a clock with those before it."""
+
+    def __init__(self) -> None:
+        self.was_set = False
+        """Whether the clock was set since the first reading."""
+        self.steady_for = timedelta(0)
+        """For how long it was not set, or since the first reading, until the last one believed."""
+        self._steady_since = 0.0
+        self._believed: Reading | None = None
+        self._doubted: list[Reading] = []
+        """The first and the last reading of a clock that was set, and is not believed yet."""
+
+    def believes(self, reading: Reading) -> bool:
+        """Tell whether a reading may be acted on."""
+        if self._believed is None:
+            self._steady_since = reading.sent
+        elif step := reading.step_since(self._believed):
+            if not self._has_stood(reading, step):
+                return False
+            self._steady_since = self._doubted[0].sent
+        elif self._doubted:  # it is back where it was
+            self._steady_since = reading.sent
+        self._believed, self._doubted = reading, []
+        self.steady_for = timedelta(seconds=reading.received - self._steady_since)
+        return True
+
+    def is_steady_for(self, span: timedelta) -> bool:
+        """Tell whether the clock was not set for so long, or never since the first reading."""
+        return not self.was_set or self.steady_for >= span
+
+    def _has_stood(self, reading: Reading, step: float) -> bool:
+        self.was_set = True
+        if not self._doubted or reading.step_since(self._doubted[-1]):
+            self._doubted = [reading, reading]
+            _LOGGER.warning(
+                "the ledger's clock was set by %+.0f s; nothing is caught up or written as missed "
+                "until it has stood for %s, or is back",
+                *(step, BELIEVED_AFTER),
+            )
+        self._doubted[-1] = reading
+        return reading.received - self._doubted[0].sent >= BELIEVED_AFTER.total_seconds()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kst_scheduler.reconcile.clock_watch import ClockWatch, Reading
+from kst_scheduler.timezone import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
+MONTH = 30 * 86_400
+
+
+def reading(counted: float, ahead: float = 0, took: float = 0) -> Reading:
+    """Return what a clock shows that is so many seconds ahead, and was read for so long."""
+    shown = NOON + timedelta(seconds=counted + ahead)
+    return Reading(shown, counted - took / 2, counted + took / 2)
+
+
+def believed(readings: Sequence[Reading]) -> list[bool]:
+    """Return for each reading whether it may be acted on."""
+    watch = ClockWatch()
+    return [watch.believes(each) for each in readings]
+
+
+def test_a_clock_that_goes_on_is_believed() -> None:
+    """Also where it is slewed, or a reading took its time."""
+    assert all(believed([reading(60 * minute) for minute in range(100)]))
+    assert all(believed([reading(60 * minute, 5 * minute) for minute in range(100)]))
+    assert all(believed([reading(0), reading(60, 1.9), reading(120, 0)]))
+    assert all(believed([reading(0), reading(60, -20, took=50), reading(120)]))
+    assert all(believed([reading(0), reading(86_400)]))
+
+
+@pytest.mark.parametrize("ahead", [MONTH, -MONTH, 3600, -3600, 200, -200])
+def test_a_clock_that_was_set_is_believed_after_a_while(ahead: float) -> None:
+    """Not on the look that notices it, and not before it has stood for 15 minutes."""
+    later = [reading(60 * minute, ahead) for minute in range(1, 20)]
+    assert believed([reading(0), *later]) == [True, *[False] * 15, *[True] * 4]
+
+
+@pytest.mark.parametrize("ahead", [MONTH, -3600])
+def test_a_clock_that_is_back_is_believed_at_once(ahead: float) -> None:
+    """It was wrong for ten minutes."""
+    wrong = [reading(60 * minute, ahead) for minute in range(1, 11)]
+    assert believed([reading(0), *wrong, reading(660)]) == [True, *[False] * 10, True]
+
+
+def test_a_clock_that_is_set_again_and_again_has_to_stand() -> None:
+    """Each time anew."""
+    restless = [reading(60 * minute, 3600 * minute) for minute in range(1, 40)]
+    assert believed([reading(0), *restless]) == [True, *[False] * 39]
+
+
+def test_how_long_it_was_steady() -> None:
+    """From where it stands again, which is not where that was believed."""
+    watch = ClockWatch()
+    assert watch.believes(reading(0))
+    assert watch.believes(reading(60))
+    assert watch.steady_for == timedelta(seconds=60)
+    assert watch.is_steady_for(timedelta(days=1))  # it was never set
+    for minute in range(2, 18):
+        watch.believes(reading(60 * minute, MONTH))
+    assert watch.steady_for == timedelta(minutes=15)
+    assert not watch.is_steady_for(timedelta(minutes=16))
+    assert watch.believes(reading(60 * 18, MONTH))
+    assert watch.is_steady_for(timedelta(minutes=16))

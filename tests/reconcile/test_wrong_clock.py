@@ -1,0 +1,158 @@
+"""A ledger on the clock of its host, and that clock is wrong for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kst_scheduler.once import once
+from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.simulation import ClockJump, Crash, current_node, simulate
+from kst_scheduler.triggers import cron
+from replicas import NIGHT, HostClockLedger, Night, crawl_for, night
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kst_scheduler.ledger import LedgerRow
+    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.simulation import Incident
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+DAYS = 3 * DAY
+"""How far the clock is wrong: each simulated day has 1,440 looks."""
+SPAN = 5
+"""Days that are simulated."""
+
+
+def jumps(nodes: str, hour: float, by: timedelta) -> list[Incident]:
+    """Return jumps of the clock of one host, on which all these nodes are."""
+    return [ClockJump(node, night(hour), by.total_seconds()) for node in nodes]
+
+
+def excursion(nodes: str, hour: float, minutes: float, by: timedelta) -> list[Incident]:
+    """Return a clock that is wrong for some minutes."""
+    return [*jumps(nodes, hour, by), *jumps(nodes, hour + minutes / 60, -by)]
+
+
+class Service:
+    """Replicas on one host, and whom they told of what."""
+
+    def __init__(self, catch_up: timedelta = 6 * HOUR, **options: Any) -> None:
+        self.ledger = HostClockLedger()
+        self.alerted: list[LedgerRow] = []
+        self.catch_up = catch_up
+        self.options = options
+        self.work: Callable[[], Any] = crawl_for(60)
+
+    def register(self, scheduler: KSTScheduler) -> None:
+        """Add the job to a new process."""
+        job = once(self.ledger, catch_up=self.catch_up, instance=current_node())(self.work)
+        scheduler.add_job(job, cron(hour=3), id="nps", misfire_grace_time=300)
+        Reconciler(scheduler, self.ledger, on_missing=self._alert, **self.options).start()
+
+    async def _alert(self, rows: list[LedgerRow]) -> None:
+        self.alerted += rows
+
+    def play(self, days: float, incidents: Sequence[Incident], nodes: int = 1) -> Night:
+        """Run some days from midnight on."""
+        end = NIGHT + days * DAY
+        return Night(simulate(self.register, NIGHT, end, nodes, incidents), self.ledger)
+
+
+def nights(story: Night) -> list[tuple[int, str, int]]:
+    """Return the night, the status and the attempt of each row; the first night is 0."""
+    return [((row.scheduled_at - night(3)) // DAY, row.status, row.attempt) for row in story.rows()]
+
+
+def all_ok(count: int) -> list[tuple[int, str, int]]:
+    """Return what ``nights`` returns when each of them was run once."""
+    return [(each, "ok", 1) for each in range(count)]
+
+
+@pytest.mark.parametrize("minutes", [0.5, 10, 14])
+@pytest.mark.parametrize("by", [DAYS, HOUR, -DAYS, -HOUR])
+def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float) -> None:
+    """At noon no job is due, so nothing is missed, nobody is alerted, and each night is run."""
+    service = Service()
+    story = service.play(SPAN, excursion("AB", 12, minutes, by), 2)
+    assert nights(story) == all_ok(SPAN)
+    assert service.alerted == []
+
+
+@pytest.mark.parametrize("by", [DAYS, -DAYS])
+def test_a_job_that_is_due_meanwhile_is_caught_up(by: timedelta) -> None:
+    """The clock is wrong from 02:55 to 03:05."""
+    story = Service().play(SPAN, excursion("AB", 2 + 55 / 60, 10, by), 2)
+    assert nights(story) == all_ok(SPAN)
+
+
+def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:
+    """Set forward an hour at 02:30, it jumps over 03:00, which is caught up."""
+    story = Service().play(1, jumps("A", 2.5, HOUR))
+    (row,) = story.rows()
+    assert row.status == "ok"
+    assert row.started_at is not None
+    assert night(3, 45) <= row.started_at <= night(3, 48)  # 02:45 true time, and three looks
+
+
+def test_what_a_clock_that_was_ahead_has_moved_on_is_looked_at_again() -> None:
+    """Ahead for two hours, long enough to be believed: the nights after it are reconciled."""
+    service = Service()
+    crashes = [Crash(node, night(24 * 2 + 2.5), 2 * HOUR) for node in "AB"]
+    story = service.play(SPAN, [*excursion("AB", 12, 120, DAYS), *crashes], 2)
+    assert nights(story) == all_ok(SPAN)
+    started_at = story.rows()[2].started_at
+    assert started_at is not None
+    assert started_at >= night(24 * 2 + 4.5)
+
+
+def test_a_clock_that_was_ahead_forgets_nothing() -> None:
+    """A year ahead, every row would be old."""
+    service = Service(retention=10 * DAY)
+    story = service.play(SPAN, excursion("AB", 24 * 3, 10, 365 * DAY), 2)
+    assert nights(story) == all_ok(SPAN)
+
+
+def test_a_process_that_is_started_by_a_wrong_clock_forgets_nothing_at_once() -> None:
+    """It cannot know, but that nobody has looked for so long is reason enough to wait."""
+    service = Service(retention=10 * DAY)
+    begin = 24 * 3
+    incidents = [
+        *excursion("A", begin, 10, 365 * DAY),
+        Crash("A", night(begin, 1), timedelta(minutes=1)),
+    ]
+    story = service.play(SPAN, incidents)
+    assert [each for each in nights(story) if each[0] < SPAN] == all_ok(SPAN)
+
+
+@pytest.mark.parametrize("by", [DAYS, -DAYS])
+def test_a_run_in_progress_is_taken_from_nobody(by: timedelta) -> None:
+    """It renews its lease by whatever clock there is, and its work is not begun by another."""
+    service, begun = Service(), []
+
+    async def work() -> int:
+        begun.append(current_node())
+        await asyncio.sleep(1800)
+        return 7
+
+    service.work = work
+    story = service.play(1, excursion("AB", 3.1, 10, by), 2)
+    assert nights(story) == all_ok(1)
+    assert len(begun) == 1
+
+
+def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:
+    """A process that was started by a wrong clock writes 30 nights as missed: each is run."""
+    service = Service()
+    incidents = [
+        *excursion("A", 12, 10, DAYS),
+        Crash("A", night(12, 1), timedelta(minutes=1)),
+    ]
+    story = service.play(SPAN, incidents)
+    assert {row.status for row in service.alerted} <= {"missed"}
+    assert nights(story) == all_ok(SPAN)
