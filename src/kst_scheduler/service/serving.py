@@ -37,7 +37,9 @@ async def serve_until_told(
     )
     server = _Server(config, limit)
     keeping = asyncio.create_task(keep_running(kept))
-    keeping.add_done_callback(lambda _: server.stop())  # a server is lost for good
+    # A server is lost for good. Where the task is cancelled, the stop has begun, or has no need to:
+    # its clock would end a process that calls main() and lives on.
+    keeping.add_done_callback(lambda task: None if task.cancelled() else server.stop())
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     try:
