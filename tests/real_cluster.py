@@ -32,12 +32,14 @@ NODES = ("A", "B", "C")
 NODE = Path(__file__).with_name("real_node.py")
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(
+    is_so: Callable[[], bool], what: str, seconds: float = 120, pause: float = 0.02
+) -> None:
     """Return when something is so, or fail and say what was waited for."""
     give_up_at = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < give_up_at, f"waited {seconds:g} s for {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @dataclass
@@ -91,7 +93,11 @@ class Cluster:
 
     def wait_for_end(self, key: str) -> None:
         """Return when the ledger has the end of an occurrence."""
-        wait_until(lambda: row_of(self.history(), key)["status"] != "running", f"an end of {key}")
+
+        def has_end() -> bool:
+            return str(row_of(self.history(), key)["status"]) != "running"
+
+        wait_until(has_end, f"an end of {key}", pause=0.2)
 
     def _freeze(self, node: str, key: str) -> bool:
         """Freeze a replica; let it go on if its run has come to an end meanwhile."""

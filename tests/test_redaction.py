@@ -238,7 +238,7 @@ def test_an_error_that_lies_about_itself(failure: type[BaseException]) -> None:
     lies = {"__str__": fail, "__notes__": property(fail)}
     record = record_of(type("LyingError", (Exception,), lies)())
     hide_in_traceback(record)
-    assert record.exc_text == "the traceback of an error that cannot be shown"
+    assert record.exc_text == "LyingError() (its traceback cannot be shown)"
     assert without_passwords(type("SilentError", (Exception,), {"__str__": fail})()) == (
         f"<SilentError, whose text raised {failure.__name__}>"
     )

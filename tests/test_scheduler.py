@@ -10,16 +10,19 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytz
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers import SchedulerAlreadyRunningError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from in_loop import in_loop
+from kst_scheduler.arguments import JobChanges, TriggerArguments
 from kst_scheduler.errors import (
     InvalidArgumentError,
     JobConflictError,
@@ -455,6 +458,18 @@ async def test_another_trigger_moves_the_next_run_whichever_way_it_comes() -> No
     scheduler.shutdown(wait=False)
 
 
+def test_modify_job_takes_a_trigger_object() -> None:
+    """A name has no fields there; the message says where it has."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    with pytest.raises(
+        InvalidArgumentError, match=r"write reschedule_job\('crawl', trigger='cron'"
+    ):
+        scheduler.modify_job("crawl", trigger="cron")
+    with pytest.raises(TypeError, match="Expected a trigger instance"):
+        scheduler.modify_job("crawl", trigger=None)
+
+
 @in_loop
 async def test_a_paused_job_stays_paused_under_another_trigger() -> None:
     """It runs at the new times once it is resumed; APScheduler's reschedule_job resumes it."""
@@ -525,7 +540,7 @@ async def test_rescheduling_goes_through_an_overriding_modify_job() -> None:
 def test_arguments_beside_a_trigger_object_are_refused() -> None:
     """AsyncIOScheduler drops them, a misspelt option of the job included."""
     with pytest.raises(InvalidArgumentError, match="misfire_grace would be ignored"):
-        KSTScheduler().add_job(crawl, cron(hour=3), misfire_grace=60)
+        KSTScheduler().add_job(crawl, cron(hour=3), misfire_grace=60)  # type: ignore[call-arg]
 
 
 # Coroutine jobs and executors
@@ -611,6 +626,22 @@ def test_every_argument_of_asyncioscheduler_is_taken() -> None:
         added = {"allow_timezone", "replace_existing"} - set(library)
         ours = inspect.signature(getattr(KSTScheduler, name)).parameters
         assert [parameter for parameter in ours if parameter not in added] == library
+
+
+def test_a_type_checker_knows_every_keyword_of_triggers_and_of_jobs() -> None:
+    """What add_job and modify_job take as **keywords, APScheduler may add to."""
+    triggers = (CronTrigger, IntervalTrigger, CalendarIntervalTrigger, DateTrigger)
+    parameters = {name for trigger in triggers for name in inspect.signature(trigger).parameters}
+    assert TriggerArguments.__annotations__.keys() == parameters
+    scheduler = KSTScheduler()
+    job = scheduler.add_job(crawl, cron(hour=3), id="crawl", next_run_time=None)
+    fixed = {"id", "func_ref"}
+    changeable = {name for name in Job.__slots__ if not name.startswith("_")} - fixed
+    assert JobChanges.__annotations__.keys() == changeable
+    unchanged: Any = {"misfire_grace_time": 1, "coalesce": True, "max_instances": 1}
+    for name in changeable - unchanged.keys():
+        scheduler.modify_job("crawl", **{name: getattr(job, name)})
+    scheduler.modify_job("crawl", **unchanged)
 
 
 def test_the_private_names_it_stands_on_are_there() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.util import asbool, maybe_ref, undefined
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from apscheduler.job import Job
+
+    from kst_scheduler.arguments import JobChanges, TriggerArguments
 
 JobFunction = TypeVar("JobFunction", bound="Callable[..., object]")
 
@@ -115,7 +117,7 @@ class KSTScheduler(RunControl):
         replace_existing: bool = undefined,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Job:
         """Add a job, as AsyncIOScheduler does, once everything about it has been checked.
 
@@ -141,7 +143,7 @@ class KSTScheduler(RunControl):
         check_moments({"next_run_time": next_run_time})
         function = maybe_ref(func)
         job_name = id or name or name_of(function)
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        args, kwargs = () if args is None else tuple(args), {} if kwargs is None else dict(kwargs)
         self._check_executor(job_name, function, executor)
         check_arguments(job_name, function, args, kwargs)
         checked = self._checked_trigger(trigger, trigger_args, allow_timezone)
@@ -192,7 +194,7 @@ class KSTScheduler(RunControl):
         *,
         replace_existing: bool = undefined,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Callable[[JobFunction], JobFunction]:
         """Return a decorator that adds a job: ``add_job``, with one difference.
 
@@ -237,7 +239,7 @@ class KSTScheduler(RunControl):
         trigger: BaseTrigger | str | None = None,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Job:
         """Give a job another trigger, and its next run time from it; a paused one stays paused.
 
@@ -249,7 +251,7 @@ class KSTScheduler(RunControl):
         job = self.get_job(job_id, jobstore)
         if job and runs_once(job.func) and not isinstance(trigger, BaseTrigger):
             check_named(job_id, trigger or "date", trigger_args)
-        zone = {"allow_timezone": allow_timezone} if allow_timezone else {}
+        zone: dict[str, Any] = {"allow_timezone": allow_timezone} if allow_timezone else {}
         return self.modify_job(job_id, jobstore, trigger=checked, **zone)
 
     def modify_job(
@@ -258,7 +260,7 @@ class KSTScheduler(RunControl):
         jobstore: str | None = None,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **changes: Any,
+        **changes: Unpack[JobChanges],
     ) -> Job:
         """Change attributes of a job; to run it now, use ``run_now``, which leaves its schedule.
 
@@ -272,6 +274,11 @@ class KSTScheduler(RunControl):
         """
         check_moments(changes)
         trigger = changes.get("trigger")
+        if isinstance(trigger, str):
+            raise InvalidArgumentError(
+                f"trigger={trigger!r} is the name of a trigger, and modify_job takes an object; "
+                f"write reschedule_job({job_id!r}, trigger={trigger!r}, ...) with its fields"
+            )
         if trigger is not None:
             self._checked_trigger(trigger, {}, allow_timezone)
         job = self.get_job(job_id, jobstore)
@@ -337,7 +344,7 @@ class KSTScheduler(RunControl):
     def _checked_trigger(
         self,
         trigger: BaseTrigger | str | None,
-        trigger_args: dict[str, Any],
+        trigger_args: Mapping[str, object],
         allow_timezone: str | tzinfo | None,
     ) -> BaseTrigger:
         zone = as_zone(allow_timezone) if allow_timezone else self.timezone

@@ -14,7 +14,7 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler import KSTScheduler, cron, drain
-from kst_scheduler.service import stopping
+from kst_scheduler.service import cli, stopping
 from kst_scheduler.service.stopping import StopLimit
 from served import BEARER, KEY
 
@@ -111,6 +111,46 @@ def test_a_log_that_blocks_does_not_keep_the_process(
     finally:
         free.set()
         stopping.logger.removeHandler(handler)
+
+
+@posix
+def test_a_command_that_is_called_as_a_function_ends_no_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither after a signal, nor where it fails: the program that called it lives on."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/ledger.db")
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    timers: list[threading.Timer] = []
+    begin = StopLimit.begin
+
+    def note(limit: StopLimit) -> None:
+        begin(limit)
+        assert limit._timer is not None
+        timers.append(limit._timer)
+
+    monkeypatch.setattr(StopLimit, "begin", note)
+
+    def add(_: object) -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    monkeypatch.setattr(cli, "jobs_function", lambda _: add)
+    monkeypatch.setattr("kst_scheduler.service.parts.jobs_function", lambda _: add)
+    try:
+        assert cli.main(["serve", "--port=0"]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (timer,) = set(timers)
+    timer.join()  # it was cancelled: otherwise this process would have ended
+    assert stopping._begun == []
+
+    def fail(_: object) -> None:
+        raise ValueError("wrong")
+
+    monkeypatch.setattr("kst_scheduler.service.parts.jobs_function", lambda _: fail)
+    assert cli.main(["serve", "--port=0"]) == 1
+    signal.signal(signal.SIGTERM, before)
+    assert len(set(timers)) == 1
 
 
 JOBS = """\

@@ -216,10 +216,9 @@ class Reconciler:
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
-            if job.id in lost:
-                with contextlib.suppress(
-                    InvalidArgumentError
-                ):  # it was reported while it was there
+            # Where it cannot be reconciled, that was reported while it was there.
+            with contextlib.suppress(InvalidArgumentError):
+                if job.id in lost:
                     await self._job_look(job, once_job, abandoned, now, looked).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._forget(known, abandoned, now, looked)

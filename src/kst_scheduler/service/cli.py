@@ -28,7 +28,7 @@ from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.logs import log_to_stderr
 from kst_scheduler.service.parts import is_postgresql, opened
 from kst_scheduler.service.settings import Settings
-from kst_scheduler.service.stopping import SECONDS_FOR_REQUESTS, StopLimit
+from kst_scheduler.service.stopping import SECONDS_FOR_REQUESTS, StopLimit, forget_limits
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ MAX_ERROR: Final = 2_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or the process's own; return its exit code."""
     chosen = _parser().parse_args(arguments)
+    try:
+        return _run(chosen)
+    finally:
+        if arguments is not None:  # this process is not the command's own, and lives on
+            forget_limits()
+
+
+def _run(chosen: argparse.Namespace) -> int:
     try:
         code: int = chosen.verb(chosen)
     except KeyboardInterrupt:
@@ -179,7 +187,8 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         limit.begin()  # here, as the loop may be blocked
-        loop.call_soon_threadsafe(here.cancel)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(here.cancel)
 
     # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -258,7 +267,12 @@ async def _serve_until_told(
     )
     server = _Server(config, limit)
     keeping = asyncio.create_task(keep_running(kept))
-    keeping.add_done_callback(lambda _: server.stop())  # a server is lost for good
+
+    def end_of_keeping(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # a server is lost for good
+            server.stop()
+
+    keeping.add_done_callback(end_of_keeping)
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     try:
