@@ -119,33 +119,21 @@ def hide_secrets(text: str) -> str:
 def hide_in_traceback(record: logging.LogRecord) -> bool:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
-<<<<<<< HEAD
     The filter of a logger, which keeps every record. A ``logging.Formatter`` takes ``exc_text`` as
-    it is, and formats ``exc_info`` where it is empty.
-=======
-    A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
-    An error that cannot be read is named in its place: whatever it raises, it raises it here.
->>>>>>> 56ae28f871007fd5b43c133067726b285dcc575b
+    it is, and formats ``exc_info`` where it is empty. An error that cannot be read is named in its
+    place: whatever it raises, it raises it here.
     """
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
-        return
+        return True
     try:
-<<<<<<< HEAD
-        if error is not None and any(without_passwords(text) != text for text in _texts(error)):
-            lines = traceback.format_exception(error)
-            record.exc_text = without_passwords("".join(lines).rstrip("\n"))
-    except BaseException:  # noqa: BLE001 - an error may lie about anything, and no log line stops a run
-        record.exc_text = "the traceback of an error that cannot be shown"
-    return True
-=======
         if any(without_passwords(text) != text for text in _texts(error)):
             text = "".join(traceback.format_exception(error)).rstrip("\n")
             record.exc_text = without_passwords(text)
     except BaseException:  # noqa: BLE001 - the end of a run must not depend on its error
         record.exc_text = f"{without_passwords(describe(error))} (its traceback cannot be shown)"
         record.exc_info = None
->>>>>>> 56ae28f871007fd5b43c133067726b285dcc575b
+    return True
 
 
 def _texts(error: BaseException) -> Iterator[str]:
