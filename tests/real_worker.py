@@ -84,7 +84,7 @@ async def main(node: str, path: str) -> None:
     ledger, app, scheduler = SqlLedger(url), task_app(url), KSTScheduler()
     await ledger.open()
     names = [f"{kind}-{number}" for kind in ("quick", "slow") for number in range(40)]
-    due = dict.fromkeys(names, datetime.now(KST))
+    due = dict.fromkeys(names, datetime.now(KST).replace(microsecond=0))
     register(scheduler, ledger, app, Journal(Path(path), node), due, node)
     working = work(app, scheduler, concurrency=CONCURRENCY, stalled_after=STALLED_AFTER)
     asyncio.get_running_loop().call_later(0.2, Path(path).with_name(f"{node}.up").touch)

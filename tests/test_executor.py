@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -248,6 +249,90 @@ async def test_shutting_down_cuts_the_run_and_starts_no_other_of_its_batch() -> 
         (EVENT_JOB_MISSED, run_times[1]),
         (EVENT_JOB_MISSED, run_times[2]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("caught", "code"), [([], EVENT_JOB_ERROR), ([asyncio.CancelledError], EVENT_JOB_EXECUTED)]
+)
+@in_loop
+async def test_cancelling_a_batch_starts_no_other_of_its_runs(
+    caught: list[type[BaseException]], code: int
+) -> None:
+    """By its task, as asyncio.run cancels what is left; also where the job pays no heed."""
+    bench, started = Bench(), asyncio.Event()
+    starts: list[datetime] = []
+
+    async def crawl() -> None:
+        starts.append(current_occurrence().scheduled_at)
+        started.set()
+        with contextlib.suppress(*caught):
+            await asyncio.sleep(60 if len(starts) == 1 else 0)
+
+    run_times = moments(3)
+    bench.executor.submit_job(bench.job(crawl), run_times)
+    await started.wait()
+    (task,) = bench.executor.batches
+    task.cancel()
+    await bench.idle()
+    assert starts == run_times[:1]
+    assert [(event.code, event.scheduled_run_time) for event in bench.events] == [
+        (code, run_times[0]),
+        (EVENT_JOB_MISSED, run_times[1]),
+        (EVENT_JOB_MISSED, run_times[2]),
+    ]
+
+
+@in_loop
+async def test_a_time_limit_inside_a_job_is_no_cancellation_of_its_batch() -> None:
+    """asyncio.timeout cancels the task and takes that back; so the next run starts."""
+    bench, starts = Bench(), []
+
+    async def crawl() -> None:
+        starts.append(1)
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    await bench.run(crawl, *moments(2))
+    assert len(starts) == 2
+
+
+@in_loop
+async def test_an_awaited_task_that_is_cancelled_does_not_end_the_batch() -> None:
+    """The job gets its CancelledError, and nobody has cancelled the job."""
+    bench, starts = Bench(), []
+
+    async def crawl() -> None:
+        starts.append(1)
+        inner = asyncio.create_task(asyncio.Event().wait())
+        inner.cancel()
+        await inner
+
+    await bench.run(crawl, *moments(2))
+    assert len(starts) == 2
+
+
+@in_loop
+async def test_a_thread_whose_batch_is_cancelled_starts_no_other_of_its_runs() -> None:
+    """Its run in progress goes on, as nothing stops a thread; the others were called missed."""
+    bench, started, release = Bench(), threading.Event(), threading.Event()
+    starts: list[datetime] = []
+
+    def crawl() -> None:
+        starts.append(current_occurrence().scheduled_at)
+        started.set()
+        release.wait(10)
+
+    run_times = moments(3)
+    bench.executor.submit_job(bench.job(crawl), run_times)
+    await asyncio.to_thread(started.wait, 10)
+    ((future, batch),) = bench.executor.batches.items()
+    future.cancel()
+    await bench.idle()
+    assert [event.scheduled_run_time for event in bench.events] == run_times[1:]
+    release.set()
+    await asyncio.get_running_loop().shutdown_default_executor()  # the thread has ended
+    assert starts == run_times[:1]
+    assert batch.closed
 
 
 @in_loop

@@ -197,6 +197,55 @@ async def test_a_cancelled_run_says_so() -> None:
     assert (row.status, row.error) == ("cancelled", None)
 
 
+def cancel_here() -> None:
+    """Cancel this task, as a drain does at any moment: it gets the error at its next await."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def lock_whose_release_is_cut() -> AsyncIterator[None]:
+    """Wait for a server when it is released, and be cancelled meanwhile."""
+    yield
+    cancel_here()
+    await asyncio.sleep(60)
+
+
+@in_loop
+async def test_a_cancellation_after_the_work_does_not_undo_it() -> None:
+    """The lease, or the lock, is being given back then: the row is ok, and holds the result."""
+
+    async def crawl() -> int:
+        cancel_here()
+        return 7
+
+    async def crawl_under_lock() -> int:
+        return 7
+
+    for lock, job in ((None, crawl), (lock_whose_release_is_cut, crawl_under_lock)):
+        ledger = MemoryLedger()
+        assert await run(once(ledger, lock)(job)) == 7
+        row = await only_row(ledger)
+        assert (row.status, row.rows, row.error) == ("ok", 7, None)
+
+
+@in_loop
+async def test_a_cancellation_after_a_failure_does_not_hide_it() -> None:
+    """The job's own error is in the row, and goes on."""
+
+    async def crawl() -> None:
+        cancel_here()
+        raise ValueError("no such page")
+
+    for lock in (None, lock_whose_release_is_cut):
+        ledger = MemoryLedger()
+        with pytest.raises(ValueError, match="no such page"):
+            await run(once(ledger, lock)(crawl))
+        row = await only_row(ledger)
+        assert (row.status, row.error) == ("error", "ValueError('no such page')")
+
+
 @in_loop
 async def test_a_job_that_locks_itself_out_is_skipped() -> None:
     """As with a lock that the job takes itself; a later claim may have the occurrence."""

@@ -31,6 +31,7 @@ from kst_scheduler.errors import (
     UnknownJobError,
 )
 from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
+from kst_scheduler.extras import are_installed
 from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
@@ -161,6 +162,17 @@ _LATE = {
         "kst_scheduler.timeline",
     ),
 }
+
+
+_PACKAGES = {
+    "kst_scheduler.ledger": ["sqlalchemy"],
+    "kst_scheduler.simulation": ["greenlet", "time_machine"],
+    "kst_scheduler.timeline": ["matplotlib"],
+}
+"""What a room needs of an extra at its import."""
+_MISSING = {room for room, packages in _PACKAGES.items() if not are_installed(*packages)}
+# Python imports all that __all__ names, so `from kst_scheduler import *` takes what is usable here.
+__all__[:] = [name for name in __all__ if _LATE.get(name) not in _MISSING]
 
 
 def __getattr__(name: str) -> Any:

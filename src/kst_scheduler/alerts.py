@@ -11,10 +11,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.timezone import KST
+
+with require_extra("service", "webhook()"):
+    import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

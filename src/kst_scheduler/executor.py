@@ -57,6 +57,7 @@ class Batch:
         "manual",
         "never_late",
         "run_times",
+        "task",
     )
 
     def __init__(
@@ -73,6 +74,8 @@ class Batch:
         self.never_late = asked_for is not None
         self.in_thread = in_thread
         self.run_times: Iterable[datetime] = due
+        self.task: asyncio.Task[list[JobExecutionEvent]] | None = None
+        """What runs it; None in a thread."""
         self.handed_out = 0
         self.closed = False
 
@@ -84,7 +87,16 @@ class Batch:
             self.handed_out += 1
             RUNNING.set((self.job_id, run_time, self.manual))
             yield run_time
+            self.closed = self.closed or self._is_cancelled()
         RUNNING.set(None)  # a pool's thread runs other things afterwards
+
+    def _is_cancelled(self) -> bool:
+        """Tell whether the task that runs the batch was cancelled, in its last run or after it.
+
+        run_coroutine_job catches the CancelledError of a run, and would start the next one
+        (APScheduler 3.11.3). A time limit inside a job takes its cancellation back.
+        """
+        return self.task is not None and self.task.cancelling() > 0
 
     @property
     def current(self) -> Occurrence:
@@ -106,11 +118,11 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     It differs in five more ways. It runs plain functions in threads of its own: in those of the
     event loop they would keep its look-ups of host names waiting, and with them the renewal of a
     lease. It awaits objects with an ``async def __call__``, which AsyncIOExecutor calls in a
-    thread and drops. When it shuts down, no later run time of a batch starts; each is dispatched
-    as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so shutting down leaves it alone,
-    and its event still comes if the loop runs when it ends. A run that raises LockedOutError is
-    one line at INFO in the log, and EVENT_JOB_LOCKED_OUT in place of EVENT_JOB_ERROR; one that
-    raises LeaseLostError is one line at WARNING.
+    thread and drops. When it shuts down, no later run time of a batch starts, nor when the batch's
+    task is cancelled; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be
+    cancelled, so shutting down leaves it alone, and its event still comes if the loop runs when it
+    ends. A run that raises LockedOutError is one line at INFO in the log, and EVENT_JOB_LOCKED_OUT
+    in place of EVENT_JOB_ERROR; one that raises LeaseLostError is one line at WARNING.
 
     An async generator function, or a lambda that returns a coroutine, looks like a plain function
     and is run as one: nothing awaits it.
@@ -188,7 +200,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
                 self._threads = ThreadPoolExecutor(self.max_threads, "kst-scheduler-job")
             future = self._eventloop.run_in_executor(self._threads, run_job, *arguments)
         else:
-            future = self._eventloop.create_task(run_coroutine_job(*arguments))
+            future = batch.task = self._eventloop.create_task(run_coroutine_job(*arguments))
         self.batches[future] = batch
         future.add_done_callback(partial(self._ended, batch, job._jobstore_alias))  # noqa: SLF001
 
@@ -196,6 +208,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         self, batch: Batch, alias: str, future: asyncio.Future[list[JobExecutionEvent]]
     ) -> None:
         del self.batches[future]
+        batch.closed = True  # its thread may go on where the future was cancelled
         try:
             events = future.result()
         except asyncio.CancelledError:  # before its first step: run_coroutine_job catches others

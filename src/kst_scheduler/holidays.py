@@ -13,7 +13,8 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.errors import InvalidArgumentError, MissingExtraError
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,13 +124,8 @@ def _worked(calendar: BusinessDays, year: int) -> bytes:
 
 @cache
 def _korean_holidays(year: int) -> Mapping[date, str]:
-    try:
-        import holidays  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise MissingExtraError(
-            "Korean business days need the package holidays; "
-            "write pip install 'kst-scheduler[holidays]'"
-        ) from error
+    with require_extra("holidays", "the calendar of Korean business days"):
+        import holidays  # noqa: PLC0415 - slow to import
     # The language is fixed, or the names would follow the host's locale.
     korea = holidays.country_holidays("KR", years=year, language="en_US")
     if not korea.start_year <= year <= korea.end_year:

@@ -8,10 +8,12 @@ import socket
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 from kst_scheduler.errors import ServerError
+from kst_scheduler.extras import require_extra
+
+with require_extra("service", "a server of applications"):
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -20,8 +20,8 @@ from kst_scheduler.errors import (
     InvalidArgumentError,
     LeaseLostError,
     LockedOutError,
-    MissingExtraError,
 )
+from kst_scheduler.extras import require_extra
 from kst_scheduler.lease import reason_of, renewed
 
 if TYPE_CHECKING:
@@ -237,12 +237,8 @@ async def _client_from_environment() -> AsyncIterator[Redis]:
 
 
 def _import_redis() -> Any:
-    try:
+    with require_extra("redis", "redis_lock()"):
         import redis.asyncio  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError(
-            "redis_lock() needs the package redis; write pip install 'kst-scheduler[redis]'"
-        ) from error
     return redis
 
 

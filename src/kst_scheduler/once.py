@@ -14,7 +14,7 @@ import functools
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -205,13 +205,11 @@ class OnceJob:
         """
         occurrence = claim.request.occurrence
         ATTEMPT.set((occurrence.key, claim.attempt))
-        renew = functools.partial(self.ledger.renew, claim)
         loop = asyncio.get_running_loop()
         watch_threads(loop)  # a worker has no executor that does it
         began = loop.time()
         try:
-            async with renewed(renew, self.lease, str(occurrence), since=since):
-                result = await self._work(occurrence, work)
+            result = await self._leased(claim, since, work)
         except (LeaseLostError, GeneratorExit):
             raise  # the row waits for whoever takes it over; a generator is only torn down
         except BaseException as error:
@@ -221,6 +219,35 @@ class OnceJob:
         if not await self._write(claim, succeeded(result, loop.time() - began)):
             raise LeaseLostError(_taken_over(occurrence))
         return result
+
+    async def _leased(self, claim: Claim, since: float, work: Callable[[], Awaitable[R]]) -> R:
+        """Do the work under its lease and its lock, and return or raise what it does.
+
+        A cancellation that comes after it is too late::
+
+            the work returns | the lock is released | the renewals are stopped | the row is written
+                                       ^ a drain cancels here: nothing is left to cut
+        """
+        ends: list[Callable[[], R]] = []
+
+        async def work_and_note() -> R:
+            try:
+                result = await work()
+            except Exception as error:
+                ends.append(functools.partial(_raise, error))
+                raise
+            ends.append(lambda: result)
+            return result
+
+        renew = functools.partial(self.ledger.renew, claim)
+        occurrence = claim.request.occurrence
+        try:
+            async with renewed(renew, self.lease, str(occurrence), since=since):
+                return await self._work(occurrence, work_and_note)
+        except asyncio.CancelledError:
+            if not ends:
+                raise
+        return ends[0]()
 
     async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for.
@@ -326,6 +353,10 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
         reason = f"its lock could not be had: {told(error)}"
         _LOGGER.warning("%s was skipped: %s", occurrence, reason)
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _taken_over(occurrence: Occurrence) -> str:

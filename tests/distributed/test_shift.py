@@ -11,6 +11,7 @@ from procrastinate import RetryStrategy
 
 from handed_off import MemoryQueue, fire, memory_queue
 from in_loop import in_loop
+from kst_scheduler.distributed import hand_off
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import ClaimRequest, MemoryLedger
@@ -128,6 +129,80 @@ async def test_a_job_that_is_no_longer_handed_off_is_run_all_the_same(
     await queue.put(due)
     await queue.work()
     assert (await queue.row()).status == "ok"
+
+
+class Crawler:
+    """A job that is a method, as its pages differ from one object to another."""
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+
+    async def crawl(self, more: int = 0) -> int:
+        """Return how many rows were found."""
+        return self.pages + more
+
+
+def class_of(ledger: MemoryLedger) -> type[Crawler]:
+    """Return a class whose method is run once, and a class method."""
+
+    class Decorated(Crawler):
+        crawl = once(ledger, catch_up=MINUTE)(Crawler.crawl)  # type: ignore[assignment]
+
+        @classmethod
+        @once(ledger, catch_up=MINUTE)
+        async def crawl_all(cls, more: int) -> int:
+            return len(cls.__mro__) + more
+
+    return Decorated
+
+
+METHODS: dict[str, Callable[[MemoryQueue], tuple[Any, int]]] = {
+    "once of a bound method": lambda queue: (
+        hand_off(once(queue.ledger, catch_up=MINUTE)(Crawler(7).crawl), queue.app),
+        7,
+    ),
+    "a bound method of once": lambda queue: (
+        hand_off(class_of(queue.ledger)(7).crawl, queue.app),  # type: ignore[arg-type]
+        7,
+    ),
+    "and arguments": lambda queue: (
+        functools.partial(
+            hand_off(class_of(queue.ledger)(7).crawl, queue.app),  # type: ignore[arg-type]
+            more=1,
+        ),
+        8,
+    ),
+    "a class method": lambda queue: (
+        functools.partial(
+            hand_off(class_of(queue.ledger).crawl_all, queue.app),  # type: ignore[attr-defined]
+            4,
+        ),
+        7,
+    ),
+    "a bound method that was handed off in its class": lambda queue: (
+        type(
+            "Handed",
+            (Crawler,),
+            {"crawl": hand_off(class_of(queue.ledger).crawl, queue.app)},  # type: ignore[arg-type]
+        )(7).crawl,
+        7,
+    ),
+    "no longer handed off": lambda queue: (class_of(queue.ledger)(7).crawl, 7),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@in_loop
+async def test_a_method_is_run_with_its_object(
+    queue: MemoryQueue, due: Occurrence, name: str
+) -> None:
+    """The worker's own object, wherever the method was bound to it."""
+    job, rows = METHODS[name](queue)
+    queue.scheduler.add_job(job, cron(hour=3), id="nps")
+    await queue.put(due)
+    await queue.work()
+    row = await queue.row()
+    assert (row.status, row.error, row.rows) == ("ok", None, rows)
 
 
 # --- what a worker cannot run -----------------------------------------------------------------
@@ -418,6 +493,57 @@ async def test_what_a_worker_cuts_waits_again(queue: MemoryQueue, due: Occurrenc
     row = await queue.row()
     assert (row.status, row.attempt) == ("ok", 2)  # taken at once, as here is no other worker
     assert row.error == "attempt 1 on W ended as cancelled"
+
+
+@in_loop
+async def test_a_cut_that_comes_after_the_work_does_not_repeat_it(
+    queue: MemoryQueue, due: Occurrence
+) -> None:
+    """The lease is being given back then: what is done is done, and its row says so."""
+    runs = []
+
+    async def job() -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            queue.shift.cut()
+        return 7
+
+    await fire(queue.add(job), due)
+    await queue.work()
+    row = await queue.row()
+    assert (row.status, row.attempt, row.rows) == ("ok", 1, 7)
+    assert (len(runs), queue.tasks()) == (1, [])
+
+
+class SlowToClaim(MemoryLedger):
+    """A ledger that is slow to answer a claim until the claim was cut once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Answer when nobody has waited for the answer yet."""
+        if not self.asked.is_set():
+            self.asked.set()
+            await asyncio.sleep(60)
+        return await super().claim(request)
+
+
+@in_loop
+async def test_a_cut_before_the_claim_repeats_nothing_that_another_ended(due: Occurrence) -> None:
+    """The run failed on another worker, for good; a second task for it was being taken up."""
+    ledger = SlowToClaim()
+    claim = await MemoryLedger.claim(ledger, ClaimRequest(due, "other", MINUTE, datetime.now(UTC)))
+    await ledger.finish(claim, outcome("error", error="no such page"))
+    with memory_queue(ledger) as queue:
+        await fire(queue.add(failing(0)), due)
+        working = asyncio.create_task(queue.work())
+        await ledger.asked.wait()
+        queue.shift.cut()
+        await working
+        row = await queue.row()
+        assert (row.status, row.attempt, queue.tasks()) == ("error", 1, [])
 
 
 @in_loop

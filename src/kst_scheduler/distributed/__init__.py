@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from kst_scheduler.errors import MissingExtraError
+from kst_scheduler.extras import require_extra
 
-try:
+with require_extra("distributed", "the queue of jobs that are handed off"):
     from kst_scheduler.distributed.handing import hand_off
     from kst_scheduler.distributed.queue import task_app
     from kst_scheduler.distributed.worker import work
-except ModuleNotFoundError as error:
-    if error.name not in {"procrastinate", "psycopg", "psycopg_pool", "sqlalchemy"}:
-        raise
-    raise MissingExtraError(
-        f"jobs cannot be handed off without {error.name}; "
-        "write pip install 'kst-scheduler[distributed]'"
-    ) from error
 
 __all__ = ["hand_off", "task_app", "work"]

@@ -53,7 +53,7 @@ class AgainError(KSTSchedulerError):
         self.decision = RetryDecision(retry_at=moment, lock=owner.key if owner else None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Attempt:
     """One attempt: ``make()`` returns when there is nothing more to do for the task."""
 
@@ -61,6 +61,8 @@ class Attempt:
     task: Job
     known: KnownJob
     occurrence: Occurrence
+    has_claim: bool = False
+    """Whether the row was its own; of one that was not, it does not know how its run ended."""
 
     async def make(self) -> None:
         """Run the occurrence, if it is still to be run.
@@ -76,13 +78,14 @@ class Attempt:
         once_job, occurrence = self.known.once_job, self.occurrence
         RUNNING.set((occurrence.job_id, occurrence.scheduled_at, occurrence.manual))
         try:
-            claim, since = await once_job.claim(occurrence, retry=self._has_run_it)
+            claim, since = await once_job.claim(occurrence, retry=self.has_run_it)
         except AttemptsUsedUpError as error:  # the row is closed, also for a retry
             _LOGGER.info("%s needs no run: %s", occurrence, error)
             return
         except LockedOutError as error:
             await self._locked_out(error)
             return
+        self.has_claim = True
         try:
             await once_job.run_claimed(claim, since, self.known.work)
         except LeaseLostError as error:
@@ -95,7 +98,8 @@ class Attempt:
             raise
 
     @property
-    def _has_run_it(self) -> bool:
+    def has_run_it(self) -> bool:
+        """Whether the task has run the occurrence before, and may run it again."""
         return self.task.lock == self.occurrence.key
 
     async def _is_too_late(self) -> bool:
@@ -117,7 +121,7 @@ class Attempt:
         status = row.status if row else ""
         if row and status == "running" and not await self._is_at_work_elsewhere():
             raise AgainError(self._until_its_lease_is_over(row)) from error
-        if self._has_run_it and status in {"error", "cancelled"}:  # behind another run of the job
+        if self.has_run_it and status in {"error", "cancelled"}:  # behind another run of the job
             raise AgainError(self.known.once_job.lease, owner=self.occurrence) from error
         _LOGGER.info("%s needs no run: %s", self.occurrence, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.reconcile.once_jobs import once_of
@@ -44,19 +45,31 @@ def known_jobs(scheduler: BaseScheduler) -> dict[str, KnownJob]:
 
 
 def _known(scheduler: BaseScheduler, job: Job, once_job: OnceJob) -> KnownJob:
-    function, args, kwargs = job.func, job.args, job.kwargs
-    while isinstance(function, partial):
-        args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
-        function = function.func
-    handed_off = getattr(function, "handed_off", None)
-    run = handed_off.job if handed_off else function
+    function = _unbound(partial(job.func, *job.args, **job.kwargs))
+    handed_off = getattr(function.func, "handed_off", None)
+    if handed_off:
+        function = _unbound(partial(handed_off.job, *function.args, **function.keywords))
+    run: Any = function.func  # what once has made
     return KnownJob(
         once_job=once_job,
-        work=partial(run.__wrapped__, *args, **kwargs),
+        work=partial(run.__wrapped__, *function.args, **function.keywords),
         retry=handed_off.retry if handed_off else None,
         window=once_job.catch_up or _grace(scheduler, job),
         zone=getattr(job.trigger, "timezone", scheduler.timezone),
     )
+
+
+def _unbound(function: partial[Any]) -> partial[Any]:
+    """Return the plain function below, with the object of a method among its arguments.
+
+    What ``once`` notes at a function, a method of it has as well, but without the object.
+    """
+    inner, args, keywords = function.func, function.args, function.keywords
+    if isinstance(inner, MethodType):
+        return _unbound(partial(inner.__func__, inner.__self__, *args, **keywords))
+    if isinstance(inner, partial):  # one with attributes, which functools does not unfold
+        return _unbound(partial(inner.func, *inner.args, *args, **{**inner.keywords, **keywords}))
+    return function
 
 
 def _grace(scheduler: BaseScheduler, job: Job) -> timedelta | None:

@@ -104,12 +104,15 @@ class Shift:
             self._keep(task, f"this one has no job {occurrence.job_id!r}")
         here = occurrence.scheduled_at.astimezone(known.zone)
         occurrence = replace(occurrence, scheduled_at=here)
+        attempt = Attempt(app, task, known, occurrence)
         try:
-            await Attempt(app, task, known, occurrence).make()
+            await attempt.make()
         except asyncio.CancelledError:
             if not self._is_over:
                 raise
-            owner = occurrence if known.once_job.repeatable else None
+            # Without a claim, the row may be another's that failed, and is not to be tried again.
+            again = known.once_job.repeatable if attempt.has_claim else attempt.has_run_it
+            owner = occurrence if again else None
             raise AgainError(timedelta(0), owner=owner) from None
 
     def _keep(self, task: Job, reason: str) -> NoReturn:

@@ -16,11 +16,13 @@ from kst_scheduler.distributed.queue import QUEUE
 from kst_scheduler.distributed.shift import SHIFT, Shift
 from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.outcome import told
 from kst_scheduler.replica import this_replica
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
     from procrastinate import App
+    from procrastinate.jobs import Job
 
 SECONDS_BETWEEN_LOOKS: Final = 1.0
 """How often a worker asks for tasks whose time has come; of new ones it is told at once."""
@@ -28,6 +30,9 @@ SECONDS_BETWEEN_STARTS: Final = 1.0
 KEPT_HOURS: Final = 90 * 24
 """How long tasks are kept that failed, as long as a Reconciler keeps rows; the others are deleted
 when they end, for the ledger has what became of them."""
+
+MAX_SECONDS_OF_A_LOOK: Final = 600.0
+"""A connection may be dead without knowing it."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ async def work(
     Raises:
         InvalidArgumentError: an argument makes no sense.
         LedgerUnavailableError: PostgreSQL was away at the start.
+        KSTSchedulerError: the task that frees what dead workers were at has ended.
 
     """
     if not isinstance(concurrency, int) or concurrency < 1:
@@ -72,7 +78,7 @@ async def work(
     tidying = asyncio.create_task(_keep_tidy(app, stalled))
     try:
         while True:
-            await _work_once(app, shift, concurrency, seconds, stalled)
+            await _work_once(app, shift, tidying, concurrency, seconds, stalled)
             await asyncio.sleep(SECONDS_BETWEEN_STARTS)
     finally:
         tidying.cancel()
@@ -80,7 +86,12 @@ async def work(
 
 
 async def _work_once(
-    app: App, shift: Shift, concurrency: int, drain_seconds: float, stalled: float
+    app: App,
+    shift: Shift,
+    tidying: asyncio.Task[None],
+    concurrency: int,
+    drain_seconds: float,
+    stalled: float,
 ) -> None:
     """Run Procrastinate's worker, which ends when a statement of its own fails.
 
@@ -100,10 +111,16 @@ async def _work_once(
         )
     )
     try:
-        await asyncio.wait([worker])
+        await asyncio.wait([worker, tidying], return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not worker.done():
             await _drain(worker, shift, drain_seconds)
+    if tidying.done():
+        why = "it was cancelled" if tidying.cancelled() else repr(tidying.exception())
+        raise KSTSchedulerError(
+            f"worker {this_replica()} ends, as its queue is no longer looked after: {why}; "
+            "start it again"
+        )
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
@@ -135,16 +152,24 @@ async def _keep_tidy(app: App, stalled: float) -> None:
     """Give the tasks of workers that died to others, and forget old ones."""
     forget_at = 0.0
     clock = asyncio.get_running_loop().time
+    here = asyncio.current_task()
+    assert here is not None  # noqa: S101 - this is a coroutine
     while True:
         try:
-            await _free_stalled(app, stalled)
-            if clock() >= forget_at:
-                await app.job_manager.delete_old_jobs(
-                    KEPT_HOURS, QUEUE, include_failed=True, include_aborted=True
-                )
-                forget_at = clock() + 3600
+            async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
+                await _free_stalled(app, stalled)
+                if clock() >= forget_at:
+                    await app.job_manager.delete_old_jobs(
+                        KEPT_HOURS, QUEUE, include_failed=True, include_aborted=True
+                    )
+                    forget_at = clock() + 3600
         except ConnectorException as error:
             _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
+        except (Exception, asyncio.CancelledError) as error:
+            if here.cancelling():
+                raise
+            # Nobody else frees what a dead worker was at, so nothing ends the looks.
+            _LOGGER.error("the queue was not looked after: %s", told(error))  # noqa: TRY400 - one line
         await asyncio.sleep(stalled / 3)
 
 
@@ -153,6 +178,17 @@ async def _free_stalled(app: App, stalled: float) -> None:
     for task in await manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled):
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
-            await manager.retry_job(task)
-        except UniqueViolation:  # another task waits for the same occurrence
-            await manager.finish_job(task, Status.ABORTED, delete_job=True)
+            await _free(app, task)
+        except Exception as error:
+            if isinstance(error, ConnectorException) and is_outage(error):
+                raise
+            # The others are freed all the same: the next look would fail at this one again.
+            message = "task %s could not be given to another worker: %s"
+            _LOGGER.error(message, task.call_string, told(error))  # noqa: TRY400 - one line
+
+
+async def _free(app: App, task: Job) -> None:
+    try:
+        await app.job_manager.retry_job(task)
+    except UniqueViolation:  # another task waits for the same occurrence
+        await app.job_manager.finish_job(task, Status.ABORTED, delete_job=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kst_scheduler.errors import MissingExtraError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.ledger.contract import Claim, ClaimRequest, Ledger, LedgerRow, Outcome
 from kst_scheduler.ledger.memory import MemoryLedger
 
@@ -17,11 +17,6 @@ __all__ = ["Claim", "ClaimRequest", "Ledger", "LedgerRow", "MemoryLedger", "Outc
 def __getattr__(name: str) -> Any:
     if name != "SqlLedger":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from kst_scheduler.ledger.sql import SqlLedger  # noqa: PLC0415 - an extra, slow to load
-    except ImportError as error:
-        raise MissingExtraError(
-            "a ledger in a database needs SQLAlchemy and a driver; "
-            "write pip install 'kst-scheduler[ledger]'"
-        ) from error
+    with require_extra("ledger", "a ledger in a database"):
+        from kst_scheduler.ledger.sql import SqlLedger  # noqa: PLC0415 - slow to load
     return SqlLedger

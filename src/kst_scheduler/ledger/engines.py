@@ -9,7 +9,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, MissingExtraError
+from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.ledger.connection_string import (
     EXAMPLE,
     UNREADABLE,
@@ -72,15 +73,10 @@ def make_engine(url: Address, connections: int) -> AsyncEngine:
         MissingExtraError: the database's driver is not installed.
 
     """
-    try:
+    with require_extra("ledger", f"a ledger in {url.drivername}"):
         if isinstance(url, ConnectionString):
             return _postgresql(url, connections)
         return _sqlite(url, connections)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"a ledger in {url.drivername} needs a driver that is not installed; "
-            "write pip install 'kst-scheduler[ledger]'"
-        ) from error
 
 
 def find_folder(url: Address) -> None:

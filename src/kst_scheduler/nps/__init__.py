@@ -1,23 +1,26 @@
 """The crawl of National Pension Service workplaces, and (in ``sandbox``) a service to try it on."""
 
-from kst_scheduler.nps.client import CrawlResult, NpsClient, crawl_nps
-from kst_scheduler.nps.errors import (
-    InvalidKeyError,
-    InvalidRequestError,
-    NoDataError,
-    NpsError,
-    NpsReplyError,
-    NpsServiceError,
-    NpsUnavailableError,
-    QuotaExceededError,
-)
-from kst_scheduler.nps.replies import Workplace
-from kst_scheduler.nps.settings import (
-    NpsSettings,
-    current_settings,
-    exponential_delay,
-    use_settings,
-)
+from kst_scheduler.extras import require_extra
+
+with require_extra("nps", "the client of the National Pension Service"):
+    from kst_scheduler.nps.client import CrawlResult, NpsClient, crawl_nps
+    from kst_scheduler.nps.errors import (
+        InvalidKeyError,
+        InvalidRequestError,
+        NoDataError,
+        NpsError,
+        NpsReplyError,
+        NpsServiceError,
+        NpsUnavailableError,
+        QuotaExceededError,
+    )
+    from kst_scheduler.nps.replies import Workplace
+    from kst_scheduler.nps.settings import (
+        NpsSettings,
+        current_settings,
+        exponential_delay,
+        use_settings,
+    )
 
 __all__ = [
     "CrawlResult",

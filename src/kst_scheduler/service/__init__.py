@@ -1,9 +1,14 @@
-"""A service that runs each occurrence once, with a small admin API and a page that shows it."""
+"""A service that runs each occurrence once, with a small admin API and a page that shows it.
+
+Its parts are imported when they are first used: the command shows its help without any extra.
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.extras import require_extra
 
 if TYPE_CHECKING:
     from kst_scheduler.service.app import create_app
@@ -12,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Service", "Settings", "create_app"]
 
-_LATE = {"Service": "parts", "Settings": "settings", "create_app": "app"}
-"""Where each name is: a worker needs the Service and not FastAPI, which is slow to load."""
+_MODULES: Final = {"Service": "parts", "Settings": "settings", "create_app": "app"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
+    with require_extra("service", f"{name} of the service"):
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

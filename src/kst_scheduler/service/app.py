@@ -6,21 +6,24 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from kst_scheduler.extras import require_extra
 
-from kst_scheduler.service import admin, timeline_page
-from kst_scheduler.service.answers import Health, answer_errors
-from kst_scheduler.service.health import (
-    LedgerWatch,
-    QueueWatch,
-    SchedulerWatch,
-    reasons_not_alive,
-    reasons_not_ready,
-    watched,
-)
-from kst_scheduler.service.parts import running
-from kst_scheduler.service.reading import readers
-from kst_scheduler.service.settings import Settings
+with require_extra("service", "the service"):
+    from fastapi import APIRouter, FastAPI, Request, Response
+
+    from kst_scheduler.service import admin, timeline_page
+    from kst_scheduler.service.answers import Health, answer_errors
+    from kst_scheduler.service.health import (
+        LedgerWatch,
+        QueueWatch,
+        SchedulerWatch,
+        reasons_not_alive,
+        reasons_not_ready,
+        watched,
+    )
+    from kst_scheduler.service.parts import running
+    from kst_scheduler.service.reading import readers
+    from kst_scheduler.service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,4 +1,7 @@
-"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next."""
+"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next.
+
+What needs an extra is imported by the verb that needs it, so `--help` needs none.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
-from pydantic import SecretStr
-
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, ServerError
-from kst_scheduler.local_server import listening
+from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
-from kst_scheduler.servers.keeping import keep_running
-from kst_scheduler.service.app import create_app, lifespan
-from kst_scheduler.service.coming import coming
 from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.logs import log_to_stderr
-from kst_scheduler.service.parts import is_postgresql, opened
-from kst_scheduler.service.settings import Settings
-from kst_scheduler.service.stopping import SECONDS_FOR_REQUESTS, StopLimit, forget_limits
+from kst_scheduler.service.stopping import StopLimit, forget_limits
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -37,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from kst_scheduler.servers import Server
+    from kst_scheduler.service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -138,13 +134,19 @@ def _data_folder() -> Path:
         return Path(base) / "kst-scheduler"
 
 
-def _settings(chosen: argparse.Namespace) -> Settings:
+def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
+    with require_extra(extra, "the settings of a service"):
+        from kst_scheduler.service.settings import Settings  # noqa: PLC0415
+
     settings = Settings() if chosen.jobs is None else Settings(jobs=chosen.jobs)
     jobs_function(settings.jobs)  # before any server is started
     return settings
 
 
 def _next(chosen: argparse.Namespace) -> int:
+    with require_extra("service", "kst-scheduler next"):
+        from kst_scheduler.service.coming import coming  # noqa: PLC0415
+
     if chosen.n < 1:
         raise InvalidArgumentError(f"-n {chosen.n} shows no fire time; write -n 5, say")
     sys.stdout.write(coming(_settings(chosen).jobs, chosen.n, datetime.now(KST)))
@@ -152,6 +154,9 @@ def _next(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
+    with require_extra("service", "kst-scheduler serve"):
+        from kst_scheduler.service.serving import serve_until_told  # noqa: PLC0415
+
     log_to_stderr()
     settings = _settings(chosen)
     limit = StopLimit(settings.drain_timeout)
@@ -161,13 +166,16 @@ def _serve(chosen: argparse.Namespace) -> int:
         kept: list[Server] = []
         if settings.database_url is None:
             settings = _embedded(settings, chosen.data, servers, kept)
-        asyncio.run(_serve_until_told(settings, listener, limit, kept))
+        asyncio.run(serve_until_told(settings, listener, limit, kept))
     return 0
 
 
 def _work(chosen: argparse.Namespace) -> int:
+    with require_extra("distributed", "kst-scheduler worker"):
+        from kst_scheduler.service.parts import is_postgresql  # noqa: PLC0415
+
     log_to_stderr()
-    settings = _settings(chosen)
+    settings = _settings(chosen, "distributed")
     if not is_postgresql(settings):
         raise InvalidArgumentError(
             "a worker takes its work from the PostgreSQL of the schedulers it works for; set "
@@ -178,7 +186,8 @@ def _work(chosen: argparse.Namespace) -> int:
 
 
 async def _work_until_told(settings: Settings, concurrency: int) -> None:
-    from kst_scheduler.distributed import work  # noqa: PLC0415 - an extra, and slow to load
+    from kst_scheduler.distributed import work  # noqa: PLC0415
+    from kst_scheduler.service.parts import opened  # noqa: PLC0415
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
@@ -207,6 +216,8 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
 def _listener(host: str, port: int) -> socket.socket:
     """Take the port before anything is started: a second service on it must not run a job."""
+    from kst_scheduler.local_server import listening  # noqa: PLC0415
+
     try:
         return listening(host, port)
     except OSError as error:
@@ -223,6 +234,8 @@ def _embedded(
     Valkey only beside an embedded PostgreSQL: to replicas that share a database, a Redis that is
     known to one host only would be no lock.
     """
+    from pydantic import SecretStr  # noqa: PLC0415
+
     folder = _made(folder)
     postgres = servers.enter_context(embedded_postgres(folder))
     embedded = [postgres]
@@ -252,58 +265,6 @@ def _made(folder: Path) -> Path:
             "write --data FOLDER, with a folder that is writable, or set DATABASE_URL"
         ) from None
     return folder
-
-
-async def _serve_until_told(
-    settings: Settings, listener: socket.socket, limit: StopLimit, kept: Sequence[Server]
-) -> None:
-    app = create_app(settings)
-    limit.loop = asyncio.get_running_loop()
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
-    )
-    server = _Server(config, limit)
-    keeping = asyncio.create_task(keep_running(kept))
-
-    def end_of_keeping(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():  # a server is lost for good
-            server.stop()
-
-    keeping.add_done_callback(end_of_keeping)
-    # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
-    # when no request is left.
-    try:
-        async with lifespan(app):
-            limit.scheduler = app.state.service.scheduler
-            if not limit.scheduler.get_jobs():
-                logger.warning("there are no jobs: --jobs %s has added none", settings.jobs)
-            host, port = listener.getsockname()[:2]
-            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-            await server.serve(sockets=[listener])
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
-    if not keeping.cancelled():
-        keeping.result()
-
-
-class _Server(uvicorn.Server):
-    """Ends on Ctrl-C or SIGTERM, and does not raise the signal again, as uvicorn does."""
-
-    def __init__(self, config: uvicorn.Config, limit: StopLimit) -> None:
-        super().__init__(config)
-        self._limit = limit
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.stop()
-
-    def stop(self) -> None:
-        """Take no more requests, and let those in progress end."""
-        self._limit.begin()
-        self.should_exit = True
 
 
 if __name__ == "__main__":

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.errors import (
-    InvalidArgumentError,
-    LedgerUnavailableError,
-    MissingExtraError,
-)
+from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.extras import are_installed, require_extra
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.redaction import without_passwords
@@ -99,7 +96,8 @@ async def _redis(settings: Settings) -> AsyncIterator[Redis | None]:
     if settings.redis_url is None:
         yield None
         return
-    from redis.asyncio import Redis  # noqa: PLC0415 - a service without Redis does not need it
+    with require_extra("redis", "the server of REDIS_URL"):
+        from redis.asyncio import Redis  # noqa: PLC0415 - a service without Redis does not need it
 
     with _named("REDIS_URL"):
         client = Redis.from_url(settings.redis_url.get_secret_value())
@@ -135,13 +133,12 @@ def _make_ledger(settings: Settings) -> Ledger:
 async def _tasks(settings: Settings) -> AsyncIterator[App | None]:
     """Yield the queue, where there can be one."""
     app = None
-    if is_postgresql(settings):
-        # Most services hand nothing off, and procrastinate is an extra, and slow to load.
-        with suppress(MissingExtraError):
-            from kst_scheduler.distributed import task_app  # noqa: PLC0415
+    # Most services hand nothing off, and procrastinate is an extra, and slow to load.
+    if is_postgresql(settings) and are_installed("procrastinate"):
+        from kst_scheduler.distributed import task_app  # noqa: PLC0415
 
-            assert settings.database_url is not None  # noqa: S101 - it is PostgreSQL's
-            app = task_app(settings.database_url.get_secret_value())
+        assert settings.database_url is not None  # noqa: S101 - it is PostgreSQL's
+        app = task_app(settings.database_url.get_secret_value())
     try:
         yield app
     finally:

@@ -7,12 +7,14 @@ from collections.abc import Callable  # noqa: TC003 - pydantic reads the annotat
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.guards import nearest
 from kst_scheduler.ledger.checks import require_name
+
+with require_extra("service", "the settings of a service"):
+    from pydantic import AfterValidator, Field, SecretStr, ValidationError
+    from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,10 @@
 """Run the real APScheduler through days of Korean time in milliseconds, with faults on demand."""
 
-from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident, Node
-from kst_scheduler.simulation.simulate import SimulationResult, current_node, simulate
+from kst_scheduler.extras import require_extra
+
+with require_extra("simulation", "simulate()"):
+    from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident, Node
+    from kst_scheduler.simulation.simulate import SimulationResult, current_node, simulate
 
 __all__ = [
     "ClockJump",

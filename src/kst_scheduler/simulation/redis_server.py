@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fakeredis import FakeAsyncRedis, FakeServer
-
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.simulation.clock import current_world
 from kst_scheduler.timezone import require_aware
+
+with require_extra("workbook", "SimulatedRedis"):
+    from fakeredis import FakeAsyncRedis, FakeServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

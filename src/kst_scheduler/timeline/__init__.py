@@ -5,12 +5,15 @@ matplotlib is imported here and nowhere else in this package.
 
 from __future__ import annotations
 
-from kst_scheduler.timeline.calendar_picture import plot_month
-from kst_scheduler.timeline.fires_picture import plot_fire_times
-from kst_scheduler.timeline.lateness_picture import plot_lateness
-from kst_scheduler.timeline.pipeline import plot_pipeline
-from kst_scheduler.timeline.runs_picture import plot_timeline
-from kst_scheduler.timeline.year_picture import plot_year
+from kst_scheduler.extras import require_extra
+
+with require_extra("plots", "a picture"):
+    from kst_scheduler.timeline.calendar_picture import plot_month
+    from kst_scheduler.timeline.fires_picture import plot_fire_times
+    from kst_scheduler.timeline.lateness_picture import plot_lateness
+    from kst_scheduler.timeline.pipeline import plot_pipeline
+    from kst_scheduler.timeline.runs_picture import plot_timeline
+    from kst_scheduler.timeline.year_picture import plot_year
 
 __all__ = [
     "plot_fire_times",

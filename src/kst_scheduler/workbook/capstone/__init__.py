@@ -1,20 +1,23 @@
 """A month of bad nights, in which the whole service is replayed."""
 
-from kst_scheduler.workbook.capstone.bad_month import BadMonth, bad_month
-from kst_scheduler.workbook.capstone.month_service import (
-    CRAWL,
-    CRAWL_CALLS,
-    QUOTA,
-    REPORT,
-    TOKEN,
-    Replay,
-    Service,
-    crawl_nps,
-    renew_token,
-    replay,
-    send_report,
-    what_was_meant,
-)
+from kst_scheduler.extras import require_extra
+
+with require_extra("workbook", "the capstone"):
+    from kst_scheduler.workbook.capstone.bad_month import BadMonth, bad_month
+    from kst_scheduler.workbook.capstone.month_service import (
+        CRAWL,
+        CRAWL_CALLS,
+        QUOTA,
+        REPORT,
+        TOKEN,
+        Replay,
+        Service,
+        crawl_nps,
+        renew_token,
+        replay,
+        send_report,
+        what_was_meant,
+    )
 
 __all__ = [
     "CRAWL",

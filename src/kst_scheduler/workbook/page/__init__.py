@@ -3,7 +3,10 @@
 It is made by nbconvert, which JupyterLab brings along. MyST and Jupyter Book would need Node.js.
 """
 
-from kst_scheduler.workbook.page.folder import write_site
-from kst_scheduler.workbook.page.site import build_site
+from kst_scheduler.extras import require_extra
+
+with require_extra("workbook", "the static site"):
+    from kst_scheduler.workbook.page.folder import write_site
+    from kst_scheduler.workbook.page.site import build_site
 
 __all__ = ["build_site", "write_site"]

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import psycopg
+import pytest
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+
+from handed_off import MemoryQueue, memory_queue
+from in_loop import in_loop
+from kst_scheduler.distributed import work, worker
+from kst_scheduler.errors import KSTSchedulerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STALLED = 0.03
+"""Seconds; the queue is looked after every third of it."""
+
+
+class Stalled:
+    """A task of a worker that died, as far as it is looked at."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.call_string = f"run[{number}]"
+
+
+class Manager:
+    """A manager of tasks whose answers are the test's."""
+
+    def __init__(self, look: Callable[[int], list[Stalled]]) -> None:
+        self.looks = 0
+        self.freed: list[int] = []
+        self.ended: list[int] = []
+        self.deletions = 0
+        self.refused: dict[int, Exception] = {}
+        self._look = look
+
+    async def get_stalled_jobs(self, **_options: Any) -> list[Stalled]:
+        """Return what this look is to find."""
+        self.looks += 1
+        return self._look(self.looks)
+
+    async def retry_job(self, task: Stalled) -> None:
+        """Note that a task waits again, or raise what it is to raise."""
+        if task.id in self.refused:
+            raise self.refused[task.id]
+        self.freed.append(task.id)
+
+    async def finish_job(self, task: Stalled, *_arguments: Any, **_options: Any) -> None:
+        """Note that a task has ended."""
+        self.ended.append(task.id)
+
+    async def delete_old_jobs(self, *_arguments: Any, **_options: Any) -> None:
+        """Note it."""
+        self.deletions += 1
+
+
+class App:
+    """As much of an app as is looked at."""
+
+    def __init__(self, manager: Manager) -> None:
+        self.job_manager = manager
+
+
+async def tidied(manager: Manager, looks: int) -> asyncio.Task[None]:
+    """Keep a queue tidy until it was looked at so often; return the task, which is cancelled."""
+    tidying = asyncio.create_task(worker._keep_tidy(App(manager), STALLED))  # type: ignore[arg-type]
+    async with asyncio.timeout(30):
+        while manager.looks < looks and not tidying.done():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+    tidying.cancel()
+    await asyncio.wait([tidying])
+    return tidying
+
+
+def outage() -> ConnectorException:
+    """Return Procrastinate's error of a PostgreSQL that is away."""
+    error = ConnectorException()
+    error.__cause__ = psycopg.OperationalError("connection refused, password=hidden")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "line"),
+    [
+        (outage(), logging.WARNING, "the queue was not looked after: connection refused"),
+        (KeyError("id"), logging.ERROR, "the queue was not looked after: KeyError('id')"),
+        (AssertionError(), logging.ERROR, "the queue was not looked after: AssertionError()"),
+        (TimeoutError(), logging.ERROR, "the queue was not looked after: TimeoutError()"),
+        (asyncio.CancelledError(), logging.ERROR, "the queue was not looked after: CancelledError"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@in_loop
+async def test_whatever_fails_is_logged_and_the_next_look_is_made(
+    caplog: pytest.LogCaptureFixture, error: BaseException, level: int, line: str
+) -> None:
+    """An outage, a fault of a library, and a cancellation that nobody asked of it."""
+
+    def look(number: int) -> list[Stalled]:
+        if number == 1:
+            raise error
+        return [Stalled(number)]
+
+    manager = Manager(look)
+    tidying = await tidied(manager, 3)
+    assert tidying.cancelled()  # and not before
+    assert manager.freed[:1] == [2]
+    (record,) = (each for each in caplog.records if "not looked after" in each.message)
+    assert record.levelno == level
+    assert record.message.startswith(line)
+    assert record.exc_info is None
+    assert "hidden" not in record.message
+
+
+@in_loop
+async def test_one_task_that_cannot_be_freed_keeps_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It has ended meanwhile, say, or its row is damaged; each look would fail at it again."""
+    manager = Manager(lambda _number: [Stalled(1), Stalled(2), Stalled(3)])
+    waits_already = UniqueViolation(constraint_name="", queueing_lock=None)
+    manager.refused = {1: ValueError("not in doing status"), 2: waits_already}
+    await tidied(manager, 1)
+    assert (manager.freed, manager.ended, manager.deletions) == ([3], [2], 1)
+    assert "task run[1] could not be given to another worker: ValueError" in caplog.text
+
+
+@in_loop
+async def test_a_look_without_an_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that is dead without knowing it would else be waited for for ever."""
+    monkeypatch.setattr(worker, "MAX_SECONDS_OF_A_LOOK", 0.02)
+    manager = Manager(lambda _number: [])
+    answered = manager.get_stalled_jobs
+
+    async def hang_first(**options: Any) -> list[Stalled]:
+        found = await answered(**options)
+        if manager.looks == 1:
+            await asyncio.sleep(60)
+        return found
+
+    manager.get_stalled_jobs = hang_first  # type: ignore[method-assign]
+    assert (await tidied(manager, 2)).cancelled()
+    assert "the queue was not looked after: TimeoutError()" in caplog.text
+
+
+@pytest.fixture
+def queue() -> Iterator[MemoryQueue]:
+    """Yield a queue in memory."""
+    with memory_queue() as queue:
+        yield queue
+
+
+@in_loop
+async def test_a_worker_ends_when_its_queue_is_no_longer_looked_after(
+    queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its supervisor starts another: what a dead worker was at would else be lost."""
+
+    class Gone(BaseException):
+        pass
+
+    async def die(*_arguments: object) -> NoReturn:
+        await asyncio.sleep(0)
+        raise Gone("no one knows why")
+
+    monkeypatch.setattr(worker, "_keep_tidy", die)
+    with pytest.raises(KSTSchedulerError, match=r"no longer looked after.*Gone.*start it again"):
+        async with asyncio.timeout(30):
+            await work(queue.app, queue.scheduler)
