@@ -26,6 +26,8 @@ from kst_scheduler.errors import (
     MissingExtraError,
 )
 from kst_scheduler.locks import redis_lock
+from kst_scheduler.servers.embedded import EmbeddedServer
+from kst_scheduler.servers.valkey import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -487,3 +489,37 @@ async def everything_else_has_ended() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     with suppress(asyncio.CancelledError):
         await asyncio.gather(*others)
+
+
+@pytest.mark.parametrize("when", ["before it is taken", "while it is held"])
+@in_loop
+async def test_a_failover_heals_by_itself(when: str) -> None:
+    """The pooled connection is on a server that became a replica; a new one is on the primary."""
+    with EmbeddedServer(Valkey()) as old, EmbeddedServer(Valkey()) as new:
+        client = Redis.from_url(old.url, retry=Retry(NoBackoff(), 0))
+
+        async def fail_over() -> None:
+            """Make a replica of the old primary, and let its name lead to the new one."""
+            admin: Any = Redis.from_url(old.url)
+            async with admin:
+                await admin.replicaof("127.0.0.1", "1")
+            pool: Any = client.connection_pool
+            pool.connection_kwargs["port"] = port = urlsplit(new.url).port
+            for connection in pool._available_connections:
+                connection.port = port
+
+        async with client, Redis.from_url(new.url) as other:
+            await other.config_set("requirepass", urlsplit(old.url).password or "")
+            await client.ping()
+            if when == "before it is taken":
+                await fail_over()
+            async with redis_lock(NAME, ttl=0.6, client=client):
+                if when == "while it is held":
+                    async with Redis.from_url(old.url) as replicated:
+                        token = await replicated.get(NAME)
+                    assert token is not None
+                    await other.set(NAME, token, px=600)
+                    await fail_over()
+                await asyncio.sleep(0.7)  # it is renewed meanwhile
+                assert await other.exists(NAME) == 1
+            assert await other.exists(NAME) == 0

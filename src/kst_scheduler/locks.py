@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -24,7 +25,7 @@ from kst_scheduler.extras import require_extra
 from kst_scheduler.lease import reason_of, renewed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from redis.asyncio import Redis
     from redis.asyncio.lock import Lock
@@ -45,6 +46,8 @@ LONGEST_SECONDS: Final = 366 * 86_400.0
 """The longest ``ttl`` and ``wait``; whoever writes more has mistaken the unit."""
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +123,7 @@ class _Lock:
         self._granted = False
         self._loop = asyncio.get_running_loop()
         self._token = secrets.token_hex(16).encode()
+        self._client = client
         self._lock: Lock = client.lock(name, timeout=seconds, blocking=False)
         # Set before the lock is asked for, so that a lock whose answer was lost can be recognised,
         # and released. `local` is not documented: checked on redis-py 8.1.0, guarded by a test.
@@ -145,7 +149,7 @@ class _Lock:
     async def renew(self) -> bool:
         """Reset the time to live; False when another holds the lock, or nobody."""
         try:
-            await self._lock.reacquire()
+            await self._on_the_primary(self._lock.reacquire)
         except self._errors.LockNotOwnedError:
             return False
         return True
@@ -167,7 +171,8 @@ class _Lock:
             async with asyncio.timeout(limit):
                 # Redis refuses the lock to its own holder when redis-py repeats a request whose
                 # answer was lost; then the token says so.
-                granted = await self._lock.acquire(token=self._token)
+                take = functools.partial(self._lock.acquire, token=self._token)
+                granted = await self._on_the_primary(take)
                 return granted or await self._lock.owned()
         except (Exception, asyncio.CancelledError) as error:
             await self.give_back()  # it may have been granted all the same
@@ -181,7 +186,7 @@ class _Lock:
         for _ in range(RELEASES):
             try:
                 async with asyncio.timeout(RELEASE_SECONDS / RELEASES - POLL_SECONDS):
-                    await self._lock.release()
+                    await self._on_the_primary(self._lock.release)
             except self._errors.LockNotOwnedError:
                 return failed is not None  # an attempt whose answer was lost may have done it
             except Exception as error:  # noqa: BLE001 - nothing here is worth more than the work done
@@ -192,6 +197,18 @@ class _Lock:
         if self._granted and failed:
             self._log_kept(failed)
         return True
+
+    async def _on_the_primary(self, command: Callable[[], Awaitable[R]]) -> R:
+        """Run a command, again on a new connection where the server has become a replica.
+
+        After a failover the pooled connections stay on the old primary, which only reads, and
+        redis-py keeps them (8.1.0; its Sentinel client does not).
+        """
+        try:
+            return await command()
+        except self._errors.ReadOnlyError:
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+            return await command()
 
     def _log_kept(self, error: Exception) -> None:
         message = "%s could not be released, and expires within %g s: %s"
