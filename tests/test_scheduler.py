@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import pytz
+from apscheduler.events import EVENT_JOB_REMOVED
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import ConflictingIdError
@@ -257,6 +258,30 @@ async def test_what_an_earlier_process_left_may_be_replaced() -> None:
         assert [job.func for job in scheduler.get_jobs()] == [function]
         scheduler.shutdown(wait=False)
         await asyncio.sleep(0)
+
+
+@in_loop
+async def test_one_shot_jobs_leave_nothing_behind() -> None:
+    """A service may add one for each request, each with an id of its own."""
+    scheduler = KSTScheduler()
+    scheduler.start()
+    ended = asyncio.Event()
+    scheduler.add_listener(lambda _: scheduler.get_jobs() or ended.set(), EVENT_JOB_REMOVED)  # type: ignore[func-returns-value]
+    for number in range(10):
+        scheduler.add_job(crawl, at(datetime.now(KST)), id=f"once-{number}")
+        scheduler.add_job(crawl, at(datetime.now(KST)))
+    await asyncio.wait_for(ended.wait(), 10)
+    assert not scheduler._added
+    await scheduler.drain(1)
+
+
+def test_a_scheduler_that_is_configured_anew_still_knows_its_jobs() -> None:
+    """Its pending jobs stay."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="nightly")
+    scheduler.configure(timezone="UTC")
+    with pytest.raises(JobConflictError):
+        scheduler.add_job(report, "cron", hour=3, id="nightly")
 
 
 class KeptJobStore(MemoryJobStore):  # type: ignore[misc] # the library is untyped
@@ -620,7 +645,15 @@ async def test_a_due_job_runs_and_knows_its_occurrence() -> None:
 
 def test_every_argument_of_asyncioscheduler_is_taken() -> None:
     """add_job and the like have the library's parameters, in the library's order."""
-    names = ("add_job", "scheduled_job", "modify_job", "reschedule_job", "resume", "start")
+    names = (
+        "add_job",
+        "scheduled_job",
+        "modify_job",
+        "reschedule_job",
+        "resume",
+        "start",
+        "remove_job",
+    )
     for name in names:
         library = list(inspect.signature(getattr(AsyncIOScheduler, name)).parameters)
         added = {"allow_timezone", "replace_existing"} - set(library)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
@@ -175,7 +176,7 @@ class KSTScheduler(RunControl):
             executor,
             replace_existing,
         )
-        self._added.add((jobstore, job.id))
+        self._added.add(job.id)
         return job
 
     def scheduled_job(
@@ -291,6 +292,16 @@ class KSTScheduler(RunControl):
                 changes["next_run_time"] = fire
         return super().modify_job(job_id, jobstore, **changes)
 
+    def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
+        """Remove a job; APScheduler calls it as well, when a job's last fire time has gone by."""
+        super().remove_job(job_id, jobstore)
+        self._added.discard(job_id)
+
+    @functools.cached_property
+    def _added(self) -> set[str]:
+        """The ids of the jobs that this process has added."""
+        return set()
+
     def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime:
         fire: datetime | None = trigger.get_next_fire_time(None, datetime.now(self.timezone))
         if fire is None:
@@ -329,7 +340,7 @@ class KSTScheduler(RunControl):
         What an earlier process has left in a persistent job store may be replaced: the code may
         have changed since.
         """
-        if (jobstore, job_id) not in self._added:
+        if job_id not in self._added:
             return
         # Not get_job: before the start, a job that was added twice is there twice, the last one
         # is what counts.
@@ -363,7 +374,6 @@ class KSTScheduler(RunControl):
 
     def _configure(self, config: dict[str, Any]) -> None:
         check_options(config)
-        self._added: set[tuple[str, str]] = set()
         config["timezone"] = as_zone(config.get("timezone") or KST)
         config["job_defaults"] = {**JOB_DEFAULTS, **config.get("job_defaults", {})}
         self._replace_existing = asbool(config["job_defaults"]["replace_existing"])

@@ -218,3 +218,16 @@ def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: s
             process.kill()
     (line,) = [line for line in said.splitlines() if "still running 0.8 s after" in line]
     assert run.json()["run"] in line
+
+
+def test_a_start_that_fails_leaves_no_clock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would end a process that calls main() and lives on, as this one does."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/no-folder/runs.db")
+    monkeypatch.setenv("KST_SCHEDULER_START_TIMEOUT", "0")
+    before = threading.enumerate()
+    assert cli.main(["serve", "--port", "0"]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    assert [thread for thread in new if isinstance(thread, threading.Timer)] == []
