@@ -1,9 +1,10 @@
 """Random clusters through random days of faults: does anything run twice, or vanish?
 
-Purpose: plays days of 2 to 5 nodes with cron and date jobs, under freezes, crashes, clocks that are
-  off or jump, and a ledger and a Redis that are away, down, slow, deaf, late or emptied; the
-  scheduler, ``once``, ``redis_lock`` and the reconciler are the real ones. After each day what was promised
-  is checked (tests/random_days/invariants.py). Prints what was broken, how often, and each day on
+Purpose: plays days of 2 to 5 nodes with cron and date jobs, under freezes, crashes, clocks that
+  are off or jump, pauses of single replicas, a ledger whose own clock is wrong for a while, and a
+  ledger and a Redis that are away, down, read-only, slow, deaf, late or emptied; the scheduler,
+  ``once``, ``redis_lock`` and the reconciler are the real ones. After each day what was promised is
+  checked (tests/random_days/invariants.py). Prints what was broken, how often, and each day on
   which something did not hold: shrunk by hypothesis, in words, with the command that plays it
   again, and with its timeline as a PNG in the working directory.
 Limits: the ledger is the one in memory, whose claims are those of every ledger. A number is the

@@ -11,19 +11,23 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pandas as pd
 
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.timezone import KST
+from kst_scheduler.timezone import KST, UTC
 from real_node import JOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from kst_scheduler.servers import Server
+
+R = TypeVar("R")
+FOREVER = pd.Timestamp.max.tz_localize(UTC)
 
 SECONDS = 20
 """How long the replicas run side by side."""
@@ -32,12 +36,14 @@ NODES = ("A", "B", "C")
 NODE = Path(__file__).with_name("real_node.py")
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(
+    is_so: Callable[[], bool], what: str, seconds: float = 120, pause: float = 0.02
+) -> None:
     """Return when something is so, or fail and say what was waited for."""
     give_up_at = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < give_up_at, f"waited {seconds:g} s for {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @dataclass
@@ -49,6 +55,8 @@ class Cluster:
     folder: Path
     nodes: tuple[str, ...] = NODES
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    shown_until: pd.Timestamp = FOREVER
+    """What is due later is in neither table."""
 
     @property
     def journal(self) -> Path:
@@ -91,7 +99,11 @@ class Cluster:
 
     def wait_for_end(self, key: str) -> None:
         """Return when the ledger has the end of an occurrence."""
-        wait_until(lambda: row_of(self.history(), key)["status"] != "running", f"an end of {key}")
+
+        def has_end() -> bool:
+            return str(row_of(self.history(), key)["status"]) != "running"
+
+        wait_until(has_end, f"an end of {key}", pause=0.2)
 
     def _freeze(self, node: str, key: str) -> bool:
         """Freeze a replica; let it go on if its run has come to an end meanwhile."""
@@ -129,11 +141,25 @@ class Cluster:
             assert process.poll() is None, self.log(node)
 
     def stop(self) -> None:
-        """Let every replica drain, as at a deployment."""
+        """Let every replica drain, as at a deployment, when all due by now has been looked at.
+
+        What is due in the last moments may run, or be written as missed, by the next replica only.
+        """
+        self.shown_until = pd.Timestamp.now(KST)
+        wait_until(self._is_looked_at, "a look at what is due", pause=0.2)
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         for node, process in self.processes.items():
             assert process.wait(timeout=120) == 0, self.log(node)
+
+    def _is_looked_at(self) -> bool:
+        """Return whether all that was due until ``shown_until`` has been looked at."""
+
+        async def looked_until(ledger: SqlLedger) -> list[datetime | None]:
+            sources = {row.source for row in await ledger.rows()}
+            return [await ledger.looked_until(source) for source in sources]
+
+        return all(moment and moment >= self.shown_until for moment in self._ask(looked_until))
 
     def log(self, node: str) -> str:
         """Return the end of what a replica has logged."""
@@ -141,16 +167,21 @@ class Cluster:
 
     def history(self) -> pd.DataFrame:
         """Return the ledger's rows as a table of runs."""
+        table = self._ask(SqlLedger.history)
+        return table[table["scheduled_at"] < self.shown_until].reset_index(drop=True)
 
-        async def read() -> pd.DataFrame:
+    def _ask(self, question: Callable[[SqlLedger], Awaitable[R]]) -> R:
+        """Ask the ledger."""
+
+        async def ask() -> R:
             ledger = SqlLedger(self.postgres.url)
             await ledger.open()
             try:
-                return await ledger.history()
+                return await question(ledger)
             finally:
                 await ledger.close()
 
-        return asyncio.run(read())
+        return asyncio.run(ask())
 
     def witnessed(self) -> pd.DataFrame:
         """Return the journal: event, job_id, scheduled_at, node, at."""
@@ -159,7 +190,7 @@ class Cluster:
         parts = table["key"].str.partition("@")
         table["job_id"], table["scheduled_at"] = parts[0], _kst(pd.to_datetime(parts[2]))
         table["at"] = _kst(pd.to_datetime(table["at"].astype(float), unit="s", utc=True))
-        return table
+        return table[table["scheduled_at"] < self.shown_until].reset_index(drop=True)
 
     def _ended(self) -> Counter[str]:
         """Return how many runs of each job have ended, by the journal."""

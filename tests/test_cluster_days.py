@@ -13,6 +13,7 @@ import pytest
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
+from kst_scheduler.reconcile.look import JobLook
 from random_days.search import search
 
 if TYPE_CHECKING:
@@ -119,3 +120,16 @@ def test_a_day_that_fails_is_shrunk_and_told_in_words() -> None:
     assert len(failure.story.day.jobs) == 1
     assert not failure.story.day.incidents
     assert failure.story.day.words().startswith("node A\nnode B\njob-1: ")
+
+
+def test_a_paused_replica_that_moves_the_shared_mark_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What another one does not run while it is down has no row then."""
+
+    async def move_on(look: JobLook, _mark: object) -> bool:
+        await look.ledger.look(look.job.id, look.until)
+        return True
+
+    monkeypatch.setattr(JobLook, "_leave_paused", move_on)
+    assert first_day_that_fails() is not None

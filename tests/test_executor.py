@@ -27,7 +27,12 @@ from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from in_loop import in_loop
-from kst_scheduler.errors import LeaseLostError, LockedOutError, NoOccurrenceError
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    LeaseLostError,
+    LockedOutError,
+    NoOccurrenceError,
+)
 from kst_scheduler.executor import (
     EVENT_JOB_LOCKED_OUT,
     Batch,
@@ -35,6 +40,9 @@ from kst_scheduler.executor import (
     returns_awaitable,
 )
 from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.timezone import kst
+from kst_scheduler.triggers import at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -652,6 +660,12 @@ async def test_the_threads_have_a_number_and_wait_for_one_another() -> None:
     assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED] * 5
 
 
+def test_no_threads_are_refused() -> None:
+    """When the executor is made, and not when the first plain function is due."""
+    with pytest.raises(InvalidArgumentError, match=r"max_threads=0 .* write max_threads=1 or more"):
+        OccurrenceExecutor(max_threads=0)
+
+
 @in_loop
 async def test_a_scheduler_that_is_started_again_has_threads_again() -> None:
     """A shutdown closes those of before."""
@@ -729,3 +743,50 @@ def test_the_private_names_it_stands_on_are_there() -> None:
     assert "_jobstore_alias" in Job.__slots__
     assert "self._eventloop = scheduler._eventloop" in inspect.getsource(AsyncIOExecutor.start)
     assert "self._do_submit_job(job, run_times)" in inspect.getsource(BaseExecutor.submit_job)
+
+
+def _raises(_self: object) -> Any:
+    raise SystemExit(3)
+
+
+_SETTABLE = property(_raises, lambda _self, _value: None)
+
+
+@pytest.mark.parametrize(
+    "name", ["__class__", "__notes__", "__cause__", "__context__", "__str__", "__traceback__"]
+)
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_an_error_that_cannot_be_read_ends_its_run_all_the_same(
+    name: str, *, in_thread: bool
+) -> None:
+    """Its event comes, its slot is free again, and the log has one record of it."""
+    method = _raises if name == "__str__" else _SETTABLE
+    error = type("OddError", (Exception,), {name: method})
+
+    async def crawl() -> None:
+        raise error("page 7")
+
+    def crawl_in_thread() -> None:
+        raise error("page 7")
+
+    async def main() -> list[int]:
+        scheduler, codes = KSTScheduler(), []
+        ended = asyncio.Event()
+
+        def note(event: Any) -> None:
+            codes.append(event.code)
+            ended.set()
+
+        scheduler.add_listener(note, EVENT_JOB_ERROR)
+        job = crawl_in_thread if in_thread else crawl
+        scheduler.add_job(job, at(kst(2099, 1, 1)), id="nps")
+        scheduler.start()
+        for _ in range(2):
+            ended.clear()
+            scheduler.run_now("nps")
+            async with asyncio.timeout(10):
+                await ended.wait()
+        await scheduler.drain(1)
+        return codes
+
+    assert asyncio.run(main()) == [EVENT_JOB_ERROR] * 2

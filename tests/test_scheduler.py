@@ -9,17 +9,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import pytz
+from apscheduler.events import EVENT_JOB_REMOVED
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers import SchedulerAlreadyRunningError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from in_loop import in_loop
+from kst_scheduler.arguments import JobChanges, TriggerArguments
 from kst_scheduler.errors import (
     InvalidArgumentError,
     JobConflictError,
@@ -256,6 +260,30 @@ async def test_what_an_earlier_process_left_may_be_replaced() -> None:
         await asyncio.sleep(0)
 
 
+@in_loop
+async def test_one_shot_jobs_leave_nothing_behind() -> None:
+    """A service may add one for each request, each with an id of its own."""
+    scheduler = KSTScheduler()
+    scheduler.start()
+    ended = asyncio.Event()
+    scheduler.add_listener(lambda _: scheduler.get_jobs() or ended.set(), EVENT_JOB_REMOVED)  # type: ignore[func-returns-value]
+    for number in range(10):
+        scheduler.add_job(crawl, at(datetime.now(KST)), id=f"once-{number}")
+        scheduler.add_job(crawl, at(datetime.now(KST)))
+    await asyncio.wait_for(ended.wait(), 10)
+    assert not scheduler._added
+    await scheduler.drain(1)
+
+
+def test_a_scheduler_that_is_configured_anew_still_knows_its_jobs() -> None:
+    """Its pending jobs stay."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="nightly")
+    scheduler.configure(timezone="UTC")
+    with pytest.raises(JobConflictError):
+        scheduler.add_job(report, "cron", hour=3, id="nightly")
+
+
 class KeptJobStore(MemoryJobStore):  # type: ignore[misc] # the library is untyped
     """Stands for a job store that outlives the process."""
 
@@ -455,6 +483,18 @@ async def test_another_trigger_moves_the_next_run_whichever_way_it_comes() -> No
     scheduler.shutdown(wait=False)
 
 
+def test_modify_job_takes_a_trigger_object() -> None:
+    """A name has no fields there; the message says where it has."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, cron(hour=3), id="crawl")
+    with pytest.raises(
+        InvalidArgumentError, match=r"write reschedule_job\('crawl', trigger='cron'"
+    ):
+        scheduler.modify_job("crawl", trigger="cron")
+    with pytest.raises(TypeError, match="Expected a trigger instance"):
+        scheduler.modify_job("crawl", trigger=None)
+
+
 @in_loop
 async def test_a_paused_job_stays_paused_under_another_trigger() -> None:
     """It runs at the new times once it is resumed; APScheduler's reschedule_job resumes it."""
@@ -525,7 +565,7 @@ async def test_rescheduling_goes_through_an_overriding_modify_job() -> None:
 def test_arguments_beside_a_trigger_object_are_refused() -> None:
     """AsyncIOScheduler drops them, a misspelt option of the job included."""
     with pytest.raises(InvalidArgumentError, match="misfire_grace would be ignored"):
-        KSTScheduler().add_job(crawl, cron(hour=3), misfire_grace=60)
+        KSTScheduler().add_job(crawl, cron(hour=3), misfire_grace=60)  # type: ignore[call-arg]
 
 
 # Coroutine jobs and executors
@@ -605,12 +645,36 @@ async def test_a_due_job_runs_and_knows_its_occurrence() -> None:
 
 def test_every_argument_of_asyncioscheduler_is_taken() -> None:
     """add_job and the like have the library's parameters, in the library's order."""
-    names = ("add_job", "scheduled_job", "modify_job", "reschedule_job", "resume", "start")
+    names = (
+        "add_job",
+        "scheduled_job",
+        "modify_job",
+        "reschedule_job",
+        "resume",
+        "start",
+        "remove_job",
+    )
     for name in names:
         library = list(inspect.signature(getattr(AsyncIOScheduler, name)).parameters)
         added = {"allow_timezone", "replace_existing"} - set(library)
         ours = inspect.signature(getattr(KSTScheduler, name)).parameters
         assert [parameter for parameter in ours if parameter not in added] == library
+
+
+def test_a_type_checker_knows_every_keyword_of_triggers_and_of_jobs() -> None:
+    """What add_job and modify_job take as **keywords, APScheduler may add to."""
+    triggers = (CronTrigger, IntervalTrigger, CalendarIntervalTrigger, DateTrigger)
+    parameters = {name for trigger in triggers for name in inspect.signature(trigger).parameters}
+    assert TriggerArguments.__annotations__.keys() == parameters
+    scheduler = KSTScheduler()
+    job = scheduler.add_job(crawl, cron(hour=3), id="crawl", next_run_time=None)
+    fixed = {"id", "func_ref"}
+    changeable = {name for name in Job.__slots__ if not name.startswith("_")} - fixed
+    assert JobChanges.__annotations__.keys() == changeable
+    unchanged: Any = {"misfire_grace_time": 1, "coalesce": True, "max_instances": 1}
+    for name in changeable - unchanged.keys():
+        scheduler.modify_job("crawl", **{name: getattr(job, name)})
+    scheduler.modify_job("crawl", **unchanged)
 
 
 def test_the_private_names_it_stands_on_are_there() -> None:

@@ -114,7 +114,7 @@ def test_a_method_that_returns_no_text_is_caught(value: object) -> None:
 
 def test_a_long_text_is_cut() -> None:
     """Also one that is a str of its own kind."""
-    assert text_of(LongError()) == describe(LongError()) == "x" * MAX_CHARACTERS
+    assert text_of(LongError()) == describe(LongError()) == "x" * (MAX_CHARACTERS - 1) + "…"
     for text in (text_of(ValueError(SliceLiar("y" * 9_999))), describe(ValueError("y" * 9_999))):
         assert type(text) is str
         assert len(text) == MAX_CHARACTERS

@@ -12,6 +12,7 @@ from apscheduler.events import EVENT_JOB_EXECUTED
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT
+from kst_scheduler.job_threads import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +38,8 @@ class Drained:
     not_started: tuple[Occurrence, ...] = ()
     """Submitted before the drain and never begun: behind another run of their batch, say."""
     still_running: tuple[Occurrence, ...] = ()
-    """In a thread, which cannot be cancelled, or in a coroutine that does not let itself be."""
+    """In a thread, also one of ``asyncio.to_thread``, which cannot be cancelled; or in a coroutine
+    that does not let itself be."""
     other_jobs: tuple[str, ...] = ()
     """Ids of jobs that still run on other executors, which do not know the occurrence."""
 
@@ -80,12 +82,16 @@ async def finish(
     if cut:
         await asyncio.wait(cut, timeout=CLEAN_UP_SECONDS)
     return Drained(
-        cancelled=tuple(batches[future].current for future in cut if _was_cut(future)),
+        cancelled=tuple(
+            batches[future].current
+            for future in cut
+            if _was_cut(future) and not threads_of(batches[future].current)
+        ),
         not_started=tuple(late for batch in batches.values() for late in batch.not_started),
         still_running=tuple(
             batch.current
             for future, batch in batches.items()
-            if batch.handed_out and not future.done()
+            if batch.handed_out and (not future.done() or threads_of(batch.current))
         ),
         other_jobs=other_jobs(),
     )

@@ -18,9 +18,11 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import run_coroutine_job, run_job
 from apscheduler.util import iscoroutinefunction_partial
 
-from kst_scheduler.errors import LeaseLostError, LockedOutError
+from kst_scheduler.errors import InvalidArgumentError, LeaseLostError, LockedOutError
+from kst_scheduler.job_threads import watch_threads
 from kst_scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.redaction import hide_in_traceback, without_passwords
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -131,10 +133,17 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     Args:
         max_threads: how many plain functions run at once; the others wait for a free thread.
 
+    Raises:
+        InvalidArgumentError: ``max_threads`` is not positive.
+
     """
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         super().__init__()
+        if max_threads < 1:
+            raise InvalidArgumentError(
+                f"max_threads={max_threads!r} runs no plain function; write max_threads=1 or more"
+            )
         self.max_threads = max_threads
         self._threads: ThreadPoolExecutor | None = None
         self.batches: dict[asyncio.Future[list[JobExecutionEvent]], Batch] = {}
@@ -145,6 +154,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Take the scheduler's event loop and a logger."""
         super().start(scheduler, alias)
+        watch_threads(self._eventloop)
         self._logger.addFilter(_no_traceback)
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002 - as in AsyncIOExecutor
@@ -207,7 +217,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
             self._run_job_error(batch.job_id, error, error.__traceback__)
             return
         for event in events:
-            if isinstance(event.exception, LockedOutError):
+            if is_a(event.exception, LockedOutError):
                 event.code = EVENT_JOB_LOCKED_OUT
         missed = [
             JobExecutionEvent(EVENT_JOB_MISSED, batch.job_id, alias, run_time)
@@ -252,13 +262,12 @@ def returns_awaitable(function: Callable[..., object]) -> bool:
 def _no_traceback(record: logging.LogRecord) -> bool:
     """Make one line of APScheduler's error and traceback for a run that was kept out or stopped."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, LockedOutError):
+    if is_a(error, LockedOutError):
         level, message = logging.INFO, 'Job "%s" was locked out: %s'
-    elif isinstance(error, LeaseLostError):
+    elif is_a(error, LeaseLostError):
         level, message = logging.WARNING, 'Job "%s" was stopped: %s'
     else:
-        hide_in_traceback(record)
-        return True
+        return hide_in_traceback(record)
     record.levelno, record.levelname = level, logging.getLevelName(level)
     record.msg, record.args = message, (record.args[0], without_passwords(error))  # type: ignore[index]
     record.exc_info = None

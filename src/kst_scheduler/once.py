@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
@@ -88,11 +89,16 @@ def once(
 
     The row ends as ok, error, cancelled, or skipped: the lock could not be had, or the job raised
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
-    its row as it is, to be taken over. While the ledger is away, the claim and the last write are
-    tried again for ``patience``. A last write that fails is one line of the log at ERROR, with the
-    row in it, and the job's own result or exception goes on. This process keeps the outcome and
-    writes it once the ledger is back. If the process ends first, it is only in the log, and the
-    run counts as lost: it is run again.
+    its row as it is, to be taken over.
+
+    A thread cannot be stopped. A run that is cut while its ``asyncio.to_thread`` is at work keeps
+    its lease and its lock, and ends when the thread has. Where it was cut because it had lost the
+    lease, another replica may run the occurrence beside that thread.
+
+    While the ledger is away, the claim and the last write are tried again for ``patience``. A last
+    write that fails is one line of the log at ERROR, with the row in it, and the job's own result
+    or exception goes on. This process keeps the outcome and writes it once the ledger is back. If
+    the process ends first, it is only in the log, and the run counts as lost: it is run again.
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -200,6 +206,7 @@ class OnceJob:
         occurrence = claim.request.occurrence
         ATTEMPT.set((occurrence.key, claim.attempt))
         loop = asyncio.get_running_loop()
+        watch_threads(loop)  # a worker has no executor that does it
         began = loop.time()
         try:
             result = await self._leased(claim, since, work)
@@ -273,10 +280,10 @@ class OnceJob:
 
     async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
         if self.lock is None:
-            return await work()
+            return await _with_its_threads(work, occurrence)
         async with contextlib.AsyncExitStack() as stack:
             await _hold(self.lock, stack, occurrence)
-            return await work()
+            return await _with_its_threads(work, occurrence)
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
@@ -303,6 +310,19 @@ class OnceJob:
             return False
         again = functools.partial(_write_again, self.ledger, claim, outcome)
         return kept_writes().keep(id(self.ledger), claim.row_id, again)
+
+
+async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:
+    """Do the work; when it is cut, or fails, it has ended once its threads have."""
+    try:
+        return await work()
+    except GeneratorExit:
+        raise  # only torn down
+    except BaseException:
+        if threads := threads_of(occurrence):
+            _LOGGER.warning("%s was cut, and waits for %d thread(s) to end", occurrence, threads)
+            await threads_have_ended()
+        raise
 
 
 async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
@@ -348,7 +368,8 @@ def _check_awaited(function: object) -> None:
         raise InvalidArgumentError(
             f"{getattr(function, '__qualname__', function)!r} is not an async def function, and a "
             "job in a thread cannot be stopped when its lease is lost; write "
-            "async def job(): await asyncio.to_thread(function)"
+            "async def job(): await asyncio.to_thread(function), which keeps its lease until the "
+            "thread has ended"
         )
 
 

@@ -32,6 +32,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
 from kst_scheduler.fire_times.instants import SECOND, microseconds
+from kst_scheduler.redaction import without_passwords
 from kst_scheduler.runs import NAT, RunLog
 from kst_scheduler.user_values import describe, is_a, text_of
 
@@ -223,7 +224,7 @@ class RunRecorder:
         executor._do_submit_job = watched_do_submit_job
 
     def _refused(self, job: Job, run_times: list[datetime], error: BaseException) -> None:
-        status, detail = "error", repr(error)
+        status, detail = "error", without_passwords(describe(error))
         if isinstance(error, MaxInstancesReachedError):
             status, detail = "skipped", f"max_instances={job.max_instances} reached"
         for run_time in run_times:
@@ -332,7 +333,7 @@ def _outcome(error: BaseException | None) -> tuple[str, str]:
     if error is None:
         return "ok", ""
     if is_a(error, LockedOutError):
-        return "locked_out", text_of(error)
+        return "locked_out", without_passwords(text_of(error))
     if is_a(error, asyncio.CancelledError, LeaseLostError):
-        return "cancelled", text_of(error)
-    return "error", describe(error)
+        return "cancelled", without_passwords(text_of(error))
+    return "error", without_passwords(describe(error))

@@ -12,6 +12,8 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kst_scheduler.user_values import describe
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
@@ -51,6 +53,11 @@ _NAME: Final = r"""
       | 비밀번호 | 암호 | (?:인증|서비스|비밀|api)[ ]?키 )
     \d{0,3}
 """
+_WORDS: Final = (
+    *("pass", "pw", "secret", "token", "credential", "sig", "key", "auth", "cookie", "bearer"),
+    *("비밀", "암호", "키"),
+)
+"""Every name has one of them, and most texts have none: they are not searched for the names."""
 _HEADER: Final = r"(?=[ac])(?:authorization|cookie)"
 _SEPARATOR: Final = rf"""
     (?: \\{{0,3}}["'] | {_PERCENT}2[27] )? (?: \] | {_PERCENT}5D )? [^\S\n]{{0,20}}
@@ -101,19 +108,32 @@ def hide_secrets(text: str) -> str:
     text = _ENCODED_URL.sub(
         partial(_hide_password, _ENCODED_USER, (*_ENCODED_ENDS, "@", _CUT)), text
     )
+    lowered = text.lower()
+    if not any(word in lowered for word in _WORDS):
+        return text
     text = _NAMED_HEADER.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     text = _NAMED_VALUE.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
-def hide_in_traceback(record: logging.LogRecord) -> None:
+def hide_in_traceback(record: logging.LogRecord) -> bool:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
-    A ``logging.Formatter`` takes ``exc_text`` as it is, and formats ``exc_info`` where it is empty.
+    The filter of a logger, which keeps every record. A ``logging.Formatter`` takes ``exc_text`` as
+    it is, and formats ``exc_info`` where it is empty. An error that cannot be read is named in its
+    place: whatever it raises, it raises it here.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and any(without_passwords(text) != text for text in _texts(error)):
-        record.exc_text = without_passwords("".join(traceback.format_exception(error)).rstrip("\n"))
+    if error is None:
+        return True
+    try:
+        if any(without_passwords(text) != text for text in _texts(error)):
+            text = "".join(traceback.format_exception(error)).rstrip("\n")
+            record.exc_text = without_passwords(text)
+    except BaseException:  # noqa: BLE001 - the end of a run must not depend on its error
+        record.exc_text = f"{without_passwords(describe(error))} (its traceback cannot be shown)"
+        record.exc_info = None
+    return True
 
 
 def _texts(error: BaseException) -> Iterator[str]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from apscheduler.job import Job
 
 
-LAST_WRITE_SECONDS: Final = 3.0
+LAST_WRITE_SECONDS: Final = 1.0
 """How long a drain tries to write what the ledger could not take before."""
 
 
@@ -141,10 +141,11 @@ class RunControl(WallClockScheduler):
 
         No job starts after the call, not even one that is due. Runs in progress get ``timeout``
         (seconds, or a timedelta) to end; those that are left are cancelled and get 5 seconds for
-        their own clean-up. Outcomes that a ledger could not take yet are tried for 3 seconds more:
-        what is left is lost with the process. Then the scheduler is shut down. A job in a thread
-        cannot be cancelled: it is named as still running, and Python waits for it when the process
-        ends. Thread and process pools start what already waits in their own queue.
+        their own clean-up. Outcomes that a ledger could not take yet are tried for a second more:
+        what is left is lost with the process. Then the scheduler is shut down. A thread cannot be
+        cancelled, be it of a plain function or of ``asyncio.to_thread``: its run is named as still
+        running, and Python waits for it when the process ends. Thread and process pools start what
+        already waits in their own queue.
 
         A second call while the first is at work waits for it, whatever its own timeout. Nothing
         happens on a scheduler that does not run, so it can be called in any ``finally``.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.util import asbool, maybe_ref, undefined
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from apscheduler.job import Job
+
+    from kst_scheduler.arguments import JobChanges, TriggerArguments
 
 JobFunction = TypeVar("JobFunction", bound="Callable[..., object]")
 
@@ -115,7 +118,7 @@ class KSTScheduler(RunControl):
         replace_existing: bool = undefined,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Job:
         """Add a job, as AsyncIOScheduler does, once everything about it has been checked.
 
@@ -141,7 +144,7 @@ class KSTScheduler(RunControl):
         check_moments({"next_run_time": next_run_time})
         function = maybe_ref(func)
         job_name = id or name or name_of(function)
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        args, kwargs = () if args is None else tuple(args), {} if kwargs is None else dict(kwargs)
         self._check_executor(job_name, function, executor)
         check_arguments(job_name, function, args, kwargs)
         checked = self._checked_trigger(trigger, trigger_args, allow_timezone)
@@ -173,7 +176,7 @@ class KSTScheduler(RunControl):
             executor,
             replace_existing,
         )
-        self._added.add((jobstore, job.id))
+        self._added.add(job.id)
         return job
 
     def scheduled_job(
@@ -192,7 +195,7 @@ class KSTScheduler(RunControl):
         *,
         replace_existing: bool = undefined,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Callable[[JobFunction], JobFunction]:
         """Return a decorator that adds a job: ``add_job``, with one difference.
 
@@ -237,7 +240,7 @@ class KSTScheduler(RunControl):
         trigger: BaseTrigger | str | None = None,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **trigger_args: Any,
+        **trigger_args: Unpack[TriggerArguments],
     ) -> Job:
         """Give a job another trigger, and its next run time from it; a paused one stays paused.
 
@@ -249,7 +252,7 @@ class KSTScheduler(RunControl):
         job = self.get_job(job_id, jobstore)
         if job and runs_once(job.func) and not isinstance(trigger, BaseTrigger):
             check_named(job_id, trigger or "date", trigger_args)
-        zone = {"allow_timezone": allow_timezone} if allow_timezone else {}
+        zone: dict[str, Any] = {"allow_timezone": allow_timezone} if allow_timezone else {}
         return self.modify_job(job_id, jobstore, trigger=checked, **zone)
 
     def modify_job(
@@ -258,7 +261,7 @@ class KSTScheduler(RunControl):
         jobstore: str | None = None,
         *,
         allow_timezone: str | tzinfo | None = None,
-        **changes: Any,
+        **changes: Unpack[JobChanges],
     ) -> Job:
         """Change attributes of a job; to run it now, use ``run_now``, which leaves its schedule.
 
@@ -272,6 +275,11 @@ class KSTScheduler(RunControl):
         """
         check_moments(changes)
         trigger = changes.get("trigger")
+        if isinstance(trigger, str):
+            raise InvalidArgumentError(
+                f"trigger={trigger!r} is the name of a trigger, and modify_job takes an object; "
+                f"write reschedule_job({job_id!r}, trigger={trigger!r}, ...) with its fields"
+            )
         if trigger is not None:
             self._checked_trigger(trigger, {}, allow_timezone)
         job = self.get_job(job_id, jobstore)
@@ -283,6 +291,16 @@ class KSTScheduler(RunControl):
             if getattr(job, "next_run_time", None):
                 changes["next_run_time"] = fire
         return super().modify_job(job_id, jobstore, **changes)
+
+    def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
+        """Remove a job; APScheduler calls it as well, when a job's last fire time has gone by."""
+        super().remove_job(job_id, jobstore)
+        self._added.discard(job_id)
+
+    @functools.cached_property
+    def _added(self) -> set[str]:
+        """The ids of the jobs that this process has added."""
+        return set()
 
     def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime:
         fire: datetime | None = trigger.get_next_fire_time(None, datetime.now(self.timezone))
@@ -322,7 +340,7 @@ class KSTScheduler(RunControl):
         What an earlier process has left in a persistent job store may be replaced: the code may
         have changed since.
         """
-        if (jobstore, job_id) not in self._added:
+        if job_id not in self._added:
             return
         # Not get_job: before the start, a job that was added twice is there twice, the last one
         # is what counts.
@@ -337,7 +355,7 @@ class KSTScheduler(RunControl):
     def _checked_trigger(
         self,
         trigger: BaseTrigger | str | None,
-        trigger_args: dict[str, Any],
+        trigger_args: Mapping[str, object],
         allow_timezone: str | tzinfo | None,
     ) -> BaseTrigger:
         zone = as_zone(allow_timezone) if allow_timezone else self.timezone
@@ -356,7 +374,6 @@ class KSTScheduler(RunControl):
 
     def _configure(self, config: dict[str, Any]) -> None:
         check_options(config)
-        self._added: set[tuple[str, str]] = set()
         config["timezone"] = as_zone(config.get("timezone") or KST)
         config["job_defaults"] = {**JOB_DEFAULTS, **config.get("job_defaults", {})}
         self._replace_existing = asbool(config["job_defaults"]["replace_existing"])

@@ -70,8 +70,12 @@ def _field(value: object, name: str) -> object:
 
 def _read(read: Callable[[BaseException], str], error: BaseException) -> str:
     try:
+        text = read(error)
         # As str itself does it: a subclass of str may cut itself in its own way.
-        return str.__getitem__(read(error), slice(MAX_CHARACTERS))
+        if str.__len__(text) <= MAX_CHARACTERS:
+            return str.__getitem__(text, slice(None))
+        # The mark tells redaction that a secret may have been divided here.
+        return str.__getitem__(text, slice(MAX_CHARACTERS - 1)) + "…"
     except BaseException as failure:  # noqa: BLE001 - sys.exit() in a __repr__ ends no process
         return f"{_name(error)}, which cannot be shown: {_name(failure)}"
 

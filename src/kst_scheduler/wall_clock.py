@@ -9,6 +9,7 @@ and a clock that was ahead for a minute leaves each job its next run far in the 
 from __future__ import annotations
 
 import math
+import time
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from apscheduler.events import EVENT_JOB_MISSED, EVENT_JOB_SUBMITTED
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_PAUSED
-
-from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 MAX_SLEEP: Final = 60.0
 """Seconds after which a scheduler looks at the wall clock again, however long nothing is due."""
 
-MAX_STEP: Final = timedelta(seconds=1)
-"""A clock that goes back further than this against the monotonic one was set, not slewed."""
+MAX_STEP: Final = 1.0
+"""Seconds; a clock that goes back further against the monotonic one was set, and not slewed."""
 
 BELIEVED_AFTER: Final = 900.0
 """Seconds after which a clock is believed that is further back than ever since the start."""
@@ -40,13 +39,17 @@ MAX_REMEMBERED: Final = 10_000
 
 
 class _Reading(NamedTuple):
-    """What the clocks showed at one moment."""
+    """What the clocks showed at one moment; in seconds, as one is taken whenever jobs are due."""
 
-    shown: datetime
+    shown: float
+    """The wall clock, since 1970 in UTC."""
     counted: float
     """The loop's time."""
-    zero: datetime
-    """What the wall clock showed when the loop's time was 0, if it was not set since."""
+
+    @property
+    def zero(self) -> float:
+        """What the wall clock showed when the loop's time was 0, if it was not set since."""
+        return self.shown - self.counted
 
 
 class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library is untyped
@@ -68,13 +71,13 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         """Those that were run lately, the oldest first."""
         self._last_reading: _Reading | None = None
         """The clocks when due jobs were looked for last."""
-        self._earliest_zero: datetime | None = None
+        self._earliest_zero = math.inf
         """Where the wall clock was set to at its earliest, as it showed the zero of the loop's."""
         self._set_back: tuple[_Reading, _Reading] | None = None
         """Before and after the wall clock was set back, until that is believed."""
 
     def _start_timer(self, wait_seconds: float | None) -> None:
-        if wait_seconds is not None:
+        if wait_seconds is not None and wait_seconds > MAX_SLEEP:
             limit = MAX_SLEEP if self._set_back else longest_sleep(self._eventloop)
             wait_seconds = min(wait_seconds, limit)
         super()._start_timer(wait_seconds)
@@ -86,14 +89,13 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         return wait_seconds
 
     def _read_clock(self) -> None:
-        now, counted = datetime.now(UTC), self._eventloop.time()
-        reading = _Reading(now, counted, now - timedelta(seconds=counted))
+        reading = _Reading(time.time(), self._eventloop.time())
         last = self._last_reading or reading
         if abs(reading.zero - last.zero) > MAX_STEP:
             self._was_set(last, reading)
         elif self._set_back is None:
-            self._earliest_zero = min(self._earliest_zero or reading.zero, reading.zero)
-        if self._set_back and counted - self._set_back[1].counted >= BELIEVED_AFTER:
+            self._earliest_zero = min(self._earliest_zero, reading.zero)
+        elif reading.counted - self._set_back[1].counted >= BELIEVED_AFTER:
             self._turn_back(*self._set_back)
         self._last_reading = reading
 
@@ -103,23 +105,21 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         A clock that is back where it was before is right. One that is further back than ever since
         the start may be wrong itself, and each job has run what that clock shows.
         """
-        is_back = reading.zero < last.zero
         set_back, self._set_back = self._set_back or (last, reading), None
-        earliest = self._earliest_zero or reading.zero
-        if reading.zero < earliest - MAX_STEP:
+        if reading.zero < self._earliest_zero - MAX_STEP:
             self._set_back = set_back[0], reading
-        elif is_back:
+        elif reading.zero < last.zero:
             self._turn_back(last, reading)
 
     def _turn_back(self, last: _Reading, reading: _Reading) -> None:
         """Give each job the next run time that it has by a clock that was set back."""
-        self._logger.warning("The clock was set back by %s", last.zero - reading.zero)
+        span = timedelta(seconds=round(last.zero - reading.zero))
+        self._logger.warning("The clock was set back by %s", span)
         self._set_back = None
-        self._earliest_zero = min(self._earliest_zero or reading.zero, reading.zero)
+        self._earliest_zero = min(self._earliest_zero, reading.zero)
         # A job's next run time was worked out when due jobs were looked for last, or later.
-        expected = last.shown + timedelta(seconds=reading.counted - last.counted)
-        moments = (last.shown + timedelta(microseconds=1), expected, reading.shown)
-        *before, now = (each.astimezone(self.timezone) for each in moments)
+        moments = (last.shown + 1e-6, last.zero + reading.counted, reading.shown)
+        *before, now = (datetime.fromtimestamp(each, self.timezone) for each in moments)
         for job in self.get_jobs():
             try:
                 self._turn_back_job(job, before, now)
@@ -140,9 +140,8 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
 
     def _dispatch_event(self, event: SchedulerEvent) -> None:
         if event.code == EVENT_JOB_SUBMITTED:
-            self._run_times.update(
-                ((event.job_id, each), None) for each in event.scheduled_run_times
-            )
+            for run_time in event.scheduled_run_times:
+                self._run_times[event.job_id, run_time] = None
             while len(self._run_times) > MAX_REMEMBERED:
                 self._run_times.popitem(last=False)
         elif event.code == EVENT_JOB_MISSED:  # perhaps in a thread of its executor

@@ -35,7 +35,7 @@ def claim_of(occurrence: Occurrence, instance: str = "A") -> ClaimRequest:
 async def written_at(ledger: Any, moment: datetime) -> None:
     """Let all rows look as if they had been written at some moment of the ledger's clock."""
     if isinstance(ledger, MemoryLedger):
-        for row in ledger._rows.all():
+        for row in ledger._rows.find():
             ledger._rows.put(replace(row, written_at=moment))
     else:
         await ledger._database.write(update(RUNS).values(written_at=moment), {})

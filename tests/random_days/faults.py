@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from kst_scheduler.ledger import LedgerRow, MemoryLedger
-    from random_days.plan import Day, Outage
+    from random_days.plan import Day, Outage, WrongClock
 
 PACE: Final = 2.0
 """Seconds that a slow server takes on the way in, and on the way out."""
 
 LIMIT: Final = 10.0
 """Seconds after which a statement without an answer is given up, as SqlLedger does."""
+
+READS: Final = frozenset({"now", "rows", "history", "abandoned", "looked_until"})
+"""What a ledger answers that can only be read."""
 
 RETRIES: Final = 3.0
 """Seconds for which redis-py tries to connect."""
@@ -56,6 +59,7 @@ class SlowRows(MemoryRows):
         super().__init__()
         self._clock_began = MIDNIGHT  # else the wall clock of whichever node comes first
         self._outages = outages
+        self.wrong_clocks: Sequence[WrongClock] = ()
         self.on_close: Callable[[LedgerRow], object] = lambda _row: None
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
@@ -68,6 +72,15 @@ class SlowRows(MemoryRows):
     async def _pause(self) -> None:
         if _now_on(self._outages) == "slow":
             await asyncio.sleep(PACE)
+
+    def now(self) -> datetime:
+        """Return the true time, unless the ledger's clock is wrong."""
+        moment = super().now()
+        if self.wrong_clocks:
+            for each in self.wrong_clocks:
+                if each.start <= moment < each.end:
+                    return moment + timedelta(seconds=each.seconds)
+        return moment
 
     async def insert(self, *arguments: Any) -> Any:
         """Insert, after a while."""
@@ -92,7 +105,8 @@ class SlowRows(MemoryRows):
 def memory_ledger(kind: type[MemoryLedger], day: Day) -> MemoryLedger:
     """Return a ledger whose clock is true, and whose claims can be slow."""
     ledger = kind()
-    ledger._rows = SlowRows(outages_of(day, "ledger"))
+    ledger._rows = rows = SlowRows(outages_of(day, "ledger"))
+    rows.wrong_clocks = day.wrong_clocks
     return ledger
 
 
@@ -119,6 +133,8 @@ class FaultyLedger:
         kind = _now_on(self._outages)
         if kind == "away":
             raise LedgerUnavailableError("no connection")
+        if kind == "read-only" and method.__name__ not in READS:
+            raise LedgerUnavailableError("cannot execute INSERT in a read-only transaction")
         if kind == "down":
             raise LedgerUnavailableError("the database system is starting up", is_down=True)
         if kind == "late":

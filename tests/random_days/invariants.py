@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump, Crash
-from random_days.plan import END, MIDNIGHT
+from random_days.plan import END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
+
+MAX_ATTEMPTS: Final = 3
+"""The default of once: so many attempts may lose their lease."""
 
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
@@ -51,8 +54,12 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
     watermark = asyncio.run(story.ledger.looked_until(name)) or MIDNIGHT
     since = story.watch.first_looks.get(name, END)
     for each in sorted(each for each in fires - {*times} if since <= each < watermark):
+        if story.day.clock_was_wrong(each + SETTLED, 4 * SETTLED) or _was_paused(story, name, each):
+            continue
         yield f"{name}@{each} has no row, and was looked at"
     for row in rows:
+        if row.lost > MAX_ATTEMPTS:
+            yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
         if row.status not in {"ok", "running"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
     if not _is_blocked(story):
@@ -60,6 +67,34 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
         yield from _without_an_end(rows, reach)
         if not _is_busy(story, name, rows) and any(watermark <= each < reach for each in fires):
             yield f"{name} was looked at until {watermark} only"
+
+
+def _was_paused(story: Story, name: str, moment: datetime) -> bool:
+    """Tell whether a job was paused on all nodes: the last one that had it was paused, not down."""
+    ends = [_last_active(story, node.name, name, moment) for node in story.day.nodes()]
+    if any(why == "" for _, why in ends):
+        return False
+    latest = max(at for at, _ in ends)
+    return any(why == "paused" and at > latest - 2 * SETTLED for at, why in ends)
+
+
+def _last_active(story: Story, node: str, name: str, moment: datetime) -> tuple[datetime, str]:
+    """Return until when a node was to run a job before a moment, and why it was not any more."""
+    downs = [
+        (each.at, each.end or END, isinstance(each, Crash))
+        for each in story.day.incidents
+        if each.node == node and not isinstance(each, ClockJump)
+    ]
+    spans = [(at, end, "down") for at, end, _ in downs]
+    for pause in story.day.pauses:
+        if (pause.node, pause.job) == (node, name):
+            crashes = [at for at, end, kills in downs if kills and end > pause.start]
+            spans.append((pause.start, min([pause.end, *crashes]), "paused"))
+    why, at = "", moment
+    for start, end, reason in sorted(spans, reverse=True):
+        if start - SETTLED <= at <= end + SETTLED:
+            why, at = reason, start
+    return at, why
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:
@@ -81,8 +116,11 @@ def _is_blocked(story: Story) -> bool:
     """Tell whether an event loop was blocked to the end of the day, and so its reconciler."""
     jobs = story.day.named_jobs()
     return any(
-        jobs[work.occurrence.job_id].blocks
-        and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
+        (jobs[work.occurrence.job_id].kills and not work.end)
+        or (
+            jobs[work.occurrence.job_id].blocks
+            and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
+        )
         for work in story.witness.works
     )
 
@@ -131,7 +169,12 @@ def _is_explained(story: Story, ran: list[Work]) -> bool:
     The row is in the log in its place, or the log says that it was lost, or that its lock was; or
     the process died first, or was blocked to the end of the day.
     """
-    if _is_blocked(story):
+    if _is_blocked(story) or any(
+        story.day.clock_was_wrong(moment, LEASE)
+        for work in ran
+        for moment in (work.begin, work.end)
+        if moment
+    ):
         return True
     occurrence, log = ran[0].occurrence, story.result.log
     words = f"{occurrence.key}|lock 'lock:{occurrence.job_id}' was no longer held"
@@ -146,7 +189,8 @@ def _is_explained(story: Story, ran: list[Work]) -> bool:
 
 
 def _of_alerts(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
-    often = Counter(row.occurrence.key for row in story.alerted)
+    alerted = [row for row in story.alerted if row.id not in story.watch.untimely]
+    often = Counter(row.occurrence.key for row in alerted)
     yield from (f"{key} was alerted {times} times" for key, times in often.items() if times > 1)
     told = {row.id for row in story.alerted}
     for row in rows:
@@ -154,7 +198,7 @@ def _of_alerts(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
         if (is_lost or row.status == "missed") and row.id not in told and not _excused(story, row):
             yield f"{row.occurrence} is {row.status}, and nobody was told: {row.error}"
     final = {row.id: row.status for row in rows}
-    for row in story.alerted:
+    for row in alerted:
         if final[row.id] != row.status:
             yield f"{row.occurrence} was alerted as {row.status}, and is {final[row.id]}"
 

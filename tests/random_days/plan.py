@@ -43,6 +43,10 @@ class JobPlan:
     window: int
     """Minutes for which an occurrence may be caught up."""
     repeatable: bool
+    hostile: bool = False
+    """Whether its results and errors raise when they are read."""
+    kills: bool = False
+    """Whether every second run hangs its process for good, as if it had killed it."""
 
     def trigger(self) -> BaseTrigger:
         """Return the job's trigger, on Korean time."""
@@ -61,6 +65,8 @@ class JobPlan:
         ]
         facts += ["every second run fails"] * self.fails
         facts += ["not to be repeated"] * (not self.repeatable)
+        facts += ["results raise when they are read"] * self.hostile
+        facts += ["every second run hangs its process"] * self.kills
         return ", ".join(facts)
 
 
@@ -71,7 +77,8 @@ class Outage:
     server: str
     """ledger or Redis."""
     kind: str
-    """away: no connection. down: it answers that it serves nobody. slow: each step takes its time.
+    """away: no connection. down: it answers that it serves nobody. read-only: it has failed over,
+    and answers as long as nothing is to be written. slow: each step takes its time.
     deaf: it does what it was asked and the answer is lost. late: no answer, and it does what it was
     asked minutes later. emptied: it has forgotten everything, at the end of an absence."""
     start: datetime
@@ -86,6 +93,34 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A job that is paused on one node, if its process is up, and lives to see the end."""
+
+    node: str
+    job: str
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"{self.job} is paused on {self.node} from {_clock(self.start)} to {_clock(self.end)}"
+        )
+
+
+@dataclass(frozen=True)
+class WrongClock:
+    """The ledger's clock is wrong for a while; the nodes' clocks too, where they are one host."""
+
+    start: datetime
+    end: datetime
+    seconds: int
+
+    def __str__(self) -> str:
+        span = f"from {_clock(self.start)} to {_clock(self.end)}"
+        return f"the ledger's clock is {self.seconds:+d} s ahead {span}"
+
+
+@dataclass(frozen=True)
 class Day:
     """The cluster, its jobs, and what goes wrong."""
 
@@ -94,6 +129,12 @@ class Day:
     jobs: tuple[JobPlan, ...]
     incidents: tuple[Incident, ...]
     outages: tuple[Outage, ...]
+    pauses: tuple[Pause, ...] = ()
+    wrong_clocks: tuple[WrongClock, ...] = ()
+
+    def clock_was_wrong(self, moment: datetime, since: timedelta) -> bool:
+        """Tell whether the ledger's clock is wrong, or was within so much time."""
+        return any(each.start <= moment < each.end + since for each in self.wrong_clocks)
 
     def nodes(self) -> list[Node]:
         """Return the nodes, named A, B, C and so on."""
@@ -116,6 +157,8 @@ class Day:
         for incident in sorted(self.incidents, key=lambda each: each.at):
             yield _told(incident)
         yield from map(str, sorted(self.outages, key=lambda each: each.start))
+        yield from map(str, sorted(self.pauses, key=lambda each: each.start))
+        yield from map(str, self.wrong_clocks)
 
 
 def _told(incident: Incident) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,13 +11,21 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from apscheduler.jobstores.base import JobLookupError
+
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.locks import redis_lock
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.simulation import SimulationResult, current_node, simulate
-from random_days.faults import FaultyLedger, FaultyRedis, memory_ledger, outages_of
+from random_days.faults import (
+    FaultyLedger,
+    FaultyRedis,
+    memory_ledger,
+    outages_of,
+    true_time,
+)
 from random_days.plan import END, LEASE, MIDNIGHT
 from random_days.watch import Watch, Witness
 
@@ -35,6 +44,25 @@ STEPS = 10
 
 GRACE = 300
 """Seconds for which a run that is late starts all the same."""
+
+
+class HostileError(Exception):
+    """An error that ends the process when it is shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+class HostileResult:
+    """A result that raises when it is read."""
+
+    def __int__(self) -> int:
+        raise RuntimeError("not a number")
+
+    __index__ = __int__
+    __bool__ = __int__
 
 
 @dataclass
@@ -57,7 +85,7 @@ class Story:
 def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
     """Return what becomes of a day; ``kind`` may be a ledger without one of its safeguards."""
     ledger = memory_ledger(kind, day)
-    watch = Watch(ledger)
+    watch = Watch(ledger, day)
     emptied = [each.end for each in outages_of(day, "Redis") if each.kind == "emptied"]
     outages = sorted(outages_of(day, "ledger"), key=lambda each: each.start)
     down = [each for each in outages if each.kind == "down"]
@@ -84,12 +112,22 @@ class _Cluster:
         """Add the jobs to a new process."""
         node = current_node()
         self._boots[node] += 1
+        self.watch.first_readings.pop(node, None)
         instance = f"{node}{self._boots[node]}"
         for name, job in self.day.named_jobs().items():
             run = self._guarded(name, job, instance)
             scheduler.add_job(run, job.trigger(), id=name, misfire_grace_time=GRACE)
+        self._plan_pauses(scheduler, node)
         reconciler = Reconciler(scheduler, self._ledger, on_missing=self._alert)
         self._tasks.append(asyncio.create_task(self._keep_looking(reconciler)))
+
+    def _plan_pauses(self, scheduler: KSTScheduler, node: str) -> None:
+        loop = asyncio.get_running_loop()
+        for pause in self.day.pauses:
+            if pause.node == node and (after := (pause.start - true_time()).total_seconds()) >= 0:
+                length = (pause.end - pause.start).total_seconds()
+                loop.call_later(after, _if_it_is_there, scheduler.pause_job, pause.job)
+                loop.call_later(after + length, _if_it_is_there, scheduler.resume_job, pause.job)
 
     def _guarded(
         self, name: str, job: JobPlan, instance: str
@@ -108,10 +146,12 @@ class _Cluster:
             instance=instance,
         )(work)
 
-    async def _work(self, job: JobPlan, instance: str) -> int:
+    async def _work(self, job: JobPlan, instance: str) -> object:
         loop, witness = asyncio.get_running_loop(), self.witness
         work = witness.begin(instance, is_once=job.guard != "lock")
         end = loop.time() + job.seconds
+        if job.kills and witness.fails(work):
+            time.sleep((END - MIDNIGHT).total_seconds())  # noqa: ASYNC251 - to be survived
         if job.blocks:
             time.sleep(job.seconds)  # noqa: ASYNC251 - the fault to be survived
         while (left := end - loop.time()) > 0:
@@ -119,8 +159,8 @@ class _Cluster:
             await asyncio.sleep(min(left, job.seconds / STEPS))
         witness.end(work, blocked=job.blocks)
         if job.fails and witness.fails(work):
-            raise RuntimeError("the source is broken")
-        return 7
+            raise HostileError if job.hostile else RuntimeError("the source is broken")
+        return HostileResult() if job.hostile else 7
 
     async def _keep_looking(self, reconciler: Reconciler) -> None:
         """Look at once, and then now and then; whatever it raises is a fault."""
@@ -138,6 +178,11 @@ class _Cluster:
 
     async def _alert(self, rows: list[LedgerRow]) -> None:
         self.alerted.extend(rows)
+
+
+def _if_it_is_there(act: Callable[[str], object], job_id: str) -> None:
+    with contextlib.suppress(JobLookupError):  # a job of one date may be over
+        act(job_id)
 
 
 async def _behind(lock: Any, work: Callable[[], Coroutine[Any, Any, object]]) -> object:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
-from random_days.plan import CALM, MIDNIGHT, Day, JobPlan, Outage
+from random_days.plan import CALM, MIDNIGHT, Day, JobPlan, Outage, Pause, WrongClock
 
 QUARTERS = int((CALM - MIDNIGHT) / timedelta(minutes=15))
 SECONDS = [0, -5, 1, 3, 20, 100, 400]
@@ -21,7 +22,7 @@ LASTING = [1, 15, 45, 120]
 """Minutes of an outage."""
 
 KINDS = {
-    "ledger": ["away", "slow", "deaf", "late", "down"],
+    "ledger": ["away", "slow", "deaf", "late", "down", "read-only"],
     "Redis": ["away", "slow", "deaf", "emptied"],
 }
 
@@ -48,6 +49,8 @@ def jobs(draw: st.DrawFn, *, blocks: bool) -> JobPlan:
         fails=draw(st.booleans()),
         window=draw(st.sampled_from([90, 15, 300])),
         repeatable=draw(st.booleans().map(lambda never: not never)),
+        hostile=draw(st.booleans()),
+        kills=blocks and draw(st.sampled_from([False, False, False, True])),
     )
 
 
@@ -75,6 +78,45 @@ def outages(draw: st.DrawFn) -> Outage:
 
 
 @st.composite
+def pauses(draw: st.DrawFn, nodes: str, names: list[str]) -> Pause:
+    """Draw a pause of one job on one node."""
+    start, hours = draw(moments()), draw(st.sampled_from([1, 3, 9]))
+    end = min(CALM, start + timedelta(hours=hours))
+    return Pause(draw(st.sampled_from(nodes)), draw(st.sampled_from(names)), start, end)
+
+
+@st.composite
+def wrong_clocks(draw: st.DrawFn) -> WrongClock:
+    """Draw a clock that is wrong for less than a clock that was set is doubted."""
+    start, minutes = draw(moments()), draw(st.sampled_from([1, 10, 14]))
+    seconds = draw(st.sampled_from([7200, -7200, 300, -300, 11_000, -11_000]))
+    return WrongClock(start, start + timedelta(minutes=minutes), seconds)
+
+
+def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
+    """Add pauses; the clocks are almost right, as a replica hours behind is not heard of."""
+    offsets = tuple(offset if abs(offset) < 60 else 0.0 for offset in day.offsets)
+    calm = tuple(each for each in day.incidents if not isinstance(each, ClockJump))
+    one = pauses("ABCDE"[: len(offsets)], list(day.named_jobs()))
+    drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
+    return replace(day, offsets=offsets, incidents=calm, pauses=tuple(drawn))
+
+
+def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
+    """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
+    wrong = draw(wrong_clocks())
+    if not draw(st.booleans()):
+        return replace(day, wrong_clocks=(wrong,))
+    jumps = [
+        ClockJump(node.name, moment, seconds)
+        for node in day.nodes()
+        for moment, seconds in ((wrong.start, wrong.seconds), (wrong.end, -wrong.seconds))
+    ]
+    calm = [each for each in day.incidents if not isinstance(each, ClockJump)]
+    return replace(day, incidents=(*calm, *jumps), wrong_clocks=(wrong,))
+
+
+@st.composite
 def days(draw: st.DrawFn) -> Day:
     """Draw a day."""
     offsets = draw(st.lists(st.sampled_from(OFFSETS), min_size=2, max_size=5))
@@ -82,9 +124,13 @@ def days(draw: st.DrawFn) -> Day:
     incidents: list[Incident] = []
     for node in "ABCDE"[: len(offsets)]:
         incidents += draw(troubles(node, spare=node == "A"))
-    return Day(
+    day = Day(
         offsets=tuple(offsets),
         jobs=tuple(draw(st.lists(jobs(blocks=blocks), min_size=1, max_size=3))),
         incidents=tuple(incidents),
         outages=tuple(draw(st.lists(outages(), max_size=4))),
     )
+    kind = draw(st.sampled_from(["plain", "pauses", "wrong clock"]))
+    if kind == "pauses":
+        return _with_pauses(draw, day)
+    return _with_a_wrong_clock(draw, day) if kind == "wrong clock" else day

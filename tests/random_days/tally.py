@@ -36,6 +36,8 @@ class Tally:
         self.broken["clock that is off"] += sum(map(bool, day.offsets))
         self.broken.update(type(each).__name__ for each in day.incidents)
         self.broken.update(f"{each.server} {each.kind}" for each in day.outages)
+        self.broken["pause"] += len(day.pauses)
+        self.broken["ledger clock wrong"] += len(day.wrong_clocks)
         rows = asyncio.run(story.ledger.rows())
         self.rows.update(row.status for row in rows)
         self.works += len(story.witness.works)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.simulation import current_node
 from random_days.faults import true_time
-from random_days.plan import LEASE
+from random_days.plan import END, LEASE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
-    from random_days.plan import Outage
+    from random_days.plan import Day, Outage
 
 LAST_WORD: Final = LEASE * (1 / 30 + 1 / 5)
 """How long a run goes on after the ledger last answered that it was down, if it then is silent."""
@@ -33,8 +34,13 @@ class Held:
 class Watch:
     """Stands before a ledger, and keeps its own account of who holds what until when."""
 
-    def __init__(self, ledger: Any) -> None:
+    def __init__(self, ledger: Any, day: Day) -> None:
         self.ledger = ledger
+        self.day = day
+        self.untimely: set[int] = set()
+        """The rows that were written by a process that was started by a wrong clock."""
+        self.first_readings: dict[str, datetime] = {}
+        """When the latest process of each node has read the ledger's clock first."""
         self.faults: list[str] = []
         self.rows_held: dict[int, Held] = {}
         self.held_by: dict[tuple[str, str], Claim] = {}
@@ -61,7 +67,7 @@ class Watch:
         what = claim.request.occurrence
         if held.end not in {"", "skipped"}:
             self.faults.append(f"{what} was claimed again after it had ended: {held.end}")
-        elif not held.end and true_time() < held.until:
+        elif not held.end and true_time() < held.until and not self.leases_are_wrong():
             self.faults.append(f"{what} was taken over before its lease was over")
         if claim.attempt <= held.claim.attempt:
             self.faults.append(f"{what} was claimed twice as attempt {claim.attempt}")
@@ -90,15 +96,37 @@ class Watch:
         row: LedgerRow | None = await self.ledger.miss(occurrence, reason, instance)
         if row:
             self.written_off[row.id] = true_time()
-            if occurrence.scheduled_at > true_time():
+            if self._cannot_know():
+                self.untimely.add(row.id)
+            elif occurrence.scheduled_at > true_time():
                 self.faults.append(f"{occurrence} was written as missed before it was due")
         return row
 
     def _note_closed(self, row: LedgerRow) -> None:
         self.written_off[row.id] = true_time()
         held = self.rows_held.get(row.id)
-        if held and not held.end and true_time() < held.until:
+        is_held = held and not held.end and true_time() < held.until
+        if is_held and not self.leases_are_wrong():
             self.faults.append(f"{row.occurrence} was closed before its lease was over")
+
+    async def now(self) -> datetime:
+        """Note since when a process knows the ledger's clock."""
+        moment: datetime = await self.ledger.now()
+        if not any(
+            each.server == "ledger" and each.covers(true_time()) for each in self.day.outages
+        ):
+            self.first_readings.setdefault(current_node(), true_time())
+        return moment
+
+    def _cannot_know(self) -> bool:
+        """Tell whether the ledger's clock is wrong, and this process knows it only as it is."""
+        first = self.first_readings.get(current_node(), END)
+        now = true_time()
+        return any(each.start <= min(first, now) < each.end for each in self.day.wrong_clocks)
+
+    def leases_are_wrong(self) -> bool:
+        """Tell whether the ledger's clock was wrong since the leases of now were renewed."""
+        return self.day.clock_was_wrong(true_time(), LEASE)
 
     async def look(self, source: str, until: datetime) -> None:
         """Note where the history of a job begins."""
@@ -158,6 +186,8 @@ class Witness:
 
     def _fault(self, work: Work) -> str | None:
         now, newest = true_time(), self._newest[work.occurrence.job_id]
+        if self.watch.leases_are_wrong():
+            return None
         if work.claim and now > self._held_until(work.claim):
             return f"{work.occurrence} on {work.instance} went on after its lease"
         if newest is not work and not self._was_emptied(work, now):

@@ -751,7 +751,7 @@ def test_a_hook_that_fails_is_logged_and_no_more(our_log: pytest.LogCaptureFixtu
 
     def register(scheduler: KSTScheduler) -> None:
         async def fail(rows: list[LedgerRow]) -> None:
-            raise ConnectionError(f"no chat for {len(rows)}")
+            raise ConnectionError(f"no chat for {len(rows)} at https://chat/?token=SECRET")
 
         scheduler.add_job(once(ledger, instance="A")(crawl_for(60)), cron(minute=0), id="nps")
         Reconciler(scheduler, ledger, on_missing=fail).start()
@@ -759,6 +759,8 @@ def test_a_hook_that_fails_is_logged_and_no_more(our_log: pytest.LogCaptureFixtu
     story = Night(simulate(register, NIGHT, night(6), 1, outage(1.9, 2.2, "A")), ledger)
     assert story.statuses() == ["ok", "ok", "missed", "ok", "ok", "ok"]
     assert "on_missing failed, so 1 row(s) were not passed on" in our_log.text
+    assert "no chat for 1 at https://chat/?token=***" in our_log.text
+    assert "SECRET" not in our_log.text
 
 
 def test_rows_that_were_written_before_an_outage_are_passed_on() -> None:

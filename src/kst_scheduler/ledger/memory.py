@@ -114,15 +114,7 @@ class MemoryLedger:
         since = since and in_utc(since, "since")
         until = until and in_utc(until, "until")
         before_id = require_count(before_id, "before_id")
-        found = (
-            row
-            for row in self._rows.all()
-            if (source is None or row.source == source)
-            and (since is None or row.scheduled_at >= since)
-            and (until is None or row.scheduled_at < until)
-            and (status is None or row.status == status)
-            and (before_id is None or row.id < before_id)
-        )
+        found = self._rows.find(source, since, until, status, before_id)
         return list(islice(found, require_count(limit, "limit")))
 
     async def history(
@@ -160,8 +152,7 @@ class MemoryLedger:
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before, limit = in_utc(before, "before"), require_count(limit, "limit")
-        ended = (row for row in self._rows.all() if row.status != "running")
-        old = [row for row in ended if row.scheduled_at < before]
+        old = [row for row in self._rows.find(until=before) if row.status != "running"]
         old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
         self._rows.delete(old)
         return len(old)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
@@ -14,7 +16,7 @@ from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from kst_scheduler.ledger.contract import ClaimRequest
     from kst_scheduler.occurrence import Occurrence
@@ -31,6 +33,8 @@ class MemoryRows:
         self._ids: dict[tuple[str, datetime, str], int] = {}
         self._running: dict[str, int] = {}
         self._tokens: dict[int, str] = {}
+        self._times: dict[str, list[tuple[datetime, int]]] = {}
+        """Of each source, its scheduled times in order, and the ids of their rows."""
         self._last_id = 0
         self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._clock_began: datetime | None = None
@@ -112,15 +116,55 @@ class MemoryRows:
             del self._running[row.source]
         return row
 
-    def delete(self, rows: Iterable[LedgerRow]) -> None:
+    def delete(self, rows: Collection[LedgerRow]) -> None:
         """Delete rows that are not running."""
+        gone = {row.id for row in rows}
         for row in rows:
             del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
             self._tokens.pop(row.id, None)
+        for source in {row.source for row in rows}:
+            left = [each for each in self._times.pop(source) if each[1] not in gone]
+            if left:
+                self._times[source] = left
 
-    def all(self) -> list[LedgerRow]:
-        """Return all rows, the latest id first."""
-        return sorted(self._rows.values(), key=lambda row: -row.id)
+    def find(
+        self,
+        source: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        status: str | None = None,
+        before_id: int | None = None,
+    ) -> Iterator[LedgerRow]:
+        """Yield rows with ``since <= scheduled_at < until``, the latest id first.
+
+        What a claim and a look ask for, the running rows and those of the last minutes, costs the
+        same however many rows there are.
+        """
+        ids: Iterable[int]
+        if status == "running":
+            ids = sorted(self._running.values(), reverse=True)
+        elif source is None and since is None and until is None:
+            ids = reversed(self._rows)  # new ids come last, and a row keeps its place
+        else:
+            sources = self._times if source is None else (source,)
+            found = (self._between(each, since, until) for each in sources)
+            ids = sorted(chain.from_iterable(found), reverse=True)
+        for row_id in ids:
+            row = self._rows[row_id]
+            if (
+                (source is None or row.source == source)
+                and (since is None or row.scheduled_at >= since)
+                and (until is None or row.scheduled_at < until)
+                and (status is None or row.status == status)
+                and (before_id is None or row.id < before_id)
+            ):
+                yield row
+
+    def _between(self, source: str, since: datetime | None, until: datetime | None) -> list[int]:
+        times = self._times.get(source, [])
+        begin = 0 if since is None else bisect_left(times, (since, 0))
+        end = len(times) if until is None else bisect_left(times, (until, 0))
+        return [row_id for _, row_id in times[begin:end]]
 
     def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over."""
@@ -170,6 +214,7 @@ class MemoryRows:
             return None
         self._last_id += 1
         self._ids[key] = self._last_id
+        insort(self._times.setdefault(source, []), (scheduled_at, self._last_id))
         empty: dict[str, Any] = dict.fromkeys(LedgerRow.__dataclass_fields__)
         known = {
             "id": self._last_id,

@@ -23,6 +23,7 @@ from kst_scheduler.reconcile.clock_watch import ClockWatch, Reading
 from kst_scheduler.reconcile.fire_plan import FirePlan
 from kst_scheduler.reconcile.look import JobLook, Looked, OwnLook, window_of
 from kst_scheduler.reconcile.once_jobs import OnceJobs, fires_no_more
+from kst_scheduler.redaction import hide_in_traceback
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ MOST_FORGOTTEN: Final = 100_000
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
+_LOGGER.addFilter(hide_in_traceback)
 
 
 class Reconciler:
@@ -214,10 +216,9 @@ class Reconciler:
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
-            if job.id in lost:
-                with contextlib.suppress(
-                    InvalidArgumentError
-                ):  # it was reported while it was there
+            # Where it cannot be reconciled, that was reported while it was there.
+            with contextlib.suppress(InvalidArgumentError):
+                if job.id in lost:
                     await self._job_look(job, once_job, abandoned, now, looked).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._forget(known, abandoned, now, looked)

@@ -46,7 +46,7 @@ class Postgres:
 
     def prepare(self, folder: ServerFolder) -> None:
         """Make the database cluster, unless the folder has one."""
-        if folder.password_is_new and folder.data.exists():
+        if folder.password_is_new and (folder.data / "PG_VERSION").exists():
             folder.password_file.unlink()  # or the next start would not notice
             raise ServerError(
                 f"the password of the PostgreSQL in {str(folder.path)!r} is lost: there is no file "

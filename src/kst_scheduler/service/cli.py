@@ -23,7 +23,7 @@ from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import jobs_function
 from kst_scheduler.service.logs import log_to_stderr
-from kst_scheduler.service.stopping import StopLimit
+from kst_scheduler.service.stopping import StopLimit, forget_limits
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ MAX_ERROR: Final = 2_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or the process's own; return its exit code."""
     chosen = _parser().parse_args(arguments)
+    try:
+        return _run(chosen)
+    finally:
+        if arguments is not None:  # this process is not the command's own, and lives on
+            forget_limits()
+
+
+def _run(chosen: argparse.Namespace) -> int:
     try:
         code: int = chosen.verb(chosen)
     except KeyboardInterrupt:
@@ -188,7 +196,8 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         limit.begin()  # here, as the loop may be blocked
-        loop.call_soon_threadsafe(here.cancel)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(here.cancel)
 
     # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
     for number in (signal.SIGTERM, signal.SIGINT):

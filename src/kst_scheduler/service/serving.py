@@ -37,9 +37,12 @@ async def serve_until_told(
     )
     server = _Server(config, limit)
     keeping = asyncio.create_task(keep_running(kept))
-    # A server is lost for good. Where the task is cancelled, the stop has begun, or has no need to:
-    # its clock would end a process that calls main() and lives on.
-    keeping.add_done_callback(lambda task: None if task.cancelled() else server.stop())
+
+    def end_of_keeping(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # a server is lost for good
+            server.stop()
+
+    keeping.add_done_callback(end_of_keeping)
     # The lifespan is entered here, so that its errors are ours to tell, and the runs are drained
     # when no request is left.
     try:

@@ -32,6 +32,15 @@ SECONDS_TO_LOG: Final = 1.0
 """A log that blocks must not keep the process."""
 
 
+_begun: Final[list[threading.Timer]] = []
+
+
+def forget_limits() -> None:
+    """End no process any more: for a command that was called as a function of another program."""
+    while _begun:
+        _begun.pop().cancel()
+
+
 class StopLimit:
     """Ends the process when it has not ended by itself in time."""
 
@@ -51,6 +60,7 @@ class StopLimit:
             self._timer = threading.Timer(self.seconds, self._end)
             self._timer.daemon = True
             self._timer.start()
+            _begun.append(self._timer)
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Begin, and end the process as Ctrl-C does: the handler of a signal."""

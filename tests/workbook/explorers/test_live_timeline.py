@@ -67,9 +67,17 @@ async def test_the_picture_grows(frames: list[bytes]) -> None:
 
 
 @in_loop
-async def test_the_last_picture_stays() -> None:
+async def test_the_last_picture_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end the run is cut, and nothing is left running."""
     jobs = Jobs()
+    sleep = asyncio.sleep
+
+    async def when_begun(seconds: float) -> None:
+        """Sleep from when the job has begun, however busy the machine is."""
+        await jobs.begun.wait()
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", when_begun)
     seen = await live_timeline(jobs.register, seconds=0.6)
     assert seen.runs[["node", "job_id", "status"]].to_numpy().tolist() == [
         ["here", "long", "running"]

@@ -100,14 +100,15 @@ async def live_timeline(
     recorder = RunRecorder(scheduler, NODE)
     (register or three_jobs)(scheduler)
     lanes = [f"{NODE}  {job.id}" for job in scheduler.get_jobs()] or [NODE]
-    start = datetime.now(KST)
-    end = start + timedelta(seconds=seconds)
     with _quiet():
         try:
+            # The first picture takes longest, as Matplotlib is loaded for it: it is not one of the
+            # seconds, of which none would be left on a busy machine.
+            growing.show(recorder.runs, lanes, *_from_now(seconds))
+            _display(growing, f"A real scheduler runs for {seconds:g} seconds.")
+            start, end = _from_now(seconds)
             if not scheduler.running:
                 scheduler.start()
-            growing.show(recorder.runs, lanes, start, end)
-            _display(growing, f"A real scheduler runs for {seconds:g} seconds.")
             while (left := (end - datetime.now(KST)).total_seconds()) > 0:
                 await asyncio.sleep(min(REDRAW_SECONDS, left))
                 growing.show(recorder.runs, lanes, start, end)
@@ -117,6 +118,11 @@ async def live_timeline(
     seen.show(growing.runs, lanes, start, end)
     growing.widget.close()  # the last picture, which is returned, takes its place
     return seen
+
+
+def _from_now(seconds: float) -> tuple[datetime, datetime]:
+    start = datetime.now(KST)
+    return start, start + timedelta(seconds=seconds)
 
 
 def still_picture(seconds: float) -> bytes:

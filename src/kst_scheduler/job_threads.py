@@ -1,0 +1,110 @@
+"""The threads that runs have begun: ``asyncio.to_thread`` goes on when its job is cancelled.
+
+Python cannot stop a thread. Cancelling ``await asyncio.to_thread(work)`` cancels the ``await``
+alone, and the work goes on, unseen. So each thread of the loop's default pool is noted with the run
+that began it: a drain names such a run as still running, and ``once`` waits for its threads before
+it lets go of lease and lock. Threads of other pools (anyio's, ``threading.Thread``) are not seen,
+nor any on an event loop that hides its default pool, as uvloop's does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from kst_scheduler.occurrence import RUNNING, Occurrence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    Run = tuple[str, Any, bool]
+
+_LOOKUPS: Final = ("socket", "asyncio.base_events")
+"""The loop's own look-ups of host names are in its pool too, and are no work of a job."""
+
+
+class _Threads:
+    """The threads of one pool that are at work or wait for it, by the run that began them."""
+
+    def __init__(self) -> None:
+        self._futures: dict[Run, set[Future[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, run: Run, future: Future[Any]) -> None:
+        """Note a thread until it has ended."""
+        with self._lock:
+            self._futures.setdefault(run, set()).add(future)
+        future.add_done_callback(lambda done: self._remove(run, done))
+
+    def of(self, run: Run) -> list[Future[Any]]:
+        """Return the threads of a run that have not ended."""
+        with self._lock:
+            return list(self._futures.get(run, ()))
+
+    def _remove(self, run: Run, future: Future[Any]) -> None:
+        with self._lock:
+            found = self._futures.get(run, set())
+            found.discard(future)
+            if not found:
+                self._futures.pop(run, None)
+
+
+_OF_POOLS: Final[WeakKeyDictionary[Executor, _Threads]] = WeakKeyDictionary()
+
+
+def watch_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Note from now on which run begins each thread of the loop's default pool."""
+    try:
+        # Private, checked on CPython 3.11 to 3.15; guarded by tests/test_job_threads.py.
+        pool: Executor | None = loop._default_executor  # type: ignore[attr-defined]  # noqa: SLF001
+    except AttributeError:
+        return
+    if pool is None:  # as the loop itself makes it, at its first use
+        pool = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        loop.set_default_executor(pool)
+    if pool not in _OF_POOLS:
+        _OF_POOLS[pool] = threads = _Threads()
+        pool.submit = _noting(pool.submit, threads)  # type: ignore[method-assign]
+
+
+def threads_of(occurrence: Occurrence) -> int:
+    """Return how many threads of a run are at work, or wait for a free one, on this event loop."""
+    return len(_threads((occurrence.job_id, occurrence.scheduled_at, occurrence.manual)))
+
+
+async def threads_have_ended() -> None:
+    """Wait until the calling run has no thread at work, also while it is cancelled."""
+    run, loop = RUNNING.get(), asyncio.get_running_loop()
+    while run and (futures := _threads(run)):
+        ended = asyncio.Event()
+
+        def wake(_future: Future[Any], ended: asyncio.Event = ended) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed before the thread ended
+                loop.call_soon_threadsafe(ended.set)
+
+        futures[0].add_done_callback(wake)
+        while not ended.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended.wait()
+
+
+def _threads(run: Run) -> list[Future[Any]]:
+    pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
+    threads = _OF_POOLS.get(pool) if pool is not None else None
+    return threads.of(run) if threads else []
+
+
+def _noting(submit: Callable[..., Future[Any]], threads: _Threads) -> Callable[..., Future[Any]]:
+    def noting_submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = submit(function, *args, **kwargs)
+        run = RUNNING.get()
+        if run is not None and getattr(function, "__module__", "") not in _LOOKUPS:
+            threads.add(run, future)
+        return future
+
+    return noting_submit

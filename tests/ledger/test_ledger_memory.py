@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from in_loop import in_loop
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.occurrence import Occurrence
+from ledgers import THREE, occurrence, outcome, request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kst_scheduler.ledger import LedgerRow
+
+MANY = 3_000
+LAST = THREE + timedelta(minutes=MANY)
+
+
+class CountedRows(dict[int, Any]):
+    """Rows that count how often one of them is read."""
+
+    reads = 0
+
+    def __getitem__(self, key: int) -> Any:
+        self.reads += 1
+        return super().__getitem__(key)
+
+
+async def filled() -> MemoryLedger:
+    """Return a ledger with a row a minute, of two jobs."""
+    ledger = MemoryLedger()
+    for minute in range(MANY):
+        await ledger.miss(occurrence(minute, "nps" if minute % 2 else "token"), "late", "A")
+    return ledger
+
+
+CALLS: dict[str, Callable[[MemoryLedger], Awaitable[object]]] = {
+    "claim": lambda ledger: ledger.claim(request(occurrence(MANY))),
+    "what runs": lambda ledger: ledger.rows("nps", status="running"),
+    "the last minutes": lambda ledger: ledger.rows("nps", since=LAST - timedelta(minutes=5)),
+    "the last minutes of all": lambda ledger: ledger.rows(since=LAST - timedelta(minutes=5)),
+    "the first minutes": lambda ledger: ledger.rows(until=THREE + timedelta(minutes=5)),
+    "the latest": lambda ledger: ledger.rows(limit=1),
+    "what was abandoned": lambda ledger: ledger.abandoned(),
+    "forget": lambda ledger: ledger.forget(THREE + timedelta(minutes=5)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@in_loop
+async def test_few_rows_are_read(call: Callable[[MemoryLedger], Awaitable[object]]) -> None:
+    """However many there are: what a claim and a look ask for does not block the event loop."""
+    ledger = await filled()
+    counted = ledger._rows._rows = CountedRows(ledger._rows._rows)
+    await call(ledger)
+    assert counted.reads <= 10
+
+
+@in_loop
+async def test_what_was_forgotten_leaves_nothing_behind() -> None:
+    """Jobs with an id of their own each night do not make it grow without an end."""
+    ledger = MemoryLedger()
+    for night in range(20):
+        claim = await ledger.claim(request(occurrence(night, f"job-{night}")))
+        await ledger.finish(claim, outcome())
+    await ledger.forget(LAST)
+    empty, rows = vars(MemoryRows()), vars(ledger._rows)
+    left = {name for name in empty if rows[name] != empty[name]}
+    assert left <= {"_last_id", "_clock_began"}
+
+
+ADDED = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.booleans()), max_size=12)
+MOMENTS = st.none() | st.integers(0, 6).map(lambda minute: THREE + timedelta(minutes=minute))
+
+
+@given(
+    ADDED,
+    MOMENTS,
+    st.sampled_from([None, "a", "b", "c"]),
+    MOMENTS,
+    MOMENTS,
+    st.sampled_from([None, "missed", "running", "ok"]),
+    st.none() | st.integers(0, 13),
+)
+@in_loop
+async def test_it_finds_what_reading_all_rows_finds(
+    added: Sequence[tuple[str, int, bool]],
+    forgotten: Any,
+    source: str | None,
+    since: Any,
+    until: Any,
+    status: str | None,
+    before_id: int | None,
+) -> None:
+    """In whatever order rows came, and whichever of them are gone."""
+    ledger = MemoryLedger()
+    for job_id, minute, runs in added:
+        of = Occurrence(job_id, THREE + timedelta(minutes=minute))
+        with contextlib.suppress(LockedOutError):
+            if runs:
+                await ledger.claim(request(of))
+            else:
+                await ledger.miss(of, "late", "A")
+    if forgotten:
+        await ledger.forget(forgotten)
+
+    def is_meant(row: LedgerRow) -> bool:
+        return (
+            source in {None, row.source}
+            and (since is None or since <= row.scheduled_at)
+            and (until is None or row.scheduled_at < until)
+            and status in {None, row.status}
+            and (before_id is None or row.id < before_id)
+        )
+
+    every = sorted(ledger._rows._rows.values(), key=lambda row: -row.id)
+    found = await ledger.rows(source, since=since, until=until, status=status, before_id=before_id)
+    assert found == list(filter(is_meant, every))
