@@ -1,16 +1,16 @@
-"""Open the workbook, or run its tests, on a machine that has nothing but Python 3.11 and pip.
+"""Open the workbook, or run its tests, on a machine that has only Python 3.11 or newer and pip.
 
     python3 start.py                            open the workbook in JupyterLab
     python3 start.py 03_triggers.ipynb --no-browser
-    python3 start.py pytest                     run all tests, or another command of the workbook
+    python3 start.py pytest                     run the tests, or another command of the workbook
 
 Everything is installed into two folders beside this file: .uv, the installer, and .venv, the
-packages. Nothing outside changes: the system's own Python is not touched, no PATH is needed, and
-deleting the two folders undoes it all. Where uv is on the PATH, that one is used, and
-``uv run kst-workbook`` and ``uv run pytest`` do the same as this file.
+packages. The system's own Python is not touched, and the PATH need not be changed; caches stay in
+your home folder. If uv is on the PATH, it is used, and ``uv run kst-workbook`` and
+``uv run pytest`` do the same as this file.
 """
 
-# Python 3.7 can run this file, so that one that is too old comes as far as saying so.
+# Keep this file valid for Python 3.7: an old Python must reach the message that says so.
 from __future__ import annotations
 
 import os
@@ -136,7 +136,7 @@ def _install_packages(uv: str, command: list[str], environment: dict[str, str]) 
     sync = [uv, "sync", "--inexact"]
     if command[0] == "kst-workbook":
         sync += ["--no-default-groups", "--extra", "workbook"]
-    _say("installing the packages into .venv (about 200 MB to download, once)")
+    _say("checking the packages in .venv (about 200 MB to download the first time)")
     others = []
     with subprocess.Popen(
         sync, env=environment, cwd=str(HERE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -186,5 +186,5 @@ if __name__ == "__main__":
         _say(error)
         sys.exit(1)
     except KeyboardInterrupt:
-        _say("stopped; start again, and it goes on where it was")
+        _say("stopped; start it again to continue")
         sys.exit(130)

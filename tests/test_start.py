@@ -119,7 +119,7 @@ def test_without_arguments_it_opens_the_workbook(with_uv: Clone) -> None:
         "run --no-sync kst-workbook",
     ]
     assert said(done) == [
-        "start: installing the packages into .venv (about 200 MB to download, once)",
+        "start: checking the packages in .venv (about 200 MB to download the first time)",
         "start: running kst-workbook",
     ]
     assert "Downloading numpy" in done.stderr
