@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "time_limit",
     "extras",
     "user_values",
     "timezone",

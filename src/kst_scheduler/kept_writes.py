@@ -18,6 +18,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary, ref
 
+from kst_scheduler.time_limit import time_limit
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
@@ -69,7 +71,7 @@ class KeptWrites:
     async def try_at_the_end(self, seconds: float) -> None:
         """Try each write once more within a time limit, and log how many are left."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with time_limit(seconds):
                 await self.try_all()
         if self._writes:
             _LOGGER.warning(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LeaseLostError
 from kst_scheduler.redaction import without_passwords
+from kst_scheduler.time_limit import time_limit
 from kst_scheduler.user_values import is_a, text_of
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class _Renewals:
     async def _try(self) -> bool | None:
         """Return whether the lease is held; None when that could not be found out."""
         try:
-            async with asyncio.timeout(self._seconds / 6):
+            async with time_limit(self._seconds / 6):
                 held = await self._renew()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is time to try again
             self._failed(error)

@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.extras import require_extra
 from kst_scheduler.lease import reason_of, renewed
+from kst_scheduler.time_limit import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -168,7 +169,7 @@ class _Lock:
     async def _try_acquire(self) -> bool:
         limit = min(self._seconds, ANSWER_SECONDS)
         try:
-            async with asyncio.timeout(limit):
+            async with time_limit(limit):
                 # Redis refuses the lock to its own holder when redis-py repeats a request whose
                 # answer was lost; then the token says so.
                 take = functools.partial(self._lock.acquire, token=self._token)
@@ -185,7 +186,7 @@ class _Lock:
         failed: Exception | None = None
         for _ in range(RELEASES):
             try:
-                async with asyncio.timeout(RELEASE_SECONDS / RELEASES - POLL_SECONDS):
+                async with time_limit(RELEASE_SECONDS / RELEASES - POLL_SECONDS):
                     await self._on_the_primary(self._lock.release)
             except self._errors.LockNotOwnedError:
                 return failed is not None  # an attempt whose answer was lost may have done it

@@ -31,6 +31,7 @@ from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
+from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
     """Write a kept outcome; False while the ledger is away."""
     occurrence = claim.request.occurrence
     try:
-        async with asyncio.timeout(TRY_SECONDS):
+        async with time_limit(TRY_SECONDS):
             is_written = await ledger.finish(claim, outcome)
     except (LedgerUnavailableError, TimeoutError):
         return False

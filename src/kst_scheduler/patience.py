@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.redaction import without_passwords
+from kst_scheduler.time_limit import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,9 +36,9 @@ async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: 
 
     """
     seconds, failure = patience.total_seconds(), None
-    limit, pause = asyncio.timeout(seconds), FIRST_PAUSE
+    pause = FIRST_PAUSE
     try:
-        async with limit:
+        async with time_limit(seconds) as limit:
             while True:
                 try:
                     return await ask()

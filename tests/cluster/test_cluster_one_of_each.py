@@ -5,6 +5,7 @@ It says nothing of what has to be ok: a busy machine runs late, and the rows say
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -35,4 +36,7 @@ def test_one_of_each_fault_loses_nothing(cluster: Cluster) -> None:
     check_after_faults(history, cluster.witnessed())
     assert row_of(history, kept).equals(ended_by_others)
     for node, key in ((frozen, kept), (killed, lost)):
-        assert f"attempt 1 on {node} lost its lease" in str(row_of(history, key)["detail"])
+        # Not always the first attempt: on a busy machine another one had lost its lease before.
+        assert re.search(
+            rf"attempt \d on {node} lost its lease", str(row_of(history, key)["detail"])
+        )

@@ -24,6 +24,7 @@ from kst_scheduler.ledger.engines import (
 from kst_scheduler.ledger.outages import is_locked, outages
 from kst_scheduler.ledger.schema import create_or_upgrade, is_current
 from kst_scheduler.ledger.sessions import Sessions, has_done_nothing, is_of_its_session
+from kst_scheduler.time_limit import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -191,7 +192,7 @@ class Database:
         self, work: Callable[[], Coroutine[Any, Any, _T]], seconds: float | None = None
     ) -> _T:
         with outages(self.where):
-            async with asyncio.timeout(seconds or STATEMENT_SECONDS), self._turns:
+            async with time_limit(seconds or STATEMENT_SECONDS), self._turns:
                 try:
                     return await self._once(work)
                 except Exception as error:
