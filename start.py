@@ -24,6 +24,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 INSTALLER = HERE / ".uv"
 OLDEST = (3, 11)
+OLDEST_UV = (0, 6)
+OWN_VERBS = ("refresh", "page", "help")
+"""What kst-workbook takes as its first word, besides a notebook or an option."""
 
 PROGRESS = re.compile(r" *(Using|Creating|Downloading|Downloaded|Building|Built|Installed) ")
 """The lines of uv that say how far it is."""
@@ -35,6 +38,9 @@ NO_NETWORK = re.compile(
     r"failed to fetch|failed to download|error sending request|dns error|tcp connect",
     re.IGNORECASE,
 )
+
+NOT_TRUSTED = re.compile(r"certificate|ssl module", re.IGNORECASE)
+"""What is wrong then is not the network, and is shown."""
 
 
 class CannotStartError(Exception):
@@ -58,9 +64,9 @@ def main(words: list[str]) -> None:
 
 def _command(words: list[str]) -> list[str]:
     """Return the command that is meant; a notebook or an option is for kst-workbook."""
-    if words and not words[0].startswith("-") and not words[0].endswith(".ipynb"):
-        return words
-    return ["kst-workbook", *words]
+    first = words[0] if words else ""
+    is_own = not first or first in OWN_VERBS or first.startswith("-") or first.endswith(".ipynb")
+    return ["kst-workbook", *words] if is_own else words
 
 
 def _check_python() -> None:
@@ -83,6 +89,11 @@ def _check_folder() -> None:
 def _environment() -> dict[str, str]:
     """Return the environment of every command: this Python, and a home that can be written to."""
     environment = {**os.environ, "UV_PYTHON": sys.executable, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # An older pip ignores settings that it does not know, and refuses options.
+    environment.update(PIP_ROOT_USER_ACTION="ignore", PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
+    # Python 3.11 and 3.12 read the file that names this folder in the encoding of the locale.
+    if os.environ.get("LC_ALL") in ("C", "POSIX"):
+        environment["LC_ALL"] = "C.UTF-8"
     environment.pop("VIRTUAL_ENV", None)  # another project's: uv would warn that it is not used
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is none
     if not _is_writable(home):
@@ -104,12 +115,23 @@ def _is_writable(folder: Path) -> bool:
 
 def _find_uv() -> str | None:
     # pip puts the programs of a --target into its bin folder on every system.
-    return shutil.which("uv") or shutil.which(str(INSTALLER / "bin" / "uv"))
+    found = (shutil.which("uv"), shutil.which(str(INSTALLER / "bin" / "uv")))
+    return next((uv for uv in found if uv is not None and _is_usable(uv)), None)
+
+
+def _is_usable(uv: str) -> bool:
+    """Tell whether a uv runs, and is new enough: one on the PATH may be old, or a shim of pyenv."""
+    try:
+        words = subprocess.check_output([uv, "--version"], cwd=str(HERE), stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    version = re.match(rb"uv (\d+)\.(\d+)", words)
+    return version is not None and tuple(map(int, version.groups())) >= OLDEST_UV
 
 
 def _install_uv(environment: dict[str, str]) -> str:
     _say("installing the installer, uv, into .uv (25 MB to download, once)")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--root-user-action=ignore"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     done = subprocess.run(
         [*pip, "--upgrade", "--target", str(INSTALLER), "uv"],
         env=environment,
@@ -158,7 +180,7 @@ def _why_not_installed(what: str, words: str) -> CannotStartError:
             f"{what} could not be installed: the disk of {HERE}, or of your home folder, is full; "
             "make room for 1 GB, and start again"
         )
-    if NO_NETWORK.search(words):
+    if NO_NETWORK.search(words) and not NOT_TRUSTED.search(words):
         return CannotStartError(
             f"{what} could not be downloaded: the package index does not answer; "
             "check your network and proxy, and start again"
@@ -182,7 +204,7 @@ def _say(words: object) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except CannotStartError as error:
+    except (CannotStartError, OSError) as error:
         _say(error)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -16,6 +16,9 @@ START = Path(__file__).parents[1] / "start.py"
 NO_ANSWER = "the package index does not answer; check your network and proxy, and start again"
 UV = """\
 #!/bin/sh
+case $1 in
+--version) echo "uv ${FAKE_UV_VERSION:-0.13.9}"; exit 0 ;;
+esac
 printf '%s\\n' "$*" >> "$FAKE_UV_CALLS"
 case $1 in
 sync)
@@ -132,6 +135,7 @@ def test_without_arguments_it_opens_the_workbook(with_uv: Clone) -> None:
         (["03_triggers.ipynb"], "kst-workbook 03_triggers.ipynb"),
         (["--no-browser"], "kst-workbook --no-browser"),
         (["kst-workbook", "page"], "kst-workbook page"),
+        (["page", "site"], "kst-workbook page site"),
     ],
 )
 def test_a_notebook_or_an_option_is_for_the_workbook(
@@ -208,6 +212,10 @@ def test_what_is_not_known_is_shown_as_uv_says_it(with_uv: Clone) -> None:
             ),
         ),
         (
+            "ERROR: Could not fetch URL: [SSL] certificate verify failed",
+            "uv could not be installed, for the reason above",
+        ),
+        (
             "/usr/bin/python3: No module named pip",
             (
                 "this Python has no pip; install it (on Debian or Ubuntu: apt install "
@@ -223,10 +231,34 @@ def test_what_stops_pip_is_said_in_one_line(clone: Clone, pip: str, line: str) -
     python.chmod(0o755)
     done = clone.run(code=f"import sys; sys.executable = {str(python)!r}")
     assert done.returncode == 1
+    reason = [pip] if line.endswith("above") else []  # shown as pip says it
     assert done.stderr.splitlines() == [
         "start: installing the installer, uv, into .uv (25 MB to download, once)",
+        *reason,
         f"start: {line.format(folder=clone.folder)}",
     ]
+
+
+@pytest.mark.parametrize("uv", ["echo uv 0.4.30", "echo pyenv: uv: command not found; exit 127"])
+def test_a_uv_that_is_old_or_does_not_run_is_passed_over(with_uv: Clone, uv: str) -> None:
+    """The one beside start.py takes its place."""
+    own = with_uv.folder / ".uv/bin/uv"
+    own.parent.mkdir(parents=True)
+    (with_uv.programs / "uv").rename(own)
+    other = with_uv.programs / "uv"
+    other.write_text(f"#!/bin/sh\n{uv}\n", encoding="utf-8")
+    other.chmod(0o755)
+    assert with_uv.run().returncode == 0
+    assert with_uv.uv_calls()[1] == "run --no-sync kst-workbook"
+
+
+def test_a_folder_that_is_in_the_way_is_one_line(with_uv: Clone) -> None:
+    """A file in the place of .uv, where the home has to have its stand-in."""
+    (with_uv.folder / ".uv").touch()
+    done = with_uv.run(HOME="/proc/nobody")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Not a directory" in done.stderr.splitlines()[-1]
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(with_uv: Clone) -> None:
