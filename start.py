@@ -39,6 +39,11 @@ NO_NETWORK = re.compile(
     re.IGNORECASE,
 )
 
+WARM_UP = (
+    "import ipykernel.kernelapp, matplotlib_inline.backend_inline, matplotlib.pyplot, pandas;"
+    "from kst_scheduler import plot_timeline, simulate; import kst_scheduler.nps.sandbox"
+)
+
 NOT_TRUSTED = re.compile(r"certificate|ssl module", re.IGNORECASE)
 """What is wrong then is not the network, and is shown."""
 
@@ -57,7 +62,8 @@ def main(words: list[str]) -> None:
     _check_folder()
     environment = _environment()
     uv = _find_uv() or _install_uv(environment)
-    _install_packages(uv, command, environment)
+    if _install_packages(uv, command, environment) and command[0] == "kst-workbook":
+        _warm_up(uv, environment)
     _say(f"running {' '.join(command)}")
     _run([uv, "run", "--no-sync", *command], environment)
 
@@ -152,25 +158,42 @@ def _install_uv(environment: dict[str, str]) -> str:
     return uv
 
 
-def _install_packages(uv: str, command: list[str], environment: dict[str, str]) -> None:
-    """Install the packages, those of the tests only where they may be needed."""
+def _install_packages(uv: str, command: list[str], environment: dict[str, str]) -> bool:
+    """Install the packages, those of the tests only where needed; return whether any was."""
     # The bytecode of what a reader opens is compiled when it is opened: a tenth of all.
     sync = [uv, "sync", "--inexact"]
     if command[0] == "kst-workbook":
         sync += ["--no-default-groups", "--extra", "workbook"]
     _say("checking the packages in .venv (about 200 MB to download the first time)")
-    others = []
+    others, installed = [], False
     with subprocess.Popen(
         sync, env=environment, cwd=str(HERE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         for line in process.stdout or ():
             words = line.decode(errors="replace").rstrip()
+            installed = installed or words.startswith("Installed ")
             if PROGRESS.match(words):
                 sys.stderr.write(f"{words}\n")
             else:
                 others.append(words)
     if process.returncode:
         raise _why_not_installed("the packages", "\n".join(others))
+    return installed
+
+
+def _warm_up(uv: str, environment: dict[str, str]) -> None:
+    """Import what a notebook will, once, while JupyterLab starts and the reader's browser loads it.
+
+    The first import of new packages compiles them, and matplotlib looks for fonts: 3 s in all.
+    """
+    subprocess.Popen(
+        [uv, "run", "--no-sync", "python", "-c", WARM_UP],
+        env=environment,
+        cwd=str(HERE),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _why_not_installed(what: str, words: str) -> CannotStartError:
