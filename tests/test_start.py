@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -287,3 +288,14 @@ def test_a_home_that_cannot_be_written_to_gets_a_stand_in(with_uv: Clone) -> Non
         f"settings and caches go to {home}"
     )
     assert f"home {home}\n" in done.stdout
+
+
+def test_new_packages_are_imported_once_beside_the_workbook(with_uv: Clone) -> None:
+    """Only where some were installed: what a notebook imports is compiled meanwhile."""
+    with_uv.run(FAKE_UV_SAYS="Installed 138 packages in 550ms\n")
+    deadline = time.monotonic() + 30
+    while len(with_uv.uv_calls()) < 3 and time.monotonic() < deadline:  # nobody waits for it
+        time.sleep(0.01)
+    calls = sorted(with_uv.uv_calls()[1:])
+    assert calls[0] == "run --no-sync kst-workbook"
+    assert calls[1].startswith("run --no-sync python -c import ipykernel")
