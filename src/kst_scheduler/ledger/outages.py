@@ -36,8 +36,8 @@ _POSTGRESQL: Final = ("08", "28", "3D", "40", "53", "55P03", "57", "58", "25006"
 rollbacks by the server, full disks and memory, locks, shutdowns, system errors, and a server that
 became a standby, on which one can only read."""
 
-_DOWN: Final = ("57P01", "57P02", "57P03", "53100")
-"""Shut down, crashed, starting or stopping, disk full."""
+_DOWN: Final = ("57P01", "57P02", "57P03", "53100", sqlite3.SQLITE_FULL)
+"""Shut down, crashed, starting or stopping, disk full; and SQLite's disk full."""
 
 
 @contextlib.contextmanager
@@ -77,9 +77,7 @@ def is_down(error: BaseException | None) -> bool:
     """
     if isinstance(error, DBAPIError):
         return is_down(error.orig) or is_down(error.orig and error.orig.__cause__)
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return isinstance(error, ConnectionRefusedError) or getattr(error, "sqlstate", "") in _DOWN
+    return isinstance(error, ConnectionRefusedError) or error_code(error) in _DOWN
 
 
 def error_code(error: BaseException | None) -> int | str:
