@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.workbook.exercises.attempt import untouched
 from kst_scheduler.workbook.exercises.exercise import NotYetError, find
+from kst_scheduler.workbook.exercises.host_zone import another_host
 from kst_scheduler.workbook.exercises.progress_file import note
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
@@ -35,8 +36,8 @@ def check(number: str, answer: Any = ...) -> Verdict:
 
     The verdict's ``outcome`` is "not attempted" (the answer is still ``...``, or a function whose
     body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds of CPU
-    time or 30 seconds of waiting, is not yet right. What the answer changes around it, such as an
-    environment variable, is put back.
+    time or 30 seconds of waiting, is not yet right. It is judged as on a host in New York, wherever
+    this one is. What the answer changes around it, such as an environment variable, is put back.
 
     Raises:
         InvalidArgumentError: there is no exercise of that number.
@@ -92,7 +93,7 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with put_back(changed), time_limit(SECONDS, WAITING):
+        with another_host(), put_back(changed), time_limit(SECONDS, WAITING):
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed

@@ -6,14 +6,15 @@ import inspect
 import io
 from datetime import datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler.fire_times import fire_times
-from kst_scheduler.timezone import KST
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
+from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, as_on_host, takes_zone_of_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +23,40 @@ if TYPE_CHECKING:
 
     from kst_scheduler.simulation import SimulationResult
 
+MONDAY: Final = kst(2026, 5, 4)
+
 
 def require_trigger(answer: Any, variable: str) -> BaseTrigger:
-    """Return the answer if it is a trigger.
+    """Return the answer if it is a trigger, as the same code makes it on a host in New York.
 
     Raises:
-        NotYetError: it is something else.
+        NotYetError: it is something else, or fires at other moments on another host.
 
     """
     if isinstance(answer, type) and issubclass(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is the class `{answer.__name__}`. Make a trigger of it.")
     if not isinstance(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is {shown(answer)}. A trigger is asked for.")
-    return answer
+    if takes_zone_of_host(answer):
+        _refuse_other_moments_elsewhere(answer, variable)
+    return as_on_host(answer)
+
+
+def _refuse_other_moments_elsewhere(trigger: BaseTrigger, variable: str) -> None:
+    fires = {
+        zone: as_on_host(trigger, zone).get_next_fire_time(None, MONDAY)
+        for zone in ("UTC", ELSEWHERE)
+    }
+    if len(set(fires.values())) > 1:
+        words = " and ".join(
+            f"{fire.astimezone(KST):%a %H:%M} KST on one in {zone}"
+            for zone, fire in fires.items()
+            if fire
+        )
+        raise NotYetError(
+            f"`{variable}` names no zone, so it takes that of its host. From Monday, 4 May on it "
+            f"fires first at {words}."
+        )
 
 
 def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..., Any]:

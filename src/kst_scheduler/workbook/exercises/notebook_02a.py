@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pytz
+import tzlocal
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
@@ -14,6 +15,7 @@ from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.host_zone import move_jobs
 from kst_scheduler.workbook.exercises.judging import (
     moment,
     pictures,
@@ -117,6 +119,7 @@ def crawl_at_three_on_every_host(register: Any) -> Right:
 
 def _watch(add: Callable[..., Any], scheduler: AsyncIOScheduler, jobs: set[str]) -> object:
     returned = add(scheduler)
+    move_jobs(scheduler, tzlocal.get_localzone_name())
     jobs.update(job.id for job in scheduler.get_jobs())
     return returned
 

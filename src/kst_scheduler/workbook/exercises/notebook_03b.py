@@ -15,10 +15,13 @@ from kst_scheduler.simulation import Crash, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import every
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, move_jobs
 from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function
 from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kst_scheduler.simulation import SimulationResult
 
 JOB: Final = "renew-token"
@@ -50,7 +53,14 @@ def replicas_agree(register_renewal: Any) -> Right:
     """Register a job for every 90 minutes from midnight on, the same on all replicas."""
     add = require_function(register_renewal, "register_renewal", "scheduler")
     with each_replica_for_itself(add):
-        mine = simulate(add, *SPAN, 2, RESTARTS, _lesson_scheduler)
+        mine = simulate(
+            lambda scheduler: _register(add, scheduler),
+            *SPAN,
+            2,
+            RESTARTS,
+            _lesson_scheduler,
+            host_timezone=ELSEWHERE,
+        )
     expected = simulate(_every_90_minutes, *SPAN, 2, RESTARTS, _lesson_scheduler)
     drawn = pictures(mine, expected)
     runs = mine.runs[mine.runs["job_id"] == JOB]
@@ -72,6 +82,12 @@ def replicas_agree(register_renewal: Any) -> Right:
         "one fixed midnight, and not from their own start.",
         drawn[:1],
     )
+
+
+def _register(add: Callable[..., object], scheduler: AsyncIOScheduler) -> object:
+    returned = add(scheduler)
+    move_jobs(scheduler)
+    return returned
 
 
 def _compare(fires: set[pd.Timestamp], expected: SimulationResult, drawn: Any) -> None:
