@@ -17,6 +17,8 @@ from kst_scheduler.workbook.exercises import check
 from kst_scheduler.workbook.exercises.exercise import all_exercises, find
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from kst_scheduler.workbook.exercises.verdict import Verdict
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -27,7 +29,7 @@ def judge(number: str, code: str) -> Verdict:
     names = dict(names_above(number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a wrong answer may well be warned of, also as it runs
-        exec(textwrap.dedent(code), names)  # noqa: S102 - the tests' own code
+        exec(_as_in_a_cell(textwrap.dedent(code)), names)  # noqa: S102 - the tests' own code
         return check(number, names[find(number).variable])
 
 
@@ -62,8 +64,13 @@ def names_above(number: str) -> dict[str, Any]:
         for statement in ast.parse(_plain(source)).body:
             if _defines(statement):
                 with contextlib.suppress(NameError, ImportError):  # made of what is not run
-                    exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
+                    exec(_as_in_a_cell(ast.Module([statement], [])), names)  # noqa: S102
     return names
+
+
+def _as_in_a_cell(code: str | ast.Module) -> CodeType:
+    """Compile code as a cell is: this module's own imports from ``__future__`` are not in it."""
+    return compile(code, "a cell", "exec", dont_inherit=True)
 
 
 def _plain(source: str) -> str:

@@ -33,23 +33,27 @@ def missing(history, trigger, start, end):
 """
 
 RECORDED = """
+import contextlib
+
+
 def recorded(write):
     def decorate(job):
         async def run():
             start = time.monotonic()
 
-            def duration():
-                return 1000 * (time.monotonic() - start)
+            async def record(status, error):
+                with contextlib.suppress(Exception):
+                    await write(status, 1000 * (time.monotonic() - start), error)
 
             try:
                 result = await job()
             except asyncio.CancelledError as error:
-                await write("cancelled", duration(), repr(error))
+                await record("cancelled", repr(error))
                 raise
             except Exception as error:
-                await write("error", duration(), repr(error))
+                await record("error", repr(error))
                 raise
-            await write("ok", duration(), None)
+            await record("ok", None)
             return result
 
         return run
@@ -59,8 +63,9 @@ def recorded(write):
 CANCELLED = RECORDED[
     RECORDED.index("            except asyncio") : RECORDED.index("            except E")
 ]
-IN_THE_TRY = RECORDED.replace('            await write("ok", duration(), None)\n', "").replace(
-    "await job()\n", 'await job()\n                await write("ok", duration(), None)\n'
+UNGUARDED = RECORDED.replace("with contextlib.suppress(Exception)", "if True")
+IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").replace(
+    "await job()\n", 'await job()\n                await record("ok", None)\n'
 )
 
 WRONG = {
@@ -101,7 +106,16 @@ WRONG = {
         (RECORDED.replace("monotonic", "time"), "duration_ms is -2,400,000"),
         (RECORDED.replace("monotonic", "perf_counter"), "`time.perf_counter` is not simulated"),
         (RECORDED.replace("1000 * (", "("), "Those are seconds"),
-        (IN_THE_TRY, "The crawl was ok, and its row says `'error'`"),
+        (IN_THE_TRY, "The crawl ended as ok, and its row says `'error'`"),
+        (UNGUARDED, "The crawl was ok, and what you make of it raises `ConnectionError`"),
+        (
+            UNGUARDED.replace(
+                '            await record("ok", None)\n',
+                "            with contextlib.suppress(ConnectionError):\n"
+                '                await record("ok", None)\n',
+            ),
+            "The crawl raised `TimeoutError`, and what you make of it raises `ConnectionError`",
+        ),
         (RECORDED.replace("repr(error)", "str(error)"), "does not say what was raised"),
         (RECORDED.replace("            return result\n", ""), "returns `None`"),
         (RECORDED.replace("                raise\n", "                return\n"), "keeps it"),

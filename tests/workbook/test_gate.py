@@ -58,7 +58,7 @@ def test_it_ships_unsolved_in_its_notebook(number: str) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_its_solution_is_right(number: str) -> None:
-    """With nothing but the names that the notebook has given by then; and it says why."""
+    """Pasted into a cell, with nothing but the names that the notebook has given by then."""
     asked = all_exercises()[number]
     verdict = judge(number, asked.solution)
     assert verdict.outcome == "right", verdict

@@ -81,6 +81,13 @@ def exercise(
     return add
 
 
+def as_pasted(function: Callable[..., Any]) -> str:
+    """Return the source of a function without types: a notebook has not imported their names."""
+    head, newline, body = inspect.getsource(function).partition("\n")
+    head = re.sub(r"(?<=\w): [\w.]+(?=[,)])", "", head)
+    return "\n" + (head + newline + body).replace(" -> None:", ":")
+
+
 @cache
 def all_exercises() -> dict[str, Exercise]:
     """Return every exercise by its number, in the order of the notebooks."""

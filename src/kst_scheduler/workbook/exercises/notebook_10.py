@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from kst_scheduler.workbook.broken_service import (
     send_report,
     shared_redis,
 )
-from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, as_pasted, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
 from kst_scheduler.workbook.hidden_services import DUE, LATE, locked_night
 from kst_scheduler.workbook.service_week import WANTED, WEEK, ServiceWeek, findings, one_week
@@ -142,7 +141,7 @@ def repaired(scheduler: AsyncIOScheduler) -> None:
         "Two are about the event loop: a slow plain function, and a coroutine that nobody awaits.",
         "Two are about bad nights: how long a lock outlives its owner, and what `except` hides.",
     ),
-    solution="\n" + inspect.getsource(repaired),
+    solution=as_pasted(repaired),
     link=LOGGING,
 )
 def a_service_without_faults(answer: Any) -> Right:
