@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import re
 import textwrap
 import warnings
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kst_scheduler.workbook.exercises.verdict import Verdict
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+MORE_ANSWERS = Path(__file__).parent / "workbook" / "more_answers"
 
 
 def judge(number: str, code: str) -> Verdict:
@@ -38,6 +40,28 @@ def wrong_answers(number: str) -> list[tuple[str, str]]:
     module = importlib.import_module(f"answers_{find(number).notebook:02}")
     answers: list[tuple[str, str]] = module.WRONG[number]
     return answers
+
+
+def more_answers(number: str, kind: str) -> list[str]:
+    """Return code of more answers, those of the kind "right" or "wrong".
+
+    Each begins with a line ``# right`` or ``# wrong``. Lines that begin with - and + say what is
+    different from the first one.
+    """
+    text = (MORE_ANSWERS / f"{number}.txt").read_text(encoding="utf-8").rstrip() + "\n"
+    blocks = re.split(r"^# (right|wrong)\n", text, flags=re.MULTILINE)[1:]
+    kinds, codes = blocks[::2], [code.strip("\n") for code in blocks[1::2]]
+    whole = [_changed(codes[0], code) if code.startswith(("- ", "+ ")) else code for code in codes]
+    return [code for code, each in zip(whole, kinds, strict=True) if each == kind]
+
+
+def _changed(first: str, change: str) -> str:
+    lines = change.split("\n")
+    old, new = (
+        "\n".join(line[2:] for line in lines if line.startswith(sign)) for sign in ("- ", "+ ")
+    )
+    assert f"{first}\n".count(f"{old}\n") == 1, change
+    return f"{first}\n".replace(f"{old}\n", f"{new}\n")
 
 
 def asking_cells(number: str) -> list[str]:
@@ -86,4 +110,4 @@ def _defines(statement: ast.stmt) -> bool:
     return isinstance(statement, kinds)
 
 
-__all__ = ["all_exercises", "asking_cells", "judge", "names_above", "wrong_answers"]
+__all__ = ["all_exercises", "asking_cells", "judge", "more_answers", "names_above", "wrong_answers"]

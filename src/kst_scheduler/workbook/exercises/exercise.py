@@ -29,6 +29,11 @@ class NotYetError(Exception):
         self.pictures = pictures
 
 
+def error_in_words(error: BaseException) -> str:
+    """Return an error as messages name it: its type, and its own words if it has some."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Right:
     """Returned by a judge: why the answer is right, and pictures of what it does."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +15,11 @@ from kst_scheduler.simulation import ClockJump, Incident, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
-from kst_scheduler.workbook.exercises.judging import (
-    pictures,
-    require_function,
-    shown,
-)
+from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.reach import put_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MONOTONIC: Final = "https://docs.python.org/3/library/time.html#time.monotonic"
 
@@ -28,6 +27,7 @@ SPAN: Final = (kst(2026, 5, 10, 2, 45), kst(2026, 5, 10, 3, 45))
 THREE: Final = kst(2026, 5, 10, 3)
 FIVE_PAST: Final = kst(2026, 5, 10, 3, 5)
 ROWS: Final = 250
+"""What the crawl of the first night returns; that of each other night returns one more."""
 FIRST_ERROR: Final = {"error": "TimeoutError", "cancelled": "CancelledError"}
 """What a crawl raises that ends with this status."""
 
@@ -42,6 +42,7 @@ class _Night:
     incidents: tuple[Incident, ...] = ()
     away: int = 0
     """So many of the first writes fail."""
+    rows: int = ROWS
     failed_writes: int = 0
     written: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """status, duration_ms, error of each row."""
@@ -62,11 +63,11 @@ class _Night:
             await asyncio.sleep(60 * self.minutes)
             raise TimeoutError
         await asyncio.sleep(20 * 60)
-        return ROWS
+        return self.rows
 
 
 def _nights() -> list[_Night]:
-    return [
+    nights = [
         _Night("quiet"),
         _Night("a timeout at 03:05", "error", 5),
         _Night("stopped at 03:05", "cancelled", 5),
@@ -74,6 +75,9 @@ def _nights() -> list[_Night]:
         _Night("the database is away after a good crawl", away=1),
         _Night("the database is away after a timeout", "error", 5, away=1),
     ]
+    for number, night in enumerate(nights):
+        night.rows += number
+    return nights
 
 
 @exercise(
@@ -116,8 +120,9 @@ def record_every_outcome(recorded: Any) -> Right:
     """Write a decorator that writes a row however the job ends."""
     require_function(recorded, "recorded", "write")
     nights = _nights()
-    for night in nights:
-        _play(recorded, night)
+    with _virtual_clocks(recorded):
+        for night in nights:
+            _play(recorded, night)
     shown_below = _drawn(nights)
     for night in nights:
         if fault := _fault(night):
@@ -128,6 +133,22 @@ def record_every_outcome(recorded: Any) -> Right:
         "run, as `once` writes it.",
         shown_below[:1],
     )
+
+
+@contextlib.contextmanager
+def _virtual_clocks(answer: Any) -> Iterator[None]:
+    """Let each clock that nobody sets follow a simulation, also where its name was imported."""
+
+    def seconds() -> float:
+        return time.monotonic()
+
+    def nanoseconds() -> int:
+        return time.monotonic_ns()
+
+    perf_counters = {time.perf_counter: seconds, time.perf_counter_ns: nanoseconds}
+    monotonic = {time.monotonic: seconds, time.monotonic_ns: nanoseconds}
+    with put_in_place(answer, monotonic), put_in_place(answer, perf_counters, (time,)):
+        yield
 
 
 def _play(recorded: Callable[..., Any], night: _Night) -> None:
@@ -178,7 +199,7 @@ def _wrong_duration(night: _Night, duration: Any) -> str | None:
         return None
     why = ""
     if abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
-        why = " `time.perf_counter` is not simulated; `time` has another clock that nobody sets."
+        why = " That is the time that the processor worked, or none at all."
     elif abs(duration - 60 * night.minutes) <= 1:
         why = " Those are seconds."
     return f"Its duration_ms is {duration:,}, for a crawl of {night.minutes} minutes.{why}"
@@ -202,10 +223,9 @@ def _not_passed_on(night: _Night) -> str | None:
             return f"The crawl raised `{expected}`, and what you make of it raises `{raised}`."
     elif raised:
         return f"The crawl was ok, and what you make of it raises `{raised}`: the run is an error."
-    elif night.returned != [ROWS]:
-        return (
-            f"The job returned {ROWS}, and what you make of it returns {shown(night.returned[0])}."
-        )
+    elif night.returned != [night.rows]:
+        theirs = shown(night.returned[0])
+        return f"The job returned {night.rows}, and what you make of it returns {theirs}."
     return None
 
 
