@@ -24,13 +24,14 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
-from kst_scheduler.kept_writes import kept_writes
+from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
+from kst_scheduler.takeover import Takeover
 from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
 
@@ -98,8 +99,11 @@ def once(
 
     While the ledger is away, the claim and the last write are tried again for ``patience``. A last
     write that fails is one line of the log at ERROR, with the row in it, and the job's own result
-    or exception goes on. This process keeps the outcome and writes it once the ledger is back. If
-    the process ends first, it is only in the log, and the run counts as lost: it is run again.
+    or exception goes on. This process keeps the outcome and writes it once the ledger is back,
+    before it claims the job again. If the process ends first, it is only in the log, and the run
+    counts as lost: it is run again. Another process leaves a run without an end alone while its
+    lease holds, and for some seconds after an outage that it has noticed (kst_scheduler.kept_writes
+    says what remains).
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -262,6 +266,7 @@ class OnceJob:
 
         """
         now = datetime.now(UTC)
+        takeover = Takeover(self.lease, functools.partial(self._is_written, occurrence))
         request = ClaimRequest(
             occurrence=occurrence,
             instance=self.replica(),
@@ -270,12 +275,15 @@ class OnceJob:
             take_over=self.repeatable,
             retry=retry,
             max_attempts=self.max_attempts,
+            may_take=takeover.may_take,
         )
 
         async def ask() -> tuple[Claim, float]:
-            await kept_writes().try_all()  # the run in the way may be one of this process
-            since = asyncio.get_running_loop().time()
-            return await self.ledger.claim(request), since
+            with takeover.noting_outages():
+                if not await kept_writes().settle(self._job(occurrence)):
+                    raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
+                since = asyncio.get_running_loop().time()
+                return await self.ledger.claim(request), since
 
         return await patiently(ask, self.patience, f"the claim of {occurrence}")
 
@@ -288,6 +296,10 @@ class OnceJob:
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
+        with kept_writes().writing(self._job(claim.request.occurrence)):
+            return await self._write_or_keep(claim, outcome)
+
+    async def _write_or_keep(self, claim: Claim, outcome: Outcome) -> bool:
         what = f"the outcome of {claim.request.occurrence}"
         write = functools.partial(self.ledger.finish, claim, outcome)
         patience = CUT_PATIENCE if outcome.status == "cancelled" else self.patience
@@ -310,7 +322,13 @@ class OnceJob:
         if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
             return False
         again = functools.partial(_write_again, self.ledger, claim, outcome)
-        return kept_writes().keep(id(self.ledger), claim.row_id, again)
+        return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
+
+    def _job(self, occurrence: Occurrence) -> Job:
+        return Job(id(self.ledger), occurrence.job_id)
+
+    def _is_written(self, occurrence: Occurrence) -> bool:
+        return kept_writes().is_written(self._job(occurrence))
 
 
 async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:

@@ -45,6 +45,15 @@ class Obstacles(NamedTuple):
     running: Obstacle | None
     """The row of its job that is running; there is never more than one."""
 
+    @property
+    def has_lease_that_is_over(self) -> bool:
+        """Whether the run in the way may be taken over or closed."""
+        return self.running is not None and self.running.lease_is_over
+
+    def as_in_progress(self) -> Obstacles:
+        """Return the same, where no lease counts as over."""
+        return Obstacles(*(each and each._replace(lease_is_over=False) for each in self))
+
 
 class ClaimStore(Protocol):
     """What a store has to offer, so that ``take`` can claim."""
@@ -76,7 +85,10 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
         row_id = await store.insert(request)
         if row_id is not None:
             return Claim(row_id, 1, request)
-        claim = await _clear(store, request, await store.obstacles(request))
+        met = await store.obstacles(request)
+        if met.has_lease_that_is_over and request.may_take and not await request.may_take():
+            met = met.as_in_progress()
+        claim = await _clear(store, request, met)
         if claim:
             return claim
 

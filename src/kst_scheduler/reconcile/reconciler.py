@@ -184,6 +184,8 @@ class Reconciler:
         loop = asyncio.get_running_loop()
         try:
             await kept_writes().try_all()
+            if not kept_writes().are_written(id(self._ledger)):
+                self._was_away = True  # until a moment ago; what is known here is not written yet
             sent = loop.time()
             now = await self._ledger.now()
             if self._clock.believes(Reading(now, sent, loop.time())):
