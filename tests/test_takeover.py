@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.simulation import simulate
 from kst_scheduler.takeover import Takeover
 from kst_scheduler.triggers import at
@@ -56,7 +57,7 @@ def test_a_claim_that_saw_an_outage_gives_holders_time(lease: timedelta, seconds
     """From the first answer after the outage on; a further outage begins anew."""
 
     async def test() -> None:
-        takeover = Takeover(lease, lambda: True)
+        takeover = Takeover(MemoryLedger(), lease, lambda: True)
         assert not await is_put_off(takeover)
         for _ in range(2):
             fail(takeover)
@@ -75,7 +76,7 @@ def test_a_claim_leaves_a_run_alone_whose_outcome_is_known_here() -> None:
 
     async def test() -> None:
         written = [False]
-        takeover = Takeover(MINUTE, lambda: written[0])
+        takeover = Takeover(MemoryLedger(), MINUTE, lambda: written[0])
         assert await is_put_off(takeover)
         written[0] = True
         assert not await is_put_off(takeover)

@@ -266,7 +266,9 @@ class OnceJob:
 
         """
         now = datetime.now(UTC)
-        takeover = Takeover(self.lease, functools.partial(self._is_written, occurrence))
+        takeover = Takeover(
+            self.ledger, self.lease, functools.partial(self._is_written, occurrence)
+        )
         request = ClaimRequest(
             occurrence=occurrence,
             instance=self.replica(),
