@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The version of the schema that this package writes; it upgrades those before it."""
 
 
@@ -146,7 +146,9 @@ _RUNNING_ROW: Final = Index(
     sqlite_where=_RUNNING,
     postgresql_where=_RUNNING,
 )
-Index("crawl_runs_scheduled_at", RUNS.c.scheduled_at)
+# What is old, and what is shown of some days. Namespace and time in one index: given each alone,
+# SQLite takes the namespace, and reads all of its rows.
+_TIMES: Final = Index("crawl_runs_times", RUNS.c.namespace, RUNS.c.scheduled_at)
 
 LOCKS: Final = {
     "sqlite": ("BEGIN IMMEDIATE",),
@@ -224,4 +226,7 @@ def _upgrade(connection: Connection, version: int) -> None:
             f"SELECT source, looked_until FROM {SOURCES.name}_1"
         )
         connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
+    if version < 3:  # noqa: PLR2004 - the second version: each look read all rows of a namespace
+        connection.exec_driver_sql("DROP INDEX crawl_runs_scheduled_at")
+        _TIMES.create(connection)
     connection.execute(update(SCHEMA).values(version=VERSION))
