@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
@@ -140,13 +141,16 @@ def once(
 
     def decorate(function: Callable[P, Awaitable[R]]) -> OnceFunction[P, R]:
         _check_awaited(function)
+        of_function = replace(job, function=full_name_of(function))
 
         # A function, not an object: APScheduler's reference to an object is to its class (3.11.3).
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await job.run(current_occurrence(), functools.partial(function, *args, **kwargs))
+            return await of_function.run(
+                current_occurrence(), functools.partial(function, *args, **kwargs)
+            )
 
-        run.once = job  # type: ignore[attr-defined]
+        run.once = of_function  # type: ignore[attr-defined]
         return run  # type: ignore[return-value]
 
     return decorate
@@ -166,6 +170,8 @@ class OnceJob:
     patience: timedelta
     queue: Queue | None = None
     """Where its occurrences wait for a worker; None: they run where the scheduler is."""
+    function: str = ""
+    """What runs, by module and name: the rows name it, and another service's are told by it."""
 
     def __post_init__(self) -> None:
         if not hasattr(self.ledger, "claim"):
@@ -277,6 +283,7 @@ class OnceJob:
             take_over=self.repeatable,
             retry=retry,
             max_attempts=self.max_attempts,
+            function=self.function,
             may_take=takeover.may_take,
         )
 

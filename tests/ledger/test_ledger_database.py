@@ -95,6 +95,7 @@ async def test_a_table_that_no_ledger_made_is_left_alone(sql_url: str) -> None:
 
 
 _TO_2: Final = [
+    "ALTER TABLE crawl_runs DROP COLUMN function",
     "DROP INDEX crawl_runs_times",
     "CREATE INDEX crawl_runs_scheduled_at ON crawl_runs (scheduled_at)",
 ]

@@ -120,6 +120,7 @@ RUNS: Final = Table(
     Column("token", Text),
     Column("namespace", Text, nullable=False, server_default=""),
     Column("written_at", Moment),
+    Column("function", Text),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
@@ -213,9 +214,7 @@ def _create(connection: Connection, where: str) -> None:
 
 def _upgrade(connection: Connection, version: int) -> None:
     if version < 2:  # noqa: PLR2004 - the first version: each service had a database of its own
-        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace, RUNS.c.written_at):
-            definition = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
+        _add(connection, RUNS.c.lost, RUNS.c.token, RUNS.c.namespace, RUNS.c.written_at)
         for index in (_OCCURRENCE, _RUNNING_ROW):
             index.drop(connection)
             index.create(connection)
@@ -227,6 +226,13 @@ def _upgrade(connection: Connection, version: int) -> None:
         )
         connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
     if version < 3:  # noqa: PLR2004 - the second version: each look read all rows of a namespace
+        _add(connection, RUNS.c.function)
         connection.exec_driver_sql("DROP INDEX crawl_runs_scheduled_at")
         _TIMES.create(connection)
     connection.execute(update(SCHEMA).values(version=VERSION))
+
+
+def _add(connection: Connection, *columns: Column[Any]) -> None:
+    for column in columns:
+        definition = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")

@@ -66,6 +66,7 @@ OBSTACLES: Final = select(
     (_RUN.lease_until <= LedgerNow()).label("lease_is_over"),
     (_RUN.token == bindparam("token", type_=Text)).label("is_same_claim"),
     _UNTIMELY.label("is_untimely"),
+    _RUN.function,
 ).where(
     _HERE,
     _RUN.source == bindparam("source"),
@@ -93,6 +94,7 @@ RETAKE: Final = (
         finished_at=null(),
         lost=_RUN.lost + bindparam("newly_lost", type_=Integer),
         token=bindparam("token"),
+        function=bindparam("function"),
         written_at=null(),
     )
 )
@@ -162,8 +164,8 @@ LOOK_AGAIN: Final = (
 
 def insert_claim(dialect: str) -> Any:
     """Return the insert that claims: it returns the id, or nothing when any row is in the way."""
-    names = ("namespace", "source", "scheduled_at", "instance", "trigger", "claimed_at", "token")
-    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    names = ("namespace", "source", "scheduled_at", "instance", "trigger", "claimed_at")
+    values: dict[str, Any] = {name: bindparam(name) for name in (*names, "token", "function")}
     claim = _INSERT[dialect](RUNS).values(
         **values,
         attempt=1,
