@@ -11,8 +11,8 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from kst_scheduler.distributed.known_jobs import known_jobs
+from kst_scheduler.distributed.names import queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
-from kst_scheduler.distributed.queue import QUEUE
 from kst_scheduler.distributed.shift import SHIFT, Shift
 from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
@@ -100,7 +100,7 @@ async def _work_once(
     """
     worker = asyncio.create_task(
         app.run_worker_async(
-            queues=[QUEUE],
+            queues=[queue_of(app)],
             concurrency=concurrency,
             fetch_job_polling_interval=SECONDS_BETWEEN_LOOKS,
             update_heartbeat_interval=stalled / 3,
@@ -160,7 +160,7 @@ async def _keep_tidy(app: App, stalled: float) -> None:
                 await _free_stalled(app, stalled)
                 if clock() >= forget_at:
                     await app.job_manager.delete_old_jobs(
-                        KEPT_HOURS, QUEUE, include_failed=True, include_aborted=True
+                        KEPT_HOURS, queue_of(app), include_failed=True, include_aborted=True
                     )
                     forget_at = clock() + 3600
         except ConnectorException as error:
@@ -175,7 +175,8 @@ async def _keep_tidy(app: App, stalled: float) -> None:
 
 async def _free_stalled(app: App, stalled: float) -> None:
     manager = app.job_manager
-    for task in await manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled):
+    queue = queue_of(app)
+    for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
             await _free(app, task)
