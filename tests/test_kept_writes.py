@@ -9,6 +9,7 @@ from weakref import ref
 import pytest
 
 from in_loop import in_loop
+from kst_scheduler import kept_writes as kept_writes_module
 from kst_scheduler.kept_writes import Job, KeptWrites, kept_writes
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ async def test_the_last_try_of_a_drain_has_a_limit(caplog: pytest.LogCaptureFixt
 
     kept = KeptWrites()
     kept.keep(Job("a", "nps"), 1, write)
-    await kept.try_at_the_end(0.01)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await kept.try_at_the_end(began + 0.01)
+    assert clock() - began < kept_writes_module.LAST_WRITE_SECONDS
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("1 outcome(s) are not written, and are lost when this")

@@ -820,6 +820,43 @@ def test_the_lease_protects_a_kept_outcome_from_a_claim_that_saw_no_outage(
     )
 
 
+@pytest.mark.parametrize(("deaf", "seconds"), [(False, 1), (True, 5)])
+def test_the_last_try_of_a_drain_ends_within_its_clean_up(deaf: bool, seconds: float) -> None:
+    """The ledger gives no answer; beside it, a run may use up the time for its clean-up.
+
+    03:10 kept: its write hangs | 03:12 drain: 20 s | cut | 5 s for clean-up and the last try
+    """
+
+    class HangingLedger(SwitchedLedger):
+        async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+            await asyncio.sleep(3600)
+            return await super().finish(claim, outcome)
+
+    async def cleaning_up() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    took: list[float] = []
+
+    async def drain(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(TWELVE - loop.time())
+        await scheduler.drain(0 if deaf else 20)
+        took.append(loop.time() - TWELVE)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    def plan(scheduler: KSTScheduler) -> None:
+        if deaf:
+            scheduler.add_job(cleaning_up, cron(hour=3), id="deaf")
+        tasks.append(asyncio.create_task(drain(scheduler)))
+
+    ledger, patience = HangingLedger(), timedelta(seconds=1)
+    play(crawl_for(600), nodes=1, ledger=ledger, patience=patience, reconcile=False, then=plan)
+    assert took == [seconds]
+
+
 def test_a_process_keeps_a_thousand_outcomes(our_log: pytest.LogCaptureFixture) -> None:
     """The ones after that are in the log alone."""
 

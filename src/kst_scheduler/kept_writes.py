@@ -33,14 +33,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kst_scheduler.time_limit import time_limit
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator
 
     Write = Callable[[], Awaitable[bool]]
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
+LAST_WRITE_SECONDS: Final = 1.0
+"""How long the end of a drain tries to write what the ledger could not take before."""
 SECONDS_BETWEEN_LOOKS: Final = 0.05
 """How often a claim looks whether an outcome has been written meanwhile."""
 MAX_KEPT: Final = 1_000
@@ -121,11 +121,20 @@ class KeptWrites:
                 else:
                     away.add(job.where)
 
-    async def try_at_the_end(self, seconds: float) -> None:
-        """Try each write once more within a time limit, and log how many are left."""
-        with contextlib.suppress(TimeoutError):
-            async with time_limit(seconds):
-                await self.try_all()
+    async def try_at_the_end(self, until: float) -> None:
+        """Try each write once more, for a second at most, and log how many are left.
+
+        Args:
+            until: the loop's time at which it ends in any case, as the process is to end then.
+
+        """
+        if not self._writes:
+            return
+        left = max(until - asyncio.get_running_loop().time(), 0.0)
+        last = asyncio.create_task(self.try_all())
+        # A statement of SQLite cannot be cut, so its end is not waited for.
+        await asyncio.wait([last], timeout=min(left, LAST_WRITE_SECONDS))
+        last.cancel()
         if self._writes:
             _LOGGER.warning(
                 "%d outcome(s) are not written, and are lost when this process ends; their rows "

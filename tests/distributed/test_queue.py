@@ -20,6 +20,7 @@ from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.distributed.worker import _free_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
+from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.once import once
@@ -94,6 +95,32 @@ async def database(url: str, namespace: str = "") -> AsyncIterator[Database]:
             await database.scheduler.drain(1)
     finally:
         await ledger.close()
+
+
+@in_loop
+async def test_a_worker_that_stops_writes_what_it_has_kept(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or says that it is lost with the process, as a drain does."""
+    async with database(postgres_url) as here:
+        tried: list[bool] = []
+        is_back = False
+
+        async def write() -> bool:
+            tried.append(is_back)
+            return is_back
+
+        for is_back in (False, True):
+            kept_writes().keep(Job(0, "nps"), 1, write)
+            tried.clear()
+            working = asyncio.create_task(work(here.app, here.scheduler))
+            await asyncio.sleep(0)
+            working.cancel()
+            await asyncio.wait([working])
+            assert tried[-1] == is_back
+            assert ("1 outcome(s) are not written" in caplog.text) == (not is_back)
+            caplog.clear()
+        assert kept_writes().are_written(0)
 
 
 @pytest.mark.parametrize("namespace", ["billing", "결제 " * 100])

@@ -184,12 +184,50 @@ def add(service):
         service.scheduler.add_job(once(service.ledger)(job), cron(hour=3), id=job.__name__)
 """
 
+FORGETFUL = """\
+import asyncio
+from datetime import timedelta
+from kst_scheduler import cron, drain, kept_writes, once
+from kst_scheduler.service import stopping
+
+stopping.SECONDS_FOR_REQUESTS = drain.CLEAN_UP_SECONDS = 0.2
+stopping.SECONDS_FOR_THE_REST = 5
+kept_writes.LAST_WRITE_SECONDS = 40
+
+def add(service):
+    async def finish(*_arguments):
+        await asyncio.sleep(75)
+
+    async def forgetful():
+        service.ledger.finish = finish
+        print("at work", flush=True)
+
+    job = once(service.ledger, patience=timedelta(seconds=0.01))(forgetful)
+    service.scheduler.add_job(job, cron(hour=3), id="forgetful")
+"""
+
 
 @posix
 @pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
 def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
     """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
-    (tmp_path / "deaf_jobs.py").write_text(JOBS)
+    run, code, said = _stopped_while_it_runs(tmp_path, JOBS, job_id)
+    assert code == stopping.EXIT_CODE
+    (line,) = [line for line in said if "still running 0.8 s after" in line]
+    assert run in line
+
+
+@posix
+def test_an_outcome_that_cannot_be_written_does_not_reach_past_the_limit(tmp_path: Path) -> None:
+    """Its last try ends within the drain, so connections and servers have their second to close."""
+    _, code, said = _stopped_while_it_runs(tmp_path, FORGETFUL, "forgetful")
+    assert code == 0
+    assert [line for line in said if "1 outcome(s) are not written" in line]
+
+
+def _stopped_while_it_runs(tmp_path: Path, jobs: str, job_id: str) -> tuple[str, int, list[str]]:
+    """Serve, run a job and send SIGTERM; return its run, the exit code and the lines of the log."""
+    (tmp_path / "deaf_jobs.py").write_text(jobs)
     words = [sys.executable, "-m", "kst_scheduler.service.cli", "serve", "--port=0"]
     environment = os.environ | {
         "KST_SCHEDULER_ADMIN_KEY": KEY,
@@ -213,11 +251,9 @@ def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: s
             assert process.stdout.readline() == "at work\n"
             process.send_signal(signal.SIGTERM)
             said = process.stderr.read()
-            assert process.wait(30) == stopping.EXIT_CODE
+            return run.json()["run"], process.wait(30), said.splitlines()
         finally:
             process.kill()
-    (line,) = [line for line in said.splitlines() if "still running 0.8 s after" in line]
-    assert run.json()["run"] in line
 
 
 def test_a_start_that_fails_leaves_no_clock(

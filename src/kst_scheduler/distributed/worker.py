@@ -14,8 +14,9 @@ from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import SHIFT, Shift
-from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
+from kst_scheduler.drain import CLEAN_UP_SECONDS, end_of_drain, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.outcome import told
 from kst_scheduler.replica import this_replica
 
@@ -48,7 +49,8 @@ async def work(
     """Run what was handed off, until the calling task is cancelled.
 
     Then no more is taken, and what is at work gets ``drain_timeout`` to end. What is left is
-    cancelled, gets 5 seconds for its own clean-up, and waits in the queue again.
+    cancelled, gets 5 seconds for its own clean-up, and waits in the queue again. Outcomes that the
+    ledger could not take yet are tried once more within that time.
 
     Args:
         app: of ``task_app``; it is opened if it is not, and stays open.
@@ -135,6 +137,7 @@ async def _work_once(
 
 async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> None:
     """Take no more tasks, let those at work end, then cut what is left."""
+    end = end_of_drain(seconds)
     worker.cancel()  # as Procrastinate's worker is told to stop: it waits for its tasks
     _LOGGER.info(
         "worker %s is at %d run(s), which have %g s", this_replica(), shift.at_work, seconds
@@ -146,6 +149,7 @@ async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> No
         await asyncio.wait([worker], timeout=CLEAN_UP_SECONDS)
         if worker.done() and not worker.cancelled():
             worker.exception()  # whatever it was, it comes too late to start again
+        await kept_writes().try_at_the_end(end)
 
 
 async def _keep_tidy(app: App, stalled: float) -> None:

@@ -46,6 +46,9 @@ FORGET_EVERY: Final = 3600.0
 MOST_FORGOTTEN: Final = 100_000
 """How many old rows a look deletes, so that it ends within seconds."""
 
+STOP_SECONDS: Final = 1.0
+"""How long a look gets to end when a Reconciler is stopped."""
+
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -158,7 +161,9 @@ class Reconciler:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
+            # What it is at, a statement of SQLite or on_missing, need not end when it is cancelled,
+            # and the runs are drained after it.
+            await asyncio.wait([task], timeout=STOP_SECONDS)
 
     async def __aenter__(self) -> Self:
         self.start()
