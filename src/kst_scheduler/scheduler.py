@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
+from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.util import asbool, maybe_ref, undefined
 
@@ -80,8 +81,8 @@ class KSTScheduler(RunControl):
 
     ``run_now``, ``running_occurrences`` and ``drain`` come from ``kst_scheduler.run_control``.
 
-    Of APScheduler's private names it uses ``_configure``, ``_create_trigger`` and ``_executors``;
-    checked on 3.11.3.
+    Of APScheduler's private names it uses ``_configure``, ``_create_trigger``, ``_executors``,
+    ``_logger`` and ``Job._jobstore_alias``; checked on 3.11.3.
 
     Raises:
         InvalidArgumentError: an unknown option or job default, named with the nearest known one.
@@ -92,14 +93,23 @@ class KSTScheduler(RunControl):
     def start(self, paused: bool = False) -> None:
         """Start processing jobs in the running event loop.
 
+        A job whose trigger never fires again leaves the scheduler, as in ``add_job``.
+
         Raises:
             InvalidArgumentError: a coroutine job waits for an executor that cannot await it, or
                 a job of ``once`` for one that does not tell it its occurrence.
 
         """
-        for job in self.get_jobs():
+        jobs = self.get_jobs()
+        for job in jobs:
             self._check_executor(job.id, job.func, job.executor)
+        by_trigger = [job for job in jobs if not hasattr(job, "next_run_time")]
         super().start(paused)
+        # A job that was added twice is there twice, and the last one is in the job store.
+        stored = {(job._jobstore_alias, job.id): job for job in jobs}  # noqa: SLF001
+        for job in by_trigger:
+            if stored[job._jobstore_alias, job.id] is job:  # noqa: SLF001
+                self._remove_if_over(job)
 
     def add_job(
         self,
@@ -124,6 +134,11 @@ class KSTScheduler(RunControl):
 
         ``allow_timezone`` names the zone of the trigger where it is not the scheduler's. Without
         ``replace_existing`` a job replaces itself, and no other function.
+
+        A job whose trigger never fires again leaves the scheduler at once, as any job does after
+        its last run: the log warns of it, and the job that is returned is in no job store. A
+        service must start again after its campaign, so that is no error. One with a
+        ``next_run_time`` of its own, or paused by ``next_run_time=None``, is kept.
 
         Raises:
             InvalidArgumentError: a coroutine job on an executor that cannot await it, arguments
@@ -177,6 +192,8 @@ class KSTScheduler(RunControl):
             replace_existing,
         )
         self._added.add(job.id)
+        if self.state != STATE_STOPPED and next_run_time is undefined:
+            self._remove_if_over(job)
         return job
 
     def scheduled_job(
@@ -266,7 +283,7 @@ class KSTScheduler(RunControl):
         """Change attributes of a job; to run it now, use ``run_now``, which leaves its schedule.
 
         Another trigger gives the job its next run time, unless that is among the changes or the
-        job is paused.
+        job is paused. Before ``start()`` it may be one that never fires again, as in ``add_job``.
 
         Raises:
             InvalidArgumentError, NaiveDatetimeError, TimezoneError: as for ``add_job``; or the new
@@ -288,7 +305,7 @@ class KSTScheduler(RunControl):
         if job and isinstance(trigger, BaseTrigger) and "next_run_time" not in changes:
             fire = self._next_fire_time(job_id, trigger)
             # It has none before the start, which gives it one, and None while it is paused.
-            if getattr(job, "next_run_time", None):
+            if fire and getattr(job, "next_run_time", None):
                 changes["next_run_time"] = fire
         return super().modify_job(job_id, jobstore, **changes)
 
@@ -302,9 +319,17 @@ class KSTScheduler(RunControl):
         """The ids of the jobs that this process has added."""
         return set()
 
-    def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime:
+    def _remove_if_over(self, job: Job) -> None:
+        """Remove a job whose trigger gave it no next run time: it would look like a paused one."""
+        if job.next_run_time is None:
+            self._logger.warning(
+                "Job %r is not scheduled: its trigger %r never fires again", job.id, job.trigger
+            )
+            self.remove_job(job.id, job._jobstore_alias)  # noqa: SLF001
+
+    def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime | None:
         fire: datetime | None = trigger.get_next_fire_time(None, datetime.now(self.timezone))
-        if fire is None:
+        if fire is None and self.state != STATE_STOPPED:
             raise InvalidArgumentError(
                 f"the trigger {trigger} never fires again, so that the job {job_id!r} would look "
                 f"like a paused one; write remove_job({job_id!r}) if it is to end"

@@ -1,8 +1,9 @@
 """The jobs of a scheduler that are run once on a ledger, those included that have left it.
 
 APScheduler removes a job when its trigger has no further fire time: a one-shot job is gone once
-it has fired, also where that was too late and it did not run, or where its run is lost later. A job
-that its owner removed is not caught up, but a run of it that another replica lost is closed.
+it has fired, also where that was too late and it did not run, or where its run is lost later; and
+KSTScheduler removes one whose trigger had ended before it was added. A job that its owner removed
+is not caught up, but a run of it that another replica lost is closed.
 """
 
 from __future__ import annotations
