@@ -776,6 +776,12 @@ def test_the_private_names_it_stands_on_are_there() -> None:
         "trigger",
         "trigger_args",
     ]
+    assert list(inspect.signature(BaseScheduler._create_plugin_instance).parameters) == [
+        "self",
+        "type_",
+        "alias",
+        "constructor_kwargs",
+    ]
     assert isinstance(AsyncIOScheduler()._executors, dict)
 
 

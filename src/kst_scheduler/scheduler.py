@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
+from apscheduler.executors.base import BaseExecutor
 from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.util import asbool, maybe_ref, undefined
@@ -81,8 +82,9 @@ class KSTScheduler(RunControl):
 
     ``run_now``, ``running_occurrences`` and ``drain`` come from ``kst_scheduler.run_control``.
 
-    Of APScheduler's private names it uses ``_configure``, ``_create_trigger``, ``_executors``,
-    ``_logger`` and ``Job._jobstore_alias``; checked on 3.11.3.
+    Of APScheduler's private names it uses ``_configure``, ``_create_trigger``,
+    ``_create_plugin_instance``, ``_executors``, ``_logger`` and ``Job._jobstore_alias``; checked on
+    3.11.3.
 
     Raises:
         InvalidArgumentError: an unknown option or job default, named with the nearest known one.
@@ -309,6 +311,26 @@ class KSTScheduler(RunControl):
                 changes["next_run_time"] = fire
         return super().modify_job(job_id, jobstore, **changes)
 
+    def add_executor(
+        self, executor: BaseExecutor | str, alias: str = "default", **options: Any
+    ) -> None:
+        """Add an executor; where the scheduler runs, its jobs that name it must be able to use it.
+
+        Raises:
+            InvalidArgumentError: as in ``start``, which checks the jobs that are added before it.
+            ValueError: there is an executor of this alias.
+
+        """
+        if self.state != STATE_STOPPED and alias not in self._executors:
+            if isinstance(executor, str):
+                executor = self._create_plugin_instance("executor", executor, options)
+                options = {}
+            if isinstance(executor, BaseExecutor):
+                for job in self.get_jobs():
+                    if job.executor == alias:
+                        check_runs(job.id, job.func, alias, executor)
+        super().add_executor(executor, alias, **options)
+
     def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
         """Remove a job; APScheduler calls it as well, when a job's last fire time has gone by."""
         super().remove_job(job_id, jobstore)
@@ -352,10 +374,7 @@ class KSTScheduler(RunControl):
             warn_of_instances(job.id, changes.get("max_instances", 1))
 
     def _check_executor(self, job_name: str, function: Callable[..., object], alias: str) -> None:
-        executor = self._executors.get(alias)
-        check_awaited(job_name, function, alias, executor)
-        if runs_once(function):
-            check_executor(job_name, alias, executor)
+        check_runs(job_name, function, alias, self._executors.get(alias))
 
     def _check_conflict(
         self, function: Callable[..., object], job_id: str | None, jobstore: str
@@ -403,3 +422,18 @@ class KSTScheduler(RunControl):
         config["job_defaults"] = {**JOB_DEFAULTS, **config.get("job_defaults", {})}
         self._replace_existing = asbool(config["job_defaults"]["replace_existing"])
         super()._configure(config)
+
+
+def check_runs(
+    job_name: str, function: Callable[..., object], alias: str, executor: BaseExecutor | None
+) -> None:
+    """Refuse a job on an executor that cannot run it as it is meant.
+
+    Raises:
+        InvalidArgumentError: a coroutine on an executor that cannot await it, or a job of ``once``
+            on one that does not tell it its occurrence.
+
+    """
+    check_awaited(job_name, function, alias, executor)
+    if runs_once(function):
+        check_executor(job_name, alias, executor)
