@@ -135,7 +135,8 @@ class KSTScheduler(RunControl):
         """Add a job, as AsyncIOScheduler does, once everything about it has been checked.
 
         ``allow_timezone`` names the zone of the trigger where it is not the scheduler's. Without
-        ``replace_existing`` a job replaces itself, and no other function.
+        ``replace_existing`` a job replaces itself, and no other function. A type checker does not
+        compare ``args`` and ``kwargs`` with the function; what ``functools.partial`` binds it does.
 
         A job whose trigger never fires again leaves the scheduler at once, as any job does after
         its last run: the log warns of it, and the job that is returned is in no job store. A
