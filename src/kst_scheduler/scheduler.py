@@ -329,7 +329,7 @@ class KSTScheduler(RunControl):
             if isinstance(executor, BaseExecutor):
                 for job in self.get_jobs():
                     if job.executor == alias:
-                        check_runs(job.id, job.func, alias, executor)
+                        _check_runs(job.id, job.func, alias, executor)
         super().add_executor(executor, alias, **options)
 
     def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
@@ -375,7 +375,7 @@ class KSTScheduler(RunControl):
             warn_of_instances(job.id, changes.get("max_instances", 1))
 
     def _check_executor(self, job_name: str, function: Callable[..., object], alias: str) -> None:
-        check_runs(job_name, function, alias, self._executors.get(alias))
+        _check_runs(job_name, function, alias, self._executors.get(alias))
 
     def _check_conflict(
         self, function: Callable[..., object], job_id: str | None, jobstore: str
@@ -425,7 +425,7 @@ class KSTScheduler(RunControl):
         super()._configure(config)
 
 
-def check_runs(
+def _check_runs(
     job_name: str, function: Callable[..., object], alias: str, executor: BaseExecutor | None
 ) -> None:
     """Refuse a job on an executor that cannot run it as it is meant.
