@@ -41,6 +41,8 @@ class OnceJobs:
         self._seen: dict[str, Job] = {}
         self._over: dict[str, Job] = {}
         self._removed: dict[str, Job] = {}
+        self._ended_before: set[str] = set()
+        """The ids of jobs whose trigger had ended when they were added."""
         self._listens = False
         self.open()
 
@@ -92,12 +94,19 @@ class OnceJobs:
             job = self._scheduler.get_job(event.job_id, event.jobstore)
             if job is not None and self._once(job):
                 self._seen[job.id] = job
+                ended = fires_no_more(job, datetime.now(UTC))
+                (self._ended_before.add if ended else self._ended_before.discard)(job.id)
         elif event.job_id in self._seen:
             self._left(self._seen.pop(event.job_id))
 
     def _left(self, job: Job) -> None:
-        """Keep a job that has left the scheduler, as one that is over or was removed."""
-        is_over = fires_no_more(job, datetime.now(UTC) + MICROSECOND)
+        """Keep a job that has left the scheduler, as one that is over or was removed.
+
+        One that was paused is not over, whatever its trigger says: its owner did not want its runs.
+        """
+        is_paused = getattr(job, "next_run_time", job) is None and job.id not in self._ended_before
+        is_over = not is_paused and fires_no_more(job, datetime.now(UTC) + MICROSECOND)
+        self._ended_before.discard(job.id)
         (self._over if is_over else self._removed)[job.id] = job
         if len(self._removed) > MAX_REMOVED:
             del self._removed[next(iter(self._removed))]
