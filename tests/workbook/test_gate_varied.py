@@ -85,6 +85,8 @@ def test_other_right_answers_stay_right_in_whatever_form(number: str) -> None:
     name = all_exercises()[number].variable
     for answer in more_answers(number, "right"):
         for kind, code in varied(answer, name):
+            if number in SLOW and kind != "many_at_once":
+                continue
             verdict = judge(number, code)
             assert verdict.outcome == "right", f"{kind}\n\n{code}\n\n{verdict}"
 
