@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import math
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -72,7 +72,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """Call soon, and wake this loop when another strand or a real thread does the asking."""
-        if threading.get_ident() != self._world.thread_id:
+        if _thread.get_ident() != self._world.thread_id:
             return super().call_soon_threadsafe(callback, *args, context=context)
         handle = self.call_soon(callback, *args, context=context)
         if self._strand is not None:

@@ -33,6 +33,7 @@ from kst_scheduler.simulation.surroundings import (
     silenced,
 )
 from kst_scheduler.simulation.tracebacks import remembered_tracebacks
+from kst_scheduler.simulation.watchdog import watched
 from kst_scheduler.simulation.world import World
 from kst_scheduler.timezone import KST, require_aware
 
@@ -95,6 +96,7 @@ def simulate(
         NaiveDatetimeError: a time has no zone.
         InvalidArgumentError: the span, the nodes or the incidents make no sense.
         SimulationStuckError: jobs ran on and on without letting time pass.
+        SimulationBlockedError: a job waits for something real that never comes, or never ends.
         SimulationError: called from a simulated job, or the scheduler is not an AsyncIOScheduler.
 
     """
@@ -110,6 +112,7 @@ def simulate(
     }
     with (
         interruptible(world),
+        watched(world),
         virtual_time(world),
         reported_timezone(host_timezone),
         seeded(),
