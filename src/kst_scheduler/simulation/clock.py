@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import _time_machine  # type: ignore[import-not-found]
 import time_machine
+from apscheduler.schedulers.base import BaseScheduler
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import SECOND
 from kst_scheduler.simulation import threads
 from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.primitives import VirtualLock, virtual_rlock, virtual_simple_queue
+from kst_scheduler.simulation.primitives import (
+    VirtualLock,
+    real_rlock,
+    virtual_rlock,
+    virtual_simple_queue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,6 +128,8 @@ def _patches() -> Iterator[None]:
         (ThreadPoolExecutor, "submit", _submit),
         (ThreadPoolExecutor, "shutdown", _shutdown),
         (ProcessPoolExecutor, "submit", _submit_to_process),
+        # A scheduler never waits while it holds one, and it takes five for each fire.
+        (BaseScheduler, "_create_lock", lambda _scheduler: real_rlock()),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in methods]
     names = _names.find()
@@ -153,7 +161,7 @@ class _Either:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         world = current_world()
-        if world is None or world.current is None:
+        if world is None:
             return self._real(*args, **kwargs)
         return self._virtual(world, *args, **kwargs)
 
