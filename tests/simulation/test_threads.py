@@ -185,8 +185,9 @@ def test_a_pool_is_left_when_its_work_is_done() -> None:
 
 def test_each_thread_has_an_identity_of_its_own() -> None:
     """get_ident, current_thread, threading.local and the context, as of real threads."""
-    local, variable = threading.local(), contextvars.ContextVar("variable", default="nothing")
+    variable = contextvars.ContextVar("variable", default="nothing")
     said: list[Any] = []
+    local: Any = None
 
     def look() -> tuple[Any, ...]:
         seen = getattr(local, "value", "nothing"), variable.get()
@@ -196,6 +197,12 @@ def test_each_thread_has_an_identity_of_its_own() -> None:
         return (*seen, threading.current_thread().name, threading.get_ident())
 
     async def job() -> None:
+        nonlocal local
+
+        class Local(threading.local):
+            pass
+
+        local = Local()
         local.value = "of the loop"
         variable.set("of the job")
         with ThreadPoolExecutor(2, "crawl") as pool:

@@ -23,10 +23,11 @@ from apscheduler.schedulers.base import BaseScheduler
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import SECOND
 from kst_scheduler.simulation import threads
-from kst_scheduler.simulation.loop import VirtualLoop
+from kst_scheduler.simulation.loop import VirtualLoop, as_completed
 from kst_scheduler.simulation.primitives import (
     VirtualLock,
     real_rlock,
+    virtual_local,
     virtual_rlock,
     virtual_simple_queue,
 )
@@ -149,8 +150,7 @@ def _patches() -> Iterator[None]:
 class _Either:
     """What stands for a function or class of the standard library: virtual where virtual time is.
 
-    As a class it can still be asked about instances, subclassed (then it is the real one) and
-    subscripted.
+    As a class it can still be asked about instances, subclassed and subscripted.
     """
 
     def __init__(self, real: Any, virtual: Callable[..., Any]) -> None:
@@ -169,7 +169,8 @@ class _Either:
         return isinstance(instance, self._real)
 
     def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (self._real,)
+        is_virtual = self._real is _thread._local and current_world() is not None
+        return (virtual_local if is_virtual else self._real,)
 
     def __getitem__(self, _item: Any) -> Any:
         return self
@@ -220,7 +221,9 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (_thread.allocate_lock, lambda _world: VirtualLock(current_world)),
     (_thread.RLock, lambda _world: virtual_rlock()),
     (queue.SimpleQueue, lambda _world: virtual_simple_queue()),
+    (threading.local, lambda _world, *args, **kwargs: virtual_local(*args, **kwargs)),
     (asyncio.events.new_event_loop, _new_event_loop),
+    (asyncio.as_completed, as_completed),
 ]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
 """What is exchanged under every name that a module has for it."""

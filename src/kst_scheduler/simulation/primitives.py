@@ -1,13 +1,14 @@
 """The lock that simulated threads wait for, in virtual time.
 
 Python's own Condition, Semaphore, Event, Barrier, Queue and Future are made of locks, so with this
-one in the lock's place all of them wait in virtual time; so do the RLock and the SimpleQueue that
-the standard library has in Python beside those in C.
+one in the lock's place all of them wait in virtual time. In the place of the RLock, the SimpleQueue
+and the local in C stand those that the standard library has in Python: they ask which thread runs.
 """
 
 from __future__ import annotations
 
 import _thread
+import _threading_local
 import queue
 import threading
 from collections import deque
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 real_lock = _thread.allocate_lock
 real_rlock = _thread.RLock
 real_simple_queue = queue.SimpleQueue
+
+virtual_local = _threading_local.local
 
 _FOREVER = -1
 

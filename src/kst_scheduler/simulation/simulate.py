@@ -74,12 +74,15 @@ def simulate(
 
     A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
     only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
-    ``time.monotonic``, ``time.sleep``, asyncio and thread pools. Two calls with the same arguments
+    ``time.monotonic``, ``time.sleep``, asyncio, and the threads that jobs start, with their locks,
+    queues and pools. Two calls with the same arguments
     give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
     What APScheduler and this package log goes to the result's ``log`` and nowhere else.
 
-    Real sockets work, at their own speed; real threads and processes that a job starts itself live
-    in real time. Jobs that still run at ``end`` are closed afterwards.
+    Real sockets work, at their own speed; processes that a job starts, and threads that were there
+    before, live in real time. A lock or ``threading.local`` that was made before the simulation is
+    the real one: simulated threads share it as if they were one thread. Jobs that still run at
+    ``end`` are closed afterwards.
 
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextvars
-import ctypes
+import itertools
 import sys
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -62,7 +62,7 @@ class Strand:
     """One line of execution: a node's event loop, or one of its threads."""
 
     __slots__ = (
-        *("blocked", "buried", "greenlet", "hooks", "host", "ident", "locals", "loop", "running"),
+        *("blocked", "buried", "greenlet", "hooks", "host", "ident", "loop", "running"),
         *("selecting", "task", "token"),
     )
 
@@ -78,8 +78,6 @@ class Strand:
         self.running: asyncio.AbstractEventLoop | None = None
         """The event loop that runs in it, and the task that runs in that, while it waits."""
         self.task: asyncio.Task[Any] | None = None
-        self.locals: dict[str, Any] = {}
-        """What its ``threading.local`` objects hold, while it waits."""
         self.token = 0
         """Grows at each resumption, so that an older wake-up in the heap counts for nothing."""
         self.selecting = False
@@ -101,6 +99,8 @@ class World:
         self.thread_id = _thread.get_ident()
         self.running = False
         self.failure: BaseException | None = None
+        self.numbers = itertools.count()
+        """Numbers for what has an order of its own."""
         self.on_look: Callable[[], object] = _nothing
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
@@ -113,9 +113,6 @@ class World:
         self._strands: dict[Strand, None] = {}  # in the order in which they were spawned
         self._main = getcurrent()
         self._hooks = sys.get_asyncgen_hooks()
-        self._thread_locals: dict[str, Any] = _thread_dictionary()
-        self._others = -1
-        """How many entries of that dictionary are something else."""
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
         """Run ``function`` at ``when``, outside any node."""
@@ -200,11 +197,9 @@ class World:
     def run(self) -> None:
         """Run every strand until the end, which itself is not reached."""
         self.running = True
-        own = self._take_locals()
         try:
             self._run()
         finally:
-            self._thread_locals.update(own)
             self.running = False
         if self.failure:
             raise self.failure
@@ -272,10 +267,7 @@ class World:
         if strand.task is not None and strand.running is not None:
             asyncio._enter_task(strand.running, strand.task)
         sys.set_asyncgen_hooks(*strand.hooks)  # a loop's own
-        if strand.locals:
-            self._thread_locals.update(strand.locals)
         strand.greenlet.switch()
-        strand.locals = self._take_locals()
         strand.hooks = sys.get_asyncgen_hooks()
         strand.running, strand.task = asyncio._get_running_loop(), None
         if strand.running is not None and not strand.selecting:
@@ -286,17 +278,7 @@ class World:
         self.current = None
         if strand.greenlet.dead:
             strand.hooks = NO_HOOKS
-            strand.locals = {}
             del self._strands[strand]
-
-    def _take_locals(self) -> dict[str, Any]:
-        """Take what the ``threading.local`` objects hold out of the interpreter's dictionary."""
-        held = self._thread_locals
-        if len(held) == self._others:
-            return {}
-        taken = {key: held.pop(key) for key in list(held) if str(key).startswith("thread.local.")}
-        self._others = len(held)
-        return taken
 
     def _push(self, when: int, target: Strand | Callable[[], object], token: int) -> None:
         self._pushed += 1
@@ -312,14 +294,6 @@ class World:
                 self.fail(error)
 
         return body
-
-
-def _thread_dictionary() -> dict[str, Any]:
-    """Return where CPython keeps what ``threading.local`` objects hold for this thread."""
-    get = ctypes.pythonapi.PyThreadState_GetDict
-    get.restype = ctypes.c_void_p  # a borrowed reference, which py_object would give away
-    found: dict[str, Any] = ctypes.cast(get(), ctypes.py_object).value
-    return found
 
 
 def _nothing() -> None:
