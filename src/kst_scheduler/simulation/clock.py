@@ -189,9 +189,10 @@ def _since_start_ns(world: World) -> int:
     return (world.now - world.start) * 1000
 
 
-def _sleep(world: World, seconds: float, /) -> None:
-    if not seconds >= 0:  # NaN, too
-        time_sleep(seconds)  # raises as the real one does
+def _sleep(world: World, seconds: Any, /) -> None:
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        time_sleep(seconds)  # raises, or takes what can be an index
+        seconds = seconds.__index__()
     world.sleep(seconds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
 from kst_scheduler.fire_times.instants import SECOND, microseconds
@@ -35,7 +35,7 @@ from kst_scheduler.simulation.surroundings import (
 from kst_scheduler.simulation.tracebacks import remembered_tracebacks
 from kst_scheduler.simulation.watchdog import watched
 from kst_scheduler.simulation.world import World
-from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.timezone import KST, UTC, require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+
+FIRST_YEAR: Final = 1970
+"""The first that a CronTrigger knows (apscheduler.triggers.cron.fields.MIN_VALUES, 3.11.3)."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,8 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
 
 def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
     at = microseconds(incident.at)
+    if at == world.start and not isinstance(incident, ClockJump):
+        node.fault_at_start = True
     if isinstance(incident, Freeze):
         world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
     elif isinstance(incident, ClockJump):
@@ -185,6 +191,11 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
 def _check_span(start: datetime, end: datetime) -> None:
     require_aware(start, "start")
     require_aware(end, "end")
+    if start.astimezone(UTC).year < FIRST_YEAR:
+        raise InvalidArgumentError(
+            f"start={start.isoformat()} is before {FIRST_YEAR}, and no CronTrigger fires there: "
+            "APScheduler's years begin with it"
+        )
     if end < start:
         raise InvalidArgumentError(
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"
