@@ -82,6 +82,9 @@ class World:
         self.running = False
         self.failure: BaseException | None = None
         self.on_look: Callable[[], object] = _nothing
+        self.on_host: Callable[[Host], object] = _nothing
+        """Called when another node is the one that runs."""
+        self._host: Host | None = None
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
         self._steps = 0
@@ -173,6 +176,7 @@ class World:
         self.fail(GreenletExit())
         for strand in self._strands:
             self.current = strand
+            self.on_host(strand.host)
             if strand.loop is not None:
                 strand.loop.stop()
             for _ in range(MOST_EXITS):  # jobs and callbacks swallow the exit: throw again
@@ -216,6 +220,9 @@ class World:
 
     def _resume(self, strand: Strand) -> None:
         self.current = strand
+        if strand.host is not self._host:
+            self._host = strand.host
+            self.on_host(strand.host)
         strand.token += 1
         loop = strand.loop
         asyncio._set_running_loop(loop if loop is not None and loop.is_running() else None)
@@ -244,5 +251,5 @@ class World:
         return body
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing."""
