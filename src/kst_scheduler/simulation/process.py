@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -17,19 +16,12 @@ from kst_scheduler.runs import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from kst_scheduler.runs import RunLog
+    from kst_scheduler.simulation.fresh_modules import Program
     from kst_scheduler.simulation.world import Strand, World
-
-
-@dataclass(frozen=True)
-class Program:
-    """What every node runs: a scheduler, and the code that gives it its jobs."""
-
-    scheduler: Callable[[], AsyncIOScheduler]
-    register: Callable[[AsyncIOScheduler], object]
 
 
 class SimulatedNode:
@@ -96,6 +88,7 @@ class SimulatedNode:
 
     def close(self) -> None:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
+        self._program.enter(self)
         for loop in self._loops:
             for task in asyncio.all_tasks(loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -107,13 +100,14 @@ class SimulatedNode:
 
     def _start_scheduler(self) -> None:
         try:
-            scheduler = self._program.scheduler()
+            make_scheduler, register = self._program.start(self)
+            scheduler = make_scheduler()
             _check_scheduler(scheduler)
             self._recorder = RunRecorder(
                 scheduler, self.name, log=self._log, clock=lambda: self._world.now
             )
             self._recorder.grace = self.grace
-            _check_registered(self._program.register(scheduler))
+            _check_registered(register(scheduler))
             if scheduler.state != STATE_STOPPED:
                 self._let_fault_come_first()
             # Later, for a task that register made may start it: the lifespan of an application.

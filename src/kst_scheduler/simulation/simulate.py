@@ -12,6 +12,7 @@ from kst_scheduler.runs import NODE_DOWN, RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
 from kst_scheduler.simulation.fast_triggers import fast_triggers
+from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.host import host_timezone as reported_timezone
 from kst_scheduler.simulation.incidents import (
     ClockJump,
@@ -24,7 +25,7 @@ from kst_scheduler.simulation.incidents import (
     incidents_table,
 )
 from kst_scheduler.simulation.log import LogCapture
-from kst_scheduler.simulation.process import Program, SimulatedNode
+from kst_scheduler.simulation.process import SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import (
     cancelled_in_order,
@@ -88,6 +89,12 @@ def simulate(
     the real one: simulated threads share it as if they were one thread. Jobs that still run at
     ``end`` are closed afterwards.
 
+    Each process of a node executes the module of ``register`` anew, and the modules beside it that
+    it imports: what they keep in memory is another node's as little as in life, and ends with a
+    crash. Where that is impossible (a closure, a lambda, a notebook, a function that a test has
+    replaced) all nodes share the caller's memory. What they are to share, a ledger or a list that
+    collects, is handed over: ``simulate(functools.partial(register, ledger=ledger), ...)``.
+
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.
             The scheduler is started afterwards, unless register has started it, or a task of
@@ -104,7 +111,8 @@ def simulate(
         InvalidArgumentError: the span, the nodes or the incidents make no sense.
         SimulationStuckError: jobs ran on and on without letting time pass.
         SimulationBlockedError: a job waits for something real that never comes, or never ends.
-        SimulationError: called from a simulated job, or the scheduler is not an AsyncIOScheduler.
+        SimulationError: called from a simulated job; the scheduler is not an AsyncIOScheduler; or a
+            module that each process executes makes a server that all nodes are meant to share.
 
     """
     _check_span(start, end)
@@ -112,7 +120,8 @@ def simulate(
     ordered = check_incidents(incidents, named, start, end)
     world = World(microseconds(start), microseconds(end))
     log, capture = RunLog(), LogCapture(world)
-    program = Program(scheduler, register)
+    program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
+    world.on_host = program.enter
     simulated = {
         node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
         for node in named
@@ -128,6 +137,7 @@ def simulate(
         progress(world),
         fast_triggers(),
         remembered_tracebacks(),
+        program.installed(),
     ):
         _run(world, simulated, ordered)
     grace: dict[str, timedelta | None] = {}
@@ -186,6 +196,13 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
         world.call_at(at, functools.partial(node.crash, restart_at))
         if restart_at is not None:
             world.call_at(restart_at, node.boot)
+
+
+def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
+    """Return how many processes there are, those included that start after a crash."""
+    return len(nodes) + sum(
+        isinstance(each, Crash) and each.restart_after is not None for each in incidents
+    )
 
 
 def _check_span(start: datetime, end: datetime) -> None:

@@ -102,6 +102,9 @@ class World:
         self.numbers = itertools.count()
         """Numbers for what has an order of its own."""
         self.on_look: Callable[[], object] = _nothing
+        self.on_host: Callable[[Host], object] = _nothing
+        """Called when another node is the one that runs."""
+        self._host: Host | None = None
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
         self.steps = 0
@@ -218,6 +221,7 @@ class World:
         self.fail(GreenletExit())
         for strand in self._strands:
             self.current = strand
+            self.on_host(strand.host)
             if strand.loop is not None:
                 strand.loop.stop()
             for _ in range(MOST_EXITS):  # jobs and callbacks swallow the exit: throw again
@@ -261,6 +265,9 @@ class World:
 
     def _resume(self, strand: Strand) -> None:
         self.current = strand
+        if strand.host is not self._host:
+            self._host = strand.host
+            self.on_host(strand.host)
         strand.token += 1
         # What the interpreter keeps once a thread is exchanged, for the strands are one thread.
         asyncio._set_running_loop(strand.running)
@@ -296,5 +303,5 @@ class World:
         return body
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing."""
