@@ -289,7 +289,7 @@ async def test_what_waited_longer_than_its_window_is_missed(
 async def test_a_clock_that_was_set_makes_nothing_too_late(
     queue: MemoryQueue, due: Occurrence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ledger's clock may be this host's; it is days ahead, and the worker has read it before."""
+    """It may be the clock of this host, and is days ahead; the worker has read it before."""
     queue.add(failing(0))
     queue.add(failing(0), job_id="before")
     await queue.put(Occurrence("before", due.scheduled_at))
