@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from in_loop import in_loop
-from kst_scheduler.distributed.queue import QUEUE
+from kst_scheduler.distributed.names import QUEUE
 from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.service import Service, Settings, cli, create_app
 from kst_scheduler.service.app import lifespan

@@ -187,13 +187,38 @@ def add(service):
         service.scheduler.add_job(once(service.ledger)(job), cron(hour=3), id=job.__name__)
 """
 
+FORGETFUL = """\
+import asyncio
+from datetime import timedelta
+from kst_scheduler import cron, drain, kept_writes, once
+from kst_scheduler.service import stopping
+
+stopping.SECONDS_FOR_REQUESTS = drain.CLEAN_UP_SECONDS = 0.2
+stopping.SECONDS_FOR_THE_REST = 5
+kept_writes.LAST_WRITE_SECONDS = 40
+
+def add(service):
+    async def finish(*_arguments):
+        await asyncio.sleep(75)
+
+    async def forgetful():
+        service.ledger.finish = finish
+        print("at work", flush=True)
+
+    job = once(service.ledger, patience=timedelta(seconds=0.01))(forgetful)
+    service.scheduler.add_job(job, cron(hour=3), id="forgetful")
+"""
+
+
+SERVE = ("kst_scheduler.service.cli", "serve", "--port=0")
+
 
 @contextmanager
 def at_work(
-    tmp_path: Path, job_id: str, *words: str
+    tmp_path: Path, jobs: str, job_id: str, *words: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve the jobs above by a command, and yield its process and its run, at work."""
-    (tmp_path / "deaf_jobs.py").write_text(JOBS)
+    """Serve the jobs by a command, and yield its process and the run of one, at work."""
+    (tmp_path / "deaf_jobs.py").write_text(jobs)
     environment = os.environ | {
         "KST_SCHEDULER_ADMIN_KEY": KEY,
         "KST_SCHEDULER_DRAIN_TIMEOUT": "0.2",
@@ -225,8 +250,7 @@ def at_work(
 @pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
 def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
     """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
-    serve = ("kst_scheduler.service.cli", "serve", "--port=0")
-    with at_work(tmp_path, job_id, *serve) as (process, run):
+    with at_work(tmp_path, JOBS, job_id, *SERVE) as (process, run):
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         said = process.stderr.read()
@@ -236,11 +260,22 @@ def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: s
 
 
 @posix
+def test_an_outcome_that_cannot_be_written_does_not_reach_past_the_limit(tmp_path: Path) -> None:
+    """Its last try ends within the drain, so connections and servers have their second to close."""
+    with at_work(tmp_path, FORGETFUL, "forgetful", *SERVE) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 0
+    assert "1 outcome(s) are not written" in said
+
+
+@posix
 @pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind"])
 def test_uvicorn_ends_by_the_signal_when_the_runs_are_drained(tmp_path: Path, job_id: str) -> None:
     """As the deployment guide says of the application without ``serve``: uvicorn's own doing."""
     uvicorn = ("uvicorn", "--factory", "kst_scheduler.service:create_app", "--port=0")
-    with at_work(tmp_path, job_id, *uvicorn, "--no-access-log") as (process, run):
+    with at_work(tmp_path, JOBS, job_id, *uvicorn, "--no-access-log") as (process, run):
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         said = process.stderr.read()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
 from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
 from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.reconcile.clock_watch import BELIEVED_AFTER
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
 
 if TYPE_CHECKING:

@@ -145,7 +145,8 @@ async def _tasks(settings: Settings) -> AsyncIterator[App | None]:
         from kst_scheduler.distributed import task_app  # noqa: PLC0415
 
         assert settings.database_url is not None  # noqa: S101 - it is PostgreSQL's
-        app = task_app(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        app = task_app(url, namespace=settings.namespace)
     try:
         yield app
     finally:
