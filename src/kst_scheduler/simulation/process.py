@@ -105,6 +105,7 @@ class SimulatedNode:
             )
             self._recorder.grace = self.grace
             _check_registered(register(scheduler))
+            self._program.registered(scheduler)
             # Later, for a task that register made may start it: the lifespan of an application.
             asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run

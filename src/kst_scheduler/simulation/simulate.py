@@ -79,10 +79,12 @@ def simulate(
     What APScheduler and this package log goes to the result's ``log`` and nowhere else.
 
     Each process of a node executes the module of ``register`` anew, and the modules beside it that
-    it imports: what they keep in memory is another node's as little as in life, and ends with a
-    crash. Where that is impossible (a closure, a lambda, a notebook, a function that a test has
-    replaced) all nodes share the caller's memory. What they are to share, a ledger or a list that
-    collects, is handed over: ``simulate(functools.partial(register, ledger=ledger), ...)``.
+    it imports, so that what they keep in memory is that process's own and ends with a crash. Where
+    that is impossible (a closure, a lambda, a notebook, a function that a test has replaced), all
+    nodes share the caller's memory, and ``log`` has a WARNING that names what jobs of several
+    processes have read and changed there, and locks that hold within one process only. What nodes
+    are to share, a ledger or a list that collects, is handed over:
+    ``simulate(functools.partial(register, ledger=ledger), ...)``.
 
     Real sockets work, at their own speed; real threads and processes that a job starts itself live
     in real time. Jobs that still run at ``end`` are closed afterwards.
@@ -112,7 +114,8 @@ def simulate(
     world = World(microseconds(start), microseconds(end))
     log, capture = RunLog(), LogCapture(world)
     program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
-    world.on_host = program.enter
+    if program.is_fresh:
+        world.on_host = program.enter
     simulated = {
         node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
         for node in named
@@ -130,6 +133,7 @@ def simulate(
         program.installed(),
     ):
         _run(world, simulated, ordered)
+        program.ended()
     grace: dict[str, timedelta | None] = {}
     for each in simulated.values():
         grace.update(each.grace)
