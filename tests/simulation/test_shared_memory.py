@@ -14,6 +14,7 @@ from lessons import MORNING, NIGHT
 
 from kst_scheduler import MemoryLedger, once, simulate
 from kst_scheduler.simulation import Crash, current_node
+from kst_scheduler.simulation.shared_memory import places
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:
@@ -333,3 +334,60 @@ def test_values_that_cannot_be_compared_or_copied_are_no_trouble() -> None:
 
     assert _warnings(lambda: odd[0]) == []
     assert len(_warnings(job)) == 1
+
+
+ONLY_WRITES = [
+    "seen.append(1)",
+    "seen.append(k if v else x)",
+    "seen.extend([1])",
+    "seen[k] = v",
+    "seen[k] = v if x else k",
+    "seen[k + 1] = v",
+    "seen[k] += 1",
+    "seen[k]['x'] = 1",
+    "seen[k].append(1)",
+    "v(args=[seen])",
+    "v(kwargs={'a': seen})",
+]
+READS = [
+    "x in seen",
+    "len(seen)",
+    "v(seen)",
+    "y = seen",
+    "y = f'{seen}'",
+    "y = seen[0]",
+    "y = [z for z in seen]",
+    "v[k] = seen",
+    "y = not seen",
+    "y = seen or 1",
+    "y = seen.get(1)",
+    "seen.pop()",
+    "y = seen == 3",
+    "return seen",
+    "assert not seen",
+    "if seen: pass",
+    "for z in seen: pass",
+    "while seen: break",
+    "if seen[k] > 2: pass",
+    "(lambda: 1 in seen)()",
+    "if 1 not in seen: seen.add(1)",
+]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reads"),
+    [*((each, False) for each in ONLY_WRITES), *((each, True) for each in READS)],
+)
+def test_the_use_of_a_name_is_told_from_its_code(statement: str, reads: bool) -> None:
+    """As a global, in a closure and as a default argument, on every Python."""
+    sources = [
+        f"seen = []\ndef f(k, v, x):\n  {statement}",
+        f"def outer(seen):\n  def f(k, v, x):\n    {statement}\n  return f\nf = outer([])",
+        f"def f(k, v, x, seen=[]):\n  {statement}",
+    ]
+    for source in sources:
+        names: dict[str, Any] = {}
+        exec(source, names)  # noqa: S102 - many small functions
+        uses = {place.name: place.uses() for place in places(names["f"])}
+        found = uses["`seen`"] if "`seen`" in uses else uses["a default argument"]
+        assert found == reads, source
