@@ -43,6 +43,9 @@ class SimulatedNode:
         self._strand: Strand | None = None
         """The event loop of the latest process."""
 
+        self.fault_at_start = False
+        """Whether it freezes or crashes at the very start of the simulation."""
+
     def boot(self) -> None:
         """Start a new process."""
         loop = VirtualLoop(self._world)
@@ -106,6 +109,8 @@ class SimulatedNode:
             self._recorder.grace = self.grace
             _check_registered(register(scheduler))
             self._program.registered(scheduler)
+            if scheduler.state != STATE_STOPPED:
+                self._let_fault_come_first()
             # Later, for a task that register made may start it: the lifespan of an application.
             asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
@@ -115,8 +120,14 @@ class SimulatedNode:
         try:
             if scheduler.state == STATE_STOPPED:
                 scheduler.start()
+                self._let_fault_come_first()
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self._world.fail(error)
+
+    def _let_fault_come_first(self) -> None:
+        """Before what is due at the very start is run: a real process would have run before."""
+        if self.fault_at_start and self._world.now == self._world.start:
+            self._world.park(self._world.now)
 
     def _note_due(self, recorder: RunRecorder, until: int, detail: str) -> None:
         for job_id, moment in self._due(recorder.scheduler, until):

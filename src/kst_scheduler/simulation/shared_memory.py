@@ -55,14 +55,13 @@ _COLLECT: Final = {"BUILD_LIST": 1, "BUILD_TUPLE": 1, "BUILD_SET": 1, "BUILD_MAP
 
 @dataclass
 class Place:
-    """Where a function finds a value, and can be given another."""
+    """Where a function finds a value."""
 
     name: str
     """As in "`seen`"."""
     owner: Any
     """What has it: a module's globals, a cell, or the function itself."""
     read: Callable[[], Any]
-    write: Callable[[Any], None]
     uses: Callable[[], bool]
     """Tells whether the function reads it, rather than only writes to it."""
     before: Any = None
@@ -170,14 +169,12 @@ def _of(function: FunctionType) -> Iterator[Place]:
             f"`{name}`",
             cell,
             partial(getattr, cell, "cell_contents", None),
-            partial(setattr, cell, "cell_contents"),
             partial(_reads, code, "DEREF", name),
         )
     yield Place(
         "a default argument",
         function,
         partial(getattr, function, "__defaults__"),
-        partial(setattr, function, "__defaults__"),
         partial(_reads_a_default, function),
     )
 
@@ -190,12 +187,11 @@ def _arguments(job: Job) -> Iterator[Place]:
         for name, value in given.items():
             if isinstance(value, list | dict | set | deque | bytearray):
                 uses = partial(_reads_an_argument, code, name)
-                yield Place(f"`{name}`", value, partial(_itself, value), _forget, uses)
+                yield Place(f"`{name}`", value, partial(_itself, value), uses)
 
 
 def _item(shown: str, name: str, values: dict[str, Any], uses: Callable[[], bool]) -> Place:
-    read, write = partial(values.get, name), partial(values.__setitem__, name)
-    return Place(f"`{shown}`", values, read, write, uses)
+    return Place(f"`{shown}`", values, partial(values.get, name), uses)
 
 
 def _is_a_librarys(function: FunctionType) -> bool:
@@ -247,10 +243,6 @@ def _reads_an_argument(code: CodeType, name: str) -> bool:
 
 def _itself(value: Any) -> Any:
     return value
-
-
-def _forget(_value: Any) -> None:
-    """Write nowhere: an argument is the job's."""
 
 
 def _reads(code: CodeType, kind: str, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
 from kst_scheduler.fire_times.instants import SECOND, microseconds
@@ -34,8 +34,9 @@ from kst_scheduler.simulation.surroundings import (
     silenced,
 )
 from kst_scheduler.simulation.tracebacks import remembered_tracebacks
+from kst_scheduler.simulation.watchdog import watched
 from kst_scheduler.simulation.world import World
-from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.timezone import KST, UTC, require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+
+FIRST_YEAR: Final = 1970
+"""The first that a CronTrigger knows (apscheduler.triggers.cron.fields.MIN_VALUES, 3.11.3)."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,10 @@ def simulate(
 
     A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
     only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
-    ``time.monotonic``, ``time.sleep``, asyncio and thread pools. Two calls with the same arguments
-    give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
-    What APScheduler and this package log goes to the result's ``log`` and nowhere else.
+    ``time.monotonic``, ``time.sleep``, asyncio, and the threads that jobs start, with their locks,
+    queues and pools. SIMULATION.md lists what is virtual and what is not. Two calls with the same
+    arguments give equal tables on any machine. What APScheduler and this package log goes to the
+    result's ``log`` and nowhere else. Jobs that still run at ``end`` are closed afterwards.
 
     Each process of a node executes the module of ``register`` anew, and the modules beside it that
     it imports, so that what they keep in memory is that process's own and ends with a crash. Where
@@ -85,9 +91,6 @@ def simulate(
     processes have read and changed there, and locks that hold within one process only. What nodes
     are to share, a ledger or a list that collects, is handed over:
     ``simulate(functools.partial(register, ledger=ledger), ...)``.
-
-    Real sockets work, at their own speed; real threads and processes that a job starts itself live
-    in real time. Jobs that still run at ``end`` are closed afterwards.
 
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.
@@ -104,6 +107,7 @@ def simulate(
         NaiveDatetimeError: a time has no zone.
         InvalidArgumentError: the span, the nodes or the incidents make no sense.
         SimulationStuckError: jobs ran on and on without letting time pass.
+        SimulationBlockedError: a job waits for something real that never comes, or never ends.
         SimulationError: called from a simulated job; the scheduler is not an AsyncIOScheduler; or a
             module that each process executes makes a server that all nodes are meant to share.
 
@@ -122,6 +126,7 @@ def simulate(
     }
     with (
         interruptible(world),
+        watched(world),
         virtual_time(world),
         reported_timezone(host_timezone),
         seeded(),
@@ -178,6 +183,8 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
 
 def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
     at = microseconds(incident.at)
+    if at == world.start and not isinstance(incident, ClockJump):
+        node.fault_at_start = True
     if isinstance(incident, Freeze):
         world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
     elif isinstance(incident, ClockJump):
@@ -200,6 +207,11 @@ def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
 def _check_span(start: datetime, end: datetime) -> None:
     require_aware(start, "start")
     require_aware(end, "end")
+    if start.astimezone(UTC).year < FIRST_YEAR:
+        raise InvalidArgumentError(
+            f"start={start.isoformat()} is before {FIRST_YEAR}, and no CronTrigger fires there: "
+            "APScheduler's years begin with it"
+        )
     if end < start:
         raise InvalidArgumentError(
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"

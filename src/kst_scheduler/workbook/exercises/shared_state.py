@@ -12,8 +12,9 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.simulation.shared_memory import LOCKS, PLAIN, Place, places
+from kst_scheduler.simulation.shared_memory import LOCKS, PLAIN
 from kst_scheduler.workbook.exercises.exercise import NotYetError
+from kst_scheduler.workbook.exercises.reach import Place, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,26 +27,24 @@ _TO_BE_SHARED: Final = (*LOCKS, asyncio.Event, threading.Event)
 def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Iterator[None]:
     """Refuse an answer whose memory the simulated replicas have shared in the block.
 
-    Looked at are the globals, closures and defaults of the answer, and of the functions beside it
-    that it names, except those ``allowed``. What has changed is put back.
+    Looked at are the globals, closures, defaults and attributes of the answer, and of the functions
+    and objects beside it that it names, except those ``allowed``. What has changed is put back.
 
     Raises:
         NotYetError: one of them has changed, or is a lock that holds within one process.
 
     """
-    found = [place for place in _places(answer, PLAIN) if place.name not in allowed]
-    for place in found:
+    places = _of_kinds(answer, PLAIN, allowed)
+    for place in places:
         place.before = copy.deepcopy(place.read())
     changed: list[Place] = []
     try:
         yield
     finally:
-        changed += [place for place in found if place.read() != place.before]
+        changed += [place for place in places if place.read() != place.before]
         for place in changed:
             place.write(place.before)
-    shared = changed or [
-        place for place in _places(answer, _TO_BE_SHARED) if place.name not in allowed
-    ]
+    shared = changed or _of_kinds(answer, _TO_BE_SHARED, allowed)
     if shared:
         raise NotYetError(
             f"Your answer keeps something in {shared[0].name}, and the simulated replicas share "
@@ -53,6 +52,9 @@ def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Itera
         )
 
 
-def _places(answer: Any, kinds: tuple[type, ...]) -> list[Place]:
-    """Return where values of these kinds are that the answer can reach."""
-    return [place for place in places(answer) if isinstance(place.read(), kinds)]
+def _of_kinds(answer: Any, kinds: tuple[type, ...], allowed: tuple[str, ...]) -> list[Place]:
+    return [
+        place
+        for place in places_of(answer)
+        if place.name not in allowed and isinstance(place.read(), kinds)
+    ]
