@@ -118,6 +118,26 @@ def test_a_forgotten_ledger_is_named() -> None:
         once(crawl)  # type: ignore[arg-type]
 
 
+def test_a_ledgers_class_is_no_ledger() -> None:
+    """Each run would fail, as no object is there to claim on."""
+    with pytest.raises(InvalidArgumentError, match=r"MemoryLedger'> is not a ledger"):
+        once(MemoryLedger)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("instance", ["x" * 501, "a\0b", "a\ud800", 5])
+def test_an_instance_that_no_ledger_can_hold_is_refused(instance: Any) -> None:
+    """Each run would fail."""
+    with pytest.raises(InvalidArgumentError, match=r"^instance="):
+        once(MemoryLedger(), instance=instance)
+
+
+@pytest.mark.parametrize("lease", [timedelta.max, timedelta(days=366)])
+def test_a_lease_without_an_end_is_refused(lease: timedelta) -> None:
+    """Each run would fail in the sum of it and today; and a dead replica would keep its row."""
+    with pytest.raises(InvalidArgumentError, match=r"^lease=.* a year"):
+        once(MemoryLedger(), lease=lease)
+
+
 def test_one_lock_for_all_runs_is_refused() -> None:
     """A context manager of contextlib can be entered once."""
     with pytest.raises(InvalidArgumentError, match="write lock=lambda: redis_lock"):

@@ -32,6 +32,7 @@ from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
+from kst_scheduler.stored_names import require_name
 from kst_scheduler.takeover import Takeover
 from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     Lock = Callable[[], contextlib.AbstractAsyncContextManager[object]]
 
+MAX_LEASE: Final = timedelta(days=365)
 CUT_PATIENCE: Final = timedelta(seconds=3)
 """For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
 TRY_SECONDS: Final = 10.0
@@ -174,7 +176,7 @@ class OnceJob:
     """What runs, by module and name: the rows name it, and another service's are told by it."""
 
     def __post_init__(self) -> None:
-        if not hasattr(self.ledger, "claim"):
+        if not hasattr(self.ledger, "claim") or isinstance(self.ledger, type):
             raise InvalidArgumentError(
                 f"ledger={self.ledger!r} is not a ledger; write @once(MemoryLedger()), say"
             )
@@ -187,6 +189,13 @@ class OnceJob:
             _check_positive(name, getattr(self, name))
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
+        if self.lease > MAX_LEASE:
+            raise InvalidArgumentError(
+                f"lease={self.lease!r} is longer than a year, for which a replica that has died "
+                "would keep its row; write timedelta(seconds=60), say"
+            )
+        if self.instance is not None:
+            require_name(self.instance, "instance")
         if type(self.max_attempts) is not int or self.max_attempts < 1:
             raise InvalidArgumentError(
                 f"max_attempts={self.max_attempts!r} is not a number of attempts; write 1 or more"

@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
+from kst_scheduler.errors import (
+    AlreadyRunningError,
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LedgerUnavailableError,
+    NotRunningError,
+)
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from apscheduler.job import Job
@@ -181,8 +187,7 @@ class JobLook:
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
-        queue = self.once_job.queue
-        waiting = await queue.waiting(self.job.id) if queue else frozenset()
+        waiting = await self._waiting()
         rows = await self.ledger.rows(self.job.id, since=start)
         here = self.scheduler.running_occurrences(self.job.id)
         return Overdue(
@@ -201,6 +206,17 @@ class JobLook:
             max_attempts=self.once_job.max_attempts,
             waiting=waiting,
         )
+
+    async def _waiting(self) -> Collection[datetime]:
+        """Return the scheduled times of what was handed off, and waits for a worker."""
+        queue = self.once_job.queue
+        if queue is None:
+            return ()
+        try:
+            return await queue.waiting(self.job.id)
+        except LedgerUnavailableError as error:
+            # It is the queue that is away, so the jobs that have none can be looked at.
+            raise KSTSchedulerError(str(error)) from None
 
     def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
