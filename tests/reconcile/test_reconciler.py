@@ -666,7 +666,7 @@ def handed_off(error: Exception) -> tuple[str, Any]:
 
     def make(ledger: MemoryLedger) -> Any:
         job = once(ledger)(crawl_for(1))
-        job.once = replace(job.once, queue=BrokenQueue(error))  # type: ignore[misc]
+        job.once = replace(job.once, queue=BrokenQueue(error))
         return job
 
     return "handed off", make

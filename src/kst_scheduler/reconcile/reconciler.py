@@ -74,12 +74,14 @@ class Reconciler:
 
     What one replica does or suffers erases no history of another's. How far was looked is moved on
     by the replicas where a job is not paused. Where it is paused on all of them, what it would have
-    run leaves no row: the last one to have looked moves that on. Where one replica is paused and
-    another is down, what was due meanwhile waits for the one that is down, or for the end of the
-    pause. A run that another replica lost is closed when it may not be run again any more, also
-    where the job is paused here, or was removed; one of a job that nobody knows, when it is as old
-    as the rows that are forgotten. A Reconciler that was stopped and is started again finds what
-    has become of the one-shot jobs that it knew.
+    run leaves no row. Where one replica is paused and another is down, what was due meanwhile waits
+    for the one that is down, or for the end of the pause. A replica that was the last to look
+    before its pause cannot know of another that is down: when its pause ends first, it counts as
+    the only one. A pause of a scheduler whose jobs are in memory ends with its process, and what
+    was due meanwhile is caught up by the next one. A run that another replica lost is closed when
+    it may not be run again any more, also where the job is paused here, or was removed; one of a
+    job that nobody knows, when it is as old as the rows that are forgotten. A Reconciler that was
+    stopped and is started again finds what has become of the one-shot jobs that it knew.
 
     What is due, and how late it is, is judged by the ledger's clock; nothing is due before this
     host's clock says so, too. A ledger's clock that was set is believed when it has stood for 15
