@@ -51,6 +51,8 @@ CUT_PATIENCE: Final = timedelta(seconds=3)
 """For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
 TRY_SECONDS: Final = 10.0
 """How long one attempt to write a kept outcome may take."""
+REFUSED_SECONDS: Final = 600.0
+"""How long an outcome is kept that the ledger refuses, though it is not away."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -103,10 +105,11 @@ def once(
     While the ledger is away, the claim and the last write are tried again for ``patience``. A last
     write that fails is one line of the log at ERROR, with the row in it, and the job's own result
     or exception goes on. This process keeps the outcome and writes it once the ledger is back,
-    before it claims the job again. If the process ends first, it is only in the log, and the run
-    counts as lost: it is run again. Another process leaves a run without an end alone while its
-    lease holds, and for some seconds after an outage that it has noticed (kst_scheduler.kept_writes
-    says what remains).
+    before it claims the job again. Where the ledger is there and refuses it (a right was revoked,
+    say), it is given up after ten minutes. If the process ends first, it is only in the log, and
+    the run counts as lost: it is run again. Another process leaves a run without an end alone while
+    its lease holds, and for some seconds after an outage that it has noticed
+    (kst_scheduler.kept_writes says what remains).
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -328,18 +331,19 @@ class OnceJob:
                 # It comes too late to cut anything but this write. The same write again is one.
                 return await patiently(write, CUT_PATIENCE, what)
         except (Exception, asyncio.CancelledError) as error:
-            is_kept = self._keep(claim, outcome, error)
+            is_kept = self._keep(claim, outcome)
             kept = "; it is kept, and written when the ledger is back" if is_kept else ""
             _LOGGER.error("%s%s; the row is %s", told(error), kept, as_json(claim, outcome))  # noqa: TRY400 - one line
-            if isinstance(error, LedgerUnavailableError):
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if is_kept or isinstance(error, LedgerUnavailableError):
                 return True
             raise
 
-    def _keep(self, claim: Claim, outcome: Outcome, error: BaseException) -> bool:
-        """Keep an outcome that an outage or a cancellation kept from being written."""
-        if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
-            return False
-        again = functools.partial(_write_again, self.ledger, claim, outcome)
+    def _keep(self, claim: Claim, outcome: Outcome) -> bool:
+        """Keep an outcome that could not be written, whatever the reason."""
+        until = asyncio.get_running_loop().time() + REFUSED_SECONDS
+        again = functools.partial(_write_again, self.ledger, claim, outcome, until)
         return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
 
     def _job(self, occurrence: Occurrence) -> Job:
@@ -362,8 +366,11 @@ async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurr
         raise
 
 
-async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
-    """Write a kept outcome; False while the ledger is away."""
+async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome, until: float) -> bool | None:
+    """Write a kept outcome; False while the ledger is away, None while it refuses.
+
+    It may refuse until a moment of the loop's time; then the outcome is given up.
+    """
     occurrence = claim.request.occurrence
     try:
         async with time_limit(TRY_SECONDS):
@@ -371,6 +378,8 @@ async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
     except (LedgerUnavailableError, TimeoutError):
         return False
     except Exception as error:  # noqa: BLE001 - its row is in the log already
+        if asyncio.get_running_loop().time() < until:
+            return None
         _LOGGER.error("the outcome of %s was not written: %s", occurrence, told(error))  # noqa: TRY400 - one line
         return True
     if is_written:

@@ -197,8 +197,10 @@ class Reconciler:
             now = await believed_time(self._ledger)
             if now is not None:
                 await self._look(looked, now)
-        except LedgerUnavailableError:
-            self._was_away = True
+        except Exception as error:
+            # A fault of the ledger keeps the others, too, from writing how their runs ended.
+            is_of_jobs = is_a(error, KSTSchedulerError) and not is_a(error, LedgerUnavailableError)
+            self._was_away = self._was_away or not is_of_jobs
             raise
         finally:
             await self._tell(looked)
