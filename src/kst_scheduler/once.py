@@ -27,6 +27,7 @@ from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
+from kst_scheduler.ledger.clock_watch import has_come
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
@@ -101,6 +102,10 @@ def once(
     A thread cannot be stopped. A run that is cut while its ``asyncio.to_thread`` is at work keeps
     its lease and its lock, and ends when the thread has. Where it was cut because it had lost the
     lease, another replica may run the occurrence beside that thread.
+
+    What is more than five minutes before its time, by the ledger's clock, is not run: the clock of
+    this host is ahead. Where the ledger has no clock of its own (SQLite, a PostgreSQL on the same
+    host), nobody can know that: such a run is early, and counts as the one of its time.
 
     While the ledger is away, the claim and the last write are tried again for ``patience``. A last
     write that fails is one line of the log at ERROR, with the row in it, and the job's own result
@@ -303,10 +308,21 @@ class OnceJob:
             with takeover.noting_outages():
                 if not await kept_writes().settle(self._job(occurrence)):
                     raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
+                await self._check_time(occurrence)
                 since = asyncio.get_running_loop().time()
                 return await self.ledger.claim(request), since
 
         return await patiently(ask, self.patience, f"the claim of {occurrence}")
+
+    async def _check_time(self, occurrence: Occurrence) -> None:
+        """Refuse to run an occurrence long before its time, by a clock of this host that is ahead.
+
+        It would be run a day early, say, and not in its time, as it has its row by then.
+        """
+        if not occurrence.manual and not await has_come(self.ledger, occurrence.scheduled_at):
+            reason = "its time has not come by the ledger's clock; is the clock of this host ahead?"
+            _LOGGER.warning("%s is not run: %s", occurrence, reason)
+            raise LockedOutError(f"{occurrence} is not run: {reason}")
 
     async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
         if self.lock is None:
