@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -35,7 +36,7 @@ from kst_scheduler.triggers import at, cron
 from replicas import NIGHT, Night, SwitchedLedger, crawl_for, night, play
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Collection
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
 
@@ -1183,6 +1184,53 @@ def test_a_job_whose_wait_for_its_thread_is_over_ends_with_it() -> None:
     story = play(crawl, nodes=1, reconcile=False)
     row = story.row()
     assert (row.status, row.error, row.finished_at) == ("error", "TimeoutError()", night(3, 10))
+
+
+Wait = Callable[[Callable[[], object]], Awaitable[object]]
+"""How a job waits for its work in a thread, for a minute."""
+
+
+async def _wait_for(work: Callable[[], object]) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.to_thread(work), 60)
+
+
+async def _wait(work: Callable[[], object]) -> None:
+    await asyncio.wait([asyncio.create_task(asyncio.to_thread(work))], timeout=60)
+
+
+async def _timeout(work: Callable[[], object]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+@pytest.mark.parametrize("wait", [_wait_for, _wait, _timeout])
+def test_a_job_that_gives_up_its_thread_ends_with_it(wait: Wait) -> None:
+    """It catches its own time limit and returns, and no other run begins beside its thread.
+
+    03:00 the work begins | 03:01 returns 7 ... 03:10 skipped ... | 03:25 its work ends: ok
+    """
+    at_work: list[tuple[datetime, datetime]] = []
+
+    def work() -> None:
+        begun = datetime.now(UTC)
+        time.sleep(1500)
+        at_work.append((begun, datetime.now(UTC)))
+
+    async def crawl() -> int:
+        await wait(work)
+        return 7
+
+    story = play(crawl, cron(hour=3, minute="0,10"), nodes=2, then=drain_at(15, 20))
+    assert at_work == [(night(3), night(3, 25))]
+    first, second = story.rows()
+    assert (first.status, first.rows, first.finished_at) == ("ok", 7, night(3, 25))
+    assert second.status == "skipped"
+    said = story.result.log["message"]
+    assert said.str.contains("has returned, and waits for 1 thread").sum() == 1
+    drained = said[said.str.startswith("Drained the scheduler: still_running: nps@")]
+    assert len(drained) == 1
 
 
 def test_a_thread_whose_run_lost_its_lease_is_the_limit_of_it() -> None:

@@ -99,9 +99,9 @@ def once(
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
     its row as it is, to be taken over.
 
-    A thread cannot be stopped. A run that is cut while its ``asyncio.to_thread`` is at work keeps
-    its lease and its lock, and ends when the thread has. Where it was cut because it had lost the
-    lease, another replica may run the occurrence beside that thread.
+    A thread cannot be stopped. A run that is cut, or returns, while its ``asyncio.to_thread`` is at
+    work keeps its lease and its lock, and ends when the thread has. Where it was cut because it had
+    lost the lease, another replica may run the occurrence beside that thread.
 
     What is more than five minutes before its time, by the ledger's clock, is not run: the clock of
     this host is ahead. Where the ledger has no clock of its own (SQLite, a PostgreSQL on the same
@@ -370,16 +370,24 @@ class OnceJob:
 
 
 async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:
-    """Do the work; when it is cut, or fails, it has ended once its threads have."""
+    """Do the work, which has ended once its threads have, however it ends by itself."""
     try:
-        return await work()
+        result = await work()
     except GeneratorExit:
         raise  # only torn down
     except BaseException:
-        if threads := threads_of(occurrence):
-            _LOGGER.warning("%s was cut, and waits for %d thread(s) to end", occurrence, threads)
-            await threads_have_ended()
+        await _threads_of_it(occurrence, "was cut")
         raise
+    # It may have given up its thread, as wait_for(to_thread(work), 60) does.
+    await _threads_of_it(occurrence, "has returned")
+    return result
+
+
+async def _threads_of_it(occurrence: Occurrence, how: str) -> None:
+    """Wait until no thread of a run is at work, and log that it has ended before."""
+    if threads := threads_of(occurrence):
+        _LOGGER.warning("%s %s, and waits for %d thread(s) to end", occurrence, how, threads)
+        await threads_have_ended()
 
 
 async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome, until: float) -> bool | None:
