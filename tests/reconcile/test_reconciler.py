@@ -488,6 +488,34 @@ def test_a_one_shot_job_that_is_too_late_is_missed() -> None:
     assert told(story) == [(3, "missed", "0:12:00 late, catch-up window 0:05:00")]
 
 
+def test_the_last_run_of_a_campaign_is_caught_up() -> None:
+    """The job leaves the scheduler when it is started again, and is over, not paused."""
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, incidents=outage(2.9, 3.2), catch_up=HOUR)
+    assert told(story) == [(3, "ok", None)]
+    assert len(story.seen("ok")) == 1
+
+
+def test_the_last_run_of_a_campaign_that_is_too_late_is_missed() -> None:
+    """As any other run, and once."""
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, incidents=outage(2.9, 3.2))
+    assert told(story) == [(3, "missed", "0:12:00 late, catch-up window 0:05:00")]
+
+
+def test_a_job_that_was_paused_and_taken_away_does_not_run_at_its_end() -> None:
+    """It is not over: its owner did not want its last run."""
+
+    def pause_and_remove(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(2.5 * 3600, scheduler.pause_job, "nps")
+        loop.call_later(3 * 3600 + 30, scheduler.remove_job, "nps")
+
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, nodes=1, then=pause_and_remove, catch_up=HOUR)
+    assert told(story) == []
+
+
 def test_a_one_shot_job_whose_holder_crashed_is_taken_over() -> None:
     """No replica has the job in its scheduler any more."""
     story = play(crawl_for(600), at(THREE), incidents=[Crash("A", night(3, 5))], catch_up=HOUR)

@@ -75,7 +75,8 @@ async def work(
     jobs = known_jobs(scheduler)
     with outages(app):
         await app.open_async()
-    _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, ", ".join(jobs))
+    known = ", ".join(jobs) or "none"
+    _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, known)
     shift, stalled = Shift(jobs), stalled_after.total_seconds()
     tidying = asyncio.create_task(_keep_tidy(app, stalled))
     try:

@@ -83,11 +83,14 @@ class JobLook:
     """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
     """From when on the ledger's clock was not set, as far as this replica knows."""
+    is_over: bool = False
+    """Whether the job has left the scheduler because its trigger never fires again."""
 
     async def put_right(self) -> bool:
         """Run or write what has no end; False when some of it is left for a later look."""
         mark = await self._mark()
-        if self.job.next_run_time is None:
+        # A job that was over when it was added never had a next run time, and is not paused.
+        if self.job.next_run_time is None and not self.is_over:
             return await self._leave_paused(mark)
         since = self._since(mark)
         overdue = await self._overdue(since)

@@ -259,6 +259,7 @@ class Reconciler:
             looked=looked,
             own_looks=self._own_looks,
             steady_since=now - self._clock.steady_for,
+            is_over=self._jobs.is_over(job),
         )
 
     async def _drop(self, job: Job, until: datetime) -> None:
