@@ -108,9 +108,18 @@ class BusinessDays:
         return {day: named[day] for day in sorted(named.keys() - self.extra_business_days)}
 
 
-@lru_cache(maxsize=1024)
 def _worked(calendar: BusinessDays, year: int) -> bytes:
-    """Return a flag for each day of the year."""
+    """Return a flag for each day of the year.
+
+    Only a plain calendar is remembered: two of a subclass are equal when these fields are, and may
+    have other ``holidays``.
+    """
+    return (
+        _worked_once(calendar, year) if type(calendar) is BusinessDays else _flags(calendar, year)
+    )
+
+
+def _flags(calendar: BusinessDays, year: int) -> bytes:
     first = date(year, 1, 1)
     weekdays = range(first.weekday(), first.weekday() + (date(year, 12, 31) - first).days + 1)
     flags = bytearray(weekday % 7 < _SATURDAY for weekday in weekdays)
@@ -120,6 +129,9 @@ def _worked(calendar: BusinessDays, year: int) -> bytes:
         if day.year == year:
             flags[(day - first).days] = True
     return bytes(flags)
+
+
+_worked_once = lru_cache(maxsize=1024)(_flags)
 
 
 @cache

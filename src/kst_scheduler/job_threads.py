@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     Run = tuple[str, Any, bool]
-
-_LOOKUPS: Final = ("socket", "_socket", "asyncio.base_events")
-"""Where the functions are that the loop looks up host names with (CPython 3.11 to 3.15)."""
 
 MAX_LOOKUPS: Final = 32
 """Look-ups at a time, those of jobs and of the ledger alike; each may hang for half a minute."""
@@ -115,7 +113,7 @@ def _sorting(
     submit: Callable[..., Future[Any]], look_up: Callable[..., Future[Any]], threads: _Threads
 ) -> Callable[..., Future[Any]]:
     def sorting_submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if getattr(function, "__module__", "") in _LOOKUPS:
+        if _is_look_up(function):
             return look_up(function, *args, **kwargs)
         future = submit(function, *args, **kwargs)
         run = RUNNING.get()
@@ -124,6 +122,12 @@ def _sorting(
         return future
 
     return sorting_submit
+
+
+def _is_look_up(function: object) -> bool:
+    """Tell whether the loop looks up a name by a function (CPython 3.11 to 3.15)."""
+    in_debug_mode = getattr(function, "__name__", "") == "_getaddrinfo_debug"
+    return in_debug_mode or function is socket.getaddrinfo or function is socket.getnameinfo
 
 
 def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:

@@ -285,6 +285,26 @@ async def test_what_waited_longer_than_its_window_is_missed(
     assert f"{long_ago} was missed: 2:00:0" in caplog.text
 
 
+@in_loop
+async def test_a_clock_that_was_set_makes_nothing_too_late(
+    queue: MemoryQueue, due: Occurrence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the clock of this host, and is days ahead; the worker has read it before."""
+    queue.add(failing(0))
+    queue.add(failing(0), job_id="before")
+    await queue.put(Occurrence("before", due.scheduled_at))
+    await queue.work()
+    now = queue.ledger.now
+
+    async def ahead() -> datetime:
+        return await now() + timedelta(days=3)
+
+    monkeypatch.setattr(queue.ledger, "now", ahead)
+    await queue.put(due)
+    await queue.work()
+    assert [row.status for row in await queue.ledger.rows()] == ["ok", "ok"]
+
+
 @pytest.mark.parametrize(
     ("options", "grace", "expected"),
     [

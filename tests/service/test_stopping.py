@@ -203,9 +203,11 @@ def add(service):
 
     async def forgetful():
         service.ledger.finish = finish
+        # Not before: the claim, too, has no longer than this, and a busy machine needs longer.
+        object.__setattr__(job.once, "patience", timedelta(seconds=0.01))
         print("at work", flush=True)
 
-    job = once(service.ledger, patience=timedelta(seconds=0.01))(forgetful)
+    job = once(service.ledger)(forgetful)
     service.scheduler.add_job(job, cron(hour=3), id="forgetful")
 """
 
