@@ -377,3 +377,21 @@ def test_sqlite_by_aiosqlite_takes_no_time() -> None:
 
     assert run(job) == [("job", "00:00")]
     assert said == [(1,)] * 10 + [timedelta(0)]
+
+
+def test_threads_of_anyio_take_no_time() -> None:
+    """Its worker threads are the simulation's, and are used again."""
+    import anyio
+
+    said: list[Any] = []
+
+    async def job() -> None:
+        for _ in range(3):
+            said.append(await anyio.to_thread.run_sync(threading.get_ident))
+        await anyio.to_thread.run_sync(time.sleep, 60)
+        with anyio.move_on_after(60):
+            await anyio.sleep(600)
+
+    assert run(job) == [("job", "02:00")]
+    assert len(set(said)) == 1
+    assert said[0] != threading.get_ident()

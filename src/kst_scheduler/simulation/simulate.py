@@ -80,14 +80,9 @@ def simulate(
     A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
     only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
     ``time.monotonic``, ``time.sleep``, asyncio, and the threads that jobs start, with their locks,
-    queues and pools. Two calls with the same arguments
-    give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
-    What APScheduler and this package log goes to the result's ``log`` and nowhere else.
-
-    Real sockets work, at their own speed; processes that a job starts, and threads that were there
-    before, live in real time. A lock or ``threading.local`` that was made before the simulation is
-    the real one: simulated threads share it as if they were one thread. Jobs that still run at
-    ``end`` are closed afterwards.
+    queues and pools. SIMULATION.md lists what is virtual and what is not. Two calls with the same
+    arguments give equal tables on any machine. What APScheduler and this package log goes to the
+    result's ``log`` and nowhere else. Jobs that still run at ``end`` are closed afterwards.
 
     Each process of a node executes the module of ``register`` anew, and the modules beside it that
     it imports: what they keep in memory is another node's as little as in life, and ends with a
