@@ -6,9 +6,10 @@ run. So look-ups get threads of their own.
 
 Python cannot stop a thread. Cancelling ``await asyncio.to_thread(work)`` cancels the ``await``
 alone, and the work goes on, unseen. So each thread of the loop's default pool is noted with the run
-that began it: a drain names such a run as still running, and ``once`` waits for its threads before
-it lets go of lease and lock. Threads of other pools (anyio's, ``threading.Thread``) are not seen,
-nor any on an event loop that hides its default pool, as uvloop's does.
+that began it: a drain names such a run as still running, and ``once`` waits for its threads, also
+where the job has given them up and returned, before it lets go of lease and lock. Threads of other
+pools (anyio's, ``threading.Thread``) are not seen, nor any on an event loop that hides its default
+pool, as uvloop's does.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class _Threads:
         with self._lock:
             return list(self._futures.get(run, ()))
 
+    def runs(self) -> list[Run]:
+        """Return the runs with threads that have not ended."""
+        with self._lock:
+            return list(self._futures)
+
     def _remove(self, run: Run, future: Future[Any]) -> None:
         with self._lock:
             found = self._futures.get(run, set())
@@ -85,6 +91,13 @@ def watch_threads(loop: asyncio.AbstractEventLoop) -> None:
 def threads_of(occurrence: Occurrence) -> int:
     """Return how many threads of a run are at work, or wait for a free one, on this event loop."""
     return len(_threads((occurrence.job_id, occurrence.scheduled_at, occurrence.manual)))
+
+
+def runs_with_threads() -> list[Occurrence]:
+    """Return the runs that have threads at work on this event loop, also those that have ended."""
+    pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
+    threads = _OF_POOLS.get(pool) if pool is not None else None
+    return [Occurrence(*run) for run in threads.runs()] if threads else []
 
 
 async def threads_have_ended() -> None:
