@@ -57,9 +57,33 @@ def _itself(function: Any) -> Any:
     return register
 
 
+class _Guard:
+    known: set[str] = set()  # noqa: RUF012 - what is refused
+
+    def __init__(self) -> None:
+        self.done: set[str] = set()
+
+    def __call__(self, scheduler: Any) -> None:
+        self.done.add(scheduler)
+
+    def remember(self, scheduler: Any) -> None:
+        self.known.add(scheduler)
+
+
+guard = _Guard()
+
+
+def _through_an_object(scheduler: Any) -> None:
+    guard(scheduler)
+
+
 @pytest.mark.parametrize(
     ("answer", "name"),
     [
+        (_Guard(), "`done`"),
+        (_Guard().remember, "`known`"),
+        (_through_an_object, "`done`"),
+        (partial(_remembers), "`seen`"),
         (_remembers, "`seen`"),
         (_counts, "`count`"),
         (_through_another, "`seen`"),
@@ -69,7 +93,7 @@ def _itself(function: Any) -> Any:
     ],
 )
 def test_what_replicas_would_share_is_refused_and_put_back(answer: Any, name: str) -> None:
-    """Globals, also of functions that are called, defaults and closures."""
+    """Globals, also of functions that are called, defaults, closures, and attributes of objects."""
     with pytest.raises(NotYetError, match=f"keeps something in {name}"):  # noqa: SIM117
         with each_replica_for_itself(answer):
             answer("A")
