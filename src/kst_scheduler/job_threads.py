@@ -51,6 +51,11 @@ class _Threads:
         with self._lock:
             return list(self._futures.get(run, ()))
 
+    def runs(self) -> list[Run]:
+        """Return the runs that have threads."""
+        with self._lock:
+            return list(self._futures)
+
     def _remove(self, run: Run, future: Future[Any]) -> None:
         with self._lock:
             found = self._futures.get(run, set())
@@ -85,6 +90,11 @@ def watch_threads(loop: asyncio.AbstractEventLoop) -> None:
 def threads_of(occurrence: Occurrence) -> int:
     """Return how many threads of a run are at work, or wait for a free one, on this event loop."""
     return len(_threads((occurrence.job_id, occurrence.scheduled_at, occurrence.manual)))
+
+
+def runs_with_threads() -> list[Occurrence]:
+    """Return the runs of this process, of any event loop, that have threads at work or waiting."""
+    return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
 
 
 async def threads_have_ended() -> None:
