@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "stored_names",
     "time_limit",
     "extras",
     "user_values",

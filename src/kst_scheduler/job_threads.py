@@ -6,9 +6,10 @@ run. So look-ups get threads of their own.
 
 Python cannot stop a thread. Cancelling ``await asyncio.to_thread(work)`` cancels the ``await``
 alone, and the work goes on, unseen. So each thread of the loop's default pool is noted with the run
-that began it: a drain names such a run as still running, and ``once`` waits for its threads before
-it lets go of lease and lock. Threads of other pools (anyio's, ``threading.Thread``) are not seen,
-nor any on an event loop that hides its default pool, as uvloop's does.
+that began it: a drain names such a run as still running, and ``once`` waits for its threads, also
+where the job has given them up and returned, before it lets go of lease and lock. Threads of other
+pools (anyio's, ``threading.Thread``) are not seen, nor any on an event loop that hides its default
+pool, as uvloop's does.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _Threads:
             return list(self._futures.get(run, ()))
 
     def runs(self) -> list[Run]:
-        """Return the runs that have threads."""
+        """Return the runs with threads that have not ended."""
         with self._lock:
             return list(self._futures)
 
@@ -93,6 +94,13 @@ def threads_of(occurrence: Occurrence) -> int:
 
 
 def runs_with_threads() -> list[Occurrence]:
+    """Return the runs that have threads at work on this event loop, also those that have ended."""
+    pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
+    threads = _OF_POOLS.get(pool) if pool is not None else None
+    return [Occurrence(*run) for run in threads.runs()] if threads else []
+
+
+def all_runs_with_threads() -> list[Occurrence]:
     """Return the runs of this process, of any event loop, that have threads at work or waiting."""
     return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
 

@@ -8,9 +8,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Self
 
-from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
+from kst_scheduler.ledger.checks import in_utc, require_count, stored_text
 from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,7 +12,6 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, UnknownJobError
 from kst_scheduler.guards import nearest
-from kst_scheduler.ledger.checks import LONGEST_NAME, require_name
 from kst_scheduler.service.answers import (
     UNAVAILABLE,
     Conflict,
@@ -28,6 +27,7 @@ from kst_scheduler.service.answers import (
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.parts import Service
 from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.stored_names import LONGEST_NAME, require_name
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
