@@ -14,7 +14,17 @@ import functools
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -60,7 +70,9 @@ REFUSED_SECONDS: Final = 600.0
 _LOGGER: Final = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -71,6 +83,13 @@ class OnceFunction(Protocol[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Run the occurrence that the scheduler is at."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> Self: ...
+    @overload
+    def __get__(
+        self: OnceFunction[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None, /
+    ) -> OnceFunction[Q, R]: ...
 
 
 class Queue(Protocol):

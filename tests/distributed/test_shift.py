@@ -146,7 +146,7 @@ def class_of(ledger: MemoryLedger) -> type[Crawler]:
     """Return a class whose method is run once, and a class method."""
 
     class Decorated(Crawler):
-        crawl = once(ledger, catch_up=MINUTE)(Crawler.crawl)  # type: ignore[assignment]
+        crawl = once(ledger, catch_up=MINUTE)(Crawler.crawl)
 
         @classmethod
         @once(ledger, catch_up=MINUTE)

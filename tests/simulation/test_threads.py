@@ -386,8 +386,7 @@ def test_threads_of_anyio_take_no_time() -> None:
     said: list[Any] = []
 
     async def job() -> None:
-        for _ in range(3):
-            said.append(await anyio.to_thread.run_sync(threading.get_ident))
+        said.extend([await anyio.to_thread.run_sync(threading.get_ident) for _ in range(3)])
         await anyio.to_thread.run_sync(time.sleep, 60)
         with anyio.move_on_after(60):
             await anyio.sleep(600)

@@ -17,15 +17,14 @@ import functools
 import importlib
 import inspect
 import logging
-import os
 import sys
-import sysconfig
-from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.simulation.shared_memory import SharedMemory
+from kst_scheduler.simulation.sources import PROGRAMS, folder_of, is_the_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,19 +36,6 @@ if TYPE_CHECKING:
     Register = Callable[[AsyncIOScheduler], object]
 
 _logger = logging.getLogger(__name__)
-
-_INSTALLED: Final = {"site-packages", "dist-packages"}
-"""Folders of installed packages: those are one for all nodes."""
-_NOT_THE_READERS: Final = tuple(
-    f"{Path(folder).resolve()}{os.path.sep}"
-    for folder in (
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("platstdlib"),
-        Path(__file__).parents[1],  # this package
-    )
-)
-_PROGRAMS: Final = {"__main__", "__mp_main__"}
-"""A notebook, or the script itself: to execute it once more would simulate once more."""
 
 
 class Program:
@@ -81,6 +67,8 @@ class Program:
         self._not_the_readers: set[str] = set()
         self._size = -1
         self._is_checked = False
+        self._shared: SharedMemory | None = None
+        """What all processes share; None: each has modules of its own, or there is only one."""
         self._find()
 
     @property
@@ -92,6 +80,7 @@ class Program:
     def installed(self) -> Iterator[None]:
         """Let nodes have modules of their own, and give the caller's back at the end."""
         if not self.is_fresh:
+            self._share()
             yield
             return
         finder: Any = _Finder(self)
@@ -165,7 +154,7 @@ class Program:
 
     def _finds(self, function: Any) -> bool:
         module = _module_of(function)
-        tree = "" if module is None or _path_of(function, module) is None else _tree_of(module)
+        tree = "" if module is None or _path_of(function, module) is None else folder_of(module)
         if module is None or not tree:
             return False
         self._trees.append(tree)
@@ -203,7 +192,7 @@ class Program:
 
     def _is_the_readers(self, name: str, module: Any) -> bool:
         """Tell whether a module is one of those that each process has for itself."""
-        if name in _PROGRAMS or not any(_is_below(tree, module) for tree in self._trees):
+        if name in PROGRAMS or not any(is_the_readers(module, tree) for tree in self._trees):
             return False
         # A fresh module becomes an attribute of its package, so that must be a fresh one too.
         package = name.rpartition(".")[0]
@@ -233,7 +222,23 @@ class Program:
         """Give all nodes the caller's modules from here on."""
         self.enter(None)
         self._roots.clear()
+        self._share()
         return self._given
+
+    def _share(self) -> None:
+        if self._processes_differ:
+            self._shared = SharedMemory(self._given)
+
+    def registered(self, scheduler: AsyncIOScheduler) -> None:
+        """Look at the jobs that ``register`` has added."""
+        if self._shared:
+            with contextlib.suppress(Exception):  # the job store of one that was started is down
+                self._shared.look_at(scheduler.get_jobs())
+
+    def ended(self) -> None:
+        """Log what the nodes have shared, if real replicas would miss it."""
+        if self._shared:
+            self._shared.warn()
 
     def _check_replaced(self, fresh: dict[str, ModuleType]) -> None:
         """Look whether the caller has replaced something in its modules: a function by a stub.
@@ -289,7 +294,7 @@ def _module_of(function: Any) -> ModuleType | None:
     while isinstance(function, functools.partial | MethodType):
         function = function.func if isinstance(function, functools.partial) else function.__self__
     name = _module_name(function)
-    return None if name in _PROGRAMS else sys.modules.get(name)
+    return None if name in PROGRAMS else sys.modules.get(name)
 
 
 def _module_name(value: Any) -> str:
@@ -307,41 +312,6 @@ def _path_of(value: Any, module: ModuleType | None) -> list[str] | None:
             return path
     names = {} if module is None else vars(module)
     return next(([name] for name, each in names.items() if each is value), None)
-
-
-def _tree_of(module: ModuleType) -> str:
-    """Return the folder of a module's outermost package; empty: it is not one of the reader's."""
-    spec = _spec_of(module)
-    if spec is None or not _file_of(spec) or not _is_below("", module):
-        return ""
-    levels = spec.name.count(".") + (spec.submodule_search_locations is not None)
-    return f"{Path(_file_of(spec)).parents[levels]}{os.path.sep}"
-
-
-def _is_below(folder: str, module: Any) -> bool:
-    """Tell whether a module's source is below a folder, and not that of a library."""
-    spec = _spec_of(module)
-    if spec is None:
-        return False
-    # A package without __init__.py has no file, and one folder or more.
-    places = [_file_of(spec)] if spec.origin else list(spec.submodule_search_locations or [""])
-    return all(place and place.startswith(folder) for place in places) and not any(
-        place.startswith(_NOT_THE_READERS) or _INSTALLED & set(place.split(os.path.sep))
-        for place in map(os.path.realpath, places)
-    )
-
-
-def _spec_of(module: Any) -> Any:
-    if not isinstance(module, ModuleType):
-        return None
-    # Not getattr: a module that is loaded lazily would load now.
-    return object.__getattribute__(module, "__dict__").get("__spec__")
-
-
-def _file_of(spec: ModuleSpec) -> str:
-    """Return the source file of a module; empty: it has none."""
-    origin = spec.origin if spec.has_location and spec.loader is not None else None
-    return origin if origin and origin.endswith(".py") else ""
 
 
 def _is_other(old: Any, new: Any) -> bool:

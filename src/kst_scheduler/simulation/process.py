@@ -108,6 +108,7 @@ class SimulatedNode:
             )
             self._recorder.grace = self.grace
             _check_registered(register(scheduler))
+            self._program.registered(scheduler)
             if scheduler.state != STATE_STOPPED:
                 self._let_fault_come_first()
             # Later, for a task that register made may start it: the lifespan of an application.

@@ -85,10 +85,12 @@ def simulate(
     result's ``log`` and nowhere else. Jobs that still run at ``end`` are closed afterwards.
 
     Each process of a node executes the module of ``register`` anew, and the modules beside it that
-    it imports: what they keep in memory is another node's as little as in life, and ends with a
-    crash. Where that is impossible (a closure, a lambda, a notebook, a function that a test has
-    replaced) all nodes share the caller's memory. What they are to share, a ledger or a list that
-    collects, is handed over: ``simulate(functools.partial(register, ledger=ledger), ...)``.
+    it imports, so that what they keep in memory is that process's own and ends with a crash. Where
+    that is impossible (a closure, a lambda, a notebook, a function that a test has replaced), all
+    nodes share the caller's memory, and ``log`` has a WARNING that names what jobs of several
+    processes have read and changed there, and locks that hold within one process only. What nodes
+    are to share, a ledger or a list that collects, is handed over:
+    ``simulate(functools.partial(register, ledger=ledger), ...)``.
 
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.
@@ -116,7 +118,8 @@ def simulate(
     world = World(microseconds(start), microseconds(end))
     log, capture = RunLog(), LogCapture(world)
     program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
-    world.on_host = program.enter
+    if program.is_fresh:
+        world.on_host = program.enter
     simulated = {
         node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
         for node in named
@@ -135,6 +138,7 @@ def simulate(
         program.installed(),
     ):
         _run(world, simulated, ordered)
+        program.ended()
     grace: dict[str, timedelta | None] = {}
     for each in simulated.values():
         grace.update(each.grace)

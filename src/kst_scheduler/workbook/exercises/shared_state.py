@@ -10,29 +10,16 @@ import asyncio
 import contextlib
 import copy
 import threading
-from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.simulation.shared_memory import LOCKS, PLAIN
 from kst_scheduler.workbook.exercises.exercise import NotYetError
 from kst_scheduler.workbook.exercises.reach import Place, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PLAIN: Final = (
-    *(bool, int, float, str, bytes, bytearray, type(None)),
-    *(list, tuple, dict, set, frozenset, Counter, deque),
-)
-"""What a memory is made of; its contents are compared."""
-_LOCKS: Final = (
-    asyncio.Lock,
-    asyncio.Event,
-    asyncio.Semaphore,
-    threading.Event,
-    threading.Semaphore,
-    type(threading.Lock()),
-    type(threading.RLock()),
-)
+_TO_BE_SHARED: Final = (*LOCKS, asyncio.Event, threading.Event)
 """What has no use but to be shared."""
 
 
@@ -47,7 +34,7 @@ def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Itera
         NotYetError: one of them has changed, or is a lock that holds within one process.
 
     """
-    places = _of_kinds(answer, _PLAIN, allowed)
+    places = _of_kinds(answer, PLAIN, allowed)
     for place in places:
         place.before = copy.deepcopy(place.read())
     changed: list[Place] = []
@@ -57,7 +44,7 @@ def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Itera
         changed += [place for place in places if place.read() != place.before]
         for place in changed:
             place.write(place.before)
-    shared = changed or _of_kinds(answer, _LOCKS, allowed)
+    shared = changed or _of_kinds(answer, _TO_BE_SHARED, allowed)
     if shared:
         raise NotYetError(
             f"Your answer keeps something in {shared[0].name}, and the simulated replicas share "
