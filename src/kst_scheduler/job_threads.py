@@ -100,7 +100,7 @@ def runs_with_threads() -> list[Occurrence]:
     return [Occurrence(*run) for run in threads.runs()] if threads else []
 
 
-def all_runs_with_threads() -> list[Occurrence]:
+def runs_with_threads_anywhere() -> list[Occurrence]:
     """Return the runs of this process, of any event loop, that have threads at work or waiting."""
     return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
 

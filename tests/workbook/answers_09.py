@@ -116,6 +116,7 @@ WRONG = {
         (RECORDED.replace("monotonic", "time"), "duration_ms is -2,400,000"),
         (RECORDED.replace("monotonic", "process_time"), "the time that the processor worked"),
         (RECORDED.replace("1000 * (", "("), "Those are seconds"),
+        (RECORDED.replace("1000 * (", "1 / 60 * ("), "Those are minutes"),
         (IN_THE_TRY, "The crawl ended as ok, and its row says `'error'`"),
         (UNGUARDED, "The crawl was ok, and what you make of it raises `ConnectionError`"),
         (

@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler import drain
-from kst_scheduler.job_threads import all_runs_with_threads
+from kst_scheduler.job_threads import runs_with_threads_anywhere
 from kst_scheduler.service.watchdog import start_watchdog, stop_watchdog
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class StopLimit:
         """Name the runs; where there is none, the tasks and threads that keep the process."""
         runs = list(self.scheduler.running_occurrences()) if self.scheduler else []
         # Of a run whose coroutine was cancelled, the threads may be left.
-        runs += [run for run in all_runs_with_threads() if run not in runs]
+        runs += [run for run in runs_with_threads_anywhere() if run not in runs]
         if runs:
             return ", ".join(map(str, runs))
         tasks = asyncio.all_tasks(self.loop) if self.loop else set()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kst_scheduler.workbook.exercises.exercise import Picture
 
 CRAWL_AT: Final = kst(2026, 5, 10, 3)
-OTHER_STOPS: Final = (kst(2026, 5, 10, 2, 58), kst(2026, 5, 10, 3, 12))
+OTHER_STOPS: Final = tuple(kst(2026, 5, 10, *at) for at in ((2, 58), (3, 1), (3, 12)))
 PATIENCE: Final = pd.Timedelta(minutes=1)
 """How long the coroutine may go on when the last run has ended."""
 

@@ -108,7 +108,7 @@ def parse_without_blocking(register: Any) -> Right:
     if len(lost):
         minutes = ", ".join(f"{at:%H:%M}" for at in lost["scheduled_at"])
         raise NotYetError(
-            f"While your job parses, the event loop stands still. Tokens that are lost: {minutes}.",
+            f"Your job blocks the event loop. Tokens that are lost: {minutes}.",
             shots,
         )
     _require_stored(parsing, run["finished_at"], shots)

@@ -198,7 +198,9 @@ def _wrong_duration(night: _Night, duration: Any) -> str | None:
     if abs(duration - 60_000 * night.minutes) <= 1000:  # noqa: PLR2004 - may be rounded
         return None
     why = ""
-    if abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
+    if abs(duration - night.minutes) < 0.1:  # noqa: PLR2004 - may be rounded
+        why = " Those are minutes."
+    elif abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
         why = " That is the time that the processor worked, or none at all."
     elif abs(duration - 60 * night.minutes) <= 1:
         why = " Those are seconds."
