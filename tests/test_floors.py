@@ -17,6 +17,7 @@ FLOORS = [
     "time_limit",
     "extras",
     "user_values",
+    "torn_down",
     "timezone",
     "redaction",
     "caller",

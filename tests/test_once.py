@@ -9,6 +9,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -412,6 +413,59 @@ class HostileCancelledError(asyncio.CancelledError):
     """The same, from a task of the job's own."""
 
     __str__ = HostileError.__str__
+
+
+def classless_error() -> Exception:
+    """Return an error that does not say what it is; pytest itself would ask a class of a module."""
+
+    class ClasslessError(Exception):
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    return ClasslessError("page")
+
+
+@dataclass(frozen=True)
+class PageError(Exception):
+    """An error that nothing can be set on, not even a traceback."""
+
+    page: int
+
+
+@contextlib.asynccontextmanager
+async def any_lock() -> AsyncIterator[None]:
+    """Lock nothing."""
+    yield
+
+
+@pytest.mark.parametrize("lock", [None, any_lock])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (classless_error, "ClasslessError('page')"),
+        (lambda: GeneratorExit("page"), "GeneratorExit('page')"),
+        (lambda: PageError(7), "PageError(page=7)"),
+    ],
+)
+def test_an_odd_error_is_the_end_of_its_run(
+    make: Callable[[], BaseException], said: str, lock: Any
+) -> None:
+    """The reader's own error stands in the row and in the table, and the run is not repeated."""
+    runs: list[str] = []
+
+    async def crawl() -> None:
+        runs.append(current_node())
+        await asyncio.sleep(60)
+        raise make()
+
+    story = play(crawl, nodes=2, lock=lock, catch_up=timedelta(hours=1), until=night(5))
+    assert len(runs) == 1
+    assert (story.row().status, story.row().error, story.row().attempt) == ("error", said, 1)
+    assert [run_.detail for run_ in story.seen("error", "running")] == [said]
 
 
 def test_a_result_that_raises_when_it_is_read_runs_once() -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
@@ -381,6 +382,33 @@ def test_an_error_that_lies_about_itself(failure: type[BaseException]) -> None:
     assert without_passwords(type("SilentError", (Exception,), {"__str__": fail})()) == (
         f"<SilentError, whose text raised {failure.__name__}>"
     )
+
+
+def endless_error(**parts: Any) -> Any:
+    """Return an error some of whose parts are properties."""
+    return type("EndlessError", (Exception,), {k: property(v) for k, v in parts.items()})()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        endless_error(__notes__=lambda _self: itertools.count()),
+        endless_error(__notes__=lambda _self: range(10**12)),
+        endless_error(__notes__=lambda _self: ["page"] * 5_000_000),
+        endless_error(__context__=lambda _self: type(_self)()),
+        ExceptionGroup("pages", [ValueError(number) for number in range(20_000)]),
+    ],
+    ids=["endless notes", "many notes", "a list of notes", "endless contexts", "a group"],
+)
+def test_an_error_without_an_end_is_named(error: BaseException) -> None:
+    """What it brings with it is read so far and no further."""
+    record = record_of(error)
+    begun = time.process_time()
+    hide_in_traceback(record)
+    assert time.process_time() - begun < 5
+    assert record.exc_text is not None
+    assert record.exc_text.endswith("(its traceback cannot be shown)")
+    assert record.exc_info is None
 
 
 def test_a_long_traceback_is_cut() -> None:

@@ -100,6 +100,11 @@ def runs_with_threads() -> list[Occurrence]:
     return [Occurrence(*run) for run in threads.runs()] if threads else []
 
 
+def runs_with_threads_anywhere() -> list[Occurrence]:
+    """Return the runs of this process, of any event loop, that have threads at work or waiting."""
+    return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
+
+
 async def threads_have_ended() -> None:
     """Wait until the calling run has no thread at work, also while it is cancelled."""
     run, loop = RUNNING.get(), asyncio.get_running_loop()

@@ -19,7 +19,6 @@ from typing import (
     Any,
     Concatenate,
     Final,
-    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -48,6 +47,8 @@ from kst_scheduler.stored_names import require_name
 from kst_scheduler.takeover import Takeover
 from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
+from kst_scheduler.torn_down import is_torn_down, running_task
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -255,12 +256,14 @@ class OnceJob:
         ATTEMPT.set((occurrence.key, claim.attempt))
         loop = asyncio.get_running_loop()
         watch_threads(loop)  # a worker has no executor that does it
-        began = loop.time()
+        began, task = loop.time(), running_task()
         try:
             result = await self._leased(claim, since, work)
-        except (LeaseLostError, GeneratorExit):
-            raise  # the row waits for whoever takes it over; a generator is only torn down
+        except LeaseLostError:
+            raise  # the row waits for whoever takes it over
         except BaseException as error:
+            if is_torn_down(error, task):
+                raise
             if not await self._write(claim, failed(error, loop.time() - began)):
                 _LOGGER.warning("%s", _taken_over(occurrence))
             raise
@@ -276,26 +279,33 @@ class OnceJob:
             the work returns | the lock is released | the renewals are stopped | the row is written
                                        ^ a drain cancels here: nothing is left to cut
         """
-        ends: list[Callable[[], R]] = []
+        occurrence, task = claim.request.occurrence, running_task()
+        results: list[R] = []
+        failures: list[BaseException] = []
 
-        async def work_and_note() -> R:
+        # A failure is noted and not raised, as a context manager may change it on its way: that of
+        # contextlib sets its __traceback__, which an error that is a frozen dataclass refuses.
+        async def work_and_note() -> None:
             try:
-                result = await work()
-            except Exception as error:
-                ends.append(functools.partial(_raise, error))
-                raise
-            ends.append(lambda: result)
-            return result
+                results.append(await _with_its_threads(work, occurrence))
+            except BaseException as error:
+                if is_a(error, asyncio.CancelledError) or is_torn_down(error, task):
+                    raise
+                failures.append(error)
 
         renew = functools.partial(self.ledger.renew, claim)
-        occurrence = claim.request.occurrence
         try:
             async with renewed(renew, self.lease, str(occurrence), since=since):
-                return await self._work(occurrence, work_and_note)
+                await self._work(occurrence, work_and_note)
         except asyncio.CancelledError:
-            if not ends:
+            if not results and not failures:
                 raise
-        return ends[0]()
+        except LeaseLostError:
+            if not failures:
+                raise
+        if failures:
+            raise failures[0]
+        return results[0]
 
     async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for.
@@ -344,12 +354,13 @@ class OnceJob:
             _LOGGER.warning("%s is not run: %s", occurrence, reason)
             raise LockedOutError(f"{occurrence} is not run: {reason}")
 
-    async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
+    async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[None]]) -> None:
         if self.lock is None:
-            return await _with_its_threads(work, occurrence)
+            await work()
+            return
         async with contextlib.AsyncExitStack() as stack:
             await _hold(self.lock, stack, occurrence)
-            return await _with_its_threads(work, occurrence)
+            await work()
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
@@ -391,11 +402,12 @@ class OnceJob:
 
 async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:
     """Do the work, which has ended once its threads have, however it ends by itself."""
+    task = running_task()
     try:
         result = await work()
-    except GeneratorExit:
-        raise  # only torn down
-    except BaseException:
+    except BaseException as error:
+        if is_torn_down(error, task):
+            raise
         await _threads_of_it(occurrence, "was cut")
         raise
     # It may have given up its thread, as wait_for(to_thread(work), 60) does.
@@ -443,10 +455,6 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
         reason = f"its lock could not be had: {told(error)}"
         _LOGGER.warning("%s was skipped: %s", occurrence, reason)
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
 
 
 def _taken_over(occurrence: Occurrence) -> str:

@@ -217,6 +217,10 @@ def hide_secrets(text: str) -> str:
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
 
 
+MAX_PARTS: Final = 1_000
+"""How many notes of an error, and how many errors before it and within it, are read."""
+
+
 def hide_in_traceback(record: logging.LogRecord) -> bool:
     """Let handlers show the traceback of a record without secrets, and cut, where it has any.
 
@@ -240,13 +244,19 @@ def hide_in_traceback(record: logging.LogRecord) -> bool:
 def _texts(error: BaseException) -> Iterator[str]:
     """Yield what a traceback shows of an error and of those before it."""
     left, seen = [error], set[int]()
+    kept: list[BaseException] = []  # or an error that is made anew each time has the id of another
     while left:
         each = left.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))
-        yield from map(_as_text, (each, *getattr(each, "__notes__", ())))
+        kept.append(each)
+        notes = getattr(each, "__notes__", [])
         group = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        # What has no end, or none in sight, would be read for ever, here and by a Formatter.
+        if type(notes) not in {list, tuple} or max(len(notes), len(group), len(kept)) > MAX_PARTS:
+            raise ValueError("it has too many notes, causes or errors within it")
+        yield from map(_as_text, (each, *notes))
         left += [cause for cause in (each.__cause__, each.__context__, *group) if cause]
 
 

@@ -53,6 +53,14 @@ def is_a(value: object, *types: type) -> bool:
     return issubclass(type(value), types)
 
 
+def has_readable_class(error: BaseException) -> bool:
+    """Return whether others can ask what kind of error it is: ``isinstance`` reads its class."""
+    try:
+        return bool(error.__class__)
+    except BaseException:  # noqa: BLE001 - it is a property of the job's
+        return False
+
+
 def integer_of(result: object) -> int | None:
     """Return a result that is an integer, or its integer field ``rows``; None for any other.
 

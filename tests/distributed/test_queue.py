@@ -52,7 +52,7 @@ class Database:
         self.reconciler = Reconciler(self.scheduler, ledger, settle=timedelta(0))
 
     def add(self, job_id: str = "nps", seconds: float = 0, **options: Any) -> Any:
-        """Add a job that is handed off, and was due some seconds ago."""
+        """Add a job that is handed off, and was due some seconds ago; or another in its place."""
 
         async def crawl() -> int:
             await asyncio.sleep(seconds)
@@ -60,7 +60,7 @@ class Database:
 
         job = once(self.ledger, **{"catch_up": HOUR, **options})(crawl)
         handed = hand_off(job, self.app)
-        self.scheduler.add_job(handed, every(weeks=1, anchor=DUE), id=job_id)
+        self.scheduler.add_job(handed, every(weeks=1, anchor=DUE), id=job_id, replace_existing=True)
         return handed
 
     async def tasks(self, **filters: Any) -> list[Any]:

@@ -104,9 +104,7 @@ def _hangs(story: Story, node: str) -> list[datetime]:
     return [
         work.begin
         for work in story.witness.works
-        if work.instance[0] == node
-        and jobs[work.occurrence.job_id].kills
-        and not work.end
+        if work.instance[0] == node and jobs[work.occurrence.job_id].kills and not work.end
     ]
 
 

@@ -28,6 +28,7 @@ from kst_scheduler.ledger.clock_watch import believed_time
 from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.outcome import told
 from kst_scheduler.timezone import UTC
+from kst_scheduler.user_values import has_readable_class
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -88,6 +89,7 @@ class Attempt:
             await self._locked_out(error)
             return
         self.has_claim = True
+        failure: Exception | None = None
         try:
             await once_job.run_claimed(claim, since, self.known.work)
         except LeaseLostError as error:
@@ -95,9 +97,12 @@ class Attempt:
             raise AgainError(SOON) from error
         except LockedOutError as error:
             _LOGGER.info("%s was locked out: %s", occurrence, told(error))
-        except Exception as error:
-            self._judge(error, claim.attempt)
-            raise
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            failure = error if has_readable_class(error) else KSTSchedulerError(told(error))
+        # Here, so that the error that cannot be read is not the context of the one for it.
+        if failure is not None:
+            self._judge(failure, claim.attempt)
+            raise failure
 
     @property
     def has_run_it(self) -> bool:

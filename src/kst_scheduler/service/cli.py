@@ -162,6 +162,7 @@ def _serve(chosen: argparse.Namespace) -> int:
     limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
     signal.signal(signal.SIGTERM, limit.interrupt)
+    limit.watch()
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
         kept: list[Server] = []
         if settings.database_url is None:
@@ -202,6 +203,7 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
     # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    limit.watch()
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there

@@ -10,6 +10,7 @@ import _thread
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import sys
 import threading
 import time
@@ -208,6 +209,16 @@ def _new_event_loop(world: World) -> asyncio.AbstractEventLoop:
     return VirtualLoop(world)
 
 
+def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
+    """Connect without SQLite's own wait for a lock: its holder could not continue meanwhile."""
+    if len(args) > 1:
+        args = (args[0], 0, *args[2:])
+    else:
+        kwargs["timeout"] = 0
+    return sqlite_connect(*args, **kwargs)
+
+
+sqlite_connect = sqlite3.connect
 time_sleep, time_ctime = time.sleep, time.ctime
 
 _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
@@ -225,6 +236,7 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (threading.local, lambda _world, *args, **kwargs: virtual_local(*args, **kwargs)),
     (asyncio.events.new_event_loop, _new_event_loop),
     (asyncio.as_completed, as_completed),
+    (sqlite3.connect, _connect_to_sqlite),
 ]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
 """What is exchanged under every name that a module has for it."""

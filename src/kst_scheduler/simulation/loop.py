@@ -48,11 +48,11 @@ class _InOrder:
         return self._number
 
 
-class _Task(_InOrder, asyncio.Task[Any]):
+class Task(_InOrder, asyncio.Task[Any]):
     """A task of a simulated node."""
 
 
-class _Future(_InOrder, asyncio.Future[Any]):
+class Future(_InOrder, asyncio.Future[Any]):
     """A future of a simulated node."""
 
 
@@ -106,7 +106,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Create a future."""
-        return _Future(loop=self)
+        return Future(loop=self)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,
@@ -144,4 +144,4 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def _task(loop: Any, coroutine: Any, **options: Any) -> Any:
-    return _Task(coroutine, loop=loop, **options)
+    return Task(coroutine, loop=loop, **options)
