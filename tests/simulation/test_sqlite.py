@@ -67,6 +67,7 @@ def _unclosed() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_its_answers_take_no_time(tmp_path: Path) -> None:
     """One run a night, at its time, as often as it is simulated; and nobody waits for real."""
     tables: list[Any] = []

@@ -308,17 +308,17 @@ def test_a_deadlock_is_a_run_that_never_ends() -> None:
 def test_what_blocks_the_simulation_itself_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that was made before the simulation is the operating system's, and blocks for ever."""
     monkeypatch.setattr(watchdog, "INTERVAL", 0.02)
-    lock = threading.Lock()
+    acquire = threading.Lock().acquire
 
     def first() -> None:
-        with lock:
-            time.sleep(60)
+        acquire()
+        time.sleep(60)
 
     def second() -> None:
         time.sleep(1)
-        lock.acquire()  # here
+        acquire()  # here
 
-    with pytest.raises(SimulationError, match=r"test_threads\.py:\d+.*lock\.acquire"):
+    with pytest.raises(SimulationError, match=r"test_threads\.py:\d+, acquire\(\)  # here"):
         run(first, second)
 
 
@@ -394,3 +394,49 @@ def test_threads_of_anyio_take_no_time() -> None:
     assert run(job) == [("job", "02:00")]
     assert len(set(said)) == 1
     assert said[0] != threading.get_ident()
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Condition", "Semaphore"])
+def test_a_lock_of_before_excludes_as_well(kind: str) -> None:
+    """Where the jobs reach it: in a closure, an object or a list; afterwards it is itself again."""
+
+    class Service:
+        def __init__(self) -> None:
+            self.lock = getattr(threading, kind)()
+
+        def crawl(self) -> None:
+            with self.lock:
+                time.sleep(60)
+
+        def report(self) -> None:
+            time.sleep(1)
+            self.crawl()
+
+    service = Service()
+    before = service.lock
+    assert run(service.crawl, service.report) == [("crawl", "01:00"), ("report", "02:00")]
+    assert service.lock is before
+    made = getattr(threading, kind)()
+    assert together(lambda: made) == [("first", "01:00"), ("second", "02:00")]
+
+
+def test_a_thread_local_of_before_is_each_threads_own() -> None:
+    """What the main thread keeps in it, the node's loop sees, and its threads do not."""
+    local = threading.local()
+    local.value = 1
+    said: list[Any] = []
+
+    def look() -> Any:
+        seen = getattr(local, "value", None)
+        local.value = 2
+        return seen
+
+    async def job() -> None:
+        said.append(local.value)
+        with ThreadPoolExecutor(1) as pool:
+            said.extend([pool.submit(look).result(), pool.submit(look).result()])
+        said.append(local.value)
+
+    run(job)
+    assert said == [1, None, 2, 1]
+    assert local.value == 1

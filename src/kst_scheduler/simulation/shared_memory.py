@@ -20,6 +20,7 @@ from itertools import islice
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.simulation.primitives import VirtualLock
 from kst_scheduler.simulation.sources import PROGRAMS, is_the_readers
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ LOCKS: Final = (
     *(asyncio.Lock, asyncio.Semaphore, asyncio.Condition),
     *(threading.Semaphore, threading.Condition, threading.Barrier),
     *(type(threading.Lock()), type(threading.RLock())),
+    *(VirtualLock, threading._RLock),  # what stands for these two in a simulation
 )
 """What excludes within one process only."""
 

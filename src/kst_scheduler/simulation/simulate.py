@@ -25,6 +25,7 @@ from kst_scheduler.simulation.incidents import (
     incidents_table,
 )
 from kst_scheduler.simulation.log import LogCapture
+from kst_scheduler.simulation.older_primitives import exchanged
 from kst_scheduler.simulation.process import SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import (
@@ -128,6 +129,7 @@ def simulate(
         interruptible(world),
         watched(world),
         virtual_time(world),
+        exchanged(register),
         reported_timezone(host_timezone),
         seeded(),
         cancelled_in_order(),
