@@ -37,7 +37,7 @@ from kst_scheduler.simulation.surroundings import (
 from kst_scheduler.simulation.tracebacks import remembered_tracebacks
 from kst_scheduler.simulation.watchdog import watched
 from kst_scheduler.simulation.world import World
-from kst_scheduler.timezone import KST, UTC, require_aware
+from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -209,7 +209,7 @@ def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
 def _check_span(start: datetime, end: datetime) -> None:
     require_aware(start, "start")
     require_aware(end, "end")
-    if start.astimezone(UTC).year < FIRST_YEAR:
+    if start.year < FIRST_YEAR:
         raise InvalidArgumentError(
             f"start={start.isoformat()} is before {FIRST_YEAR}, and no CronTrigger fires there: "
             "APScheduler's years begin with it"
