@@ -6,7 +6,15 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kst_scheduler.phrases import DAY, clock, clock_phrase, day_phrase, length, times_phrase
+from kst_scheduler.phrases import (
+    DAY,
+    clock,
+    clock_phrase,
+    day_phrase,
+    length,
+    place_phrase,
+    times_phrase,
+)
 
 UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
@@ -144,3 +152,26 @@ def test_a_length_has_the_largest_unit_that_fits(seconds: int, expected: str) ->
 def test_a_clock_shows_seconds_only_where_there_are_some(seconds: int, expected: str) -> None:
     """Two digits each."""
     assert clock(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("nth", "expected"),
+    [
+        (1, "the 1st"),
+        (2, "the 2nd"),
+        (3, "the 3rd"),
+        (4, "the 4th"),
+        (11, "the 11th"),
+        (12, "the 12th"),
+        (13, "the 13th"),
+        (21, "the 21st"),
+        (22, "the 22nd"),
+        (23, "the 23rd"),
+        (-1, "the last"),
+        (-2, "the 2nd to last"),
+        (-3, "the 3rd to last"),
+    ],
+)
+def test_a_place_in_a_row_is_said_as_a_person_does(nth: int, expected: str) -> None:
+    """Counted from either end."""
+    assert place_phrase(nth) == expected

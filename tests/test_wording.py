@@ -91,6 +91,21 @@ NOW = kst(2026, 5, 10, 12)  # a Sunday
                 "moved to the next Korean business day from a day off"
             ),
         ),
+        (
+            on_business_days(cron(day=25, hour=9), otherwise="previous"),
+            (
+                "on day 25 of every month at 09:00 KST, "
+                "moved to the previous Korean business day from a day off"
+            ),
+        ),
+        (
+            on_business_days(cron(hour=18), nth_of_month=-1),
+            "every day at 18:00 KST, on the last Korean business day of a month only",
+        ),
+        (
+            on_business_days(cron(hour=9), nth_of_month=5),
+            "every day at 09:00 KST, on the 5th Korean business day of a month only",
+        ),
     ],
 )
 def test_a_trigger_is_a_sentence(trigger: BaseTrigger, expected: str) -> None:

@@ -93,6 +93,16 @@ def seconds_of_day(moment: datetime) -> int:
     return HOUR * moment.hour + 60 * moment.minute + moment.second
 
 
+def place_phrase(nth: int) -> str:
+    """Say a place in a row, from its end where it is negative: "the 2nd", "the 2nd to last"."""
+    if nth == -1:
+        return "the last"
+    place = abs(nth)
+    teens = place % 100 in range(11, 14)
+    suffix = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"the {place}{suffix}" + (" to last" if nth < 0 else "")
+
+
 def _days_of_month(field: Any) -> str:
     parts = str(field).split(",")
     if any(part[-1].isalpha() for part in parts):

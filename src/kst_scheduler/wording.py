@@ -22,6 +22,7 @@ from kst_scheduler.phrases import (
     clock_phrase,
     day_phrase,
     length,
+    place_phrase,
     seconds_of_day,
     times_phrase,
 )
@@ -104,9 +105,12 @@ def _(trigger: Any) -> str:
 
 @describe.register(BusinessDayTrigger)
 def _(trigger: BusinessDayTrigger) -> str:
+    inner, nth = describe(trigger.trigger), trigger.nth_of_month
+    if nth is not None:
+        return f"{inner}, on {place_phrase(nth)} Korean business day of a month only"
     if trigger.otherwise == "skip":
-        return f"{describe(trigger.trigger)}, on Korean business days only"
-    return f"{describe(trigger.trigger)}, moved to the next Korean business day from a day off"
+        return f"{inner}, on Korean business days only"
+    return f"{inner}, moved to the {trigger.otherwise} Korean business day from a day off"
 
 
 def _daily(days: str, times: str, trigger: Any) -> str:
