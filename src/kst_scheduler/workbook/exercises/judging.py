@@ -12,6 +12,7 @@ import pandas as pd
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler.fire_times import fire_times
+from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import KST
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
 
@@ -124,6 +125,17 @@ def compare_fires(
     if len(missing):
         words += f"; {len(missing):,} that are asked for are missing"
     raise NotYetError(f"{words}.", picture)
+
+
+def year_picture(fires: pd.DatetimeIndex, year: int) -> Picture:
+    """Draw the days of a year on which something fires, with the Korean days off."""
+
+    def draw() -> Axes:
+        from kst_scheduler.timeline import plot_year  # noqa: PLC0415 - only when it is shown
+
+        return plot_year(fires, year, calendar=BusinessDays())
+
+    return partial(png, draw)
 
 
 def fires_picture(
