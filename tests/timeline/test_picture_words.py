@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from kst_scheduler.timeline.style import TEXT, text_width
-from kst_scheduler.timeline.words import duration, incident, short, wrap
+from kst_scheduler.timeline.words import duration, fitted, incident, short, wrap
 from kst_scheduler.timezone import kst
 
 
@@ -78,3 +78,22 @@ def test_a_label_is_cut_by_its_width(name: str, label: str) -> None:
     assert short(name) == label
     assert text_width(short(name)) <= 24 * 0.75 * TEXT
     assert text_width("가나다", size=10.0) == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "expected"),
+    [
+        ("Labor Day", 1, "Labor Day"),
+        ("Substitute for Buddha's Birthday", 2, "Substitute for\nBuddha's…"),
+        ("Substitute for Buddha's Birthday", 1, "Substitute for…"),
+        ("W" * 30, 2, "WWWWWWWW\nWWWWWWW…"),
+        ("W" * 8 + " a", 2, "WWWWWWWW\na"),
+        ("가" * 20, 2, "가" * 8 + "\n" + "가" * 7 + "…"),
+        ("Labor Day", 0, ""),
+    ],
+)
+def test_words_are_fitted_into_lines(text: str, lines: int, expected: str) -> None:
+    """Broken at spaces, or within a word that is too wide; what is left out shows as a mark."""
+    assert fitted(text, 76, lines) == expected
+    assert all(text_width(line) <= 76 for line in fitted(text, 76, lines).split("\n"))
+    assert fitted(text, 2, lines) == ""
