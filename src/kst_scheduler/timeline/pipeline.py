@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.timeline.page import GAP, Page, left_margin, own_page, page_on
+from kst_scheduler.timeline.page import GAP, TALLEST, Page, left_margin, margins, own_page, page_on
 from kst_scheduler.timeline.style import (
     BLUE,
     INK,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _STAGES: Final = ("coalesce", "max_instances", "misfire_grace_time", "runs")
 _STAGE: Final = {"coalesced": 0, "skipped": 1, "missed": 2, "ok": 3}
 _ROW: Final = 24.0
+_LOWEST: Final = TEXT * LINE + 1
+"""No row is lower: each has its label."""
+_ONE_DAY: Final = timedelta(days=1)
 _BANDS: Final = (2 * TEXT * LINE + 4, 0.0)
 _MARK: Final = 9.0
 _WIDE: Final = 0.07
@@ -78,14 +81,20 @@ def decide(
             "write timedelta(seconds=300), or None for no limit"
         )
     kept = times[-1:] if coalesce else times
+    dated = _is_long(times, now)
     folded = [
-        Decision(moment, "coalesced", f"coalesced into {clock(times[-1])}")
+        Decision(moment, "coalesced", f"coalesced into {clock(times[-1], dated=dated)}")
         for moment in times[: len(times) - len(kept)]
     ]
     if max_instances_free < 1:
         reason = "skipped: none is free"
         return folded + [Decision(moment, "skipped", reason) for moment in kept]
     return folded + [_checked(moment, now, grace) for moment in kept]
+
+
+def _is_long(times: Sequence[datetime], now: datetime) -> bool:
+    """Say whether a time of day alone would not say which day is meant."""
+    return bool(times) and now - times[0] >= _ONE_DAY
 
 
 def _checked(due: datetime, now: datetime, grace: timedelta | None) -> Decision:
@@ -107,6 +116,9 @@ def plot_pipeline(
 ) -> Axes:
     """Draw the way of each due run time through the stages, up to the one at which it left.
 
+    Where there are more of them than a figure has room for, those in the middle share a row, which
+    counts what happened to them.
+
     Args:
         due: the run times that have come since the scheduler last looked.
         now: when it looks, and when what is left starts.
@@ -124,39 +136,71 @@ def plot_pipeline(
     decisions = decide(
         due, now, coalesce=coalesce, max_instances_free=max_instances_free, grace=grace
     )
+    now = now.astimezone(KST)
+    dated = _is_long([one.due for one in decisions], now)
     settings = (
         "True: the last one stays" if coalesce else "False: all stay",
         count(max_instances_free, "instance") + " free",
         "None: no limit" if grace is None else f"{duration(grace)}, asked at the start",
-        f"at {clock(now.astimezone(KST))}",
+        f"at {clock(now, dated=dated)}",
     )
-    title = _title(decisions, now.astimezone(KST)) if title is None else title
+    title = _title(decisions, clock(now, dated=dated)) if title is None else title
     with house_style():
-        rows = max(1, len(decisions))
-        labels = [f"due {clock(one.due)}" for one in decisions]
-        left = left_margin(labels)
-        page = (
-            page_on(ax, title, _BANDS)
-            if ax is not None
-            else own_page(title, left, rows * _ROW + GAP, bands=_BANDS)
-        )
-        _draw_stages(page, settings, rows)
+        page, shown = _page(decisions, dated, title, ax)
+        _draw_stages(page, settings, max(1, len(shown)))
+        labels = [_label(one, dated) for one in shown]
         page.ax.set_yticks(range(len(labels)), labels=labels)
-        for row, decision in enumerate(decisions):
-            _draw_way(page, row, decision)
+        for row, one in enumerate(shown):
+            if isinstance(one, Decision):
+                _draw_way(page, row, one)
+            else:
+                _write_reason(page, row, _gate(0), _counted(one))
     return page.ax
 
 
-def _title(decisions: list[Decision], now: datetime) -> str:
+def _page(
+    decisions: list[Decision], dated: bool, title: str, ax: Axes | None
+) -> tuple[Page, list[Decision | list[Decision]]]:
+    """Return the page, and its rows."""
+    if ax is not None:
+        page = page_on(ax, title, _BANDS)
+        return page, _fitted(decisions, int(page.height // _LOWEST))
+    room = TALLEST - sum(margins(title, bands=_BANDS)) - GAP
+    shown = _fitted(decisions, int(room // _LOWEST))
+    height = max(1, len(shown)) * min(_ROW, room / max(1, len(shown))) + GAP
+    left = left_margin([_label(one, dated) for one in shown])
+    return own_page(title, left, height, bands=_BANDS), shown
+
+
+def _fitted(decisions: list[Decision], most: int) -> list[Decision | list[Decision]]:
+    """Return the rows of the picture: those in the middle are one where there are too many."""
+    if len(decisions) <= most:
+        return [*decisions]
+    first, last = most // 2, (most - 1) // 2
+    middle = decisions[first : len(decisions) - last]
+    return [*decisions[:first], middle, *decisions[len(decisions) - last :]]
+
+
+def _label(row: Decision | list[Decision], dated: bool) -> str:
+    if isinstance(row, Decision):
+        return f"due {clock(row.due, dated=dated)}"
+    return f"{len(row):,} more"
+
+
+def _title(decisions: list[Decision], now: str) -> str:
     if not decisions:
-        return f"nothing due at {clock(now)}"
+        return f"nothing due at {now}"
+    return f"{len(decisions):,} due at {now} KST: {_counted(decisions)}"
+
+
+def _counted(decisions: list[Decision]) -> str:
+    """Say how many run, were missed and so on."""
     statuses = [decision.status for decision in decisions]
-    said = [
-        f"{statuses.count(status)} {'run' if status == 'ok' else status}"
+    return ", ".join(
+        f"{statuses.count(status):,} {'run' if status == 'ok' else status}"
         for status in ("ok", "missed", "skipped", "coalesced")
         if status in statuses
-    ]
-    return f"{len(decisions)} due at {clock(now)} KST: {', '.join(said)}"
+    )
 
 
 def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
@@ -194,9 +238,13 @@ def _draw_way(page: Page, row: int, decision: Decision) -> None:
         [0, end], [row, row], color=BLUE if runs else THIN, lw=2 if runs else 1.4, zorder=1
     )
     page.ax.plot([end], [row], label=decision.status, **mark.line(_MARK))
+    _write_reason(page, row, end, decision.reason)
+
+
+def _write_reason(page: Page, row: int, stage: float, words: str) -> None:
     page.ax.annotate(
-        decision.reason,
-        (end + _WIDE, row),
+        words,
+        (stage + _WIDE, row),
         (4, 0),
         textcoords="offset points",
         va="center_baseline",
