@@ -126,7 +126,7 @@ def test_holidays_are_named_and_nothing_is_cut_off(judged: pd.DataFrame, see: An
         "W" * 60,
     ],
 )
-@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font", "ignore:no font here has Hangul")
 def test_a_long_holiday_stays_clear_of_the_fate_and_within_its_day(
     judged: pd.DataFrame, see: Any, name: str
 ) -> None:
