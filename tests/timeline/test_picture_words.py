@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from kst_scheduler.timeline.style import TEXT, text_width
-from kst_scheduler.timeline.words import duration, fitted, incident, short, wrap
+from kst_scheduler.timeline.words import duration, fitted, incident, incidents_in_short, short, wrap
 from kst_scheduler.timezone import kst
 
 
@@ -46,6 +47,15 @@ def test_an_incident_is_said_in_words(kind: str, detail: object, words: str) -> 
     """The jump of a clock may come as seconds, as their text, or in words."""
     start, end = pd.Timestamp(kst(2026, 5, 10, 5)), pd.Timestamp(kst(2026, 5, 10, 7))
     assert incident("B", kind, start, end, detail) == words
+
+
+def test_an_incident_of_a_node_without_a_name_says_what_was_struck() -> None:
+    """Where lanes compare job stores, say, it was the process that was down."""
+    start, end = pd.Timestamp(kst(2026, 5, 10, 5)), pd.Timestamp(kst(2026, 5, 10, 7))
+    assert incident("", "crash", start, end, "") == "process down 2 h"
+    never: Any = pd.NaT
+    assert incident("", "freeze", start, never, "") == "process frozen from 05:00 on"
+    assert incidents_in_short("", ["crash", "crash"]) == "process: down 2x"
 
 
 def test_a_long_name_keeps_its_beginning_and_its_end() -> None:

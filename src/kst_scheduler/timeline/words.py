@@ -25,6 +25,7 @@ _WIDE_LETTER: Final = 0.75 * TEXT
 """Points a letter of a label may take on average; of most names it takes less."""
 
 _LATE: Final = timedelta(minutes=1)
+_PROCESS: Final = "process"
 
 # The order in which a title tells what went wrong: the worst first.
 _WRONG: Final = ("missed", "error", "cancelled", "skipped", "coalesced")
@@ -129,13 +130,17 @@ def incident(
     *,
     dated: bool = False,
 ) -> str:
-    """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min"."""
+    """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min".
+
+    A node without a name, where the lanes stand for something else, is "process".
+    """
+    name = short(node) or _PROCESS
     if kind == "clock_jump":
-        return f"{short(node)} clock {_jump(detail)}"
+        return f"{name} clock {_jump(detail)}"
     state = {"freeze": "frozen", "crash": "down"}[kind]
     if pd.isna(end):
-        return f"{short(node)} {state} from {clock(start, dated=dated)} on"
-    return f"{short(node)} {state} {duration(end - start)}"
+        return f"{name} {state} from {clock(start, dated=dated)} on"
+    return f"{name} {state} {duration(end - start)}"
 
 
 def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
@@ -143,7 +148,7 @@ def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
     said = {"freeze": "frozen", "crash": "down", "clock_jump": "clock jumped"}
     kinds = list(kinds)
     parts = [f"{words} {kinds.count(kind)}x" for kind, words in said.items() if kind in kinds]
-    return f"{short(node)}: {', '.join(parts)}"
+    return f"{short(node) or _PROCESS}: {', '.join(parts)}"
 
 
 def verdict(
