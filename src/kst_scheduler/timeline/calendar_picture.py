@@ -15,9 +15,11 @@ from matplotlib.patches import Rectangle
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fates import FATES, FATES_COLUMNS
 from kst_scheduler.timeline.page import (
+    GAP,
     RIGHT,
     Page,
     draw_legend,
+    finished,
     own_page,
     page_on,
 )
@@ -93,7 +95,8 @@ def plot_month(
         fates: what ``kst_scheduler.fates.fates`` returns, of one job; its first row says the month.
         holidays: names by date, as of ``BusinessDays().holidays(2026)``, written on their days.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a column is missing, there is no row, or there are several jobs.
@@ -153,12 +156,12 @@ def _draw(
     _finish(cell, weeks)
     handles = [Line2D([], [], label=FATE_MARKS[f].words, **FATE_MARKS[f].line(_MARK)) for f in seen]
     draw_legend(page, handles)
-    return page.ax
+    return finished(page)
 
 
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:
     if ax is not None:
-        return page_on(ax, title, _BANDS)
+        return page_on(ax, title, GAP, legend, _BANDS)
     return own_page(title, RIGHT, weeks * _ROW, legend, _BANDS)
 
 

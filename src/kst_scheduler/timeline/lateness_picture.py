@@ -13,6 +13,7 @@ from kst_scheduler.timeline.page import (
     Page,
     draw_empty,
     draw_legend,
+    finished,
     left_margin,
     own_page,
     page_on,
@@ -66,7 +67,8 @@ def plot_lateness(
         end: the last moment to show.
         grace: the grace time of each job; the result's own if left out.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a column is missing, a status is unknown, or the end is not after
@@ -107,22 +109,24 @@ def _title(scene: Scene) -> str:
 def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
     late = _late(scene)
     limits = _limits(scene)
-    page = None if ax is None else page_on(ax, title)
-    height = _HEIGHT if page is None else page.height
-    ticks = _ticks(late, limits, height, never="missed" in scene.counts())
-    if page is None:
-        words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
-        page = own_page(title, left_margin([label for _, label in ticks]), height, words)
+    ticks = _ticks(late, limits, _HEIGHT, never="missed" in scene.counts())
+    left = left_margin([label for _, label in ticks])
+    words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
+    if ax is None:
+        page = own_page(title, left, _HEIGHT, words)
+    else:
+        page = page_on(ax, title, left, words)
+        ticks = _ticks(late, limits, page.height, never="missed" in scene.counts())
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     _draw_scale(page, ticks, min(0.0, np.nanmin(np.append(late, 0.0))))
-    draw_time_axis(page.ax, scene.start, scene.end, page.width)
+    draw_time_axis(page, scene.start, scene.end)
     for seconds in limits:
         page.ax.axhline(seconds, color=VERMILLION, ls=(0, (6, 3)), lw=1.2, zorder=2)
     y = np.where(scene.rows.status == _MISSED, ticks[-1][0], late)
     lines = [_draw_status(page, scene, y, code) for code in _shown(scene, late)]
     draw_legend(page, lines, _FULL)
-    return page.ax
+    return finished(page)
 
 
 def _shown(scene: Scene, late: NDArray[np.float64]) -> list[int]:

@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.timeline.page import GAP, TALLEST, Page, left_margin, margins, own_page, page_on
+from kst_scheduler.timeline.page import (
+    GAP,
+    TALLEST,
+    Page,
+    finished,
+    left_margin,
+    margins,
+    own_page,
+    page_on,
+)
 from kst_scheduler.timeline.style import (
     BLUE,
     INK,
@@ -23,7 +32,7 @@ from kst_scheduler.timeline.style import (
     house_style,
     tint,
 )
-from kst_scheduler.timeline.words import clock, count, duration
+from kst_scheduler.timeline.words import clock, count, duration, fitted
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -40,6 +49,10 @@ _ONE_DAY: Final = timedelta(days=1)
 _BANDS: Final = (2 * TEXT * LINE + 4, 0.0)
 _MARK: Final = 9.0
 _WIDE: Final = 0.07
+_ALL: Final = 4.05
+"""The width of all stages."""
+_LABELS: Final = 100
+"""So many labels say how wide the widest of them is."""
 
 
 class Decision(NamedTuple):
@@ -126,7 +139,8 @@ def plot_pipeline(
         max_instances_free: how many instances of the job may still start; a whole batch takes one.
         grace: the job's ``misfire_grace_time``; None is no limit.
         title: replaces the automatic one, which counts what becomes of them.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
@@ -155,7 +169,7 @@ def plot_pipeline(
                 _draw_way(page, row, one)
             else:
                 _write_reason(page, row, _gate(0), _counted(one))
-    return page.ax
+    return finished(page)
 
 
 def _page(
@@ -163,7 +177,8 @@ def _page(
 ) -> tuple[Page, list[Decision | list[Decision]]]:
     """Return the page, and its rows."""
     if ax is not None:
-        page = page_on(ax, title, _BANDS)
+        left = left_margin([_label(one, dated) for one in _fitted(decisions, _LABELS)])
+        page = page_on(ax, title, left, (), _BANDS)
         return page, _fitted(decisions, int(page.height // _LOWEST))
     room = TALLEST - sum(margins(title, bands=_BANDS)) - GAP
     shown = _fitted(decisions, int(room // _LOWEST))
@@ -205,7 +220,7 @@ def _counted(decisions: list[Decision]) -> str:
 
 def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
     """Draw the stages as gates across all ways, each with its name and how it is set."""
-    page.ax.set_xlim(0, 4.05)
+    page.ax.set_xlim(0, _ALL)
     page.ax.set_ylim(rows - 0.4, -0.6)
     page.ax.set_xticks([])
     page.ax.tick_params(axis="y", length=0, pad=8)
@@ -213,9 +228,10 @@ def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
     for stage, (name, setting) in enumerate(zip(_STAGES, settings, strict=True)):
         left = _gate(stage) - _WIDE
         page.ax.axvspan(left, left + 2 * _WIDE, color=tint(QUIET, 0.16), lw=0, zorder=0)
+        room = min(_gate(stage + 1) if stage < len(_STAGES) - 1 else _ALL, _ALL) - _gate(stage)
         for words, height, weight in ((name, TEXT * LINE, "bold"), (setting, 0, "normal")):
             page.ax.annotate(
-                words,
+                fitted(words, room * page.width / _ALL - 4, 1, TEXT, bold=weight == "bold"),
                 (left, 1),
                 (0, height + 4),
                 xycoords=page.ax.get_xaxis_transform(),
@@ -242,8 +258,10 @@ def _draw_way(page: Page, row: int, decision: Decision) -> None:
 
 
 def _write_reason(page: Page, row: int, stage: float, words: str) -> None:
+    # Beside the last stage there is the margin as well.
+    room = (_ALL - stage - _WIDE) * page.width / _ALL + page.right_margin - 4
     page.ax.annotate(
-        words,
+        fitted(words, room, 1),
         (stage + _WIDE, row),
         (4, 0),
         textcoords="offset points",

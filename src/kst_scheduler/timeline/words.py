@@ -94,7 +94,7 @@ def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> 
     return "\n".join(lines)
 
 
-def fitted(text: str, width: float, lines: int, size: float = TEXT) -> str:
+def fitted(text: str, width: float, lines: int, size: float = TEXT, *, bold: bool = False) -> str:
     """Wrap ``text`` into at most so many ``lines``, also within a word that is too wide.
 
     What is left out shows as an ellipsis. It is empty where not even a letter has room.
@@ -102,23 +102,19 @@ def fitted(text: str, width: float, lines: int, size: float = TEXT) -> str:
     rest = text
     fitting: list[str] = []
     while rest and len(fitting) < lines:
-        line = wrap(rest, width, size).split("\n")[0]
+        line = wrap(rest, width, size, bold=bold).split("\n")[0]
         cut = len(line) < len(rest) and len(fitting) + 1 == lines
-        if cut or not _fits(line, width, size):
+        if cut or text_width(line, size, bold=bold) > width:
             end = "…" if len(fitting) + 1 == lines else ""
-            room = [n for n in range(1, len(line) + 1) if _fits(line[:n] + end, width, size)]
-            if not room:
+            while line and text_width(line.rstrip() + end, size, bold=bold) > width:
+                line = line[:-1]
+            if not line:
                 return ""
-            line = line[: room[-1]]
             fitting.append(line.rstrip() + end)
         else:
             fitting.append(line)
         rest = rest[len(line) :].lstrip(" ")
     return "\n".join(fitting)
-
-
-def _fits(text: str, width: float, size: float) -> bool:
-    return text_width(text, size) <= width
 
 
 def incident(
