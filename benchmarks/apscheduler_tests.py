@@ -100,6 +100,7 @@ markers = external_service: needs a service that is not here
 # Put in front of the tests' conftest. The classes are exchanged before the tests import them, and
 # after this package has taken the library's as its bases.
 EXCHANGE: Final = '''
+import time
 from unittest.mock import Mock
 
 import apscheduler.executors.asyncio
@@ -123,10 +124,10 @@ class OurCron(_library_cron):
 class WithoutLoop(KSTScheduler):
     """A KSTScheduler for tests that have no event loop: what is handed to it runs at once."""
 
-    def start(self, paused=False):
+    def _configure(self, config):
+        super()._configure(config)
         at_once = {"call_soon_threadsafe": lambda function: function(), "is_closed": lambda: False}
-        self._eventloop = Mock(**at_once)
-        super().start(paused)
+        self._eventloop = Mock(**at_once, time=time.monotonic)
 
 
 apscheduler.schedulers.asyncio.AsyncIOScheduler = KSTScheduler

@@ -10,7 +10,7 @@ from procrastinate.testing import InMemoryConnector
 
 from kst_scheduler.distributed import hand_off, task_app
 from kst_scheduler.distributed.known_jobs import known_jobs
-from kst_scheduler.distributed.queue import QUEUE, TASK
+from kst_scheduler.distributed.names import QUEUE, TASK
 from kst_scheduler.distributed.shift import SHIFT, Shift
 from kst_scheduler.ledger import LedgerRow, MemoryLedger
 from kst_scheduler.occurrence import RUNNING, Occurrence

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+
+from kst_scheduler.occurrence import Occurrence
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,6 +33,17 @@ class Served:
         """Its parts."""
         service: Service = self.app.state.service
         return service
+
+    async def timeline(self, query: str = "") -> httpx.Response:
+        """Ask for the page of the last runs, as a browser does."""
+        return await self.client.get(f"/timeline{query}", auth=("reader", KEY))
+
+    async def miss(
+        self, job_id: str = "nightly", at: datetime | None = None, reason: str = "down"
+    ) -> None:
+        """Write the row of a run that was missed; now, unless told otherwise."""
+        late = Occurrence(job_id, at or datetime.now(UTC))
+        await self.service.ledger.miss(late, reason, "a")
 
     async def send(self, method: str, path: str, query: str = "") -> httpx.Response:
         """Send what httpx would not: addresses beyond 64 KB."""

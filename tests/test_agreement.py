@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.combining import OrTrigger
@@ -186,6 +187,31 @@ async def test_an_executor_that_comes_later_is_checked_at_start() -> None:
     scheduler.start(paused=True)
     with pytest.raises(InvalidArgumentError, match="executor='mine'"):
         scheduler.modify_job("nightly", executor="mine")
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_an_executor_of_a_running_scheduler_is_checked_against_its_jobs() -> None:
+    """A job may have been added before its executor; nothing is started of what is refused."""
+    scheduler = KSTScheduler()
+    scheduler.start(paused=True)
+    scheduler.add_job(crawl_once, cron(hour=3), id="nightly", executor="mine")
+    scheduler.add_job(crawl, cron(hour=3), id="coroutine", executor="threads")
+    mine = AsyncIOExecutor()
+    for executor in (mine, "asyncio", "threadpool"):
+        with pytest.raises(InvalidArgumentError, match=r"job 'nightly' .* executor='mine'"):
+            scheduler.add_executor(executor, "mine")
+    for executor in (ThreadPoolExecutor(1), "threadpool"):
+        with pytest.raises(InvalidArgumentError, match=r"job 'coroutine' .* executor='threads'"):
+            scheduler.add_executor(executor, "threads")
+    assert set(scheduler._executors) == {"default"}
+    assert not hasattr(mine, "_eventloop")  # it was not started
+    scheduler.add_executor(OccurrenceExecutor(max_threads=1), "mine")
+    scheduler.add_executor("threadpool", "other", max_workers=1)
+    with pytest.raises(ValueError, match="already has an executor"):
+        scheduler.add_executor(AsyncIOExecutor(), "mine")
+    with pytest.raises(TypeError, match="Expected an executor"):
+        scheduler.add_executor(7, "third")
     scheduler.shutdown(wait=False)
 
 

@@ -53,6 +53,7 @@ FLOORS = [
     "patience",
     "replica",
     "outcome",
+    "takeover",
     "once",
     "reconcile",
     "alerts",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,13 +12,19 @@ import pytest
 from in_loop import in_loop
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
+from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.occurrence import RUNNING, Occurrence
+from kst_scheduler.once import once
 from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.simulation import simulate
+from kst_scheduler.simulation.loop import DEFAULT_THREADS
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import at
+from kst_scheduler.triggers import at, cron
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kst_scheduler.ledger import Claim, ClaimRequest
 
 THREE = Occurrence("nps", kst(2026, 5, 10, 3))
 
@@ -149,3 +156,66 @@ async def test_a_drain_names_a_run_whose_thread_goes_on(in_job: bool) -> None:
     go_on.set()
     expected = ((), (occurrence,)) if in_job else ((occurrence,), ())
     assert (drained.cancelled, drained.still_running) == expected
+
+
+class LookedUpLedger(MemoryLedger):
+    """A ledger that looks up its server's name before each statement, as a new connection does."""
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Claim, once the name is known."""
+        await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 5432)
+        return await super().claim(request)
+
+    async def renew(self, claim: Claim) -> bool:
+        """Renew, once the name is known."""
+        await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 5432)
+        return await super().renew(claim)
+
+
+def test_threads_of_jobs_keep_no_lease_from_being_renewed() -> None:
+    """In virtual time: more of them for an hour than the loop has threads, beside a healthy run."""
+    ledger = LookedUpLedger()
+
+    async def crawl() -> None:
+        await asyncio.sleep(600)
+
+    async def parse() -> None:
+        await asyncio.to_thread(time.sleep, 3600)
+
+    def register(scheduler: KSTScheduler) -> None:
+        for number in range(2 * DEFAULT_THREADS):
+            scheduler.add_job(parse, cron(hour=2, minute=59), id=f"parse-{number}")
+        scheduler.add_job(once(ledger)(crawl), at(kst(2026, 5, 10, 3)), id="crawl")
+
+    simulate(register, kst(2026, 5, 10, 2, 58), kst(2026, 5, 10, 3, 30))
+    rows = asyncio.run(ledger.rows())
+    assert [(row.status, row.error, row.duration_ms) for row in rows] == [("ok", None, 600_000)]
+
+
+@in_loop
+async def test_look_ups_have_threads_of_their_own_in_a_reader_s_pool_too() -> None:
+    """Its only thread is blocked, by a job or by anything else."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    watch_threads(loop)
+    go_on = threading.Event()
+    blocked = await begun(go_on.wait)
+    looking = asyncio.ensure_future(loop.getaddrinfo("127.0.0.1", 80))
+    naming = asyncio.ensure_future(loop.getnameinfo(("127.0.0.1", 80)))
+    await asyncio.gather(looking, naming)
+    assert not blocked.done()
+    go_on.set()
+    await blocked
+
+
+def test_the_threads_of_look_ups_end_with_the_loop() -> None:
+    """None is left behind."""
+
+    async def look_up() -> None:
+        loop = asyncio.get_running_loop()
+        watch_threads(loop)
+        await loop.getaddrinfo("127.0.0.1", 80)
+
+    before = set(threading.enumerate())
+    asyncio.run(look_up())
+    assert set(threading.enumerate()) <= before

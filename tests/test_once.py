@@ -14,6 +14,7 @@ import pytest
 from apscheduler.util import obj_to_ref, ref_to_obj
 
 from in_loop import in_loop
+from kst_scheduler.agreement import JobWarning
 from kst_scheduler.errors import (
     InvalidArgumentError,
     LeaseLostError,
@@ -710,6 +711,150 @@ def test_a_drain_writes_what_was_kept() -> None:
     ledger = SwitchedLedger(away=during("finish", 0, 12))
     story = play(crawl_for(600), nodes=1, then=drain_at(12, 5), ledger=ledger, reconcile=False)
     assert story.row().status == "ok"
+
+
+class SlowlyAwayLedger(SwitchedLedger):
+    """A ledger that takes two seconds to fail, so it can be back in the middle of a try."""
+
+    async def _ask(self, name: str, answer: Any) -> Any:
+        if self.away(name, asyncio.get_running_loop().time()):
+            answer.close()
+            await asyncio.sleep(2)
+            raise LedgerUnavailableError("no answer")
+        return await super()._ask(name, answer)
+
+
+TWELVE = 3 * 3600 + 12 * 60
+"""03:12, when the next occurrence is due; in seconds since midnight."""
+
+
+def play_two(ledger: SwitchedLedger, nodes: int, **options: Any) -> list[tuple[str, int]]:
+    """Run 03:00, which ends at 03:10 while the ledger is away, and 03:12; return what they are."""
+    trigger = cron(hour=3, minute="0,12")
+    story = play(crawl_for(600), trigger, ledger=ledger, nodes=nodes, until=night(4), **options)
+    return [(row.status, row.attempt) for row in story.rows()]
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("kind", [SwitchedLedger, SlowlyAwayLedger])
+@pytest.mark.parametrize("late", [0.05, 0.6, 1.1, 2.3, 3.2, 5.5, 8.4, 11.9, 17.3])
+def test_a_kept_outcome_is_written_before_a_claim_that_waits(
+    kind: type[SwitchedLedger], nodes: int, late: float
+) -> None:
+    """The ledger is back some seconds after 03:12: the claim must not close the run before it."""
+    ledger = kind(away=lambda _name, now: TWELVE - 121 <= now < TWELVE + late)
+    assert play_two(ledger, nodes) == [("ok", 1), ("ok", 1)]
+
+
+@pytest.mark.parametrize("tenths", range(0, 31, 5))
+def test_a_look_closes_no_run_whose_outcome_is_kept_here(tenths: int) -> None:
+    """The outage falls between two looks; the ledger is back in the middle of the second one.
+
+    03:10:00 look, renewed | 03:10:01 away | the work ends | 03:11:00 look | back: lease over
+    """
+    begin, end = TWELVE - 119, TWELVE - 60 + tenths / 10
+    ledger = SlowlyAwayLedger(away=lambda _name, now: begin <= now < end)
+    story = play(crawl_for(602), ledger=ledger, nodes=1, repeatable=False)
+    assert [(row.status, row.attempt) for row in story.rows()] == [("ok", 1)]
+
+
+@pytest.mark.parametrize("late", [0.05, 1.4, 2.0])
+def test_an_outcome_that_is_being_written_comes_before_a_claim(late: float) -> None:
+    """It is not kept yet: its patience lasts, and its tries are five seconds apart."""
+    ledger = SwitchedLedger(away=lambda _name, now: TWELVE - 121 <= now < TWELVE + late)
+    patience = timedelta(seconds=200)
+    with pytest.warns(JobWarning, match="max_instances"):
+        ended = play_two(ledger, 1, patience=patience, then=allow_two)
+    assert ended == [("ok", 1), ("ok", 1)]
+
+
+def allow_two(scheduler: KSTScheduler) -> None:
+    """Let a second run of the job start while the first one writes, as a worker may."""
+    scheduler.modify_job("nps", max_instances=2)
+
+
+def test_a_healthy_last_write_is_waited_for_without_a_word() -> None:
+    """The claim of the next occurrence comes while it is on its way: nothing is skipped."""
+
+    class SlowLedger(SwitchedLedger):
+        async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+            await asyncio.sleep(3)
+            return await super().finish(claim, outcome)
+
+    ledger, trigger = SlowLedger(), cron(hour=3, minute="0,1")
+    with pytest.warns(JobWarning, match="max_instances"):
+        story = play(
+            crawl_for(59), trigger, nodes=1, ledger=ledger, reconcile=False, then=allow_two
+        )
+    assert story.statuses() == ["ok", "ok"]
+    assert len(story.result.log[story.result.log["level"] != "INFO"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ended"), [(38, ["ok", "skipped"]), (61, ["error", "ok"])], ids=["holds", "over"]
+)
+def test_the_lease_protects_a_kept_outcome_from_a_claim_that_saw_no_outage(
+    seconds: float, ended: list[str]
+) -> None:
+    """B claims just when the ledger is back, before A tries again: the limit of what is possible.
+
+    A       03:00 runs, and ends in the outage | kept: fails, fails ... | written, or too late
+    B                                                                | a run by hand: claims
+    ledger                                 [............ away .......]
+    """
+
+    def claim_on_b(scheduler: KSTScheduler) -> None:
+        if current_node() == "B":
+            asyncio.get_running_loop().call_at(TWELVE, scheduler.run_now, "nps")
+
+    ledger = SwitchedLedger(away=lambda _name, now: TWELVE - seconds <= now < TWELVE)
+    story = play(
+        crawl_for(720.3 - seconds),
+        nodes=[Node("A"), Node("B", clock_offset=-0.5)],
+        ledger=ledger,
+        then=claim_on_b,
+        patience=timedelta(milliseconds=1),  # from then on it is kept
+    )
+    assert [(row.instance, row.status) for row in story.rows()] == list(
+        zip("AB", ended, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("deaf", "seconds"), [(False, 1), (True, 5)])
+def test_the_last_try_of_a_drain_ends_within_its_clean_up(deaf: bool, seconds: float) -> None:
+    """The ledger gives no answer; beside it, a run may use up the time for its clean-up.
+
+    03:10 kept: its write hangs | 03:12 drain: 20 s | cut | 5 s for clean-up and the last try
+    """
+
+    class HangingLedger(SwitchedLedger):
+        async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+            await asyncio.sleep(3600)
+            return await super().finish(claim, outcome)
+
+    async def cleaning_up() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    took: list[float] = []
+
+    async def drain(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(TWELVE - loop.time())
+        await scheduler.drain(0 if deaf else 20)
+        took.append(loop.time() - TWELVE)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    def plan(scheduler: KSTScheduler) -> None:
+        if deaf:
+            scheduler.add_job(cleaning_up, cron(hour=3), id="deaf")
+        tasks.append(asyncio.create_task(drain(scheduler)))
+
+    ledger, patience = HangingLedger(), timedelta(seconds=1)
+    play(crawl_for(600), nodes=1, ledger=ledger, patience=patience, reconcile=False, then=plan)
+    assert took == [seconds]
 
 
 def test_a_process_keeps_a_thousand_outcomes(our_log: pytest.LogCaptureFixture) -> None:

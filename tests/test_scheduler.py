@@ -14,6 +14,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import ConflictingIdError
 from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers import SchedulerAlreadyRunningError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import BaseScheduler
@@ -41,6 +42,7 @@ from kst_scheduler.triggers import at, cron, crontab, every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 NEW_YORK = ZoneInfo("America/New_York")
 NAIVE = datetime(2099, 5, 10, 9)  # noqa: DTZ001 - what is to be refused
@@ -544,6 +546,89 @@ async def test_a_trigger_that_has_ended_is_refused() -> None:
     scheduler.shutdown(wait=False)
 
 
+# A trigger that has ended
+
+OVER = cron(hour=3, end_date=kst(2020, 1, 1))
+
+
+def lines_of(log: pytest.LogCaptureFixture, job_id: str) -> list[str]:
+    """Return what the log says of a job that is over."""
+    said = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
+    return [line for line in said if repr(job_id) in line]
+
+
+@in_loop
+async def test_a_job_that_never_fires_again_leaves_the_scheduler_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As APScheduler removes one after its last run: it must not look like a paused job.
+
+    It is no error, for a service must start again after its campaign; the log has one line.
+    """
+    scheduler = KSTScheduler()
+    removed: list[str] = []
+    scheduler.add_listener(lambda event: removed.append(event.job_id), EVENT_JOB_REMOVED)
+    scheduler.add_job(crawl, OVER, id="pending")
+    scheduler.add_job(crawl, cron(hour=3), id="changed")
+    scheduler.modify_job("changed", trigger=OVER)
+    scheduler.add_job(crawl, cron(hour=3), id="rescheduled")
+    scheduler.reschedule_job("rescheduled", trigger="cron", hour=3, end_date="2020-01-01")
+    scheduler.scheduled_job("interval", hours=1, end_date="2020-01-01", id="decorated")(crawl)
+    scheduler.start(paused=True)
+    scheduler.add_job(crawl, OVER, id="running")
+    scheduler.scheduled_job(OVER, id="decorated later")(crawl)
+    over = ["pending", "changed", "rescheduled", "decorated", "running", "decorated later"]
+    assert scheduler.get_jobs() == []
+    assert removed == over
+    for job_id in over:
+        assert len(lines_of(caplog, job_id)) == 1
+        assert "never fires again" in lines_of(caplog, job_id)[0]
+    scheduler.add_job(report, cron(hour=3), id="pending")  # the id is free
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_a_paused_job_stays_and_one_with_a_run_of_its_own_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Their next run is not the trigger's; where an id is added twice, the last one counts."""
+    scheduler = KSTScheduler()
+    scheduler.add_job(crawl, OVER, id="paused", next_run_time=None)
+    scheduler.add_job(crawl, OVER, id="once more", next_run_time=kst(2099, 1, 1))
+    for job_id in ("paused", "once more"):
+        scheduler.modify_job(job_id, trigger=OVER)
+    scheduler.add_job(crawl, OVER, id="twice")
+    scheduler.add_job(crawl, cron(hour=3), id="twice")
+    scheduler.add_job(crawl, OVER, id="twice, paused")
+    scheduler.add_job(crawl, OVER, id="twice, paused", next_run_time=None)
+    scheduler.start(paused=True)
+    scheduler.add_job(crawl, OVER, id="paused later", next_run_time=None)
+    kept = {"paused", "once more", "twice", "twice, paused", "paused later"}
+    assert {job.id for job in scheduler.get_jobs()} == kept
+    assert scheduler.get_job("once more").next_run_time == kst(2099, 1, 1)
+    assert not [record for record in caplog.records if "never fires" in record.getMessage()]
+    scheduler.shutdown(wait=False)
+
+
+@in_loop
+async def test_a_job_that_is_over_leaves_a_persistent_job_store(tmp_path: Path) -> None:
+    """The row of an earlier start goes, one that is paused stays, and so does another store's."""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    for triggers in ((cron(hour=3), cron(hour=3)), (OVER, OVER)):
+        scheduler = KSTScheduler()
+        scheduler.add_jobstore(SQLAlchemyJobStore(url), "kept")
+        scheduler.add_job(crawl, triggers[0], id="campaign", jobstore="kept")
+        scheduler.add_job(crawl, cron(hour=3), id="campaign", jobstore="default")
+        scheduler.start(paused=True)
+        scheduler.add_job(crawl, triggers[1], id="added later", jobstore="kept")
+        scheduler.add_job(crawl, cron(hour=3), id="paused", jobstore="kept", next_run_time=None)
+        kept = sorted(job.id for job in scheduler.get_jobs("kept"))
+        assert [job.id for job in scheduler.get_jobs("default")] == ["campaign"]
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)
+    assert kept == ["paused"]
+
+
 @in_loop
 async def test_rescheduling_goes_through_an_overriding_modify_job() -> None:
     """So does APScheduler's own, and a subclass hears of each change."""
@@ -690,6 +775,12 @@ def test_the_private_names_it_stands_on_are_there() -> None:
         "self",
         "trigger",
         "trigger_args",
+    ]
+    assert list(inspect.signature(BaseScheduler._create_plugin_instance).parameters) == [
+        "self",
+        "type_",
+        "alias",
+        "constructor_kwargs",
     ]
     assert isinstance(AsyncIOScheduler()._executors, dict)
 

@@ -83,9 +83,24 @@ asyncio.run(main())
 """
 
 WRONG = """
+import functools
+from collections.abc import Callable
+from typing import ParamSpec
+
 from kst_scheduler import KSTScheduler, MemoryLedger, cron, once
 
 scheduler = KSTScheduler()
+P = ParamSpec("P")
+
+
+# Why add_job(report, cron(hour=3), args=["two"]) is not flagged: args and kwargs are values, and no
+# type stands for a list that fits the parameters of a function. functools.partial is checked.
+def add(func: Callable[P, object], args: P.args, kwargs: P.kwargs) -> None: ...  # not allowed here
+
+
+@scheduler.scheduled_job("cron", hour=4, id="report")
+def report(pages: int = 1, *, name: str = "") -> str:
+    return name * pages
 
 
 @scheduler.scheduled_job(cron(hour=3), id="nps")
@@ -104,6 +119,11 @@ async def main() -> None:
     scheduler.modify_job("nps", nam="x")  # "nam"
     scheduler.modify_job("nps", max_instances="three")  # "max_instances" to "modify_job" of
     scheduler.reschedule_job("nps", trigger="cron", ours=3)  # "ours"
+    scheduler.add_job(report, cron(hour=3), args=["two"])
+    scheduler.add_job(functools.partial(report, "two"), cron(hour=3))  # Argument 1 to "report" has
+    report("two")  # Argument 1 to "report" has
+    report(nam="x")  # Unexpected keyword argument "nam" for "report"
+    number: int = report(1, name="x")  # Incompatible types in assignment
     await crawl(7)  # Argument 1 to "__call__" of "OnceFunction" has
     text: str = await crawl("nps")  # Incompatible types in assignment
     crawl("nps").cancel()  # has no attribute "cancel"

@@ -67,6 +67,11 @@ def in_seconds(timeout: float | timedelta) -> float:
     return float(seconds)
 
 
+def end_of_drain(seconds: float) -> float:
+    """Return the loop's time at which a drain that begins now has ended, clean-up included."""
+    return asyncio.get_running_loop().time() + seconds + CLEAN_UP_SECONDS
+
+
 async def finish(
     batches: Mapping[asyncio.Future[list[JobExecutionEvent]], Batch],
     other_jobs: Callable[[], tuple[str, ...]],

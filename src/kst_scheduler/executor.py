@@ -116,13 +116,13 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
     """An AsyncIOExecutor whose jobs can ask for their ``current_occurrence()``.
 
     It differs in five more ways. It runs plain functions in threads of its own: in those of the
-    event loop they would keep its look-ups of host names waiting, and with them the renewal of a
-    lease. It awaits objects with an ``async def __call__``, which AsyncIOExecutor calls in a
-    thread and drops. When it shuts down, no later run time of a batch starts, nor when the batch's
-    task is cancelled; each is dispatched as EVENT_JOB_MISSED. A job in a thread cannot be
-    cancelled, so shutting down leaves it alone, and its event still comes if the loop runs when it
-    ends. A run that raises LockedOutError is one line at INFO in the log, and EVENT_JOB_LOCKED_OUT
-    in place of EVENT_JOB_ERROR; one that raises LeaseLostError is one line at WARNING.
+    event loop they would keep waiting what others hand to ``asyncio.to_thread``. It awaits objects
+    with an ``async def __call__``, which AsyncIOExecutor calls in a thread and drops. When it shuts
+    down, no later run time of a batch starts, nor when the batch's task is cancelled; each is
+    dispatched as EVENT_JOB_MISSED. A job in a thread cannot be cancelled, so shutting down leaves
+    it alone, and its event still comes if the loop runs when it ends. A run that raises
+    LockedOutError is one line at INFO in the log, and EVENT_JOB_LOCKED_OUT in place of
+    EVENT_JOB_ERROR; one that raises LeaseLostError is one line at WARNING.
 
     An async generator function, or a lambda that returns a coroutine, looks like a plain function
     and is run as one: nothing awaits it.

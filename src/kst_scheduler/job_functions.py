@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import partial
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +32,17 @@ def name_of(function: Callable[..., object]) -> str:
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def full_name_of(function: Callable[..., object]) -> str:
+    """Return module and name of a function: "my_jobs:crawl"; of a script, the name of its file."""
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    if module == "__main__" and (file := getattr(sys.modules[module], "__file__", None)):
+        module = Path(file).stem
+    return f"{module}:{name_of(inner)}"
 
 
 def is_same_function(one: Callable[..., object], other: Callable[..., object]) -> bool:

@@ -1,5 +1,9 @@
 """The threads that runs have begun: ``asyncio.to_thread`` goes on when its job is cancelled.
 
+They share the event loop's default pool with its look-ups of host names, without which a ledger
+gets no new connection: six blocked threads of jobs, on two cores, would cut the lease of a healthy
+run. So look-ups get threads of their own.
+
 Python cannot stop a thread. Cancelling ``await asyncio.to_thread(work)`` cancels the ``await``
 alone, and the work goes on, unseen. So each thread of the loop's default pool is noted with the run
 that began it: a drain names such a run as still running, and ``once`` waits for its threads before
@@ -24,8 +28,11 @@ if TYPE_CHECKING:
 
     Run = tuple[str, Any, bool]
 
-_LOOKUPS: Final = ("socket", "asyncio.base_events")
-"""The loop's own look-ups of host names are in its pool too, and are no work of a job."""
+_LOOKUPS: Final = ("socket", "_socket", "asyncio.base_events")
+"""Where the functions are that the loop looks up host names with (CPython 3.11 to 3.15)."""
+
+MAX_LOOKUPS: Final = 32
+"""Look-ups at a time, those of jobs and of the ledger alike; each may hang for half a minute."""
 
 
 class _Threads:
@@ -58,7 +65,10 @@ _OF_POOLS: Final[WeakKeyDictionary[Executor, _Threads]] = WeakKeyDictionary()
 
 
 def watch_threads(loop: asyncio.AbstractEventLoop) -> None:
-    """Note from now on which run begins each thread of the loop's default pool."""
+    """Note from now on which run begins each thread of the loop's default pool.
+
+    Its look-ups of host names leave that pool for one of their own, which ends with it.
+    """
     try:
         # Private, checked on CPython 3.11 to 3.15; guarded by tests/test_job_threads.py.
         pool: Executor | None = loop._default_executor  # type: ignore[attr-defined]  # noqa: SLF001
@@ -69,7 +79,9 @@ def watch_threads(loop: asyncio.AbstractEventLoop) -> None:
         loop.set_default_executor(pool)
     if pool not in _OF_POOLS:
         _OF_POOLS[pool] = threads = _Threads()
-        pool.submit = _noting(pool.submit, threads)  # type: ignore[method-assign]
+        lookups = ThreadPoolExecutor(MAX_LOOKUPS, "kst-scheduler-lookup")
+        pool.submit = _sorting(pool.submit, lookups.submit, threads)  # type: ignore[method-assign]
+        pool.shutdown = _both(lookups.shutdown, pool.shutdown)  # type: ignore[method-assign]
 
 
 def threads_of(occurrence: Occurrence) -> int:
@@ -99,12 +111,24 @@ def _threads(run: Run) -> list[Future[Any]]:
     return threads.of(run) if threads else []
 
 
-def _noting(submit: Callable[..., Future[Any]], threads: _Threads) -> Callable[..., Future[Any]]:
-    def noting_submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+def _sorting(
+    submit: Callable[..., Future[Any]], look_up: Callable[..., Future[Any]], threads: _Threads
+) -> Callable[..., Future[Any]]:
+    def sorting_submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if getattr(function, "__module__", "") in _LOOKUPS:
+            return look_up(function, *args, **kwargs)
         future = submit(function, *args, **kwargs)
         run = RUNNING.get()
-        if run is not None and getattr(function, "__module__", "") not in _LOOKUPS:
+        if run is not None:
             threads.add(run, future)
         return future
 
-    return noting_submit
+    return sorting_submit
+
+
+def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:
+    def both(*args: Any, **kwargs: Any) -> None:
+        first(*args, **kwargs)
+        second(*args, **kwargs)
+
+    return both

@@ -2,11 +2,25 @@
 
 What a run came to is known when it ends, and the ledger may be away just then. A process that lives
 does not forget it: it tries again every second, before each claim and each look of its own, and
-once more at the end of a drain. The first look of another replica after the outage leaves abandoned
-runs alone (kst_scheduler.reconcile), so that the process that knows comes first:
+once more at the end of a drain.
 
-    A   work ends | write fails, is kept | fails | fails | written
-    B   look fails .................... look fails ............ look: A's row is left alone | look
+In this process the outcome comes before any claim of the same job: such a claim waits while an
+outcome is being written, and is put off while one is kept::
+
+    run 1   work ends | write fails | kept        | fails       | written
+    run 2             | claim: waits for run 1 .. | put off     | the row of run 1 has its end
+    ledger            [............ away .................]
+
+Another process cannot know what is kept here. While the lease of the row holds, nobody takes it: so
+an outage that is over before the lease is does no harm, and a lease was renewed when a third of it
+had gone by. After a longer one, those that have noticed it leave the row alone at first, a look
+until the next look (kst_scheduler.reconcile), a claim for some seconds (kst_scheduler.takeover).
+Whoever has not noticed it, and claims within the second until the next try here, takes over or
+closes the run: then the kept outcome is refused, as its attempt has gone::
+
+    A   work ends | write fails, is kept | fails | fails    | written
+    B   look fails .............. claim fails ........ claim: A's row is left alone | again
+    C                                            | claim: takes A's row, if it is before A
     ledger        [............ away ............]
 """
 
@@ -15,64 +29,112 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from kst_scheduler.time_limit import time_limit
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable, Iterator
 
     Write = Callable[[], Awaitable[bool]]
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
+LAST_WRITE_SECONDS: Final = 1.0
+"""How long the end of a drain tries to write what the ledger could not take before."""
+SECONDS_BETWEEN_LOOKS: Final = 0.05
+"""How often a claim looks whether an outcome has been written meanwhile."""
 MAX_KEPT: Final = 1_000
 """How many writes a process keeps; each is a few kilobytes at most."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
+class Job(NamedTuple):
+    """The job of a ledger whose outcome is written."""
+
+    where: Hashable
+    """Its ledger; when one write there fails, the others are not tried."""
+    job_id: str
+
+
 class KeptWrites:
     """The writes that one event loop keeps."""
 
     def __init__(self) -> None:
-        self._writes: dict[tuple[Hashable, Hashable], Write] = {}
+        self._writes: dict[tuple[Job, Hashable], Write] = {}
+        self._in_progress: Counter[Job] = Counter()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._writes)
 
-    def keep(self, where: Hashable, name: Hashable, write: Write) -> bool:
+    def keep(self, job: Job, name: Hashable, write: Write) -> bool:
         """Keep a write until it returns True; False when 1,000 are kept already.
 
         Args:
-            where: where it is written; when one write there fails, the others are not tried.
-            name: what is written; a later write of the same name there takes its place.
+            job: whose outcome is written.
+            name: what is written; a later write of the same name takes its place.
             write: returns whether there is nothing more to do. It must not raise.
 
         """
-        if len(self._writes) >= MAX_KEPT and (where, name) not in self._writes:
+        if len(self._writes) >= MAX_KEPT and (job, name) not in self._writes:
             return False
-        self._writes[where, name] = write
+        self._writes[job, name] = write
         if self._task is None:
             self._task = asyncio.create_task(self._keep_trying())
         return True
 
+    @contextlib.contextmanager
+    def writing(self, job: Job) -> Iterator[None]:
+        """Let the claims of a job wait while its outcome is written in the block."""
+        self._in_progress[job] += 1
+        try:
+            yield
+        finally:
+            self._in_progress[job] -= 1
+            if not self._in_progress[job]:
+                del self._in_progress[job]
+
+    def is_written(self, job: Job) -> bool:
+        """Tell whether no outcome of a job waits here to be written."""
+        return job not in self._in_progress and all(each != job for each, _ in self._writes)
+
+    def are_written(self, where: Hashable) -> bool:
+        """Tell whether no outcome waits here to be written to a ledger."""
+        waiting = (*self._in_progress, *(job for job, _ in self._writes))
+        return all(job.where != where for job in waiting)
+
+    async def settle(self, job: Job) -> bool:
+        """Write what is known of the runs of a job; False while some of it cannot be written."""
+        while job in self._in_progress:  # noqa: ASYNC110 - no event is to be set in a loop that ends
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        await self.try_all()
+        return self.is_written(job)
+
     async def try_all(self) -> None:
         """Try each write once, except where another one has just failed."""
         away = set()
-        for (where, name), write in list(self._writes.items()):
-            if where not in away:
+        for (job, name), write in list(self._writes.items()):
+            if job.where not in away:
                 if await write():
-                    self._writes.pop((where, name), None)
+                    self._writes.pop((job, name), None)
                 else:
-                    away.add(where)
+                    away.add(job.where)
 
-    async def try_at_the_end(self, seconds: float) -> None:
-        """Try each write once more within a time limit, and log how many are left."""
-        with contextlib.suppress(TimeoutError):
-            async with time_limit(seconds):
-                await self.try_all()
+    async def try_at_the_end(self, until: float) -> None:
+        """Try each write once more, for a second at most, and log how many are left.
+
+        Args:
+            until: the loop's time at which it ends in any case, as the process is to end then.
+
+        """
+        if not self._writes:
+            return
+        left = max(until - asyncio.get_running_loop().time(), 0.0)
+        last = asyncio.create_task(self.try_all())
+        # A statement of SQLite cannot be cut, so its end is not waited for.
+        await asyncio.wait([last], timeout=min(left, LAST_WRITE_SECONDS))
+        last.cancel()
         if self._writes:
             _LOGGER.warning(
                 "%d outcome(s) are not written, and are lost when this process ends; their rows "

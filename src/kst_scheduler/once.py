@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
 
@@ -23,14 +23,16 @@ from kst_scheduler.errors import (
     LockedOutError,
 )
 from kst_scheduler.executor import returns_awaitable
+from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
-from kst_scheduler.kept_writes import kept_writes
+from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
+from kst_scheduler.takeover import Takeover
 from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
 
@@ -98,8 +100,11 @@ def once(
 
     While the ledger is away, the claim and the last write are tried again for ``patience``. A last
     write that fails is one line of the log at ERROR, with the row in it, and the job's own result
-    or exception goes on. This process keeps the outcome and writes it once the ledger is back. If
-    the process ends first, it is only in the log, and the run counts as lost: it is run again.
+    or exception goes on. This process keeps the outcome and writes it once the ledger is back,
+    before it claims the job again. If the process ends first, it is only in the log, and the run
+    counts as lost: it is run again. Another process leaves a run without an end alone while its
+    lease holds, and for some seconds after an outage that it has noticed (kst_scheduler.kept_writes
+    says what remains).
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -136,13 +141,16 @@ def once(
 
     def decorate(function: Callable[P, Awaitable[R]]) -> OnceFunction[P, R]:
         _check_awaited(function)
+        of_function = replace(job, function=full_name_of(function))
 
         # A function, not an object: APScheduler's reference to an object is to its class (3.11.3).
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await job.run(current_occurrence(), functools.partial(function, *args, **kwargs))
+            return await of_function.run(
+                current_occurrence(), functools.partial(function, *args, **kwargs)
+            )
 
-        run.once = job  # type: ignore[attr-defined]
+        run.once = of_function  # type: ignore[attr-defined]
         return run  # type: ignore[return-value]
 
     return decorate
@@ -162,6 +170,8 @@ class OnceJob:
     patience: timedelta
     queue: Queue | None = None
     """Where its occurrences wait for a worker; None: they run where the scheduler is."""
+    function: str = ""
+    """What runs, by module and name: the rows name it, and another service's are told by it."""
 
     def __post_init__(self) -> None:
         if not hasattr(self.ledger, "claim"):
@@ -262,6 +272,9 @@ class OnceJob:
 
         """
         now = datetime.now(UTC)
+        takeover = Takeover(
+            self.ledger, self.lease, functools.partial(self._is_written, occurrence)
+        )
         request = ClaimRequest(
             occurrence=occurrence,
             instance=self.replica(),
@@ -270,12 +283,16 @@ class OnceJob:
             take_over=self.repeatable,
             retry=retry,
             max_attempts=self.max_attempts,
+            function=self.function,
+            may_take=takeover.may_take,
         )
 
         async def ask() -> tuple[Claim, float]:
-            await kept_writes().try_all()  # the run in the way may be one of this process
-            since = asyncio.get_running_loop().time()
-            return await self.ledger.claim(request), since
+            with takeover.noting_outages():
+                if not await kept_writes().settle(self._job(occurrence)):
+                    raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
+                since = asyncio.get_running_loop().time()
+                return await self.ledger.claim(request), since
 
         return await patiently(ask, self.patience, f"the claim of {occurrence}")
 
@@ -288,6 +305,10 @@ class OnceJob:
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
+        with kept_writes().writing(self._job(claim.request.occurrence)):
+            return await self._write_or_keep(claim, outcome)
+
+    async def _write_or_keep(self, claim: Claim, outcome: Outcome) -> bool:
         what = f"the outcome of {claim.request.occurrence}"
         write = functools.partial(self.ledger.finish, claim, outcome)
         patience = CUT_PATIENCE if outcome.status == "cancelled" else self.patience
@@ -310,7 +331,13 @@ class OnceJob:
         if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
             return False
         again = functools.partial(_write_again, self.ledger, claim, outcome)
-        return kept_writes().keep(id(self.ledger), claim.row_id, again)
+        return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
+
+    def _job(self, occurrence: Occurrence) -> Job:
+        return Job(id(self.ledger), occurrence.job_id)
+
+    def _is_written(self, occurrence: Occurrence) -> bool:
+        return kept_writes().is_written(self._job(occurrence))
 
 
 async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:

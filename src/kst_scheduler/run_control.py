@@ -11,12 +11,12 @@ import functools
 import reprlib
 from collections import deque
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
 
-from kst_scheduler.drain import Drained, finish, in_seconds
+from kst_scheduler.drain import Drained, end_of_drain, finish, in_seconds
 from kst_scheduler.errors import (
     AlreadyRunningError,
     InvalidArgumentError,
@@ -35,10 +35,6 @@ from kst_scheduler.wall_clock import WallClockScheduler
 if TYPE_CHECKING:
     from apscheduler.executors.base import BaseExecutor
     from apscheduler.job import Job
-
-
-LAST_WRITE_SECONDS: Final = 1.0
-"""How long a drain tries to write what the ledger could not take before."""
 
 
 class RunControl(WallClockScheduler):
@@ -141,11 +137,11 @@ class RunControl(WallClockScheduler):
 
         No job starts after the call, not even one that is due. Runs in progress get ``timeout``
         (seconds, or a timedelta) to end; those that are left are cancelled and get 5 seconds for
-        their own clean-up. Outcomes that a ledger could not take yet are tried for a second more:
-        what is left is lost with the process. Then the scheduler is shut down. A thread cannot be
-        cancelled, be it of a plain function or of ``asyncio.to_thread``: its run is named as still
-        running, and Python waits for it when the process ends. Thread and process pools start what
-        already waits in their own queue.
+        their own clean-up. Within that time, outcomes that a ledger could not take yet are tried
+        once more: what is left is lost with the process. Then the scheduler is shut down. A thread
+        cannot be cancelled, be it of a plain function or of ``asyncio.to_thread``: its run is named
+        as still running, and Python waits for it when the process ends. Thread and process pools
+        start what already waits in their own queue.
 
         A second call while the first is at work waits for it, whatever its own timeout. Nothing
         happens on a scheduler that does not run, so it can be called in any ``finally``.
@@ -176,9 +172,10 @@ class RunControl(WallClockScheduler):
 
     async def _drain(self, seconds: float) -> Drained:
         batches = {f: b for executor in self._own_executors() for f, b in executor.batches.items()}
+        end = end_of_drain(seconds)
         try:
             drained = await finish(batches, self._other_jobs, seconds)
-            await kept_writes().try_at_the_end(LAST_WRITE_SECONDS)
+            await kept_writes().try_at_the_end(end)
         finally:
             self._draining = None
             if self.running:

@@ -7,6 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.util import asbool, maybe_ref, undefined
 
@@ -80,8 +82,9 @@ class KSTScheduler(RunControl):
 
     ``run_now``, ``running_occurrences`` and ``drain`` come from ``kst_scheduler.run_control``.
 
-    Of APScheduler's private names it uses ``_configure``, ``_create_trigger`` and ``_executors``;
-    checked on 3.11.3.
+    Of APScheduler's private names it uses ``_configure``, ``_create_trigger``,
+    ``_create_plugin_instance``, ``_executors``, ``_logger`` and ``Job._jobstore_alias``; checked on
+    3.11.3.
 
     Raises:
         InvalidArgumentError: an unknown option or job default, named with the nearest known one.
@@ -92,14 +95,23 @@ class KSTScheduler(RunControl):
     def start(self, paused: bool = False) -> None:
         """Start processing jobs in the running event loop.
 
+        A job whose trigger never fires again leaves the scheduler, as in ``add_job``.
+
         Raises:
             InvalidArgumentError: a coroutine job waits for an executor that cannot await it, or
                 a job of ``once`` for one that does not tell it its occurrence.
 
         """
-        for job in self.get_jobs():
+        jobs = self.get_jobs()
+        for job in jobs:
             self._check_executor(job.id, job.func, job.executor)
+        by_trigger = [job for job in jobs if not hasattr(job, "next_run_time")]
         super().start(paused)
+        # A job that was added twice is there twice, and the last one is in the job store.
+        stored = {(job._jobstore_alias, job.id): job for job in jobs}  # noqa: SLF001
+        for job in by_trigger:
+            if stored[job._jobstore_alias, job.id] is job:  # noqa: SLF001
+                self._remove_if_over(job)
 
     def add_job(
         self,
@@ -123,7 +135,13 @@ class KSTScheduler(RunControl):
         """Add a job, as AsyncIOScheduler does, once everything about it has been checked.
 
         ``allow_timezone`` names the zone of the trigger where it is not the scheduler's. Without
-        ``replace_existing`` a job replaces itself, and no other function.
+        ``replace_existing`` a job replaces itself, and no other function. A type checker does not
+        compare ``args`` and ``kwargs`` with the function; what ``functools.partial`` binds it does.
+
+        A job whose trigger never fires again leaves the scheduler at once, as any job does after
+        its last run: the log warns of it, and the job that is returned is in no job store. A
+        service must start again after its campaign, so that is no error. One with a
+        ``next_run_time`` of its own, or paused by ``next_run_time=None``, is kept.
 
         Raises:
             InvalidArgumentError: a coroutine job on an executor that cannot await it, arguments
@@ -177,6 +195,8 @@ class KSTScheduler(RunControl):
             replace_existing,
         )
         self._added.add(job.id)
+        if self.state != STATE_STOPPED and next_run_time is undefined:
+            self._remove_if_over(job)
         return job
 
     def scheduled_job(
@@ -266,7 +286,7 @@ class KSTScheduler(RunControl):
         """Change attributes of a job; to run it now, use ``run_now``, which leaves its schedule.
 
         Another trigger gives the job its next run time, unless that is among the changes or the
-        job is paused.
+        job is paused. Before ``start()`` it may be one that never fires again, as in ``add_job``.
 
         Raises:
             InvalidArgumentError, NaiveDatetimeError, TimezoneError: as for ``add_job``; or the new
@@ -288,9 +308,29 @@ class KSTScheduler(RunControl):
         if job and isinstance(trigger, BaseTrigger) and "next_run_time" not in changes:
             fire = self._next_fire_time(job_id, trigger)
             # It has none before the start, which gives it one, and None while it is paused.
-            if getattr(job, "next_run_time", None):
+            if fire and getattr(job, "next_run_time", None):
                 changes["next_run_time"] = fire
         return super().modify_job(job_id, jobstore, **changes)
+
+    def add_executor(
+        self, executor: BaseExecutor | str, alias: str = "default", **options: Any
+    ) -> None:
+        """Add an executor; where the scheduler runs, its jobs that name it must be able to use it.
+
+        Raises:
+            InvalidArgumentError: as in ``start``, which checks the jobs that are added before it.
+            ValueError: there is an executor of this alias.
+
+        """
+        if self.state != STATE_STOPPED and alias not in self._executors:
+            if isinstance(executor, str):
+                executor = self._create_plugin_instance("executor", executor, options)
+                options = {}
+            if isinstance(executor, BaseExecutor):
+                for job in self.get_jobs():
+                    if job.executor == alias:
+                        _check_runs(job.id, job.func, alias, executor)
+        super().add_executor(executor, alias, **options)
 
     def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
         """Remove a job; APScheduler calls it as well, when a job's last fire time has gone by."""
@@ -302,9 +342,17 @@ class KSTScheduler(RunControl):
         """The ids of the jobs that this process has added."""
         return set()
 
-    def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime:
+    def _remove_if_over(self, job: Job) -> None:
+        """Remove a job whose trigger gave it no next run time: it would look like a paused one."""
+        if job.next_run_time is None:
+            self._logger.warning(
+                "Job %r is not scheduled: its trigger %r never fires again", job.id, job.trigger
+            )
+            self.remove_job(job.id, job._jobstore_alias)  # noqa: SLF001
+
+    def _next_fire_time(self, job_id: str, trigger: BaseTrigger) -> datetime | None:
         fire: datetime | None = trigger.get_next_fire_time(None, datetime.now(self.timezone))
-        if fire is None:
+        if fire is None and self.state != STATE_STOPPED:
             raise InvalidArgumentError(
                 f"the trigger {trigger} never fires again, so that the job {job_id!r} would look "
                 f"like a paused one; write remove_job({job_id!r}) if it is to end"
@@ -327,10 +375,7 @@ class KSTScheduler(RunControl):
             warn_of_instances(job.id, changes.get("max_instances", 1))
 
     def _check_executor(self, job_name: str, function: Callable[..., object], alias: str) -> None:
-        executor = self._executors.get(alias)
-        check_awaited(job_name, function, alias, executor)
-        if runs_once(function):
-            check_executor(job_name, alias, executor)
+        _check_runs(job_name, function, alias, self._executors.get(alias))
 
     def _check_conflict(
         self, function: Callable[..., object], job_id: str | None, jobstore: str
@@ -378,3 +423,18 @@ class KSTScheduler(RunControl):
         config["job_defaults"] = {**JOB_DEFAULTS, **config.get("job_defaults", {})}
         self._replace_existing = asbool(config["job_defaults"]["replace_existing"])
         super()._configure(config)
+
+
+def _check_runs(
+    job_name: str, function: Callable[..., object], alias: str, executor: BaseExecutor | None
+) -> None:
+    """Refuse a job on an executor that cannot run it as it is meant.
+
+    Raises:
+        InvalidArgumentError: a coroutine on an executor that cannot await it, or a job of ``once``
+            on one that does not tell it its occurrence.
+
+    """
+    check_awaited(job_name, function, alias, executor)
+    if runs_once(function):
+        check_executor(job_name, alias, executor)

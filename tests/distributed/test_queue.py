@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,9 +16,11 @@ from procrastinate.exceptions import UniqueViolation
 from handed_off import fire
 from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app, work
-from kst_scheduler.distributed.queue import QUEUE, TASK, TaskQueue
+from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
+from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.distributed.worker import _free_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
+from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.once import once
@@ -44,6 +47,7 @@ class Database:
     def __init__(self, ledger: SqlLedger, app: App) -> None:
         self.ledger = ledger
         self.app = app
+        self.queue = TaskQueue(app)
         self.scheduler = KSTScheduler()
         self.reconciler = Reconciler(self.scheduler, ledger, settle=timedelta(0))
 
@@ -61,7 +65,7 @@ class Database:
 
     async def tasks(self, **filters: Any) -> list[Any]:
         """Return the tasks in the queue."""
-        return list(await self.app.job_manager.list_jobs_async(queue=QUEUE, **filters))
+        return list(await self.app.job_manager.list_jobs_async(queue=queue_of(self.app), **filters))
 
     async def idle(self) -> None:
         """Return when the scheduler has put everything into the queue."""
@@ -80,17 +84,83 @@ class Database:
 
 
 @contextlib.asynccontextmanager
-async def database(url: str) -> AsyncIterator[Database]:
+async def database(url: str, namespace: str = "") -> AsyncIterator[Database]:
     """Yield a database that is open."""
-    ledger = SqlLedger(url)
+    ledger = SqlLedger(url, namespace=namespace)
     await ledger.open()
     try:
-        async with task_app(url).open_async() as app:
+        async with task_app(url, namespace=namespace).open_async() as app:
             database = Database(ledger, app)
             yield database
             await database.scheduler.drain(1)
     finally:
         await ledger.close()
+
+
+@in_loop
+async def test_a_worker_that_stops_writes_what_it_has_kept(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or says that it is lost with the process, as a drain does."""
+    async with database(postgres_url) as here:
+        tried: list[bool] = []
+        is_back = False
+
+        async def write() -> bool:
+            tried.append(is_back)
+            return is_back
+
+        for is_back in (False, True):
+            kept_writes().keep(Job(0, "nps"), 1, write)
+            tried.clear()
+            working = asyncio.create_task(work(here.app, here.scheduler))
+            await asyncio.sleep(0)
+            working.cancel()
+            await asyncio.wait([working])
+            assert tried[-1] == is_back
+            assert ("1 outcome(s) are not written" in caplog.text) == (not is_back)
+            caplog.clear()
+        assert kept_writes().are_written(0)
+
+
+@pytest.mark.parametrize("namespace", ["billing", "결제 " * 100])
+@in_loop
+async def test_two_services_hand_off_in_one_database(postgres_url: str, namespace: str) -> None:
+    """With one job id and one due time: each worker runs what its own service has handed off."""
+    async with database(postgres_url) as first, database(postgres_url, namespace) as second:
+        for each in (first, second):
+            await fire(each.add(), NPS)
+        assert await first.queue.waiting("nps") == {DUE.astimezone(UTC)}
+        assert len(await first.tasks()) == len(await second.tasks()) == 1
+        await second.worked_off()
+        assert await second.queue.waiting("nps") == set()
+        assert [row.status for row in await second.ledger.rows()] == ["ok"]
+        assert [row.status for row in await first.ledger.rows()] == []
+        assert len(await first.tasks()) == 1
+        await first.worked_off()
+        assert [row.status for row in await first.ledger.rows()] == ["ok"]
+
+
+@in_loop
+async def test_a_retry_in_one_namespace_holds_up_none_of_another(postgres_url: str) -> None:
+    """The lock of a task that is tried again is of its namespace, too."""
+    async with database(postgres_url) as first, database(postgres_url, "billing") as second:
+        failed: list[str] = []
+        for each in (first, second):
+            job = once(each.ledger, catch_up=HOUR)(partial(_fail_once, failed, each))
+            handed = hand_off(job, each.app, retry=RetryStrategy(max_attempts=3, wait=0))
+            each.scheduler.add_job(handed, every(weeks=1, anchor=DUE), id="nps")
+            await fire(handed, NPS)
+        await asyncio.gather(first.worked_off(), second.worked_off())
+        for each in (first, second):
+            assert [(row.status, row.attempt) for row in await each.ledger.rows()] == [("ok", 2)]
+
+
+async def _fail_once(failed: list[str], of: Database) -> int:
+    if of.ledger.namespace in failed:
+        return 7
+    failed.append(of.ledger.namespace)
+    raise ValueError("once")
 
 
 @in_loop

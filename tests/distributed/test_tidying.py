@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 
-from handed_off import MemoryQueue, memory_queue
+from handed_off import NOWHERE, MemoryQueue, memory_queue
 from in_loop import in_loop
-from kst_scheduler.distributed import work, worker
+from kst_scheduler.distributed import task_app, work, worker
 from kst_scheduler.errors import KSTSchedulerError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class App:
 
     def __init__(self, manager: Manager) -> None:
         self.job_manager = manager
+        self.tasks = task_app(NOWHERE).tasks
 
 
 async def tidied(manager: Manager, looks: int) -> asyncio.Task[None]:

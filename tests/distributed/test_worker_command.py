@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from in_loop import in_loop
-from kst_scheduler.distributed.queue import QUEUE
+from kst_scheduler.distributed.names import QUEUE
 from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.service import Service, Settings, cli, create_app
 from kst_scheduler.service.app import lifespan
@@ -126,7 +126,9 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(jobs: str, url: str, seconds: float, **settings: str) -> AsyncIterator[Worker]:
+async def worker(
+    jobs: str, url: str, seconds: float, known: str = "slow", **settings: str
+) -> AsyncIterator[Worker]:
     """Run the command until it takes tasks."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-m", "kst_scheduler.service.cli", "worker"),
@@ -136,7 +138,7 @@ async def worker(jobs: str, url: str, seconds: float, **settings: str) -> AsyncI
     )
     try:
         running = Worker(process)
-        await running.until("takes 2 at once of: slow")
+        await running.until(f"takes 2 at once of: {known}$")
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -183,6 +185,17 @@ async def test_what_a_service_hands_off_a_worker_runs(jobs: str, postgres_url: s
         (task,) = await manager.list_jobs_async(queue=QUEUE)
         assert (task.status, task.lock) == ("todo", row.occurrence.key)
     assert "Traceback" not in first.said + second.said
+
+
+@in_loop
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+async def test_a_worker_without_jobs_says_so(tmp_path: Path, postgres_url: str) -> None:
+    """It would wait for ever, and look well; in the words of ``serve``."""
+    (tmp_path / "no_worker_jobs.py").write_text("def add(service): ...")
+    jobs = f"{tmp_path}/no_worker_jobs.py:add"
+    async with worker(jobs, postgres_url, 0, known="none") as it:
+        assert await it.end() == 0
+    assert f"there are no jobs: --jobs {jobs} has added none" in it.said
 
 
 DEAF = """\

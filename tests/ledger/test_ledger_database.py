@@ -63,7 +63,7 @@ def test_several_processes_create_one_schema(sql_url: str) -> None:
     answers = [process.communicate(timeout=60) for process in processes]
     assert sorted(answer for answer, _ in answers) == ["claimed\n", "locked out\n"]
     assert [errors for _, errors in answers] == ["", ""]
-    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(3,)]
 
 
 @in_loop
@@ -71,7 +71,7 @@ async def test_many_ledgers_create_one_schema(sql_url: str) -> None:
     """The same with twenty ledgers of one process, which meet more closely."""
     ledgers = [SqlLedger(sql_url) for _ in range(20)]
     await asyncio.gather(*(ledger.open() for ledger in ledgers))
-    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(3,)]
     for ledger in ledgers:
         await ledger.close()
 
@@ -81,8 +81,8 @@ async def test_a_ledger_of_a_newer_version_is_refused(sql_url: str) -> None:
     """The message names both versions, and what to do."""
     async with opened(SqlLedger(sql_url)):
         pass
-    run_sql(sql_url, "UPDATE crawl_schema SET version = 3")
-    with pytest.raises(LedgerVersionError, match=r"has the schema version 3, .* up to 2; update"):
+    run_sql(sql_url, "UPDATE crawl_schema SET version = 4")
+    with pytest.raises(LedgerVersionError, match=r"has the schema version 4, .* up to 3; update"):
         await refused(SqlLedger(sql_url))
 
 
@@ -94,8 +94,14 @@ async def test_a_table_that_no_ledger_made_is_left_alone(sql_url: str) -> None:
         await refused(SqlLedger(sql_url))
 
 
+_TO_2: Final = [
+    "ALTER TABLE crawl_runs DROP COLUMN function",
+    "DROP INDEX crawl_runs_times",
+    "CREATE INDEX crawl_runs_scheduled_at ON crawl_runs (scheduled_at)",
+]
 OLDER: Final = {
     1: [
+        *_TO_2,
         "ALTER TABLE crawl_runs DROP COLUMN lost",
         "ALTER TABLE crawl_runs DROP COLUMN token",
         "ALTER TABLE crawl_runs DROP COLUMN written_at",
@@ -107,7 +113,12 @@ OLDER: Final = {
         "DROP TABLE crawl_sources",
         "CREATE TABLE crawl_sources (source TEXT PRIMARY KEY, looked_until {moment} NOT NULL)",
         "INSERT INTO crawl_sources VALUES ('nps', '2026-05-09 18:00:00.000000{zone}')",
-    ]
+    ],
+    2: [
+        *_TO_2,
+        "UPDATE crawl_runs SET token = NULL",
+        "INSERT INTO crawl_sources VALUES ('', 'nps', '2026-05-09 18:00:00.000000{zone}')",
+    ],
 }
 """What makes a ledger of this version one of an older version."""
 
@@ -126,7 +137,7 @@ async def test_a_ledger_of_an_older_version_is_upgraded(sql_url: str, version: i
     run_sql(sql_url, f"UPDATE crawl_schema SET version = {version}")  # noqa: S608 - our own
     ledgers = [SqlLedger(sql_url) for _ in range(5)]
     await asyncio.gather(*(each.open() for each in ledgers))
-    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(2,)]
+    assert run_sql(sql_url, "SELECT version FROM crawl_schema") == [(3,)]
     first, *others = ledgers
     for each in others:
         await each.close()

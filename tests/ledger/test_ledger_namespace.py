@@ -76,15 +76,26 @@ def test_a_namespace_that_cannot_be_stored_is_refused(namespace: str) -> None:
         SqlLedger("sqlite:///ledger.db", namespace=namespace)
 
 
-def test_a_job_in_a_namespace_is_not_handed_off() -> None:
-    """The queue is one for the whole database, so another service's worker would take it."""
+def test_a_job_is_handed_off_in_the_namespace_of_its_ledger() -> None:
+    """In the queue of another one, another service's worker would take it."""
 
     async def crawl() -> None:
         """Do nothing."""
 
     job = once(SqlLedger("sqlite:///ledger.db", namespace="billing"), lease=timedelta(60))(crawl)
-    with pytest.raises(InvalidArgumentError, match="namespace='billing', and the queue has none"):
+    said = (
+        r"is run on a ledger with namespace='billing', and the app has the queue 'kst_scheduler', "
+        r".*; write task_app\(database_url, namespace='billing'\)"
+    )
+    with pytest.raises(InvalidArgumentError, match=said):
         hand_off(job, task_app(NOWHERE))
+    other = once(SqlLedger("sqlite:///ledger.db"))(crawl)
+    with pytest.raises(InvalidArgumentError, match="namespace=''"):
+        hand_off(other, task_app(NOWHERE, namespace="billing"))
+    hand_off(job, task_app(NOWHERE, namespace="billing"))
+    hand_off(job, None)
+    with pytest.raises(InvalidArgumentError, match="namespace="):
+        task_app(NOWHERE, namespace="a\0b")
 
 
 def _other(url: str) -> SqlLedger:

@@ -15,7 +15,7 @@ import kst_scheduler.reconcile.reconciler as reconciler_module
 from in_loop import in_loop
 from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, LockedOutError
-from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger import ClaimRequest, MemoryLedger
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Looked, Reconciler
@@ -488,6 +488,34 @@ def test_a_one_shot_job_that_is_too_late_is_missed() -> None:
     assert told(story) == [(3, "missed", "0:12:00 late, catch-up window 0:05:00")]
 
 
+def test_the_last_run_of_a_campaign_is_caught_up() -> None:
+    """The job leaves the scheduler when it is started again, and is over, not paused."""
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, incidents=outage(2.9, 3.2), catch_up=HOUR)
+    assert told(story) == [(3, "ok", None)]
+    assert len(story.seen("ok")) == 1
+
+
+def test_the_last_run_of_a_campaign_that_is_too_late_is_missed() -> None:
+    """As any other run, and once."""
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, incidents=outage(2.9, 3.2))
+    assert told(story) == [(3, "missed", "0:12:00 late, catch-up window 0:05:00")]
+
+
+def test_a_job_that_was_paused_and_taken_away_does_not_run_at_its_end() -> None:
+    """It is not over: its owner did not want its last run."""
+
+    def pause_and_remove(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(2.5 * 3600, scheduler.pause_job, "nps")
+        loop.call_later(3 * 3600 + 30, scheduler.remove_job, "nps")
+
+    last = cron(hour=3, end_date=THREE)
+    story = play(crawl_for(60), last, nodes=1, then=pause_and_remove, catch_up=HOUR)
+    assert told(story) == []
+
+
 def test_a_one_shot_job_whose_holder_crashed_is_taken_over() -> None:
     """No replica has the job in its scheduler any more."""
     story = play(crawl_for(600), at(THREE), incidents=[Crash("A", night(3, 5))], catch_up=HOUR)
@@ -761,6 +789,36 @@ def test_a_hook_that_fails_is_logged_and_no_more(our_log: pytest.LogCaptureFixtu
     assert "on_missing failed, so 1 row(s) were not passed on" in our_log.text
     assert "no chat for 1 at https://chat/?token=***" in our_log.text
     assert "SECRET" not in our_log.text
+
+
+@in_loop
+async def test_a_stop_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an on_missing that does not let itself be cancelled: the runs are to be drained."""
+    monkeypatch.setattr(reconciler_module, "STOP_SECONDS", 0.01)
+    free, at_work = asyncio.Event(), asyncio.Event()
+
+    async def deaf(_rows: list[LedgerRow]) -> None:
+        at_work.set()
+        while not free.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await free.wait()
+
+    ledger, scheduler = MemoryLedger(), KSTScheduler()
+    scheduler.add_job(once(ledger, repeatable=False)(crawl_for(0)), cron(hour=3), id="nps")
+    lease = timedelta(microseconds=1)
+    of = Occurrence("nps", NIGHT)
+    await ledger.claim(ClaimRequest(of, "B", lease, datetime.now(UTC)))
+    await asyncio.sleep(0.001)
+    reconciler = Reconciler(scheduler, ledger, on_missing=deaf)
+    scheduler.start()
+    reconciler.start()
+    await at_work.wait()
+    stop = asyncio.create_task(reconciler.stop())
+    done, _ = await asyncio.wait([stop], timeout=20)
+    free.set()
+    await stop
+    assert done
+    await scheduler.drain(0)
 
 
 def test_rows_that_were_written_before_an_outage_are_passed_on() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 DAYS = 3 * DAY
 """How far the clock is wrong: each simulated day has 1,440 looks."""
 SPAN = 5
@@ -48,12 +49,14 @@ class Service:
         self.catch_up = catch_up
         self.options = options
         self.work: Callable[[], Any] = crawl_for(60)
+        self.then: Callable[[KSTScheduler], object] = lambda _scheduler: None
 
     def register(self, scheduler: KSTScheduler) -> None:
         """Add the job to a new process."""
         job = once(self.ledger, catch_up=self.catch_up, instance=current_node())(self.work)
         scheduler.add_job(job, cron(hour=3), id="nps", misfire_grace_time=300)
         Reconciler(scheduler, self.ledger, on_missing=self._alert, **self.options).start()
+        self.then(scheduler)
 
     async def _alert(self, rows: list[LedgerRow]) -> None:
         self.alerted += rows
@@ -144,6 +147,56 @@ def test_a_run_in_progress_is_taken_from_nobody(by: timedelta) -> None:
     story = service.play(1, excursion("AB", 3.1, 10, by), 2)
     assert nights(story) == all_ok(1)
     assert len(begun) == 1
+
+
+def claim_on_b(*seconds: float) -> Callable[[KSTScheduler], None]:
+    """Start runs by hand on B, so many seconds after 03:10: each of them claims."""
+
+    def plan(scheduler: KSTScheduler) -> None:
+        loop = asyncio.get_running_loop()
+        for second in seconds if current_node() == "B" else ():
+            loop.call_at(3 * 3600 + 600 + second, scheduler.run_now, "nps")
+
+    return plan
+
+
+@pytest.mark.parametrize("second", [0.1, 5, 18.9])
+@pytest.mark.parametrize("by", [timedelta(seconds=90), HOUR])
+def test_a_claim_takes_no_run_from_a_replica_that_has_not_renewed_yet(
+    by: timedelta, second: float
+) -> None:
+    """The clock is set forward just after A has renewed its lease, which is over by it.
+
+    A   renews | ............................... renews | works on | ok
+    B                  | claims: the run counts as one in progress
+    clock        set
+    """
+    service = Service()
+    service.work, service.then = crawl_for(1800), claim_on_b(0.5 + second)
+    story = service.play(0.25, jumps("AB", 3 + (10 * 60 + 0.5) / 3600, by), 2)
+    assert [row.status for row in story.rows()] == ["ok", "skipped"]
+    assert story.rows()[0].attempt == 1
+
+
+@pytest.mark.parametrize("second", [0.1, 5, 18.9])
+def test_a_claim_takes_no_run_when_the_clock_is_right_again(second: float) -> None:
+    """It was behind for two minutes, and A has renewed its lease by it.
+
+    clock   set back an hour | A renews | right again | B claims | A renews
+    """
+    service = Service()
+    service.work, service.then = crawl_for(1800), claim_on_b(0.5 + second)
+    story = service.play(0.25, excursion("AB", 3 + (8 * 60 + 0.5) / 3600, 2, -HOUR), 2)
+    assert [row.status for row in story.rows()] == ["ok", "skipped"]
+
+
+def test_a_dead_replica_is_closed_by_a_claim_once_the_clock_has_stood() -> None:
+    """A dies at 03:05; set forward at 03:10, the clock is believed 15 minutes later."""
+    service = Service(catch_up=MINUTE)
+    service.work, service.then = crawl_for(1800), claim_on_b(5, 600, 960)
+    incidents = [*jumps("AB", 3 + 1 / 6, HOUR), Crash("A", night(3, 9, 30))]
+    story = service.play(0.25, incidents, 2)
+    assert [row.status for row in story.rows()] == ["error", "skipped", "skipped", "ok"]
 
 
 def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:

@@ -324,8 +324,8 @@ async def test_runs_are_filtered_and_paged(serve: Serve) -> None:
     async with serve() as it:
         days = [TODAY - timedelta(days=day) for day in range(7)]
         for day in reversed(days):
-            await it.service.ledger.miss(Occurrence("nightly", day), "down", "a")
-        await it.service.ledger.miss(Occurrence("hourly", days[3]), "down", "a")
+            await it.miss(at=day)
+        await it.miss("hourly", days[3])
         running = await claim(it.service.ledger, "hourly")
 
         async def found(**query: object) -> list[datetime]:
@@ -357,7 +357,7 @@ async def test_runs_are_filtered_and_paged(serve: Serve) -> None:
 async def test_a_run_is_told_in_full(serve: Serve) -> None:
     """In Korean time, with what a reader of logs and a dashboard need."""
     async with serve() as it:
-        await it.service.ledger.miss(Occurrence("nightly", TODAY), "down", "a")
+        await it.miss(at=TODAY)
         answer = (await it.client.get("/admin/runs")).json()
     assert answer == {
         "runs": [

@@ -85,6 +85,22 @@ def test_a_paused_job_is_shown_as_paused() -> None:
     )
 
 
+def test_a_job_that_never_fires_again_is_not_called_paused() -> None:
+    """Nothing resumes it, also where it was paused before its schedule ended."""
+
+    def add(service: Service) -> None:
+        over = cron(hour=3, end_date=kst(2020, 1, 1))
+        service.scheduler.add_job(asyncio.sleep, over, [0], id="a")
+        service.scheduler.add_job(asyncio.sleep, over, [0], id="b", next_run_time=None)
+
+    assert coming(add, 2, NOW) == (
+        "a: every day at 03:00 KST, until 2020-01-01 00:00 KST\n"
+        "  never again\n"
+        "b: every day at 03:00 KST, until 2020-01-01 00:00 KST\n"
+        "  paused, and never again\n"
+    )
+
+
 def test_a_first_run_of_its_own_comes_first() -> None:
     """The schedule goes on after it, as in the scheduler."""
 

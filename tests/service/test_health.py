@@ -298,8 +298,15 @@ async def test_a_queue_without_its_tables_is_not_ready(
 
 
 @in_loop
-async def test_a_thousand_jobs_at_once_leave_it_alive(serve: Serve, tmp_path: Path) -> None:
-    """Each probe that is sent meanwhile is 200, and all the jobs run."""
+async def test_a_thousand_jobs_at_once_leave_it_alive(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each probe that is sent meanwhile is 200, and all the jobs run.
+
+    However slow this machine is; the limits themselves stand in test_health_busy.
+    """
+    monkeypatch.setattr(health, "SECONDS_TO_ANSWER", 3600.0)
+    monkeypatch.setattr(health, "SECONDS_OF_PROOF", 3600.0)
     ran = 0
 
     def jobs(service: Service) -> None:
@@ -317,7 +324,7 @@ async def test_a_thousand_jobs_at_once_leave_it_alive(serve: Serve, tmp_path: Pa
             it.service.scheduler.run_now(f"job-{number}")
         looking = asyncio.create_task(it.app.state.watch.look())
         while ran < 1_000:
-            assert (await it.client.get("/livez")).status_code == 200
+            assert await statuses(it) == WELL
             await asyncio.sleep(0.02)
         await looking
         assert await statuses(it) == WELL

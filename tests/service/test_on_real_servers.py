@@ -11,7 +11,6 @@ from in_loop import in_loop
 from kst_scheduler import cron
 from kst_scheduler.locks import redis_lock
 from kst_scheduler.once import once
-from served import KEY
 
 if TYPE_CHECKING:
     from kst_scheduler.service import Service
@@ -60,7 +59,7 @@ async def test_a_run_on_one_replica_is_seen_by_the_other(
         while a.service.scheduler.running_occurrences():  # noqa: ASYNC110 - the library has no event
             await asyncio.sleep(0.01)
         shown = [(await of.client.get("/admin/runs")).json() for of in (a, b)]
-        page = (await b.client.get("/timeline", auth=("reader", KEY))).text
+        page = (await b.timeline()).text
     assert shown[0] == shown[1]
     assert [(row["run"], row["status"], row["rows"]) for row in shown[0]["runs"]] == [
         (run, "ok", 7)

@@ -11,10 +11,8 @@ from pydantic import SecretStr
 from in_loop import in_loop
 from kst_scheduler import cron
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.once import once
 from kst_scheduler.service import reading
-from served import KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +35,7 @@ async def fill(it: Served, rows: int) -> None:
     """Write rows with reasons as long as they may be."""
     now = datetime.now(UTC)
     for number in range(rows):
-        late = Occurrence("nightly", now - timedelta(seconds=number + 60))
-        await it.service.ledger.miss(late, "down " * 400, "a")
+        await it.miss(at=now - timedelta(seconds=number + 60), reason="down " * 400)
 
 
 @in_loop
@@ -123,7 +120,7 @@ async def test_too_many_readers_are_sent_away(
         while slow.inside < reading.MAX_SERVED or it.app.state.readers._waiting < 3:  # noqa: ASYNC110
             await asyncio.sleep(0)
         for path in ("/admin/runs", "/admin/jobs", "/timeline"):
-            answer = await it.client.get(path, auth=("r", KEY) if path == "/timeline" else None)
+            answer = await (it.timeline() if path == "/timeline" else it.client.get(path))
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         refused = await it.client.get("/admin/runs", headers={"Authorization": "Bearer no"})
         assert refused.status_code == 401  # before it waits for anything
@@ -169,5 +166,5 @@ async def test_pages_are_drawn_in_a_thread_of_their_own(
     monkeypatch.setattr("kst_scheduler.service.timeline_page._drawn", draw)
     async with serve() as it:
         for _ in range(3):
-            assert (await it.client.get("/timeline", auth=("r", KEY))).status_code == 200
+            assert (await it.timeline()).status_code == 200
     assert threads == ["kst-scheduler-readers_0"] * 3

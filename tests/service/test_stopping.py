@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,6 +21,7 @@ from kst_scheduler.service.stopping import StopLimit
 from served import BEARER, KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
@@ -184,20 +187,46 @@ def add(service):
         service.scheduler.add_job(once(service.ledger)(job), cron(hour=3), id=job.__name__)
 """
 
+FORGETFUL = """\
+import asyncio
+from datetime import timedelta
+from kst_scheduler import cron, drain, kept_writes, once
+from kst_scheduler.service import stopping
 
-@posix
-@pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
-def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
-    """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
-    (tmp_path / "deaf_jobs.py").write_text(JOBS)
-    words = [sys.executable, "-m", "kst_scheduler.service.cli", "serve", "--port=0"]
+stopping.SECONDS_FOR_REQUESTS = drain.CLEAN_UP_SECONDS = 0.2
+stopping.SECONDS_FOR_THE_REST = 5
+kept_writes.LAST_WRITE_SECONDS = 40
+
+def add(service):
+    async def finish(*_arguments):
+        await asyncio.sleep(75)
+
+    async def forgetful():
+        service.ledger.finish = finish
+        print("at work", flush=True)
+
+    job = once(service.ledger, patience=timedelta(seconds=0.01))(forgetful)
+    service.scheduler.add_job(job, cron(hour=3), id="forgetful")
+"""
+
+
+SERVE = ("kst_scheduler.service.cli", "serve", "--port=0")
+
+
+@contextmanager
+def at_work(
+    tmp_path: Path, jobs: str, job_id: str, *words: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve the jobs by a command, and yield its process and the run of one, at work."""
+    (tmp_path / "deaf_jobs.py").write_text(jobs)
     environment = os.environ | {
         "KST_SCHEDULER_ADMIN_KEY": KEY,
         "KST_SCHEDULER_DRAIN_TIMEOUT": "0.2",
+        "KST_SCHEDULER_JOBS": "./deaf_jobs.py:add",
         "DATABASE_URL": f"sqlite:///{tmp_path}/ledger.db",
     }
     with subprocess.Popen(  # noqa: S603 - this interpreter, on a module of ours
-        [*words, "--jobs=./deaf_jobs.py:add"],
+        [sys.executable, "-m", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -207,17 +236,52 @@ def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: s
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            url = next(line for line in process.stderr if "serving on" in line).split()[-1]
+            urls = (re.search(r"http://127.0.0.1:\d+", line) for line in process.stderr)
+            url = next(url[0] for url in urls if url)
             run = httpx.post(f"{url}/admin/jobs/{job_id}/run", headers={"Authorization": BEARER})
             assert run.status_code == 202
             assert process.stdout.readline() == "at work\n"
-            process.send_signal(signal.SIGTERM)
-            said = process.stderr.read()
-            assert process.wait(30) == stopping.EXIT_CODE
+            yield process, run.json()["run"]
         finally:
             process.kill()
+
+
+@posix
+@pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind", "blocking"])
+def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
+    """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
+    with at_work(tmp_path, JOBS, job_id, *SERVE) as (process, run):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == stopping.EXIT_CODE
     (line,) = [line for line in said.splitlines() if "still running 0.8 s after" in line]
-    assert run.json()["run"] in line
+    assert run in line
+
+
+@posix
+def test_an_outcome_that_cannot_be_written_does_not_reach_past_the_limit(tmp_path: Path) -> None:
+    """Its last try ends within the drain, so connections and servers have their second to close."""
+    with at_work(tmp_path, FORGETFUL, "forgetful", *SERVE) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 0
+    assert "1 outcome(s) are not written" in said
+
+
+@posix
+@pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind"])
+def test_uvicorn_ends_by_the_signal_when_the_runs_are_drained(tmp_path: Path, job_id: str) -> None:
+    """As the deployment guide says of the application without ``serve``: uvicorn's own doing."""
+    uvicorn = ("uvicorn", "--factory", "kst_scheduler.service:create_app", "--port=0")
+    with at_work(tmp_path, JOBS, job_id, *uvicorn, "--no-access-log") as (process, run):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == -signal.SIGTERM
+    (line,) = [line for line in said.splitlines() if "still_running: " in line]
+    assert run.partition("@")[0] in line
 
 
 def test_a_start_that_fails_leaves_no_clock(

@@ -9,9 +9,7 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.service import timeline_page
-from served import KEY
 
 if TYPE_CHECKING:
     from served import Serve
@@ -23,11 +21,10 @@ async def test_the_page_shows_the_hours_asked_for(serve: Serve) -> None:
     async with serve() as it:
         now = datetime.now(UTC)
         for hours in (1, 12, 100):
-            late = Occurrence(f"{hours}-hours-ago", now - timedelta(hours=hours))
-            await it.service.ledger.miss(late, "down", "a")
+            await it.miss(f"{hours}-hours-ago", now - timedelta(hours=hours))
 
         async def shown(query: str) -> list[str]:
-            answer = await it.client.get(f"/timeline{query}", auth=("reader", KEY))
+            answer = await it.timeline(query)
             assert answer.status_code == 200
             assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
             assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
@@ -45,7 +42,7 @@ async def test_the_page_shows_the_hours_asked_for(serve: Serve) -> None:
 async def test_hours_that_cannot_be_meant_are_422(serve: Serve, query: str) -> None:
     """As for the admin API."""
     async with serve() as it:
-        answer = await it.client.get(f"/timeline?{query}", auth=("reader", KEY))
+        answer = await it.timeline(f"?{query}")
     assert answer.status_code == 422
 
 
@@ -60,7 +57,7 @@ async def test_without_its_ledger_the_page_is_503(
 
     async with serve() as it:
         monkeypatch.setattr(it.service.ledger, "rows", away)
-        answer = await it.client.get("/timeline", auth=("reader", KEY))
+        answer = await it.timeline()
         monkeypatch.undo()
     assert (answer.status_code, "hidden" in answer.text) == (503, False)
 
@@ -69,10 +66,8 @@ async def test_without_its_ledger_the_page_is_503(
 async def test_pages_are_drawn_beside_each_other(serve: Serve) -> None:
     """Several readers at once get whole pages; matplotlib's settings belong to all threads."""
     async with serve() as it:
-        await it.service.ledger.miss(Occurrence("nightly", datetime.now(UTC)), "down", "a")
-        answers = await asyncio.gather(
-            *(it.client.get("/timeline", auth=("reader", KEY)) for _ in range(6))
-        )
+        await it.miss()
+        answers = await asyncio.gather(*(it.timeline() for _ in range(6)))
     drawn = [re.findall(r'"(data:image/svg[^"]+)"', answer.text) for answer in answers]
     assert [len(pictures) for pictures in drawn] == [2] * 6
     assert all(answer.text.count("<td>missed<td>") == 1 for answer in answers)
@@ -86,7 +81,6 @@ async def test_more_runs_than_fit_a_page_are_said_so(
     monkeypatch.setattr(timeline_page, "MOST_DRAWN", 2)
     async with serve() as it:
         for count, said in ((1, False), (2, False), (3, True)):
-            late = Occurrence("nightly", datetime.now(UTC) - timedelta(minutes=count))
-            await it.service.ledger.miss(late, "down", "a")
-            answer = await it.client.get("/timeline", auth=("reader", KEY))
+            await it.miss(at=datetime.now(UTC) - timedelta(minutes=count))
+            answer = await it.timeline()
             assert ("The picture shows the latest 2 runs only." in answer.text) == said

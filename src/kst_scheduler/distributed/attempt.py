@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from procrastinate.retry import RetryDecision
 
+from kst_scheduler.distributed.names import lock_of
 from kst_scheduler.distributed.outages import outages
 from kst_scheduler.errors import (
     AttemptsUsedUpError,
@@ -43,14 +44,14 @@ _LOGGER: Final = logging.getLogger(__name__)
 class AgainError(KSTSchedulerError):
     """Raised in a task that is to wait in the queue again.
 
-    ``owner`` names the occurrence where the task has run it, and may run it again although its row
-    has ended: it becomes the task's lock, which no other task for the occurrence has.
+    ``lock`` is that of the occurrence where the task has run it, and may run it again although its
+    row has ended; no other task for the occurrence has it.
     """
 
-    def __init__(self, wait: timedelta | datetime, *, owner: Occurrence | None = None) -> None:
+    def __init__(self, wait: timedelta | datetime, *, lock: str | None = None) -> None:
         moment = wait if isinstance(wait, datetime) else datetime.now(UTC) + wait
         super().__init__(f"it waits in the queue until {moment.isoformat(timespec='seconds')}")
-        self.decision = RetryDecision(retry_at=moment, lock=owner.key if owner else None)
+        self.decision = RetryDecision(retry_at=moment, lock=lock)
 
 
 @dataclass
@@ -100,7 +101,12 @@ class Attempt:
     @property
     def has_run_it(self) -> bool:
         """Whether the task has run the occurrence before, and may run it again."""
-        return self.task.lock == self.occurrence.key
+        return self.task.lock == self.lock
+
+    @property
+    def lock(self) -> str:
+        """By which name the tasks of the occurrence exclude each other."""
+        return lock_of(self.app, self.occurrence)
 
     async def _is_too_late(self) -> bool:
         window, ledger = self.known.window, self.known.once_job.ledger
@@ -122,7 +128,7 @@ class Attempt:
         if row and status == "running" and not await self._is_at_work_elsewhere():
             raise AgainError(self._until_its_lease_is_over(row)) from error
         if self.has_run_it and status in {"error", "cancelled"}:  # behind another run of the job
-            raise AgainError(self.known.once_job.lease, owner=self.occurrence) from error
+            raise AgainError(self.known.once_job.lease, lock=self.lock) from error
         _LOGGER.info("%s needs no run: %s", self.occurrence, error)
 
     async def _row(self) -> LedgerRow | None:
@@ -135,7 +141,7 @@ class Attempt:
         """Tell whether another task for the occurrence is being worked on; it is looked after."""
         with outages(self.app):
             others = await self.app.job_manager.list_jobs_async(
-                task=self.task.task_name, queueing_lock=self.occurrence.key, status="doing"
+                task=self.task.task_name, queueing_lock=self.lock, status="doing"
             )
         return any(other.id != self.task.id for other in others)
 
@@ -156,4 +162,4 @@ class Attempt:
             "%s failed in attempt %d, and is tried again at %s: %s",
             *(self.occurrence, attempt, f"{moment:%Y-%m-%dT%H:%M:%SZ}", told(error)),
         )
-        raise AgainError(moment, owner=self.occurrence) from error
+        raise AgainError(moment, lock=self.lock) from error

@@ -11,9 +11,10 @@ from procrastinate import App
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.retry import BaseRetryStrategy, get_retry_strategy
 
+from kst_scheduler.distributed.names import TASK, lock_of, queue_name, queue_of
 from kst_scheduler.distributed.outages import outages
 from kst_scheduler.distributed.payload import as_payload
-from kst_scheduler.distributed.queue import TASK, TaskQueue
+from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.occurrence import current_occurrence
 from kst_scheduler.once import OnceJob
@@ -66,8 +67,8 @@ def hand_off(
             the attempts of the row; within the job's catch-up window.
 
     Raises:
-        InvalidArgumentError: the job is none of ``once`` or its ledger has a namespace, which the
-            queue has not; the app is none of ``task_app``, or ``retry`` cannot be meant.
+        InvalidArgumentError: the job is none of ``once``; the app is none of ``task_app``, or has
+            another namespace than the job's ledger; or ``retry`` cannot be meant.
 
     """
     once_job = _check_job(job)
@@ -75,7 +76,7 @@ def hand_off(
     if app is None:
         _LOGGER.info("%s is not handed off, as there is no queue: it runs here", _name(job))
         return job
-    _check_app(app)
+    _check_app(app, job, once_job)
 
     @functools.wraps(job)
     async def run(*_args: P.args, **_kwargs: P.kwargs) -> None:
@@ -88,7 +89,7 @@ def hand_off(
 
 async def _defer(app: App, occurrence: Occurrence, patience: timedelta) -> None:
     """Put an occurrence into the queue, unless it waits there already."""
-    task = app.tasks[TASK].configure(queueing_lock=occurrence.key)
+    task = app.tasks[TASK].configure(queueing_lock=lock_of(app, occurrence))
     payload = as_payload(occurrence)
 
     async def ask() -> None:
@@ -118,19 +119,20 @@ def _check_job(job: object) -> OnceJob:
             f"{_name(job)} was decorated after once, and a worker could not call what is around "
             "it; write the other decorator below @once(ledger)"
         )
-    if namespace := getattr(once_job.ledger, "namespace", ""):
-        raise InvalidArgumentError(
-            f"{_name(job)} is run on a ledger with namespace={namespace!r}, and the queue has "
-            "none: workers of another service would take its tasks; give this service a database "
-            "of its own, and write SqlLedger(url)"
-        )
     return once_job
 
 
-def _check_app(app: object) -> None:
+def _check_app(app: object, job: object, once_job: OnceJob) -> None:
     if not isinstance(app, App) or TASK not in app.tasks:
         raise InvalidArgumentError(
             f"app={app!r} has no task {TASK!r}; write hand_off(job, task_app(database_url))"
+        )
+    namespace = getattr(once_job.ledger, "namespace", "")
+    if queue_of(app) != queue_name(namespace):
+        raise InvalidArgumentError(
+            f"{_name(job)} is run on a ledger with namespace={namespace!r}, and the app has the "
+            f"queue {queue_of(app)!r}, where workers of another service would take its tasks; "
+            f"write task_app(database_url, namespace={namespace!r})"
         )
 
 

@@ -24,9 +24,11 @@ from procrastinate.schema import SchemaManager
 from procrastinate.sql import queries
 from psycopg.conninfo import make_conninfo
 
+from kst_scheduler.distributed.names import TASK, queue_name, queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import Judge, run
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.ledger.checks import require_name
 from kst_scheduler.ledger.connection_string import ConnectionString
 from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
     from procrastinate.connector import Notify
 
-TASK: Final = "kst_scheduler.run"
-QUEUE: Final = "kst_scheduler"
 CONNECTIONS: Final = 4
 """How many a process holds for the queue at most; a worker has one more, on which it listens."""
 SECONDS_BETWEEN_TRIES: Final = 1.0
@@ -50,7 +50,7 @@ _HAS_TABLES: Final = """
 """Unlike to_regclass(), it does not remember, after the wait for the lock, that there was none."""
 _IN_HAND: Final = """
     SELECT args->>'scheduled_at' AS moment FROM procrastinate_jobs
-    WHERE status IN ('todo', 'doing') AND task_name = %(task)s
+    WHERE status IN ('todo', 'doing') AND task_name = %(task)s AND queue_name = %(queue)s
         AND args->>'job_id' = %(job_id)s AND args->>'manual' = 'false'
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
@@ -69,7 +69,7 @@ _PROVE_USABLE: Final = """
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-def task_app(database_url: str) -> App:
+def task_app(database_url: str, *, namespace: str = "") -> App:
     """Return a Procrastinate app with the one task that runs what was handed off.
 
     It connects when it is first used, and creates Procrastinate's tables if they are not there.
@@ -77,10 +77,11 @@ def task_app(database_url: str) -> App:
 
     Args:
         database_url: ``postgresql://user:password@host:5432/database``, where the ledger is.
+        namespace: that of the ledger; each has a queue of its own, and its own workers.
 
     Raises:
         InvalidArgumentError: the URL cannot be read, is none of PostgreSQL, or has a parameter that
-            cannot be honoured, as in SqlLedger.
+            cannot be honoured, or the namespace cannot be stored, as in SqlLedger.
 
     """
     url = parse_url(database_url)
@@ -90,7 +91,8 @@ def task_app(database_url: str) -> App:
             "postgresql://user:password@host:5432/database, the address of the ledger"
         )
     app = App(connector=Connector(url))
-    app.task(name=TASK, queue=QUEUE, retry=Judge(), pass_context=True)(run)
+    queue = queue_name(require_name(namespace, "namespace"))
+    app.task(name=TASK, queue=queue, retry=Judge(), pass_context=True)(run)
     return app
 
 
@@ -193,7 +195,7 @@ class TaskQueue:
         with outages(self._app):
             await self._app.open_async()
             found = await self._app.connector.execute_query_all_async(
-                _IN_HAND, task=TASK, job_id=job_id
+                _IN_HAND, task=TASK, queue=queue_of(self._app), job_id=job_id
             )
         return {datetime.fromisoformat(row["moment"]).replace(microsecond=0) for row in found}
 

@@ -112,8 +112,7 @@ class Shift:
                 raise
             # Without a claim, the row may be another's that failed, and is not to be tried again.
             again = known.once_job.repeatable if attempt.has_claim else attempt.has_run_it
-            owner = occurrence if again else None
-            raise AgainError(timedelta(0), owner=owner) from None
+            raise AgainError(timedelta(0), lock=attempt.lock if again else None) from None
 
     def _keep(self, task: Job, reason: str) -> NoReturn:
         """Leave a task to a worker that knows more."""

@@ -11,11 +11,12 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from kst_scheduler.distributed.known_jobs import known_jobs
+from kst_scheduler.distributed.names import queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
-from kst_scheduler.distributed.queue import QUEUE
 from kst_scheduler.distributed.shift import SHIFT, Shift
-from kst_scheduler.drain import CLEAN_UP_SECONDS, in_seconds
+from kst_scheduler.drain import CLEAN_UP_SECONDS, end_of_drain, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.outcome import told
 from kst_scheduler.replica import this_replica
 
@@ -48,7 +49,8 @@ async def work(
     """Run what was handed off, until the calling task is cancelled.
 
     Then no more is taken, and what is at work gets ``drain_timeout`` to end. What is left is
-    cancelled, gets 5 seconds for its own clean-up, and waits in the queue again.
+    cancelled, gets 5 seconds for its own clean-up, and waits in the queue again. Outcomes that the
+    ledger could not take yet are tried once more within that time.
 
     Args:
         app: of ``task_app``; it is opened if it is not, and stays open.
@@ -73,7 +75,8 @@ async def work(
     jobs = known_jobs(scheduler)
     with outages(app):
         await app.open_async()
-    _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, ", ".join(jobs))
+    known = ", ".join(jobs) or "none"
+    _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, known)
     shift, stalled = Shift(jobs), stalled_after.total_seconds()
     tidying = asyncio.create_task(_keep_tidy(app, stalled))
     try:
@@ -100,7 +103,7 @@ async def _work_once(
     """
     worker = asyncio.create_task(
         app.run_worker_async(
-            queues=[QUEUE],
+            queues=[queue_of(app)],
             concurrency=concurrency,
             fetch_job_polling_interval=SECONDS_BETWEEN_LOOKS,
             update_heartbeat_interval=stalled / 3,
@@ -135,6 +138,7 @@ async def _work_once(
 
 async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> None:
     """Take no more tasks, let those at work end, then cut what is left."""
+    end = end_of_drain(seconds)
     worker.cancel()  # as Procrastinate's worker is told to stop: it waits for its tasks
     _LOGGER.info(
         "worker %s is at %d run(s), which have %g s", this_replica(), shift.at_work, seconds
@@ -146,6 +150,7 @@ async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> No
         await asyncio.wait([worker], timeout=CLEAN_UP_SECONDS)
         if worker.done() and not worker.cancelled():
             worker.exception()  # whatever it was, it comes too late to start again
+        await kept_writes().try_at_the_end(end)
 
 
 async def _keep_tidy(app: App, stalled: float) -> None:
@@ -160,7 +165,7 @@ async def _keep_tidy(app: App, stalled: float) -> None:
                 await _free_stalled(app, stalled)
                 if clock() >= forget_at:
                     await app.job_manager.delete_old_jobs(
-                        KEPT_HOURS, QUEUE, include_failed=True, include_aborted=True
+                        KEPT_HOURS, queue_of(app), include_failed=True, include_aborted=True
                     )
                     forget_at = clock() + 3600
         except ConnectorException as error:
@@ -175,7 +180,8 @@ async def _keep_tidy(app: App, stalled: float) -> None:
 
 async def _free_stalled(app: App, stalled: float) -> None:
     manager = app.job_manager
-    for task in await manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=stalled):
+    queue = queue_of(app)
+    for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
             await _free(app, task)

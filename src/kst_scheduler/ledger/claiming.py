@@ -35,6 +35,8 @@ class Obstacle(NamedTuple):
     """Whether this very request has the row: its answer was lost."""
     is_untimely: bool
     """Whether it was called missed before its time, by the ledger's clock."""
+    function: str | None
+    """What ran, or was to run, where the row was claimed; None: it was not."""
 
 
 class Obstacles(NamedTuple):
@@ -45,12 +47,24 @@ class Obstacles(NamedTuple):
     running: Obstacle | None
     """The row of its job that is running; there is never more than one."""
 
+    @property
+    def has_lease_that_is_over(self) -> bool:
+        """Whether the run in the way may be taken over or closed."""
+        return self.running is not None and self.running.lease_is_over
+
+    def as_in_progress(self) -> Obstacles:
+        """Return the same, where no lease counts as over."""
+        return Obstacles(*(each and each._replace(lease_is_over=False) for each in self))
+
 
 class ClaimStore(Protocol):
     """What a store has to offer, so that ``take`` can claim."""
 
     closed: deque[LedgerRow]
     """Abandoned rows that ``take`` has closed, for whoever sends the alerts."""
+
+    others: set[tuple[str, str]]
+    """The jobs, and the functions of others, of which a warning was logged."""
 
     async def insert(self, request: ClaimRequest) -> int | None:
         """Insert a running row; return its id, or None when any row stands in the way."""
@@ -76,9 +90,31 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
         row_id = await store.insert(request)
         if row_id is not None:
             return Claim(row_id, 1, request)
-        claim = await _clear(store, request, await store.obstacles(request))
+        met = await store.obstacles(request)
+        _warn_of_others(store, request, met)
+        if met.has_lease_that_is_over and request.may_take and not await request.may_take():
+            met = met.as_in_progress()
+        claim = await _clear(store, request, met)
         if claim:
             return claim
+
+
+def _warn_of_others(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> None:
+    """Say once that the job is another function elsewhere: two services are no replicas."""
+    for each in met:
+        other = each and each.function
+        if not each or not other or not request.function or other == request.function:
+            continue
+        job_id = request.occurrence.job_id
+        if (job_id, other) not in store.others:
+            store.others.add((job_id, other))
+            _LOGGER.warning(
+                "job %r is %s here and %s on %s, which has claimed %s: in one namespace they count "
+                "as replicas, and each occurrence is run by one of them alone. Give each of two "
+                "services a namespace (SqlLedger(url, namespace=...), KST_SCHEDULER_NAMESPACE); "
+                "where the function was renamed, this ends with the deploy",
+                *(job_id, request.function, other, each.row.instance, each.row.occurrence),
+            )
 
 
 async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Claim | None:

@@ -13,6 +13,7 @@ from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     import pandas as pd
@@ -51,6 +52,11 @@ class ClaimRequest:
     """How many attempts may lose their lease before the row is closed; None: any number."""
     token: str = field(default_factory=secrets.token_hex)
     """What the claim is known by. Host, process and time can be the same in two containers."""
+    function: str = ""
+    """What runs, by module and name; another service's job of the same id has another one."""
+    may_take: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)
+    """Checked before a run whose lease is over is taken over or closed; where it is false, the run
+    counts as one that is in progress. None: it is always true."""
 
     def __post_init__(self) -> None:
         require_name(self.occurrence.job_id, "job_id")

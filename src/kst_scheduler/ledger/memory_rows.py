@@ -32,10 +32,12 @@ class MemoryRows:
         self._rows: dict[int, LedgerRow] = {}
         self._ids: dict[tuple[str, datetime, str], int] = {}
         self._running: dict[str, int] = {}
-        self._tokens: dict[int, str] = {}
+        self._requests: dict[int, ClaimRequest] = {}
+        """By which a row was claimed last."""
         self._times: dict[str, list[tuple[datetime, int]]] = {}
         """Of each source, its scheduled times in order, and the ids of their rows."""
         self._last_id = 0
+        self.others: set[tuple[str, str]] = set()
         self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._clock_began: datetime | None = None
 
@@ -46,7 +48,7 @@ class MemoryRows:
         row = self._add(request.occurrence, attempt=1, **self._claimed(request))
         if row is None:
             return None
-        self._tokens[row.id] = request.token
+        self._requests[row.id] = request
         return row.id
 
     async def obstacles(self, request: ClaimRequest) -> Obstacles:
@@ -59,7 +61,7 @@ class MemoryRows:
         self, row: LedgerRow, request: ClaimRequest, attempt: int, note: str | None
     ) -> bool:
         """Give the row to the request."""
-        self._tokens[row.id] = request.token
+        self._requests[row.id] = request
         self.put(
             replace(
                 row,
@@ -121,7 +123,7 @@ class MemoryRows:
         gone = {row.id for row in rows}
         for row in rows:
             del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
-            self._tokens.pop(row.id, None)
+            self._requests.pop(row.id, None)
         for source in {row.source for row in rows}:
             left = [each for each in self._times.pop(source) if each[1] not in gone]
             if left:
@@ -189,12 +191,13 @@ class MemoryRows:
     def _obstacle(self, row_id: int | None, request: ClaimRequest) -> Obstacle | None:
         if row_id is None:
             return None
-        row = self._rows[row_id]
+        row, claimed = self._rows[row_id], self._requests.get(row_id)
         return Obstacle(
             row,
             lease_is_over=self._is_over(row),
-            is_same_claim=self._tokens.get(row_id) == request.token,
+            is_same_claim=claimed is not None and claimed.token == request.token,
             is_untimely=row.is_untimely(self.now()),
+            function=claimed.function if claimed else None,
         )
 
     def _claimed(self, request: ClaimRequest) -> dict[str, Any]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The version of the schema that this package writes; it upgrades those before it."""
 
 
@@ -120,6 +120,7 @@ RUNS: Final = Table(
     Column("token", Text),
     Column("namespace", Text, nullable=False, server_default=""),
     Column("written_at", Moment),
+    Column("function", Text),
     sqlite_autoincrement=True,  # an id that is used again could be mistaken for a claim
 )
 SOURCES: Final = Table(
@@ -146,7 +147,9 @@ _RUNNING_ROW: Final = Index(
     sqlite_where=_RUNNING,
     postgresql_where=_RUNNING,
 )
-Index("crawl_runs_scheduled_at", RUNS.c.scheduled_at)
+# What is old, and what is shown of some days. Namespace and time in one index: given each alone,
+# SQLite takes the namespace, and reads all of its rows.
+_TIMES: Final = Index("crawl_runs_times", RUNS.c.namespace, RUNS.c.scheduled_at)
 
 LOCKS: Final = {
     "sqlite": ("BEGIN IMMEDIATE",),
@@ -211,9 +214,7 @@ def _create(connection: Connection, where: str) -> None:
 
 def _upgrade(connection: Connection, version: int) -> None:
     if version < 2:  # noqa: PLR2004 - the first version: each service had a database of its own
-        for column in (RUNS.c.lost, RUNS.c.token, RUNS.c.namespace, RUNS.c.written_at):
-            definition = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")
+        _add(connection, RUNS.c.lost, RUNS.c.token, RUNS.c.namespace, RUNS.c.written_at)
         for index in (_OCCURRENCE, _RUNNING_ROW):
             index.drop(connection)
             index.create(connection)
@@ -224,4 +225,14 @@ def _upgrade(connection: Connection, version: int) -> None:
             f"SELECT source, looked_until FROM {SOURCES.name}_1"
         )
         connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
+    if version < 3:  # noqa: PLR2004 - the second version: each look read all rows of a namespace
+        _add(connection, RUNS.c.function)
+        connection.exec_driver_sql("DROP INDEX crawl_runs_scheduled_at")
+        _TIMES.create(connection)
     connection.execute(update(SCHEMA).values(version=VERSION))
+
+
+def _add(connection: Connection, *columns: Column[Any]) -> None:
+    for column in columns:
+        definition = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {RUNS.name} ADD COLUMN {definition}")

@@ -35,8 +35,8 @@ class SqlLedger:
             libpq (connection_string.py).
         namespace: one for each service that shares the database, the same for all replicas of it.
             Two services in one namespace whose jobs have one id count as replicas, and run only
-            half of their occurrences each. In another namespace nothing is seen, claimed or
-            forgotten.
+            half of their occurrences each; a claim that meets a row of another function says so, in
+            one warning. In another namespace nothing is seen, claimed or forgotten.
         connections: how many it holds at most; of PostgreSQL 10 unless given, of SQLite 1.
 
     Raises:

@@ -24,6 +24,7 @@ class SqlClaims:
     def __init__(self, database: Database, namespace: str) -> None:
         self._database = database
         self._namespace = namespace
+        self.others: set[tuple[str, str]] = set()
         self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
         self._insert = database.quick(statements.insert_claim(database.dialect))
         self._unclaimed = statements.insert_unclaimed(database.dialect)
@@ -40,9 +41,14 @@ class SqlClaims:
         own = running = None
         parameters = self._occurrence(request.occurrence) | {"token": request.token}
         found = await self._database.fetch(statements.OBSTACLES, parameters)
-        for *fields, lease_is_over, is_same_claim, is_untimely in found:
-            facts = map(bool, (lease_is_over, is_same_claim, is_untimely))
-            obstacle = Obstacle(LedgerRow(*fields), *facts)
+        for *fields, lease_is_over, is_same_claim, is_untimely, function in found:
+            obstacle = Obstacle(
+                LedgerRow(*fields),
+                lease_is_over=bool(lease_is_over),
+                is_same_claim=bool(is_same_claim),
+                is_untimely=bool(is_untimely),
+                function=function,
+            )
             row = obstacle.row
             own = obstacle if (row.source, row.scheduled_at, row.trigger) == key else own
             running = obstacle if row.status == "running" else running
@@ -109,4 +115,5 @@ def _claim(request: ClaimRequest) -> dict[str, Any]:
         "claimed_at": in_utc(request.claimed_at, "claimed_at"),
         "lease": request.lease.total_seconds(),
         "token": request.token,
+        "function": stored_text(request.function),
     }

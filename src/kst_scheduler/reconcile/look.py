@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
 from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
 from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.reconcile.clock_watch import BELIEVED_AFTER
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
 
 if TYPE_CHECKING:
@@ -83,11 +83,14 @@ class JobLook:
     """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
     """From when on the ledger's clock was not set, as far as this replica knows."""
+    is_over: bool = False
+    """Whether the job has left the scheduler because its trigger never fires again."""
 
     async def put_right(self) -> bool:
         """Run or write what has no end; False when some of it is left for a later look."""
         mark = await self._mark()
-        if self.job.next_run_time is None:
+        # A job that was over when it was added never had a next run time, and is not paused.
+        if self.job.next_run_time is None and not self.is_over:
             return await self._leave_paused(mark)
         since = self._since(mark)
         overdue = await self._overdue(since)

@@ -1,8 +1,9 @@
 """The jobs of a scheduler that are run once on a ledger, those included that have left it.
 
 APScheduler removes a job when its trigger has no further fire time: a one-shot job is gone once
-it has fired, also where that was too late and it did not run, or where its run is lost later. A job
-that its owner removed is not caught up, but a run of it that another replica lost is closed.
+it has fired, also where that was too late and it did not run, or where its run is lost later; and
+KSTScheduler removes one whose trigger had ended before it was added. A job that its owner removed
+is not caught up, but a run of it that another replica lost is closed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class OnceJobs:
         self._seen: dict[str, Job] = {}
         self._over: dict[str, Job] = {}
         self._removed: dict[str, Job] = {}
+        self._ended_before: set[str] = set()
+        """The ids of jobs whose trigger had ended when they were added."""
         self._listens = False
         self.open()
 
@@ -91,12 +94,19 @@ class OnceJobs:
             job = self._scheduler.get_job(event.job_id, event.jobstore)
             if job is not None and self._once(job):
                 self._seen[job.id] = job
+                ended = fires_no_more(job, datetime.now(UTC))
+                (self._ended_before.add if ended else self._ended_before.discard)(job.id)
         elif event.job_id in self._seen:
             self._left(self._seen.pop(event.job_id))
 
     def _left(self, job: Job) -> None:
-        """Keep a job that has left the scheduler, as one that is over or was removed."""
-        is_over = fires_no_more(job, datetime.now(UTC) + MICROSECOND)
+        """Keep a job that has left the scheduler, as one that is over or was removed.
+
+        One that was paused is not over, whatever its trigger says: its owner did not want its runs.
+        """
+        is_paused = getattr(job, "next_run_time", job) is None and job.id not in self._ended_before
+        is_over = not is_paused and fires_no_more(job, datetime.now(UTC) + MICROSECOND)
+        self._ended_before.discard(job.id)
         (self._over if is_over else self._removed)[job.id] = job
         if len(self._removed) > MAX_REMOVED:
             del self._removed[next(iter(self._removed))]

@@ -18,8 +18,8 @@ from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
 from kst_scheduler.kept_writes import kept_writes
+from kst_scheduler.ledger.clock_watch import ClockWatch, believed_time, clock_watch
 from kst_scheduler.outcome import told
-from kst_scheduler.reconcile.clock_watch import ClockWatch, Reading
 from kst_scheduler.reconcile.fire_plan import FirePlan
 from kst_scheduler.reconcile.look import JobLook, Looked, OwnLook, window_of
 from kst_scheduler.reconcile.once_jobs import OnceJobs, fires_no_more
@@ -45,6 +45,9 @@ FORGET_EVERY: Final = 3600.0
 
 MOST_FORGOTTEN: Final = 100_000
 """How many old rows a look deletes, so that it ends within seconds."""
+
+STOP_SECONDS: Final = 1.0
+"""How long a look gets to end when a Reconciler is stopped."""
 
 STARTED_OR_RESUMED: Final = EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED
 
@@ -127,7 +130,6 @@ class Reconciler:
         self._jobs = OnceJobs(scheduler, ledger)
         self._plans: dict[str, FirePlan] = {}
         self._own_looks: dict[str, OwnLook] = {}
-        self._clock = ClockWatch()
         self._forget_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
@@ -159,7 +161,9 @@ class Reconciler:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
+            # What it is at, a statement of SQLite or on_missing, need not end when it is cancelled,
+            # and the runs are drained after it.
+            await asyncio.wait([task], timeout=STOP_SECONDS)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -181,12 +185,12 @@ class Reconciler:
         if self._scheduler.state != STATE_RUNNING:
             return looked
         looked.closed += self._ledger.closed_by_claims()
-        loop = asyncio.get_running_loop()
         try:
             await kept_writes().try_all()
-            sent = loop.time()
-            now = await self._ledger.now()
-            if self._clock.believes(Reading(now, sent, loop.time())):
+            if not kept_writes().are_written(id(self._ledger)):
+                self._was_away = True  # until a moment ago; what is known here is not written yet
+            now = await believed_time(self._ledger)
+            if now is not None:
                 await self._look(looked, now)
         except LedgerUnavailableError:
             self._was_away = True
@@ -194,6 +198,10 @@ class Reconciler:
         finally:
             await self._tell(looked)
         return looked
+
+    @property
+    def _clock(self) -> ClockWatch:
+        return clock_watch(self._ledger)
 
     def _runs_now(self, _event: object) -> None:
         self._look_now.set()
@@ -251,6 +259,7 @@ class Reconciler:
             looked=looked,
             own_looks=self._own_looks,
             steady_since=now - self._clock.steady_for,
+            is_over=self._jobs.is_over(job),
         )
 
     async def _drop(self, job: Job, until: datetime) -> None:

@@ -187,7 +187,7 @@ def _work(chosen: argparse.Namespace) -> int:
 
 async def _work_until_told(settings: Settings, concurrency: int) -> None:
     from kst_scheduler.distributed import work  # noqa: PLC0415
-    from kst_scheduler.service.parts import opened  # noqa: PLC0415
+    from kst_scheduler.service.parts import add_jobs, opened  # noqa: PLC0415
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
@@ -205,7 +205,7 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there
-            jobs_function(settings.jobs)(service)
+            add_jobs(service, settings)
             await work(
                 service.tasks,
                 service.scheduler,

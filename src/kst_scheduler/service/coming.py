@@ -42,7 +42,9 @@ def _lines(job: Job, count: int, now: datetime) -> list[str]:
     # A job of a scheduler that has not started has a next run time only where it was given one.
     first: datetime | None = getattr(job, "next_run_time", now)
     if first is None:
-        return [head, "  paused: it does not fire until it is resumed"]
+        fires_again = any(nominal_fires(job.trigger, now))
+        then = ": it does not fire until it is resumed" if fires_again else ", and never again"
+        return [head, f"  paused{then}"]
     fires = [*islice(_fires(job, first, now), count)]
     lines = [f"  {_in(KST, fire)} KST   {_in(UTC, fire)} UTC" for fire in fires]
     if len(fires) < count:

@@ -57,10 +57,10 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         InvalidArgumentError: the jobs, or an address, cannot be meant.
 
     """
-    add_jobs = jobs_function(settings.jobs)
+    jobs_function(settings.jobs)  # before anything is opened
     async with opened(settings) as service:
         reconciler = _reconciler(service, settings)
-        add_jobs(service)
+        add_jobs(service, settings)
         try:
             async with reconciler:
                 service.scheduler.start()
@@ -78,6 +78,13 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
         _tasks(settings) as tasks,
     ):
         yield Service(KSTScheduler(), ledger, redis, tasks)
+
+
+def add_jobs(service: Service, settings: Settings) -> None:
+    """Add the jobs, and warn where a name has added none: the service would wait, and look well."""
+    jobs_function(settings.jobs)(service)
+    if isinstance(settings.jobs, str) and not service.scheduler.get_jobs():
+        logger.warning("there are no jobs: --jobs %s has added none", settings.jobs)
 
 
 def _reconciler(service: Service, settings: Settings) -> Reconciler:
@@ -138,7 +145,8 @@ async def _tasks(settings: Settings) -> AsyncIterator[App | None]:
         from kst_scheduler.distributed import task_app  # noqa: PLC0415
 
         assert settings.database_url is not None  # noqa: S101 - it is PostgreSQL's
-        app = task_app(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        app = task_app(url, namespace=settings.namespace)
     try:
         yield app
     finally:

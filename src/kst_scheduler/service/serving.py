@@ -48,8 +48,6 @@ async def serve_until_told(
     try:
         async with lifespan(app):
             limit.scheduler = app.state.service.scheduler
-            if not limit.scheduler.get_jobs():
-                logger.warning("there are no jobs: --jobs %s has added none", settings.jobs)
             host, port = listener.getsockname()[:2]
             logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
             await server.serve(sockets=[listener])

@@ -8,13 +8,17 @@ has stood for a while, or when it is back where it was.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from kst_scheduler.ledger.contract import Ledger
 
 MAX_STEP: Final = 2.0
 """Seconds that a clock may gain or lose between two readings, and was not set."""
@@ -89,3 +93,27 @@ class ClockWatch:
             )
         self._doubted[-1] = reading
         return reading.received - self._doubted[0].sent >= BELIEVED_AFTER.total_seconds()
+
+
+_OF_LOOPS: Final[
+    WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[Ledger, ClockWatch]]
+] = WeakKeyDictionary()
+
+
+def clock_watch(ledger: Ledger) -> ClockWatch:
+    """Return what the running event loop, whose clock it is compared with, knows of a ledger's."""
+    watches = _OF_LOOPS.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
+    return watches.setdefault(ledger, ClockWatch())
+
+
+async def believed_time(ledger: Ledger) -> datetime | None:
+    """Return the time by the ledger's clock; None: it was set, and is not believed yet.
+
+    Raises:
+        LedgerUnavailableError: the ledger is away.
+
+    """
+    loop = asyncio.get_running_loop()
+    sent = loop.time()
+    now = await ledger.now()
+    return now if clock_watch(ledger).believes(Reading(now, sent, loop.time())) else None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler.reconcile.clock_watch import ClockWatch, Reading
+from kst_scheduler.ledger.clock_watch import ClockWatch, Reading
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
