@@ -53,21 +53,34 @@ def test_three_runs_of_one_occurrence_are_said_so(table: Any, see: Any) -> None:
         ("ABCD", "ran on A, B, C and D"),
         ("AA", "ran on A 2 times"),
         ("ABB", "ran on A and on B 3 times"),
+        (["", ""], "ran 2 times"),
     ],
 )
-def test_the_words_name_every_node_once(table: Any, see: Any, nodes: str, words: str) -> None:
+def test_the_words_name_every_node_once(
+    table: Any, see: Any, nodes: str | list[str], words: str
+) -> None:
     """One note an occurrence, whatever the number of its runs."""
     runs = table()
     for number, node in enumerate(nodes):
-        runs.run(node, "job", DAY, late=timedelta(seconds=5 * number))
+        runs.run(node, "job", DAY, late=timedelta(minutes=number))
     ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
-    assert [text for text in see.texts(ax) if text.startswith("ran on")] == [words]
+    assert [text for text in see.texts(ax) if text.startswith("ran")] == [words]
+
+
+def test_runs_under_one_mark_are_counted_once(table: Any, see: Any) -> None:
+    """Lanes without a node, as a service draws them: "2 runs" above the mark is enough."""
+    runs = table()
+    runs.run("", "job", DAY)
+    runs.run("", "job", DAY)
+    ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
+    assert [text for text in see.texts(ax) if "run" in text or "ran" in text] == ["2 runs"]
 
 
 def test_many_nodes_are_counted() -> None:
-    """Their names would not fit."""
-    assert _where(list("ABCDEFG")) == "7 nodes"
-    assert _where([*"ABCDEFG", "A"]) == "7 nodes 8 times"
+    """Their names would not fit; and lanes without a node have none."""
+    assert _where(list("ABCDEFG")) == "on 7 nodes"
+    assert _where([*"ABCDEFG", "A"]) == "on 7 nodes 8 times"
+    assert _where(["", "", ""]) == "3 times"
 
 
 @pytest.mark.parametrize("status", STATUSES)

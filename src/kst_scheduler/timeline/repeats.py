@@ -84,23 +84,29 @@ def repeat_words(rows: Rows, repeats: Repeats, field: Field, nodes: list[str]) -
         runs.setdefault((int(rows.job[one]), float(rows.scheduled[one])), [one]).append(other)
     return [
         LaneWords(
-            f"ran on {_where([nodes[rows.node[row]] for row in same])}",
+            f"ran {_where([nodes[rows.node[row]] for row in same])}",
             float(np.fmax(rows.finished[same[0]], rows.started[same[0]])),
             int(field.lane[same[0]]),
         )
         for same in runs.values()
+        # Under one mark of a lane without a node, draw_counts has said so.
+        if nodes[rows.node[same[0]]] or np.ptp(rows.started[same]) > 1.5 * field.page.day
     ]
 
 
 def _where(nodes: list[str]) -> str:
     """Name the nodes of an occurrence's runs, or count them where they are many."""
-    names = [short(node) for node in dict.fromkeys(nodes)]
-    times = "" if len(names) == len(nodes) else f" {len(nodes)} times"
+    names = [short(node) for node in dict.fromkeys(nodes) if node]
+    times = f"{len(nodes)} times"
+    if not names:  # lanes that stand for something else, or for every node
+        return times
     if len(names) > _MOST_NAMES:
-        return f"{len(names)} nodes{times}"
-    if len(names) == 2:  # noqa: PLR2004 - two are not a list
-        return f"{names[0]} and on {names[1]}{times}"
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) + times
+        said = f"on {len(names)} nodes"
+    elif len(names) == 2:  # noqa: PLR2004 - two are not a list
+        said = f"on {names[0]} and on {names[1]}"
+    else:
+        said = f"on {' and '.join(part for part in (', '.join(names[:-1]), names[-1]) if part)}"
+    return said if len(names) == len(nodes) else f"{said} {times}"
 
 
 def _bows(
