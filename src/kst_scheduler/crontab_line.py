@@ -70,7 +70,7 @@ _DAY_HINTS: Final = {
     r"w": "write on_business_days(cron(...)) for business days",
 }
 _HINTS: Final = {
-    r".*~.*|h(?:\(.*\))?(?:/\d+)?": "that is a time drawn at random by each host; write "
+    r".*~.*|h(?:\(.*\))?(?:/\d+)?": "each host draws such a time for itself; write "
     "cron(hour=3, **spread(job_id, minutes=10)), the same on every replica",
 }
 """What to write for marks that not every crontab knows, by pattern; some in day fields only."""
@@ -108,14 +108,14 @@ def _split(expression: str) -> list[str]:
             f"crontab takes a line of text, got {expression!r}; write crontab('0 3 * * *')"
         )
     line = expression.strip()
-    if sets := _ZONE.fullmatch(line):
+    if sets := zone_setting(line):
         raise InvalidArgumentError(
             f"{expression!r} sets a zone, which is no part of the five fields; write "
             f"crontab({sets['line'] or '0 3 * * *'!r}, timezone={sets['zone']!r})"
         )
     if line.startswith("@"):
         line = _expanded(line)
-    texts = line.lower().split()
+    texts = line.split()
     if len(texts) != len(_FIELDS):
         raise InvalidArgumentError(
             f"{expression!r} has {len(texts)} fields, crontab has five: minute, hour, day of the "
@@ -123,6 +123,11 @@ def _split(expression: str) -> list[str]:
             "cron(second=..., ...) for seconds"
         )
     return texts
+
+
+def zone_setting(line: str) -> re.Match[str] | None:
+    """Return the ``zone`` that a text such as "CRON_TZ=Asia/Seoul 0 3 * * *" sets, and its line."""
+    return _ZONE.fullmatch(line)
 
 
 def _expanded(shorthand: str) -> str:
@@ -149,7 +154,7 @@ def _values(field: _Field, text: str, expression: str) -> set[int]:
     parts = text.split(",")
     for part in parts:
         try:
-            values.update(_part_values(field, part, alone=len(parts) == 1))
+            values.update(_part_values(field, part.lower(), alone=len(parts) == 1))
         except ValueError as error:
             raise InvalidArgumentError(
                 f"{part!r} in {expression!r} is no {field.name} of crontab: {error}"
