@@ -435,6 +435,18 @@ class TestDaylightSaving:
             f"{4 + half // 2:02}:{half % 2 * 30:02}" for half in range(8)
         ]
 
+    def test_what_is_moved_back_from_a_doubled_hour_is_in_order(self) -> None:
+        """01:50 and, twenty minutes later, 01:10 of a Sunday come to Friday as 01:10 and 01:50."""
+        sunday = IntervalTrigger(
+            minutes=20,
+            start_date=datetime(2026, 11, 1, 5, 50, tzinfo=UTC),
+            end_date=datetime(2026, 11, 1, 6, 10, tzinfo=UTC),
+            timezone=NEW_YORK,
+        )
+        trigger = on_business_days(sunday, otherwise="previous")
+        span = datetime(2026, 10, 1, tzinfo=NEW_YORK), datetime(2026, 12, 1, tzinfo=NEW_YORK)
+        assert _clocks(_fires(trigger, *span)) == ["10-30 01:10", "10-30 01:50"]
+
     def test_the_day_is_judged_by_the_triggers_own_clock(self) -> None:
         """18:00 UTC on Sunday is Monday in Seoul, and still Sunday for a trigger on UTC."""
         trigger = on_business_days(cron(hour=18, timezone="UTC"))
