@@ -86,7 +86,7 @@ def assert_apart(words: list[Any], figure: Any) -> None:
 
 
 @pytest.mark.parametrize("name", DRAW)
-@pytest.mark.parametrize("size", [(10, 4), (5, 3), (3, 2), (2, 1.2), (1, 0.5)], ids=str)
+@pytest.mark.parametrize("size", [(10, 4), (5, 3), (3, 2), (4, 1.3), (2, 1.2), (1, 0.5)], ids=str)
 def test_no_words_leave_a_figure_of_any_size_or_touch(
     name: str, size: tuple[float, float], bad_night: Any, see: Any
 ) -> None:
@@ -120,6 +120,15 @@ def test_in_a_grid_each_picture_keeps_to_its_share(
     for ax in reversed(axes):
         DRAW[name](bad_night, ax)
     assert [ax.get_position().bounds for ax in axes] == [pytest.approx(one) for one in places]
+
+
+def test_notes_of_incidents_that_have_no_room_are_left_out(month: Any, see: Any) -> None:
+    """Three nodes with many incidents in the width of a phone."""
+    ax = sheet((3, 7)).subplots()
+    plot_timeline(month, ax=ax)
+    assert_apart(see.words(ax), ax.figure)
+    assert "C: frozen 15x" in see.texts(ax)
+    assert not [text for text in see.texts(ax) if text.startswith("A: frozen 1x")]
 
 
 def test_different_pictures_stand_side_by_side(bad_night: Any, see: Any) -> None:
