@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import re
 import textwrap
 import warnings
 from functools import cache
@@ -17,9 +18,12 @@ from kst_scheduler.workbook.exercises import check
 from kst_scheduler.workbook.exercises.exercise import all_exercises, find
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from kst_scheduler.workbook.exercises.verdict import Verdict
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+MORE_ANSWERS = Path(__file__).parent / "workbook" / "more_answers"
 
 
 def judge(number: str, code: str) -> Verdict:
@@ -27,7 +31,7 @@ def judge(number: str, code: str) -> Verdict:
     names = dict(names_above(number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a wrong answer may well be warned of, also as it runs
-        exec(textwrap.dedent(code), names)  # noqa: S102 - the tests' own code
+        exec(_as_in_a_cell(textwrap.dedent(code)), names)  # noqa: S102 - the tests' own code
         return check(number, names[find(number).variable])
 
 
@@ -36,6 +40,28 @@ def wrong_answers(number: str) -> list[tuple[str, str]]:
     module = importlib.import_module(f"answers_{find(number).notebook:02}")
     answers: list[tuple[str, str]] = module.WRONG[number]
     return answers
+
+
+def more_answers(number: str, kind: str) -> list[str]:
+    """Return code of more answers, those of the kind "right" or "wrong".
+
+    Each begins with a line ``# right`` or ``# wrong``. Lines that begin with - and + say what is
+    different from the first one.
+    """
+    text = (MORE_ANSWERS / f"{number}.txt").read_text(encoding="utf-8").rstrip() + "\n"
+    blocks = re.split(r"^# (right|wrong)\n", text, flags=re.MULTILINE)[1:]
+    kinds, codes = blocks[::2], [code.strip("\n") for code in blocks[1::2]]
+    whole = [_changed(codes[0], code) if code.startswith(("- ", "+ ")) else code for code in codes]
+    return [code for code, each in zip(whole, kinds, strict=True) if each == kind]
+
+
+def _changed(first: str, change: str) -> str:
+    lines = change.split("\n")
+    old, new = (
+        "\n".join(line[2:] for line in lines if line.startswith(sign)) for sign in ("- ", "+ ")
+    )
+    assert f"{first}\n".count(f"{old}\n") == 1, change
+    return f"{first}\n".replace(f"{old}\n", f"{new}\n")
 
 
 def asking_cells(number: str) -> list[str]:
@@ -62,8 +88,13 @@ def names_above(number: str) -> dict[str, Any]:
         for statement in ast.parse(_plain(source)).body:
             if _defines(statement):
                 with contextlib.suppress(NameError, ImportError):  # made of what is not run
-                    exec(compile(ast.Module([statement], []), "a cell above", "exec"), names)  # noqa: S102
+                    exec(_as_in_a_cell(ast.Module([statement], [])), names)  # noqa: S102
     return names
+
+
+def _as_in_a_cell(code: str | ast.Module) -> CodeType:
+    """Compile code as a cell is: this module's own imports from ``__future__`` are not in it."""
+    return compile(code, "a cell", "exec", dont_inherit=True)
 
 
 def _plain(source: str) -> str:
@@ -79,4 +110,4 @@ def _defines(statement: ast.stmt) -> bool:
     return isinstance(statement, kinds)
 
 
-__all__ = ["all_exercises", "asking_cells", "judge", "names_above", "wrong_answers"]
+__all__ = ["all_exercises", "asking_cells", "judge", "more_answers", "names_above", "wrong_answers"]

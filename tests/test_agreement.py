@@ -55,6 +55,20 @@ def test_a_job_of_once_needs_an_id(job_id: str | None) -> None:
     scheduler.add_job(crawl, cron(hour=3), id=job_id)
 
 
+@pytest.mark.parametrize("job_id", ["국민연금-" * 101, "a\0b", "a\ud800"])
+def test_an_id_that_no_ledger_can_hold_is_refused(job_id: str) -> None:
+    """In every place where a job comes to be one of `once`; each run of it would fail."""
+    scheduler = KSTScheduler()
+    with pytest.raises(InvalidArgumentError, match=r"^id='.*a ledger "):
+        scheduler.add_job(crawl_once, cron(hour=3), id=job_id)
+    with pytest.raises(InvalidArgumentError, match=r"^id='.*a ledger "):
+        scheduler.scheduled_job(cron(hour=3), id=job_id)(crawl_once)
+    scheduler.add_job(crawl, cron(hour=3), id=job_id)
+    with pytest.raises(InvalidArgumentError, match=r"^id='.*a ledger "):
+        scheduler.modify_job(job_id, func=crawl_once)
+    scheduler.add_job(crawl_once, cron(hour=3), id="x" * 500)
+
+
 ANCHORED = {"start_date": kst(2026, 1, 1), "timezone": KST}
 
 

@@ -229,6 +229,29 @@ async def test_a_thread_cannot_be_cancelled_and_is_named() -> None:
     assert codes(events) == [EVENT_JOB_EXECUTED]
 
 
+@pytest.mark.parametrize("is_in_time", [True, False])
+@in_loop
+async def test_a_thread_that_its_job_has_given_up_is_waited_for_and_named(is_in_time: bool) -> None:
+    """The job has returned, and its work goes on: it is still running."""
+    scheduler, events = started_scheduler()
+    crawl = ThreadCrawl()
+
+    async def give_up() -> None:
+        await asyncio.wait([asyncio.create_task(asyncio.to_thread(crawl))], timeout=0.01)
+
+    run_time = due(scheduler, give_up)
+    ended = asyncio.Event()
+    scheduler.add_listener(lambda _: ended.set(), EVENT_JOB_EXECUTED)
+    await asyncio.wait_for(ended.wait(), 10)
+    if is_in_time:
+        asyncio.get_running_loop().call_later(0.1, crawl.release.set)
+    drained = await scheduler.drain(10 if is_in_time else 0.01)
+    still_running = () if is_in_time else (Occurrence("crawl", run_time),)
+    assert drained == Drained(still_running=still_running)
+    crawl.release.set()
+    assert codes(events) == [EVENT_JOB_EXECUTED]
+
+
 @in_loop
 async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     """The pool gets to it after the drain, and finds that it shall not run."""

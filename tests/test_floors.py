@@ -13,9 +13,11 @@ PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
 
 FLOORS = [
     "errors",
+    "stored_names",
     "time_limit",
     "extras",
     "user_values",
+    "torn_down",
     "timezone",
     "redaction",
     "caller",

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +17,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from kst_scheduler import guards
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
 from kst_scheduler.guards import (
     check_awaited,
@@ -26,6 +28,9 @@ from kst_scheduler.guards import (
 )
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 HOST = ZoneInfo("UTC")
 FOREIGN = CronTrigger(hour=3, timezone="UTC")
@@ -190,3 +195,34 @@ def test_the_nearest_name_is_offered() -> None:
     )
     assert nearest("x", ["b", "a"]) == "; it knows a, b"
     assert nearest("x" * 1_000_000, []) == "; it knows none"
+    assert nearest("x", map(str, range(10_000, 12_000))).endswith(", 10049 and 1,950 more")
+
+
+IDS = [
+    f"crawl-nps-workplaces-members-of-region-{number:05d}-every-day-at-three-in-the-morning-{end}"
+    for number, end in zip(
+        range(2_000), ["x", "국민연금" * 100, "0" * 17, "%2F"] * 500, strict=True
+    )
+]
+
+
+@pytest.mark.parametrize("place", [0, 3, 50, 85, -1])
+@pytest.mark.parametrize("change", ["replaced", "left out", "doubled"])
+def test_a_misspelt_name_is_found_among_many(
+    place: int, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the mistake is; few of them are compared, as each costs the loop its time."""
+    compared: list[int] = []
+
+    def matches(word: str, known: Collection[str], n: int) -> list[str]:
+        compared.append(len(known))
+        assert all(len(each) <= 100 for each in [word, *known])
+        return difflib.get_close_matches(word, known, n)
+
+    monkeypatch.setattr(guards, "get_close_matches", matches)
+    right = IDS[700]
+    index = place % len(right)
+    letter = {"replaced": "Z", "left out": "", "doubled": right[index] * 2}[change]
+    misspelt = right[:index] + letter + right[index + 1 :]
+    assert nearest(misspelt, IDS) == f"; did you mean {right!r}?"
+    assert compared[0] <= 40

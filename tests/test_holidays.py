@@ -239,3 +239,24 @@ def test_dates_beyond_the_ends_of_a_year_are_not_confused() -> None:
         last = date(year, 12, 31)
         flags = calendar.are_business_days(np.array([last, last + timedelta(days=1)], "M8[D]"))
         assert flags.tolist() == [calendar.is_business_day(last), False]
+
+
+class _Company(BusinessDays):
+    """Calendars with a day off of their own, which are equal all the same."""
+
+    def __init__(self, off: date) -> None:
+        super().__init__()
+        object.__setattr__(self, "off", off)
+
+    def holidays(self, year: int) -> dict[date, str]:
+        off: date = self.off  # type: ignore[attr-defined]
+        return super().holidays(year) | {off: "Founding day"}
+
+
+def test_calendars_of_a_subclass_are_not_confused() -> None:
+    """They compare by the fields of BusinessDays, and each has holidays of its own."""
+    tuesday, wednesday = date(2026, 5, 12), date(2026, 5, 13)
+    calendars = [_Company(tuesday), _Company(wednesday)]
+    assert calendars[0] == calendars[1]
+    worked = [[each.is_business_day(day) for day in (tuesday, wednesday)] for each in calendars]
+    assert worked == [[False, True], [True, False]]

@@ -3,6 +3,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
 
@@ -12,10 +15,10 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.job_functions import check_arguments, is_same_function, name_of, runs_once
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once import once
+from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 run_once = once(MemoryLedger())
 
@@ -158,6 +161,177 @@ def test_methods_objects_and_lambdas(
 ) -> None:
     """A method belongs to the class of its object; lambdas have no name to go by."""
     assert is_same_function(one, other) is same
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Stand for a decorator without functools.wraps."""
+
+    async def run(*args: Any) -> Any:
+        return await function(*args)
+
+    return run
+
+
+def job_for(site: object) -> Callable[..., Any]:
+    """Return a job that holds a value."""
+
+    async def job() -> object:
+        return site
+
+    return job
+
+
+def job_with(site: object, *, named: bool = False) -> Callable[..., Any]:
+    """Return a job that has a value as a default, as jobs that a loop adds do."""
+    if named:
+
+        async def job_named(*, site: object = site) -> object:
+            return site
+
+        return job_named
+
+    async def job(site: object = site) -> object:
+        return site
+
+    return job
+
+
+def counting(begin: int) -> Callable[..., Any]:
+    """Return a job that counts its runs."""
+
+    async def job() -> int:
+        nonlocal begin
+        begin += 1
+        return begin
+
+    return job
+
+
+def calling_itself(site: str) -> Callable[..., Any]:
+    """Return a job that holds itself."""
+
+    async def job(left: int = 3) -> object:
+        return await job(left - 1) if left else site
+
+    return job
+
+
+class Site(Enum):
+    """A value to tell jobs by."""
+
+    NPS = "nps"
+    MOA = "moa"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (logged(crawl), logged(report)),
+        (run_once(logged(crawl)), run_once(logged(report))),
+        (logged(Crawler().crawl), logged(Crawler().report)),
+        (logged(functools.partial(crawl, "nps")), logged(functools.partial(crawl, "moa"))),
+        *((make("nps"), make("moa")) for make in (job_for, job_with, calling_itself)),
+        (job_with("nps", named=True), job_with("moa", named=True)),
+        (run_once(job_for("nps")), run_once(job_for("moa"))),
+        (traced(job_for("nps")), traced(job_for("moa"))),
+        (job_for("nps"), traced(job_for("moa"))),
+        (functools.partial(crawl, "nps"), functools.partial(crawl, "moa")),
+        (functools.partial(crawl, pages=1), functools.partial(crawl, pages=2)),
+        *(
+            (job_for(one), job_for(other))
+            for one, other in [
+                (1, 2),
+                (("nps", 1), ("nps", 2)),
+                (None, "nps"),
+                (Site.NPS, Site.MOA),
+                (Crawler, NewsCrawler),
+                (Crawler(), NewsCrawler()),
+                (timedelta(1), timedelta(2)),
+                (PurePath("nps"), PurePath("moa")),
+                (crawl, report),
+            ]
+        ),
+        *[
+            (lambda site=site: crawl(site), lambda site=other: crawl(site))
+            for site, other in [("nps", "moa")]
+        ],
+    ],
+)
+def test_functions_of_one_def_differ_by_what_they_hold(
+    one: Callable[..., object], other: Callable[..., object]
+) -> None:
+    """They have one name and one code, and would replace one another without a word."""
+    assert not is_same_function(one, other)
+    assert not is_same_function(other, one)
+
+
+class HostileError(Exception):
+    """Cannot be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise SystemExit
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: logged(crawl),
+        lambda: run_once(logged(crawl)),
+        lambda: run_once(traced(job_for("nps"))),
+        *(
+            (lambda value=value: job_for(value()))
+            for value in [
+                lambda: "nps",
+                lambda: ("nps", 1),
+                lambda: Site.NPS,
+                Crawler,
+                HostileError,
+                lambda: job_for("nps"),
+                lambda: kst(2026, 5, 10),
+                lambda: functools.partial(report),
+            ]
+        ),
+        lambda: job_with(kst(2026, 5, 10)),
+        lambda: functools.partial(crawl, "nps", pages=2),
+        lambda: calling_itself("nps"),
+    ],
+)
+def test_a_registration_that_runs_again_has_the_same_functions(
+    make: Callable[[], Callable[..., object]],
+) -> None:
+    """Its closures hold equal values, and objects that are new."""
+    assert make() is not make()
+    assert is_same_function(make(), make())
+
+
+def test_what_a_job_changes_makes_no_other() -> None:
+    """A list that it fills, and a variable that it counts with."""
+    assert is_same_function(job_for([1, 2]), job_for([]))
+    assert is_same_function(counting(3), counting(0))
+
+
+def test_other_arguments_of_once_make_no_other() -> None:
+    """Neither does a ledger of its own."""
+    job = job_for("nps")
+    assert is_same_function(run_once(job), once(MemoryLedger(), max_attempts=1)(job))
+
+
+def test_a_closure_that_is_defined_again_may_be_corrected(tmp_path: Path) -> None:
+    """Its decorator's arguments as well, with functools.wraps and without it."""
+    path = tmp_path / "cells.py"
+    source = "def job_for(site, n=1):\n async def job(n=n): return site\n return job\n"
+    path.write_text(f"{source}crawl = job_for('nps')\n")
+    before = run_again(path)
+    path.write_text(f"{source}crawl = job_for('nps', n=2)\n")
+    assert is_same_function(before, run_again(path))
+    path.write_text("async def crawl(n=1): ...\n")
+    before = run_again(path)
+    path.write_text("async def crawl(n=2): ...\n")
+    after = run_again(path)
+    assert is_same_function(before, after)
+    assert is_same_function(logged(before), logged(after))
 
 
 # check_arguments

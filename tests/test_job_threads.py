@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,24 @@ async def test_a_look_up_of_a_name_is_no_work_of_a_job() -> None:
     await asyncio.sleep(0)
     assert threads_of(THREE) == 0
     await asyncio.gather(looking, again)
+
+
+@in_loop
+async def test_other_work_of_the_module_socket_is_work_of_a_job() -> None:
+    """It blocks as long as it likes, so it belongs to its run, and not among the look-ups."""
+    loop, go_on = asyncio.get_running_loop(), threading.Event()
+    watch_threads(loop)
+    as_run()
+
+    def accept() -> None:
+        go_on.wait()
+
+    accept.__module__ = socket.socket.accept.__module__
+    accepting = loop.run_in_executor(None, accept)
+    found = threads_of(THREE)
+    go_on.set()
+    await accepting
+    assert found == 1
 
 
 def test_a_loop_that_hides_its_pool_is_left_alone() -> None:

@@ -5,8 +5,11 @@ import contextlib
 import inspect
 import json
 import logging
+import math
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,9 +37,9 @@ from kst_scheduler.triggers import at, cron
 from replicas import NIGHT, Night, SwitchedLedger, crawl_for, night, play
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Collection
 
-    from kst_scheduler.ledger import Claim, LedgerRow, Outcome
+    from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
 
 THREE = kst(2026, 5, 10, 3)
 MINUTE = timedelta(minutes=1)
@@ -116,6 +119,26 @@ def test_a_forgotten_ledger_is_named() -> None:
 
     with pytest.raises(InvalidArgumentError, match=r"is not a ledger; write @once\("):
         once(crawl)  # type: ignore[arg-type]
+
+
+def test_a_ledgers_class_is_no_ledger() -> None:
+    """Each run would fail, as no object is there to claim on."""
+    with pytest.raises(InvalidArgumentError, match=r"MemoryLedger'> is not a ledger"):
+        once(MemoryLedger)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("instance", ["x" * 501, "a\0b", "a\ud800", 5])
+def test_an_instance_that_no_ledger_can_hold_is_refused(instance: Any) -> None:
+    """Each run would fail."""
+    with pytest.raises(InvalidArgumentError, match=r"^instance="):
+        once(MemoryLedger(), instance=instance)
+
+
+@pytest.mark.parametrize("lease", [timedelta.max, timedelta(days=366)])
+def test_a_lease_without_an_end_is_refused(lease: timedelta) -> None:
+    """Each run would fail in the sum of it and today; and a dead replica would keep its row."""
+    with pytest.raises(InvalidArgumentError, match=r"^lease=.* a year"):
+        once(MemoryLedger(), lease=lease)
 
 
 def test_one_lock_for_all_runs_is_refused() -> None:
@@ -273,21 +296,92 @@ async def test_the_second_claim_is_locked_out() -> None:
     assert (await only_row(ledger)).instance == "A"
 
 
-@in_loop
-async def test_a_fault_of_the_ledger_is_raised_and_the_row_is_logged(
-    caplog: pytest.LogCaptureFixture,
+class DeniedLedger(MemoryLedger):
+    """A ledger whose database refuses each statement for a while, as where a right was revoked."""
+
+    def __init__(self, start: float, end: float, names: Collection[str]) -> None:
+        super().__init__()
+        self._span, self._names = (start, end), names
+
+    def _check(self, name: str) -> None:
+        start, end = self._span
+        if name in self._names and start <= asyncio.get_running_loop().time() < end:
+            raise RuntimeError("permission denied for table crawl_runs (42501)")
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Claim, or fail."""
+        self._check("claim")
+        return await super().claim(request)
+
+    async def renew(self, claim: Claim) -> bool:
+        """Renew, or fail."""
+        self._check("renew")
+        return await super().renew(claim)
+
+    async def finish(self, claim: Claim, outcome: Outcome) -> bool:
+        """Finish, or fail."""
+        self._check("finish")
+        return await super().finish(claim, outcome)
+
+    async def abandoned(self) -> list[LedgerRow]:
+        """Begin a look, or fail."""
+        self._check("abandoned")
+        return await super().abandoned()
+
+
+ALL_STATEMENTS = ("claim", "renew", "finish", "abandoned")
+
+
+@pytest.mark.parametrize("seconds", [40, 90])
+def test_an_outcome_that_the_ledger_refuses_is_kept(
+    seconds: float, our_log: pytest.LogCaptureFixture
 ) -> None:
-    """What is no outage is not hidden, and the outcome is not lost all the same."""
+    """Whatever the error: it is said at once, the work is done once, and its row is written."""
+    runs: list[str] = []
+    start = TWELVE - 110
+    ledger = DeniedLedger(start, start + seconds, ALL_STATEMENTS)
+    story = play(noted(runs, start + 10 - 3 * 3600), ledger=ledger, catch_up=timedelta(hours=2))
+    assert len(runs) == 1
+    assert (story.row().status, story.row().attempt) == ("ok", 1)
+    (said,) = [each for each in our_log.records if "the row is" in each.getMessage()]
+    assert said.levelno == logging.ERROR
+    assert "42501" in said.getMessage()
+    assert "it is kept" in said.getMessage()
 
-    class Broken(MemoryLedger):
-        async def finish(self, claim: Claim, outcome: Outcome) -> bool:
-            raise RuntimeError(f"no column {outcome.status} for {claim.attempt}")
 
-    with pytest.raises(RuntimeError, match="no column ok"):
-        await run(once(Broken())(crawl_for(0)))
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert '"status": "ok", "rows": 7' in record.getMessage()
+def test_an_outcome_that_the_ledger_refuses_for_good_is_given_up(
+    our_log: pytest.LogCaptureFixture,
+) -> None:
+    """After ten minutes, and the log says so: a refusal is most often one for ever."""
+    ledger = DeniedLedger(0, math.inf, ["finish"])
+    story = play(crawl_for(60), ledger=ledger, nodes=1, reconcile=False)
+    assert list(story.runs["status"]) == ["ok"]
+    kept, given_up = [each for each in our_log.records if each.levelno == logging.ERROR]
+    assert '"status": "ok", "rows": 7' in kept.getMessage()
+    assert "was not written: RuntimeError('permission denied" in given_up.getMessage()
+    assert 600 <= given_up.created - kept.created <= 602
+
+
+def test_an_outcome_that_is_refused_holds_up_none_of_another_job(
+    our_log: pytest.LogCaptureFixture,
+) -> None:
+    """Only one row of the ledger cannot be written, and the other one is kept after it."""
+    ledger = SwitchedLedger(away=during("finish", 10, 40))
+
+    async def finish(claim: Claim, outcome: Outcome) -> bool:
+        if claim.request.occurrence.job_id == "nps":
+            raise RuntimeError("no row")
+        return await SwitchedLedger.finish(ledger, claim, outcome)
+
+    ledger.finish = finish  # type: ignore[method-assign]
+
+    def add_other(scheduler: KSTScheduler) -> None:
+        other = once(ledger, patience=timedelta(seconds=1))(crawl_for(600))
+        scheduler.add_job(other, cron(hour=3), id="other")
+
+    story = play(crawl_for(300), ledger=ledger, nodes=1, reconcile=False, then=add_other)
+    assert [row.status for row in story.rows() if row.source == "other"] == ["ok"]
+    assert "the outcome of other@2026-05-09T18:00:00Z was written, late" in our_log.text
 
 
 class Hostile:
@@ -319,6 +413,59 @@ class HostileCancelledError(asyncio.CancelledError):
     """The same, from a task of the job's own."""
 
     __str__ = HostileError.__str__
+
+
+def classless_error() -> Exception:
+    """Return an error that does not say what it is; pytest itself would ask a class of a module."""
+
+    class ClasslessError(Exception):
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    return ClasslessError("page")
+
+
+@dataclass(frozen=True)
+class PageError(Exception):
+    """An error that nothing can be set on, not even a traceback."""
+
+    page: int
+
+
+@contextlib.asynccontextmanager
+async def any_lock() -> AsyncIterator[None]:
+    """Lock nothing."""
+    yield
+
+
+@pytest.mark.parametrize("lock", [None, any_lock])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (classless_error, "ClasslessError('page')"),
+        (lambda: GeneratorExit("page"), "GeneratorExit('page')"),
+        (lambda: PageError(7), "PageError(page=7)"),
+    ],
+)
+def test_an_odd_error_is_the_end_of_its_run(
+    make: Callable[[], BaseException], said: str, lock: Any
+) -> None:
+    """The reader's own error stands in the row and in the table, and the run is not repeated."""
+    runs: list[str] = []
+
+    async def crawl() -> None:
+        runs.append(current_node())
+        await asyncio.sleep(60)
+        raise make()
+
+    story = play(crawl, nodes=2, lock=lock, catch_up=timedelta(hours=1), until=night(5))
+    assert len(runs) == 1
+    assert (story.row().status, story.row().error, story.row().attempt) == ("error", said, 1)
+    assert [run_.detail for run_ in story.seen("error", "running")] == [said]
 
 
 def test_a_result_that_raises_when_it_is_read_runs_once() -> None:
@@ -1091,6 +1238,53 @@ def test_a_job_whose_wait_for_its_thread_is_over_ends_with_it() -> None:
     story = play(crawl, nodes=1, reconcile=False)
     row = story.row()
     assert (row.status, row.error, row.finished_at) == ("error", "TimeoutError()", night(3, 10))
+
+
+Wait = Callable[[Callable[[], object]], Awaitable[object]]
+"""How a job waits for its work in a thread, for a minute."""
+
+
+async def _wait_for(work: Callable[[], object]) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.to_thread(work), 60)
+
+
+async def _wait(work: Callable[[], object]) -> None:
+    await asyncio.wait([asyncio.create_task(asyncio.to_thread(work))], timeout=60)
+
+
+async def _timeout(work: Callable[[], object]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+@pytest.mark.parametrize("wait", [_wait_for, _wait, _timeout])
+def test_a_job_that_gives_up_its_thread_ends_with_it(wait: Wait) -> None:
+    """It catches its own time limit and returns, and no other run begins beside its thread.
+
+    03:00 the work begins | 03:01 returns 7 ... 03:10 skipped ... | 03:25 its work ends: ok
+    """
+    at_work: list[tuple[datetime, datetime]] = []
+
+    def work() -> None:
+        begun = datetime.now(UTC)
+        time.sleep(1500)
+        at_work.append((begun, datetime.now(UTC)))
+
+    async def crawl() -> int:
+        await wait(work)
+        return 7
+
+    story = play(crawl, cron(hour=3, minute="0,10"), nodes=2, then=drain_at(15, 20))
+    assert at_work == [(night(3), night(3, 25))]
+    first, second = story.rows()
+    assert (first.status, first.rows, first.finished_at) == ("ok", 7, night(3, 25))
+    assert second.status == "skipped"
+    said = story.result.log["message"]
+    assert said.str.contains("has returned, and waits for 1 thread").sum() == 1
+    drained = said[said.str.startswith("Drained the scheduler: still_running: nps@")]
+    assert len(drained) == 1
 
 
 def test_a_thread_whose_run_lost_its_lease_is_the_limit_of_it() -> None:

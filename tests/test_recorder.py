@@ -231,6 +231,32 @@ def test_a_result_that_lies_about_its_class() -> None:
     assert list(runs["status"]) == ["ok"] * 4
 
 
+@pytest.mark.parametrize("awaited", [True, False])
+@pytest.mark.parametrize("is_odd", [True, False])
+def test_an_error_that_lies_about_its_class_and_one_that_closes(
+    awaited: bool, is_odd: bool
+) -> None:
+    """Each is the end of its run, in a task and in a thread: no row stays running."""
+
+    class LiarError(Exception):
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    def work() -> None:
+        raise LiarError("page") if is_odd else GeneratorExit("page")
+
+    async def awaited_work() -> None:
+        work()
+
+    runs = record(awaited_work if awaited else work, KSTScheduler, coalesce=False)
+    assert set(runs["status"]) == {"error"}
+    assert set(runs["detail"]) == {f"{'LiarError' if is_odd else 'GeneratorExit'}('page')"}
+
+
 def test_attaching_to_a_running_scheduler_and_closing() -> None:
     """A recorder may come late; closed, it leaves scheduler, executors and Job as they were."""
 

@@ -232,6 +232,22 @@ def test_another_function_does_not_take_an_id_silently() -> None:
         way(crawl, replace_existing=True)
 
 
+def test_a_job_of_a_factory_does_not_take_the_id_of_another() -> None:
+    """All of its jobs have one name; the registration may be repeated all the same."""
+
+    def job_for(site: str) -> Callable[[], object]:
+        async def job() -> str:
+            return site
+
+        return job
+
+    scheduler = KSTScheduler()
+    for _registration in range(2):
+        scheduler.add_job(job_for("nps"), cron(hour=3), id="nightly")
+    with pytest.raises(JobConflictError):
+        scheduler.add_job(job_for("moa"), cron(hour=3), id="nightly")
+
+
 @in_loop
 async def test_the_function_that_counts_is_the_last_one() -> None:
     """After a change of the job, on a scheduler that runs, and when the id is free again."""

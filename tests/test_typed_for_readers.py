@@ -53,6 +53,17 @@ def report(pages: int = 1) -> str:
 async def later(source: str) -> None: ...
 
 
+class Crawler:
+    @once(ledger)
+    async def crawl(self, page: int, *, source: str = "nps") -> int:
+        return page
+
+    @staticmethod
+    @once(ledger)
+    async def count(page: int) -> int:
+        return page
+
+
 def register(service: Service) -> None:
     @once(service.ledger, catch_up=timedelta(hours=6))
     async def handed() -> None: ...
@@ -63,6 +74,10 @@ def register(service: Service) -> None:
 
 async def main() -> None:
     rows: int = await crawl_once("nps")
+    rows = await Crawler().crawl(1, source="moa")
+    rows = await Crawler.crawl(Crawler(), 1)
+    rows = await Crawler.count(1)
+    scheduler.add_job(Crawler().crawl, cron(hour=3), args=[1], id=str(Crawler().crawl.once.lease))
     pages: str = report(2)
     scheduler.add_job(later, every(hours=6), args=["nps"], id="later", replace_existing=True)
     scheduler.add_job(functools.partial(later, "nps"), at(kst(2026, 5, 10)), id="bound")
@@ -109,7 +124,16 @@ async def crawl(source: str) -> int:
     return len(source)
 
 
+class Crawler:
+    @once(MemoryLedger())
+    async def crawl(self, page: int) -> int:
+        return page
+
+
 async def main() -> None:
+    await Crawler().crawl("one")  # Argument 1 to "__call__" of "OnceFunction" has
+    await Crawler().crawl()  # Missing positional argument "page"
+    word: str = await Crawler().crawl(1)  # Incompatible types in assignment
     scheduler.add_job(crawl, cron(hour=3), idd="nps")  # did you mean "id"
     scheduler.add_job(crawl, "cron", hours=3, minutes=0, our=3)  # "our"
     scheduler.add_job(crawl, cron(hour=3), id=7)  # "id" to "add_job" of

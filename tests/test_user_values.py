@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import itertools
 import math
 import time
+import tracemalloc
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import pytest
 
 from kst_scheduler.user_values import MAX_CHARACTERS, describe, integer_of, is_a, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FAILURES = [RuntimeError("no"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError()]
 
@@ -103,6 +108,79 @@ def test_what_an_error_holds_may_not_be_shown_either() -> None:
     assert describe(ValueError("page", argument)) == f"{shown}RuntimeError"
     assert describe(ValueError(10**5_000)) == f"{shown}ValueError"
     assert text_of(ValueError(10**5_000)) == f"{shown}ValueError"
+
+
+class EndlessError(Exception):
+    """An error whose arguments have no end."""
+
+    @property
+    def args(self) -> Iterator[int]:  # type: ignore[override]
+        """Return numbers."""
+        return itertools.count()
+
+
+PAGES = [ValueError("x" * 100_000) for _ in range(200)]
+MEGABYTE = 2**20
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ExceptionGroup("pages failed", PAGES),
+        ExceptionGroup("all", [ExceptionGroup("some", PAGES), *PAGES]),
+        ValueError(PAGES),
+        ValueError("pages", tuple(PAGES)),
+        ValueError(dict(enumerate(PAGES))),
+        KeyError(tuple(PAGES)),
+        EndlessError(*PAGES),
+    ],
+)
+def test_the_memory_for_what_an_error_holds_is_bounded(error: Exception) -> None:
+    """It is shown element by element, as far as there is room."""
+    shown = repr(error) if type(error) is not EndlessError else f"EndlessError({PAGES[0]!r}"
+    plain = str(error)
+    tracemalloc.start()
+    try:
+        assert describe(error) == shown[: MAX_CHARACTERS - 1] + "…"
+        assert text_of(error)[: MAX_CHARACTERS - 1] == plain[: MAX_CHARACTERS - 1]
+        assert tracemalloc.get_traced_memory()[1] < MEGABYTE
+    finally:
+        tracemalloc.stop()
+
+
+class Texts(list[str]):
+    """A list of its own kind, with a repr of its own."""
+
+    def __repr__(self) -> str:
+        return "Texts"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("page",),
+        ("page", 7),
+        (["a", ("b",), (), [], {}, {"c": [1.5]}, {2}, Texts("x")],),
+        (ValueError(KeyError("a"), OSError(2, "no file")),),
+        (ExceptionGroup("a", [ValueError(1)]), b"z"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ValueError, KeyError, type("OwnError", (Exception,), {})])
+def test_what_an_error_holds_is_shown_as_python_shows_it(
+    kind: type[Exception], arguments: tuple[object, ...]
+) -> None:
+    """Where there is room for it."""
+    error = kind(*arguments)
+    assert (describe(error), text_of(error)) == (repr(error), str(error))
+
+
+def test_what_holds_itself_is_shown_to_a_depth() -> None:
+    """An error's argument may hold the error."""
+    error = ValueError("page")
+    error.args = ([error],)
+    assert describe(error).startswith("ValueError([ValueError([ValueError(")
+    assert len(describe(error)) < MAX_CHARACTERS
 
 
 @pytest.mark.parametrize("value", [None, 7, b"text"])

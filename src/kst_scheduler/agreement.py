@@ -18,6 +18,7 @@ from kst_scheduler.caller import stack_level
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.executor import OccurrenceExecutor
 from kst_scheduler.job_functions import name_of
+from kst_scheduler.stored_names import require_name
 from kst_scheduler.trigger_parts import walk
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ class JobWarning(UserWarning):
 
 
 def check_id(function: Callable[..., object], job_id: str | None) -> None:
-    """Refuse a job without an id: APScheduler gives it another one on each replica.
+    """Refuse a job without an id, as APScheduler gives it another one on each replica.
 
     Raises:
-        InvalidArgumentError: the job has no id.
+        InvalidArgumentError: the job has no id, or one that a ledger cannot hold.
 
     """
     if not job_id:
@@ -52,6 +53,7 @@ def check_id(function: Callable[..., object], job_id: str | None) -> None:
             f"{name_of(function)} is to run once among all replicas and has no id, so that each "
             "of them would give it another one, and run it; write id='nightly-crawl', say"
         )
+    require_name(job_id, "id")
 
 
 def check_named(job_id: str, trigger: str, arguments: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from apscheduler.events import EVENT_JOB_EXECUTED
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT
-from kst_scheduler.job_threads import threads_of
+from kst_scheduler.job_threads import runs_with_threads, threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +38,8 @@ class Drained:
     not_started: tuple[Occurrence, ...] = ()
     """Submitted before the drain and never begun: behind another run of their batch, say."""
     still_running: tuple[Occurrence, ...] = ()
-    """In a thread, also one of ``asyncio.to_thread``, which cannot be cancelled; or in a coroutine
-    that does not let itself be."""
+    """In a thread, also one of ``asyncio.to_thread``, which cannot be cancelled, even where its job
+    has given it up; or in a coroutine that does not let itself be."""
     other_jobs: tuple[str, ...] = ()
     """Ids of jobs that still run on other executors, which do not know the occurrence."""
 
@@ -77,15 +77,26 @@ async def finish(
     other_jobs: Callable[[], tuple[str, ...]],
     seconds: float,
 ) -> Drained:
-    """Wait for closed batches and other executors' jobs, then cancel what can be cancelled."""
+    """Wait for closed batches, other executors' jobs and what ended runs have left in threads.
+
+    Then cancel what can be cancelled.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
     if batches:
         await asyncio.wait(batches, timeout=seconds)
-    while other_jobs() and (left := deadline - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - see POLL_SECONDS
+    while (other_jobs() or runs_with_threads()) and (  # noqa: ASYNC110 - see POLL_SECONDS
+        left := deadline - asyncio.get_running_loop().time()
+    ) > 0:
         await asyncio.sleep(min(POLL_SECONDS, left))
     cut = [future for future, batch in batches.items() if not batch.in_thread and future.cancel()]
     if cut:
         await asyncio.wait(cut, timeout=CLEAN_UP_SECONDS)
+    still_running = [
+        batch.current
+        for future, batch in batches.items()
+        if batch.handed_out and (not future.done() or threads_of(batch.current))
+    ]
+    left_in_threads = [each for each in runs_with_threads() if each not in still_running]
     return Drained(
         cancelled=tuple(
             batches[future].current
@@ -93,11 +104,7 @@ async def finish(
             if _was_cut(future) and not threads_of(batches[future].current)
         ),
         not_started=tuple(late for batch in batches.values() for late in batch.not_started),
-        still_running=tuple(
-            batch.current
-            for future, batch in batches.items()
-            if batch.handed_out and (not future.done() or threads_of(batch.current))
-        ),
+        still_running=(*still_running, *left_in_threads),
         other_jobs=other_jobs(),
     )
 

@@ -52,13 +52,27 @@ class SimulationError(KSTSchedulerError):
 class SimulationStuckError(SimulationError):
     """Raised when simulated code runs on and on without letting any time pass."""
 
-    def __init__(self, node: str, now: int) -> None:
+    def __init__(self, node: str, now: int, did: str = "ran 100,000 steps") -> None:
         moment = datetime.fromtimestamp(now / 1_000_000, UTC).isoformat()
+        loop = "looks at the clock" if "clock" in did else "waits by asyncio.sleep(0)"
         super().__init__(
-            f"node {node} ran 100,000 steps at {moment} and let no time pass; a loop on "
-            "asyncio.sleep(0) never ends in virtual time: write asyncio.sleep(0.1), "
-            "or wait for an event"
+            f"node {node} {did} at {moment} and let no time pass; a loop that only {loop} never "
+            "ends in virtual time: write asyncio.sleep(0.1), or wait for an event"
         )
+
+
+class SimulationBlockedError(SimulationError):
+    """Raised when simulated code waits for something real that never comes, or never ends."""
+
+    def __init__(self, place: str = "a job", *, waits: bool = False) -> None:
+        why = (
+            "waits for something outside virtual time, such as a lock that was made before the "
+            "simulation, and no other job can run meanwhile: make it inside register or the job"
+            if waits
+            else "has run for 9 seconds of CPU time without waiting, and no other job can run "
+            "meanwhile: a loop there must wait, and long work is simulated by time.sleep"
+        )
+        super().__init__(f"the simulation cannot go on; {place}: {why}")
 
 
 class WorkbookError(KSTSchedulerError):

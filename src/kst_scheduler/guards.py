@@ -6,6 +6,7 @@ a coroutine that nothing awaited as executed. Each of these is an error here, wh
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
@@ -42,6 +43,14 @@ OPTION_NAMES: Final = (
 """What APScheduler 3.11.3 reads in BaseScheduler._configure and AsyncIOScheduler._configure."""
 
 
+MAX_COMPARED: Final = 100
+"""Characters of a name that are compared with those of others."""
+MAX_NEIGHBOURS: Final = 20
+"""Names that are compared, of those with the same beginning, and of those with the same end."""
+MAX_SHOWN: Final = 50
+"""Names in a message that lists all of them."""
+
+
 def check_options(config: Mapping[str, Any]) -> None:
     """Refuse an option that APScheduler would drop without a word.
 
@@ -72,10 +81,32 @@ def check_options(config: Mapping[str, Any]) -> None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest one known, or all of them."""
-    known = sorted(known)
-    found = get_close_matches(str(name)[:100], known, n=1)
-    return f"; did you mean {found[0]!r}?" if found else f"; it knows {', '.join(known) or 'none'}"
+    """Return the end of a message about an unknown name: the nearest one known, or all of them.
+
+    Its time is bounded: of many names, those with the same beginning or end are compared.
+    """
+    known, wanted = sorted(known), str(name)
+    begins = {each[:MAX_COMPARED]: each for each in _alike(wanted, known)}
+    found = get_close_matches(wanted[:MAX_COMPARED], begins, n=1)
+    if found:
+        return f"; did you mean {begins[found[0]]!r}?"
+    more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
+    return f"; it knows {', '.join(known[:MAX_SHOWN]) or 'none'}{more}"
+
+
+def _alike(name: str, known: list[str]) -> list[str]:
+    """Return the neighbours of a name in the order of the names, and of the names reversed."""
+    if len(known) <= 2 * MAX_NEIGHBOURS:
+        return known
+    backward, name_backward = sorted(each[::-1] for each in known), name[: -MAX_COMPARED - 1 : -1]
+    return [
+        *_around(bisect_left(known, name), known),
+        *(each[::-1] for each in _around(bisect_left(backward, name_backward), backward)),
+    ]
+
+
+def _around(index: int, names: list[str]) -> list[str]:
+    return names[max(index - MAX_NEIGHBOURS // 2, 0) :][:MAX_NEIGHBOURS]
 
 
 def check_awaited(

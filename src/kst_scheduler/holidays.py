@@ -150,9 +150,18 @@ def check_nth(nth: int, name: str) -> None:
         )
 
 
-@lru_cache(maxsize=1024)
 def _worked(calendar: BusinessDays, year: int) -> bytes:
-    """Return a flag for each day of the year."""
+    """Return a flag for each day of the year.
+
+    Only a plain calendar is remembered: two of a subclass are equal when these fields are, and may
+    have other ``holidays``.
+    """
+    return (
+        _worked_once(calendar, year) if type(calendar) is BusinessDays else _flags(calendar, year)
+    )
+
+
+def _flags(calendar: BusinessDays, year: int) -> bytes:
     first = date(year, 1, 1)
     weekdays = range(first.weekday(), first.weekday() + (date(year, 12, 31) - first).days + 1)
     flags = bytearray(weekday % 7 < _SATURDAY for weekday in weekdays)
@@ -162,6 +171,9 @@ def _worked(calendar: BusinessDays, year: int) -> bytes:
         if day.year == year:
             flags[(day - first).days] = True
     return bytes(flags)
+
+
+_worked_once = lru_cache(maxsize=1024)(_flags)
 
 
 @cache

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import partial
-from pathlib import Path
-from types import FunctionType
+from pathlib import Path, PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import CodeType
+    from types import CellType, CodeType
 
 _THIS_PACKAGE: Final = __name__.partition(".")[0]
+_FUNCTIONS: Final = (FunctionType, MethodType, BuiltinFunctionType, partial)
+_VALUES: Final = (
+    *(str, bytes, bool, int, float, complex, type(None), range),
+    *(datetime, date, time, timedelta, Decimal),
+)
+"""Types whose values cannot change, and whose ``==`` runs nothing of the reader's."""
 
 
 def runs_once(function: Callable[..., object]) -> bool:
@@ -52,8 +62,35 @@ def is_same_function(one: Callable[..., object], other: Callable[..., object]) -
     again, and a module that is reloaded, make another object of the same function. ``once`` and
     ``partial`` around it make no other one. A method is that of its object's class. All lambdas
     of a module have one name, so their code is compared.
+
+    All functions that one ``def`` makes have one name, too: ``logged(crawl)`` and
+    ``logged(report)``, or ``job_for("nps")`` and ``job_for("moa")``. So if both come from one run
+    of the source, what they hold is compared: the variables around them, their defaults and the
+    arguments of a ``partial``. Texts, numbers and other values that cannot change are compared as
+    such, functions by this function, and everything else by its class, because the state of an
+    object may have changed since. A variable that the function itself assigns is state as well.
     """
-    return _identity(one) == _identity(other)
+    return _is_same(one, other, set())
+
+
+def _is_same(one: Any, other: Any, compared: set[tuple[int, int]]) -> bool:
+    if one is other or (id(one), id(other)) in compared:  # a function can hold itself
+        return True
+    compared.add((id(one), id(other)))
+    if _identity(one) != _identity(other):
+        return False
+    layers, other_layers = _layers(one), _layers(other)
+    codes = [getattr(inside[-1], "__code__", None) for inside in (layers, other_layers)]
+    if codes[0] is not codes[1] and not _is_lambda(layers[-1]):
+        return True  # defined again, perhaps with a correction
+    if len(layers) != len(other_layers):
+        layers, other_layers = layers[-1:], other_layers[-1:]
+    return all(
+        _is_same_value(_held(layer), _held(other_layer), compared)
+        for layer, other_layer in zip(layers, other_layers, strict=True)
+        if getattr(layer, "__code__", None) is getattr(other_layer, "__code__", None)
+        or _is_lambda(layer)
+    )
 
 
 def _identity(function: Any) -> tuple[object, ...]:
@@ -65,10 +102,71 @@ def _identity(function: Any) -> tuple[object, ...]:
         return owner.__module__, owner.__qualname__, function.__name__
     if not hasattr(function, "__qualname__"):
         return type(function).__module__, type(function).__qualname__
-    code: CodeType | None = getattr(function, "__code__", None)
-    if code is not None and function.__name__ == "<lambda>":
+    if _is_lambda(function):
+        code: CodeType = function.__code__
         return function.__module__, code.co_code, code.co_names, code.co_consts
     return function.__module__, function.__qualname__
+
+
+def _is_lambda(function: Any) -> bool:
+    return isinstance(function, FunctionType) and function.__name__ == "<lambda>"
+
+
+def _layers(function: Any) -> list[Any]:
+    """Return the partials and functions around a job's function, and it at the end."""
+    layers: list[Any] = []
+    while True:
+        if not _passes_on(function):  # once may be written with other arguments
+            layers.append(function)
+        if isinstance(function, partial):
+            function = function.func
+        elif isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            return layers
+
+
+def _held(function: Any) -> tuple[object, ...]:
+    """Return what a function has beside its code."""
+    if isinstance(function, partial):
+        return function.args, *_sorted(function.keywords)
+    if not isinstance(function, FunctionType):
+        return ()
+    code = function.__code__
+    assigned = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_DEREF"}
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    variables = {name: _content(cell) for name, cell in cells.items() if name not in assigned}
+    return function.__defaults__, *_sorted(function.__kwdefaults__ or {}), *_sorted(variables)
+
+
+def _sorted(values: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    return tuple((name, values[name]) for name in sorted(values))
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty as yet
+        return None
+
+
+def _is_same_value(one: Any, other: Any, compared: set[tuple[int, int]]) -> bool:
+    """Compare two values; no method of a class that is not known here is called."""
+    if isinstance(one, _FUNCTIONS) and isinstance(other, _FUNCTIONS):
+        return _is_same(one, other, compared)
+    kind, other_kind = type(one), type(other)
+    if (kind.__module__, kind.__qualname__) != (other_kind.__module__, other_kind.__qualname__):
+        return False
+    if kind is tuple:
+        return len(one) == len(other) and all(
+            _is_same_value(each, other_each, compared)
+            for each, other_each in zip(one, other, strict=True)
+        )
+    if issubclass(kind, type):
+        return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+    if issubclass(kind, Enum):
+        return bool(one.name == other.name)
+    return bool(one == other) if issubclass(kind, PurePath) or kind in _VALUES else True
 
 
 def check_arguments(

@@ -6,15 +6,17 @@ run. So look-ups get threads of their own.
 
 Python cannot stop a thread. Cancelling ``await asyncio.to_thread(work)`` cancels the ``await``
 alone, and the work goes on, unseen. So each thread of the loop's default pool is noted with the run
-that began it: a drain names such a run as still running, and ``once`` waits for its threads before
-it lets go of lease and lock. Threads of other pools (anyio's, ``threading.Thread``) are not seen,
-nor any on an event loop that hides its default pool, as uvloop's does.
+that began it: a drain names such a run as still running, and ``once`` waits for its threads, also
+where the job has given them up and returned, before it lets go of lease and lock. Threads of other
+pools (anyio's, ``threading.Thread``) are not seen, nor any on an event loop that hides its default
+pool, as uvloop's does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     Run = tuple[str, Any, bool]
-
-_LOOKUPS: Final = ("socket", "_socket", "asyncio.base_events")
-"""Where the functions are that the loop looks up host names with (CPython 3.11 to 3.15)."""
 
 MAX_LOOKUPS: Final = 32
 """Look-ups at a time, those of jobs and of the ledger alike; each may hang for half a minute."""
@@ -52,6 +51,11 @@ class _Threads:
         """Return the threads of a run that have not ended."""
         with self._lock:
             return list(self._futures.get(run, ()))
+
+    def runs(self) -> list[Run]:
+        """Return the runs with threads that have not ended."""
+        with self._lock:
+            return list(self._futures)
 
     def _remove(self, run: Run, future: Future[Any]) -> None:
         with self._lock:
@@ -89,6 +93,18 @@ def threads_of(occurrence: Occurrence) -> int:
     return len(_threads((occurrence.job_id, occurrence.scheduled_at, occurrence.manual)))
 
 
+def runs_with_threads() -> list[Occurrence]:
+    """Return the runs that have threads at work on this event loop, also those that have ended."""
+    pool = getattr(asyncio.get_running_loop(), "_default_executor", None)
+    threads = _OF_POOLS.get(pool) if pool is not None else None
+    return [Occurrence(*run) for run in threads.runs()] if threads else []
+
+
+def runs_with_threads_anywhere() -> list[Occurrence]:
+    """Return the runs of this process, of any event loop, that have threads at work or waiting."""
+    return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
+
+
 async def threads_have_ended() -> None:
     """Wait until the calling run has no thread at work, also while it is cancelled."""
     run, loop = RUNNING.get(), asyncio.get_running_loop()
@@ -115,7 +131,7 @@ def _sorting(
     submit: Callable[..., Future[Any]], look_up: Callable[..., Future[Any]], threads: _Threads
 ) -> Callable[..., Future[Any]]:
     def sorting_submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if getattr(function, "__module__", "") in _LOOKUPS:
+        if _is_look_up(function):
             return look_up(function, *args, **kwargs)
         future = submit(function, *args, **kwargs)
         run = RUNNING.get()
@@ -124,6 +140,12 @@ def _sorting(
         return future
 
     return sorting_submit
+
+
+def _is_look_up(function: object) -> bool:
+    """Tell whether the loop looks up a name by a function (CPython 3.11 to 3.15)."""
+    in_debug_mode = getattr(function, "__name__", "") == "_getaddrinfo_debug"
+    return in_debug_mode or function is socket.getaddrinfo or function is socket.getnameinfo
 
 
 def _both(first: Callable[..., None], second: Callable[..., None]) -> Callable[..., None]:

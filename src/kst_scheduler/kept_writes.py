@@ -36,7 +36,7 @@ from weakref import WeakKeyDictionary, ref
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator
 
-    Write = Callable[[], Awaitable[bool]]
+    Write = Callable[[], Awaitable[bool | None]]
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
 LAST_WRITE_SECONDS: Final = 1.0
@@ -74,7 +74,8 @@ class KeptWrites:
         Args:
             job: whose outcome is written.
             name: what is written; a later write of the same name takes its place.
-            write: returns whether there is nothing more to do. It must not raise.
+            write: returns whether there is nothing more to do; None, where it failed for a reason
+                that does not concern the other writes to its ledger. It must not raise.
 
         """
         if len(self._writes) >= MAX_KEPT and (job, name) not in self._writes:
@@ -116,9 +117,10 @@ class KeptWrites:
         away = set()
         for (job, name), write in list(self._writes.items()):
             if job.where not in away:
-                if await write():
+                is_done = await write()
+                if is_done:
                     self._writes.pop((job, name), None)
-                else:
+                elif is_done is False:
                     away.add(job.where)
 
     async def try_at_the_end(self, until: float) -> None:

@@ -14,7 +14,17 @@ import functools
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -27,14 +37,18 @@ from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
+from kst_scheduler.ledger.clock_watch import has_come
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
 from kst_scheduler.patience import patiently
 from kst_scheduler.replica import this_replica
+from kst_scheduler.stored_names import require_name
 from kst_scheduler.takeover import Takeover
 from kst_scheduler.time_limit import time_limit
 from kst_scheduler.timezone import UTC
+from kst_scheduler.torn_down import is_torn_down, running_task
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -45,15 +59,20 @@ if TYPE_CHECKING:
 
     Lock = Callable[[], contextlib.AbstractAsyncContextManager[object]]
 
+MAX_LEASE: Final = timedelta(days=365)
 CUT_PATIENCE: Final = timedelta(seconds=3)
 """For how long a cancelled run tries to write its row; a drain leaves it 5 s (drain.py)."""
 TRY_SECONDS: Final = 10.0
 """How long one attempt to write a kept outcome may take."""
+REFUSED_SECONDS: Final = 600.0
+"""How long an outcome is kept that the ledger refuses, though it is not away."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -64,6 +83,13 @@ class OnceFunction(Protocol[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Run the occurrence that the scheduler is at."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> Self: ...
+    @overload
+    def __get__(
+        self: OnceFunction[Concatenate[S, Q], R], instance: S, owner: type[Any] | None = None, /
+    ) -> OnceFunction[Q, R]: ...
 
 
 class Queue(Protocol):
@@ -94,17 +120,22 @@ def once(
     LockedOutError; a skipped occurrence may still be caught up. A run whose lease was lost leaves
     its row as it is, to be taken over.
 
-    A thread cannot be stopped. A run that is cut while its ``asyncio.to_thread`` is at work keeps
-    its lease and its lock, and ends when the thread has. Where it was cut because it had lost the
-    lease, another replica may run the occurrence beside that thread.
+    A thread cannot be stopped. A run that is cut, or returns, while its ``asyncio.to_thread`` is at
+    work keeps its lease and its lock, and ends when the thread has. Where it was cut because it had
+    lost the lease, another replica may run the occurrence beside that thread.
+
+    What is more than five minutes before its time, by the ledger's clock, is not run: the clock of
+    this host is ahead. Where the ledger has no clock of its own (SQLite, a PostgreSQL on the same
+    host), nobody can know that: such a run is early, and counts as the one of its time.
 
     While the ledger is away, the claim and the last write are tried again for ``patience``. A last
     write that fails is one line of the log at ERROR, with the row in it, and the job's own result
     or exception goes on. This process keeps the outcome and writes it once the ledger is back,
-    before it claims the job again. If the process ends first, it is only in the log, and the run
-    counts as lost: it is run again. Another process leaves a run without an end alone while its
-    lease holds, and for some seconds after an outage that it has noticed (kst_scheduler.kept_writes
-    says what remains).
+    before it claims the job again. Where the ledger is there and refuses it (a right was revoked,
+    say), it is given up after ten minutes. If the process ends first, it is only in the log, and
+    the run counts as lost: it is run again. Another process leaves a run without an end alone while
+    its lease holds, and for some seconds after an outage that it has noticed
+    (kst_scheduler.kept_writes says what remains).
 
     Example:
         ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
@@ -174,7 +205,7 @@ class OnceJob:
     """What runs, by module and name: the rows name it, and another service's are told by it."""
 
     def __post_init__(self) -> None:
-        if not hasattr(self.ledger, "claim"):
+        if not hasattr(self.ledger, "claim") or isinstance(self.ledger, type):
             raise InvalidArgumentError(
                 f"ledger={self.ledger!r} is not a ledger; write @once(MemoryLedger()), say"
             )
@@ -187,6 +218,13 @@ class OnceJob:
             _check_positive(name, getattr(self, name))
         if self.catch_up is not None:
             _check_positive("catch_up", self.catch_up)
+        if self.lease > MAX_LEASE:
+            raise InvalidArgumentError(
+                f"lease={self.lease!r} is longer than a year, for which a replica that has died "
+                "would keep its row; write timedelta(seconds=60), say"
+            )
+        if self.instance is not None:
+            require_name(self.instance, "instance")
         if type(self.max_attempts) is not int or self.max_attempts < 1:
             raise InvalidArgumentError(
                 f"max_attempts={self.max_attempts!r} is not a number of attempts; write 1 or more"
@@ -218,12 +256,14 @@ class OnceJob:
         ATTEMPT.set((occurrence.key, claim.attempt))
         loop = asyncio.get_running_loop()
         watch_threads(loop)  # a worker has no executor that does it
-        began = loop.time()
+        began, task = loop.time(), running_task()
         try:
             result = await self._leased(claim, since, work)
-        except (LeaseLostError, GeneratorExit):
-            raise  # the row waits for whoever takes it over; a generator is only torn down
+        except LeaseLostError:
+            raise  # the row waits for whoever takes it over
         except BaseException as error:
+            if is_torn_down(error, task):
+                raise
             if not await self._write(claim, failed(error, loop.time() - began)):
                 _LOGGER.warning("%s", _taken_over(occurrence))
             raise
@@ -239,26 +279,33 @@ class OnceJob:
             the work returns | the lock is released | the renewals are stopped | the row is written
                                        ^ a drain cancels here: nothing is left to cut
         """
-        ends: list[Callable[[], R]] = []
+        occurrence, task = claim.request.occurrence, running_task()
+        results: list[R] = []
+        failures: list[BaseException] = []
 
-        async def work_and_note() -> R:
+        # A failure is noted and not raised, as a context manager may change it on its way: that of
+        # contextlib sets its __traceback__, which an error that is a frozen dataclass refuses.
+        async def work_and_note() -> None:
             try:
-                result = await work()
-            except Exception as error:
-                ends.append(functools.partial(_raise, error))
-                raise
-            ends.append(lambda: result)
-            return result
+                results.append(await _with_its_threads(work, occurrence))
+            except BaseException as error:
+                if is_a(error, asyncio.CancelledError) or is_torn_down(error, task):
+                    raise
+                failures.append(error)
 
         renew = functools.partial(self.ledger.renew, claim)
-        occurrence = claim.request.occurrence
         try:
             async with renewed(renew, self.lease, str(occurrence), since=since):
-                return await self._work(occurrence, work_and_note)
+                await self._work(occurrence, work_and_note)
         except asyncio.CancelledError:
-            if not ends:
+            if not results and not failures:
                 raise
-        return ends[0]()
+        except LeaseLostError:
+            if not failures:
+                raise
+        if failures:
+            raise failures[0]
+        return results[0]
 
     async def claim(self, occurrence: Occurrence, *, retry: bool = False) -> tuple[Claim, float]:
         """Return the claim, and the loop's time from before it was asked for.
@@ -291,17 +338,29 @@ class OnceJob:
             with takeover.noting_outages():
                 if not await kept_writes().settle(self._job(occurrence)):
                     raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
+                await self._check_time(occurrence)
                 since = asyncio.get_running_loop().time()
                 return await self.ledger.claim(request), since
 
         return await patiently(ask, self.patience, f"the claim of {occurrence}")
 
-    async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[R]]) -> R:
+    async def _check_time(self, occurrence: Occurrence) -> None:
+        """Refuse to run an occurrence long before its time, by a clock of this host that is ahead.
+
+        It would be run a day early, say, and not in its time, as it has its row by then.
+        """
+        if not occurrence.manual and not await has_come(self.ledger, occurrence.scheduled_at):
+            reason = "its time has not come by the ledger's clock; is the clock of this host ahead?"
+            _LOGGER.warning("%s is not run: %s", occurrence, reason)
+            raise LockedOutError(f"{occurrence} is not run: {reason}")
+
+    async def _work(self, occurrence: Occurrence, work: Callable[[], Awaitable[None]]) -> None:
         if self.lock is None:
-            return await _with_its_threads(work, occurrence)
+            await work()
+            return
         async with contextlib.AsyncExitStack() as stack:
             await _hold(self.lock, stack, occurrence)
-            return await _with_its_threads(work, occurrence)
+            await work()
 
     async def _write(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how a run ended; False: it was taken over."""
@@ -319,18 +378,19 @@ class OnceJob:
                 # It comes too late to cut anything but this write. The same write again is one.
                 return await patiently(write, CUT_PATIENCE, what)
         except (Exception, asyncio.CancelledError) as error:
-            is_kept = self._keep(claim, outcome, error)
+            is_kept = self._keep(claim, outcome)
             kept = "; it is kept, and written when the ledger is back" if is_kept else ""
             _LOGGER.error("%s%s; the row is %s", told(error), kept, as_json(claim, outcome))  # noqa: TRY400 - one line
-            if isinstance(error, LedgerUnavailableError):
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if is_kept or isinstance(error, LedgerUnavailableError):
                 return True
             raise
 
-    def _keep(self, claim: Claim, outcome: Outcome, error: BaseException) -> bool:
-        """Keep an outcome that an outage or a cancellation kept from being written."""
-        if not isinstance(error, LedgerUnavailableError | asyncio.CancelledError):
-            return False
-        again = functools.partial(_write_again, self.ledger, claim, outcome)
+    def _keep(self, claim: Claim, outcome: Outcome) -> bool:
+        """Keep an outcome that could not be written, whatever the reason."""
+        until = asyncio.get_running_loop().time() + REFUSED_SECONDS
+        again = functools.partial(_write_again, self.ledger, claim, outcome, until)
         return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
 
     def _job(self, occurrence: Occurrence) -> Job:
@@ -341,20 +401,32 @@ class OnceJob:
 
 
 async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurrence) -> R:
-    """Do the work; when it is cut, or fails, it has ended once its threads have."""
+    """Do the work, which has ended once its threads have, however it ends by itself."""
+    task = running_task()
     try:
-        return await work()
-    except GeneratorExit:
-        raise  # only torn down
-    except BaseException:
-        if threads := threads_of(occurrence):
-            _LOGGER.warning("%s was cut, and waits for %d thread(s) to end", occurrence, threads)
-            await threads_have_ended()
+        result = await work()
+    except BaseException as error:
+        if is_torn_down(error, task):
+            raise
+        await _threads_of_it(occurrence, "was cut")
         raise
+    # It may have given up its thread, as wait_for(to_thread(work), 60) does.
+    await _threads_of_it(occurrence, "has returned")
+    return result
 
 
-async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
-    """Write a kept outcome; False while the ledger is away."""
+async def _threads_of_it(occurrence: Occurrence, how: str) -> None:
+    """Wait until no thread of a run is at work, and log that it has ended before."""
+    if threads := threads_of(occurrence):
+        _LOGGER.warning("%s %s, and waits for %d thread(s) to end", occurrence, how, threads)
+        await threads_have_ended()
+
+
+async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome, until: float) -> bool | None:
+    """Write a kept outcome; False while the ledger is away, None while it refuses.
+
+    It may refuse until a moment of the loop's time; then the outcome is given up.
+    """
     occurrence = claim.request.occurrence
     try:
         async with time_limit(TRY_SECONDS):
@@ -362,6 +434,8 @@ async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome) -> bool:
     except (LedgerUnavailableError, TimeoutError):
         return False
     except Exception as error:  # noqa: BLE001 - its row is in the log already
+        if asyncio.get_running_loop().time() < until:
+            return None
         _LOGGER.error("the outcome of %s was not written: %s", occurrence, told(error))  # noqa: TRY400 - one line
         return True
     if is_written:
@@ -381,10 +455,6 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
         reason = f"its lock could not be had: {told(error)}"
         _LOGGER.warning("%s was skipped: %s", occurrence, reason)
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
 
 
 def _taken_over(occurrence: Occurrence) -> str:

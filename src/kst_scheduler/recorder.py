@@ -34,6 +34,7 @@ from kst_scheduler.executor import JobStandIn, OccurrenceExecutor, returns_await
 from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.runs import NAT, RunLog
+from kst_scheduler.torn_down import is_torn_down, running_task
 from kst_scheduler.user_values import describe, is_a, text_of
 
 if TYPE_CHECKING:
@@ -182,8 +183,8 @@ class RunRecorder:
 
     def ended(self, serial: int, error: BaseException | None = None) -> None:
         """Note that a run ends now, well or with an error."""
-        if serial not in self._running or isinstance(error, GeneratorExit):
-            return  # closed as a whole before, or torn down from outside while it ran
+        if serial not in self._running:
+            return  # closed as a whole before
         job_id, scheduled_at, started_at = self._running.pop(serial)
         status, detail = _outcome(error)
         self.add(job_id, scheduled_at, status, started_at, self.clock(), detail)
@@ -225,7 +226,7 @@ class RunRecorder:
 
     def _refused(self, job: Job, run_times: list[datetime], error: BaseException) -> None:
         status, detail = "error", without_passwords(describe(error))
-        if isinstance(error, MaxInstancesReachedError):
+        if is_a(error, MaxInstancesReachedError):
             status, detail = "skipped", f"max_instances={job.max_instances} reached"
         for run_time in run_times:
             self.add(job.id, microseconds(run_time), status, detail=detail)
@@ -280,11 +281,12 @@ class _WatchedJob(JobStandIn):
         return f"{timedelta(microseconds=late)} late{by_clock}, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
-        serial = self._begin()
+        serial, task = self._begin(), running_task()
         try:
             result = await self._function(*args, **kwargs)
         except BaseException as error:
-            self._recorder.ended(serial, error)
+            if not is_torn_down(error, task):
+                self._recorder.ended(serial, error)
             raise
         self._recorder.ended(serial)
         return result

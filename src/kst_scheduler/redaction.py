@@ -43,25 +43,44 @@ _ENCODED_USER: Final = re.compile(
     re.IGNORECASE,
 )
 
+_KOREAN: Final = (
+    "비밀번호",
+    "비번",
+    "암호",
+    "패스워드",
+    "토큰",
+    "시크릿",
+    "인증키",
+    "서비스키",
+    "비밀키",
+)
+# As json.dumps writes them, perhaps within a text of JSON: \ube44, \\ube44.
+_ESCAPED: Final = "|".join(
+    "".join(rf"\\{{1,3}}u{ord(letter):04x}" for letter in word) for word in _KOREAN
+)
 # Of a name only the end counts: POSTGRES_PASSWORD, X-Api-Key, spring.datasource.password.
-_NAME: Final = r"""
-    (?=[acdekmpstuㄱ-힣])  # most characters begin none of them
+_NAME: Final = rf"""
+    (?=[acdeklmpstu비암패토시인서\\])  # most characters begin none of them
     (?: pass(?:word|wd|phrase|code) | pwd | (?:pass|pw)(?=[\\"'=%])
       | secret | token | credentials? | signature | (?<=[?&])(?:key|sig|auth)
-      | (?:access|account|admin|api|auth|client|consumer|crypt|encryption|license|master|private
-          |secret|service|shared|signing|subscription|user)[-_ ]?key
-      | 비밀번호 | 암호 | (?:인증|서비스|비밀|api)[ ]?키 )
-    \d{0,3}
+      | (?:access|account|admin|api|app|auth|cert(?:ification)?|client|confm|consumer|crtfc|crypt
+          |encryption|license|master|private|secret|service|shared|signing|storage|subscription
+          |user)[-_ ]?key
+      | 비밀번호 | 비번 | 암호 | 패스워드 | 토큰 | 시크릿 | (?:인증|서비스|비밀|api)[ ]?키
+      | {_ESCAPED} )
+    \d{{0,3}}
 """
 _WORDS: Final = (
     *("pass", "pw", "secret", "token", "credential", "sig", "key", "auth", "cookie", "bearer"),
-    *("비밀", "암호", "키"),
+    *("비밀", "비번", "암호", "패스", "토큰", "시크릿", "키", "\\u", " -u", "-user"),
+    *("/bot", "hooks.slack", "/webhooks/", "openapi.seoul", "ecos.bok"),
 )
 """Every name has one of them, and most texts have none: they are not searched for the names."""
 _HEADER: Final = r"(?=[ac])(?:authorization|cookie)"
 _SEPARATOR: Final = rf"""
     (?: \\{{0,3}}["'] | {_PERCENT}2[27] )? (?: \] | {_PERCENT}5D )? [^\S\n]{{0,20}}
-    (?: [=:]{{1,2}}>? | {_PERCENT}3[AD] | (?<=["']),(?=\s{{0,20}}[bru]{{0,2}}\\{{0,3}}["']) )
+    (?: [=:\uFF1D\uFF1A]{{1,2}}>? | {_PERCENT}3[AD]
+      | (?<=["']),(?=\s{{0,20}}[bru]{{0,2}}\\{{0,3}}["']) )
     (?: \s{{0,20}}(?=[bru]{{0,2}}\\{{0,3}}["']) | [^\S\n]{{0,20}} )
 """
 # Within quotes, up to the same quote; \" does not end it, nor does "" (in SQL and CSV).
@@ -72,7 +91,9 @@ _QUOTED: Final = r"""
 """
 _TO_THE_END_OF_LINE: Final = r"[^\r\n]+"
 # As in libpq a backslash quotes a blank; as in a query an ampersand ends it where a name follows.
-_TO_THE_NEXT_BLANK: Final = r"(?>(?:\\[^\n]?|[^\s&\\]|&(?![\w.%\[\]-]{1,40}=))+)"
+_TO_THE_NEXT_BLANK: Final = (
+    r"(?![>|][+-]?\d?[^\S\n]{0,20}\n)(?>(?:\\[^\n]?|[^\s&\\]|&(?![\w.%\[\]-]{1,40}=))+)"
+)
 _BEARER: Final = re.compile(r"(?<=\bbearer)(\s{1,5})[\w.~+/-]{8,}=*", re.IGNORECASE)
 
 
@@ -83,6 +104,81 @@ def _named(name: str, bare: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.VERBOSE)
+
+
+# Up to the line END, or to the end of the text, where it was cut.
+_PRIVATE_KEY: Final = re.compile(
+    r"(?P<begin>-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----[ \t]{0,20}"
+    r"(?:\r?\n|\\{1,3}[nr]|(?=[A-Za-z0-9+/]{16})))"
+    r"(?>(?:[^-\s]|(?>\s+)(?!-----|\Z)|-(?!----))*)",
+    re.IGNORECASE,
+)
+_REST_OF_PRIVATE_KEY: Final = re.compile(
+    r"\A[A-Za-z0-9+/=\s]+(?=-----END [A-Z0-9 ]{0,30}PRIVATE KEY)"
+)
+# In YAML, a value on the lines that follow, which are indented.
+_BLOCK: Final = _compiled(
+    rf"(?P<begin>{_NAME}{_SEPARATOR}[>|][+-]?\d?[^\S\n]{{0,20}}\n(?P<indent>[ \t]{{1,40}}))"
+    r"[^\n]*(?:\n(?P=indent)[^\n]*)*"
+)
+# In XML: <password>SECRET</password>, also within other XML.
+_ELEMENT: Final = _compiled(
+    rf"""
+    (?P<begin> (?:(?P<tag><)|&lt;) [\w:.-]{{0,40}}? {_NAME} (?:\s[^<>&]{{0,200}})? (?:>|&gt;)
+      (?:<!\[CDATA\[)? )
+    (?(tag) (?>[^<{_CUT}]+)(?=</|{_CUT}) | (?>(?:[^&{_CUT}]|&(?!lt;))+)(?=&lt;/|{_CUT}) )
+    """
+)
+# What is no value after the name of an option: another one, a placeholder, a word of a sentence.
+_SENTENCE: Final = r"""
+    (?: [-<\[({*] | [^!-~] | (?: a|an|and|are|argument|as|asks?|by|can|cannot|does|flag|for|from|has
+      |if|in|instead|is|key|may|must|needs?|not|of|on|option|or|password|prompts?|reads?|requires?
+      |should|so|takes?|text|that|the|then|to|token|value|was|were|when|will|with|without
+      |works )\b )
+"""
+_OPTION: Final = _compiled(
+    rf"""
+    (?P<begin> (?<![\w-])--(?!no-)[\w-]{{0,40}}? (?:{_NAME}|pass) [ \t]{{1,20}}
+      (?:(?P<quote>["'])|) )
+    (?(quote) (?:(?!(?P=quote))[^\n])* | (?!{_SENTENCE})\S+ )
+    """
+)
+# curl -u admin:SECRET; two numbers are the ids of a user and a group.
+_OF_USER: Final = _compiled(
+    r"""
+    (?P<begin> (?<![\w-])(?:-u|--user|--proxy-user) (?:["'],[ \t]{0,20}|[ \t=]{1,20})
+      (?:(?P<quote>["'])|) (?!\d{1,10}:\d{1,10}\b) (?![a-z]:\\) [^\s:"'/]{1,100}: (?!//) )
+    (?(quote) (?:(?!(?P=quote))[^\n])+ | \S+ )
+    """
+)
+# 비밀번호는 SECRET 입니다: what begins with another letter than a Korean one, and ends the clause.
+_CLAUSE: Final = _compiled(
+    rf"""
+    (?P<begin> (?=[비암패토시인서]) (?:{"|".join(_KOREAN)}) (?:은|는|이|가) [ \t]{{1,5}} )
+    (?> ["'\u201C\u2018]?[!-~]+ ) (?: (?={_CUT}) | (?<=.{{6}}) (?=["'\u201D\u2019]?
+      (?:[ \t]{{0,3}}(?:입니다|이다|였|이었|이고|이며)|[ \t]{{0,20}}(?:\n|\Z))) )
+    """
+)
+_IN_PATH: Final = _compiled(
+    r"""
+    (?P<begin> /bot\d{3,15}: | hooks\.slack\.com/services/(?:\w{1,40}/){2}
+      | discord(?:app)?\.com/api/webhooks/\d{1,30}/ | openapi\.seoul\.go\.kr(?::\d{1,5})?/
+      | ecos\.bok\.or\.kr/api/\w{1,40}/ )
+    [\w%+=-]+
+    """
+)
+_FORMS: Final[tuple[tuple[re.Pattern[str], *tuple[str, ...]], ...]] = (
+    (_PRIVATE_KEY, "private key"),
+    (_BLOCK, "|", ">"),
+    (_ELEMENT, "</", "&lt;/", _CUT),
+    (_OPTION, "--"),
+    (_OF_USER, "-u"),
+    (_CLAUSE, *(f"{word}{particle}" for word in _KOREAN for particle in "은는이가")),
+    (_IN_PATH, "/bot", "hooks.slack", "/webhooks/", "openapi.seoul", "ecos.bok"),
+)
+"""Other forms of secrets, each with what a text has in which it can occur."""
 _NAMED_HEADER: Final = _named(_HEADER, _TO_THE_END_OF_LINE)
 _NAMED_VALUE: Final = _named(_NAME, _TO_THE_NEXT_BLANK)
 
@@ -91,8 +187,10 @@ def without_passwords(text: object, limit: int = MAX_LENGTH) -> str:
     """Return a text of at most ``limit`` characters with ``***`` in the place of each secret.
 
     Secrets are the passwords of URLs, whatever characters they have; the value of what is named
-    like one, as in ``serviceKey=``, ``password=``, ``"token": "..."`` or ``Authorization: ...``;
-    and all that percent-encoded. A secret is taken out although the cut has divided it.
+    like one, as in ``serviceKey=``, ``password=``, ``"token": "..."``, ``Authorization: ...``,
+    ``--password ...``, ``<password>`` or ``비밀번호는 ... 입니다``; all that percent-encoded;
+    private keys, and the keys in the paths of some APIs. A secret is taken out although the cut
+    has divided it.
 
     Example: ``postgresql://app:secret@db:5432/crawl`` becomes ``postgresql://app:***@db:5432/crawl``.
     """
@@ -111,9 +209,16 @@ def hide_secrets(text: str) -> str:
     lowered = text.lower()
     if not any(word in lowered for word in _WORDS):
         return text
-    text = _NAMED_HEADER.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
-    text = _NAMED_VALUE.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
+    for pattern, *marks in _FORMS:
+        if any(mark in lowered for mark in marks):
+            text = pattern.sub(rf"\g<begin>{_HIDDEN}", text)
+    for pattern in (_NAMED_HEADER, _NAMED_VALUE):
+        text = pattern.sub(rf"\g<begin>{_HIDDEN}\g<end>", text)
     return _BEARER.sub(rf"\1{_HIDDEN}", text)
+
+
+MAX_PARTS: Final = 1_000
+"""How many notes of an error, and how many errors before it and within it, are read."""
 
 
 def hide_in_traceback(record: logging.LogRecord) -> bool:
@@ -139,13 +244,19 @@ def hide_in_traceback(record: logging.LogRecord) -> bool:
 def _texts(error: BaseException) -> Iterator[str]:
     """Yield what a traceback shows of an error and of those before it."""
     left, seen = [error], set[int]()
+    kept: list[BaseException] = []  # or an error that is made anew each time has the id of another
     while left:
         each = left.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))
-        yield from map(_as_text, (each, *getattr(each, "__notes__", ())))
+        kept.append(each)
+        notes = getattr(each, "__notes__", [])
         group = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        # What has no end, or none in sight, would be read for ever, here and by a Formatter.
+        if type(notes) not in {list, tuple} or max(len(notes), len(group), len(kept)) > MAX_PARTS:
+            raise ValueError("it has too many notes, causes or errors within it")
+        yield from map(_as_text, (each, *notes))
         left += [cause for cause in (each.__cause__, each.__context__, *group) if cause]
 
 
@@ -160,7 +271,7 @@ def _hide_password(user: re.Pattern[str], ends: tuple[str, ...], url: re.Match[s
 def _shorten(text: str, limit: int) -> str:
     """Keep the beginning and the last whole lines: the rest of a line may begin within a secret."""
     last_lines = "".join(text[-(limit // 2) :].partition("\n")[1:])
-    hidden = hide_secrets(last_lines)
+    hidden = hide_secrets(_REST_OF_PRIVATE_KEY.sub(f"{_HIDDEN}\n", last_lines))
     room = limit - max(len(last_lines), len(hidden)) - len(_CUT)
     # The mark ends a secret that the cut has divided.
     begin = hide_secrets(text[:room] + _CUT).removesuffix(_CUT)

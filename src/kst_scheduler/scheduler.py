@@ -146,8 +146,8 @@ class KSTScheduler(RunControl):
         Raises:
             InvalidArgumentError: a coroutine job on an executor that cannot await it, arguments
                 that its function does not take, or arguments for a trigger beside a trigger
-                object. A job of ``once`` without an id, or with a trigger or an executor by which
-                replicas would not mean the same occurrences.
+                object. A job of ``once`` without an id or with one that no ledger can hold, or with
+                a trigger or an executor by which replicas would not mean the same occurrences.
             JobConflictError: another function has the id.
             NaiveDatetimeError: a date has no zone.
             TimezoneError: the trigger is in another zone.
@@ -367,6 +367,8 @@ class KSTScheduler(RunControl):
         if changes.keys() & {"func", "args", "kwargs"}:
             arguments = (changes.get(name, getattr(job, name)) for name in ("args", "kwargs"))
             check_arguments(job.id, function, *arguments)
+        if runs_once(function) and "func" in changes:
+            check_id(function, job.id)
         if runs_once(function) and changes.keys() & {"func", "trigger"}:
             now = datetime.now(self.timezone)
             check_fire_times(job.id, changes.get("trigger", job.trigger), now)

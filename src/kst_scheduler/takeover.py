@@ -21,11 +21,11 @@ set less than a lease ago::
     clock                     set
 
 What remains: a process that has not read the clock before it was set cannot notice that. It reads
-it at each look of its Reconciler, so at its start and every minute; without a Reconciler, only at a
-claim that meets a lease that is over. And a step of less than 2 s and a tenth of the time since the
-last reading, 8 s in a minute, is not noticed: it is shorter than what is left of a lease of 12 s
-and more. A run that is closed in error is stopped at its next renewal, and its attempt number keeps
-it from writing its outcome.
+it at each look of its Reconciler, so at its start and every minute; a worker, for each task whose
+job has a catch-up window; else only at a claim that meets a lease that is over. And a step of less
+than 2 s and a tenth of the time since the last reading, 8 s in a minute, is not noticed: it is
+shorter than what is left of a lease of 12 s and more. A run that is closed in error is stopped at
+its next renewal, and its attempt number keeps it from writing its outcome.
 """
 
 from __future__ import annotations

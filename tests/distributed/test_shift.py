@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +146,7 @@ def class_of(ledger: MemoryLedger) -> type[Crawler]:
     """Return a class whose method is run once, and a class method."""
 
     class Decorated(Crawler):
-        crawl = once(ledger, catch_up=MINUTE)(Crawler.crawl)  # type: ignore[assignment]
+        crawl = once(ledger, catch_up=MINUTE)(Crawler.crawl)
 
         @classmethod
         @once(ledger, catch_up=MINUTE)
@@ -285,6 +285,26 @@ async def test_what_waited_longer_than_its_window_is_missed(
     assert f"{long_ago} was missed: 2:00:0" in caplog.text
 
 
+@in_loop
+async def test_a_clock_that_was_set_makes_nothing_too_late(
+    queue: MemoryQueue, due: Occurrence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the clock of this host, and is days ahead; the worker has read it before."""
+    queue.add(failing(0))
+    queue.add(failing(0), job_id="before")
+    await queue.put(Occurrence("before", due.scheduled_at))
+    await queue.work()
+    now = queue.ledger.now
+
+    async def ahead() -> datetime:
+        return await now() + timedelta(days=3)
+
+    monkeypatch.setattr(queue.ledger, "now", ahead)
+    await queue.put(due)
+    await queue.work()
+    assert [row.status for row in await queue.ledger.rows()] == ["ok", "ok"]
+
+
 @pytest.mark.parametrize(
     ("options", "grace", "expected"),
     [
@@ -416,6 +436,50 @@ async def test_what_is_not_tried_again_has_failed(
     await queue.work()
     row = await queue.row()
     assert (row.status, row.attempt) == ("error", attempts)
+
+
+def classless_error() -> Exception:
+    """Return an error that does not say what it is; pytest itself would ask a class of a module."""
+
+    class ClasslessError(Exception):
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+        @__class__.setter
+        def __class__(self, value: Any) -> None: ...
+
+    return ClasslessError("page")
+
+
+@dataclass(frozen=True)
+class PageError(Exception):
+    """An error that nothing can be set on, not even a traceback."""
+
+    page: int
+
+
+@pytest.mark.parametrize("make", [classless_error, GeneratorExit, lambda: PageError(7)])
+@pytest.mark.parametrize("retry", [None, 1])
+@in_loop
+async def test_the_task_of_an_odd_error_ends(
+    queue: MemoryQueue, due: Occurrence, make: Callable[[], BaseException], retry: int | None
+) -> None:
+    """As a row and as a task: Procrastinate asks of each error what kind it is."""
+    ran: list[int] = []
+
+    async def job() -> None:
+        ran.append(1)
+        raise make()
+
+    handed = queue.add(job, retry=retry)
+    await fire(handed, due)
+    for _ in range(3):
+        queue.wait_is_over()
+        await queue.work()
+    assert queue.task()["status"] == "failed"
+    assert (await queue.row()).status == "error"
+    assert len(ran) <= 2
 
 
 @in_loop

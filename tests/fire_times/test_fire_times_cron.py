@@ -20,6 +20,7 @@ from loop_oracle import (
 )
 
 from kst_scheduler.fire_times import fire_times, fire_timestamps
+from kst_scheduler.fire_times.asking import keeps_rule
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.timezone import kst
 
@@ -235,3 +236,29 @@ def test_a_subclass_with_another_rule_is_asked() -> None:
             """Never fire."""
 
     assert not len(fire_times(Never(hour=3, timezone=SEOUL), kst(2026, 1, 1), kst(2027, 1, 1)))
+
+
+def _later(fire: datetime, *_: object) -> datetime:
+    return fire and fire + timedelta(minutes=5)
+
+
+class _Later(CronTrigger):  # type: ignore[misc] # APScheduler ships no types
+    """Keeps ``get_next_fire_time``, and replaces a step of it."""
+
+    _apply_jitter = staticmethod(_later)
+
+
+def test_a_subclass_that_replaces_a_step_of_the_rule_is_asked() -> None:
+    """The rule calls ``_apply_jitter`` for each fire, also of a trigger without jitter."""
+    replaced_in_one = type("Open", (CronTrigger,), {})(minute="0,20", timezone=SEOUL)
+    replaced_in_one._apply_jitter = _later
+    for trigger in (_Later(minute="0,20", timezone=SEOUL), replaced_in_one):
+        fires = fire_times(trigger, kst(2026, 1, 1), kst(2026, 1, 1, 1))
+        assert [fire.minute for fire in fires] == [5, 25]
+        assert not keeps_rule(trigger, CronTrigger)
+
+
+def test_a_subclass_that_keeps_the_rule_is_computed() -> None:
+    """A name or a repr of its own changes no fire."""
+    trigger = type("Named", (CronTrigger,), {"name": "nightly"})(hour=3, timezone=SEOUL)
+    assert keeps_rule(trigger, CronTrigger)

@@ -56,6 +56,18 @@ def test_a_clock_that_is_set_again_and_again_has_to_stand() -> None:
     assert believed([reading(0), *restless]) == [True, *[False] * 39]
 
 
+def test_what_a_clock_has_shown_is_counted_on_from_the_last_reading() -> None:
+    """A clock that nobody has read has shown nothing."""
+    watch = ClockWatch()
+    assert not watch.has_shown(NOON - timedelta(days=1), 0)
+    assert watch.believes(reading(60, took=2))
+    assert watch.has_shown(NOON + timedelta(seconds=60), 61)
+    assert watch.has_shown(NOON + timedelta(seconds=99), 100)
+    assert not watch.has_shown(NOON + timedelta(seconds=100), 100)
+    assert not watch.believes(reading(120, MONTH))
+    assert not watch.has_shown(NOON + timedelta(days=1), 120)
+
+
 def test_how_long_it_was_steady() -> None:
     """From where it stands again, which is not where that was believed."""
     watch = ClockWatch()

@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from in_loop import in_loop
 from kst_scheduler.distributed import task_app
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.ledger.connection_string import ConnectionString, read_connection_string
+from kst_scheduler.ledger.connection_string import (
+    _ENVIRONMENT,
+    ConnectionString,
+    read_connection_string,
+)
 from ledgers import opened, request
 
 if TYPE_CHECKING:
@@ -231,15 +236,137 @@ def test_the_environment_of_libpq_counts(monkeypatch: pytest.MonkeyPatch) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PGHOSTADDR", "127.0.0.9", "asyncpg, by which the ledger connects, cannot do that"),
+        ("PGREQUIREAUTH", "scram-sha-256", "asyncpg, by which"),
+        ("PGREQUIREPEER", "postgres", "asyncpg, by which"),
+        ("PGSSLCRLDIR", "/crl", "asyncpg, by which"),
+        ("PGMINPROTOCOLVERSION", "3.2", "asyncpg, by which"),
+        ("PGMAXPROTOCOLVERSION", "3.2", "asyncpg, by which"),
+        ("PGCHANNELBINDING", "require", "it can be disable, prefer"),
+        ("PGCLIENTENCODING", "EUC_KR", "it can be utf8"),
+        ("PGGSSENCMODE", "require", "it can be disable, prefer"),
+        ("PGGSSDELEGATION", "1", "it can be 0"),
+        ("PGSSLCERTMODE", "require", "it can be allow"),
+        ("PGSSLCOMPRESSION", "1", "it can be 0"),
+        ("PGSSLSNI", "0", "it can be 1"),
+        ("PGSSLMODE", "required", "it can be disable"),
+        ("PGTARGETSESSIONATTRS", "standby", "it can be any, read-write, primary"),
+        ("PGLOADBALANCEHOSTS", "random", "it can be disable"),
+        ("PGCONNECT_TIMEOUT", "2.5", "it is whole seconds"),
+        ("PGPORT", "1,2", "there are 1 hosts, and 2 ports"),
+    ],
+)
+def test_a_variable_that_cannot_be_honoured_is_refused_by_name(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only the queue would follow, say; an empty one is the default."""
+    monkeypatch.setenv(variable, value)
+    for open_ in (SqlLedger, task_app):
+        with pytest.raises(InvalidArgumentError) as caught:
+            open_("postgresql://app:hidden@db/crawl")
+        said = str(caught.value)
+        assert said.startswith(f"the environment's {variable}")
+        assert message in said
+    monkeypatch.setenv(variable, "")
+    assert read_connection_string("postgresql://db").for_psycopg() == {"host": "db"}
+
+
+def test_every_variable_of_libpq_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the installed libpq, so that a new one is not overlooked."""
+    known = {
+        default.envvar.decode(): default.keyword.decode()
+        for default in Conninfo.get_defaults()
+        if default.envvar
+    }
+    assert len(known) > 30
+    for variable in known.keys() - {"PGSERVICE", "PGSERVICEFILE", "PGGSSLIB"}:
+        assert _ENVIRONMENT[known[variable]] == variable
+    for variable, name in known.items():
+        monkeypatch.delenv(variable, raising=False)
+        if name in {"user", "password", "dbname", "host", "sslcert", "krbsrvname", "passfile"}:
+            monkeypatch.setenv(variable, f"of-{name}")
+    (told,) = read_connection_string("postgresql://u@/").for_asyncpg()
+    assert told == {
+        "user": "u",
+        "password": "of-password",
+        "database": "of-dbname",
+        "host": "of-host",
+        "passfile": "of-passfile",
+        "krbsrvname": "of-krbsrvname",
+        "dsn": "postgresql://?sslcert=of-sslcert",
+    }
+
+
+def test_the_old_variable_for_tls_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing else says what it shall be."""
+    monkeypatch.setenv("PGREQUIRESSL", "1")
+    assert read_connection_string("postgresql://").for_psycopg() == {"sslmode": "require"}
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    assert read_connection_string("postgresql://").for_psycopg() == {"sslmode": "disable"}
+
+
+def test_a_service_wins_over_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And the connection string over both, as in libpq."""
+    (tmp_path / "services").write_text("[crawl]\nhost=db\nuser=ours\noptions=-c jit=off\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    for variable, value in {"PGUSER": "theirs", "PGOPTIONS": "-c a=b", "PGHOST": "h"}.items():
+        monkeypatch.setenv(variable, value)
+    said = read_connection_string("postgresql://mine@/?service=crawl").for_psycopg()
+    assert said == {"host": "db", "user": "mine", "options": "-c jit=off"}
+
+
+def test_a_file_of_services_is_read_as_libpq_reads_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its lines may be indented, of two values the first counts, and of two sections as well."""
+    file = tmp_path / "services"
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    file.write_text(
+        "[other]\nhost=no\nnonsense\n  [crawl] \nhost=db\n  user=app\n\tpassword= hid # den \r\n"
+        "   # a note\n\nuser=b\n[crawl]\nport=7\n"
+    )
+    said = read_connection_string("postgresql:///x?service=crawl")
+    expected = {"host": "db", "user": "app", "password": " hid # den", "dbname": "x"}
+    assert said.for_psycopg() == expected
+    for text in ("host=db\nhidden\n", "service=other\n", " service=other", "servicefile=/x"):
+        file.write_text(f"[crawl]\n{text}")
+        with pytest.raises(InvalidArgumentError, match=r"cannot be read: line \d is not") as caught:
+            read_connection_string("postgresql:///x?service=crawl")
+        assert "hidden" not in str(caught.value)
+    file.write_text("[crawl]\nhost = db\n")  # to libpq the name is "host "
+    with pytest.raises(InvalidArgumentError, match="libpq has no such parameter"):
+        read_connection_string("postgresql:///x?service=crawl")
+
+
+def test_an_ipv6_address_has_its_zone() -> None:
+    """Encoded in the string, as its percent sign must be."""
+    uri = "postgresql://[fe80::1%25eth0]:5/x"
+    said = read_connection_string(uri)
+    assert said.for_psycopg() == conninfo_to_dict(uri)
+    assert said.for_asyncpg() == [{"host": "fe80::1%eth0", "port": 5, "database": "x"}]
+    with pytest.raises(InvalidArgumentError):
+        read_connection_string("postgresql://[fe80::1%eth0]/x")  # nor does libpq read it
+
+
 SETTINGS = (
     "SELECT current_setting('application_name') AS name, current_setting('work_mem') AS memory, "
-    "current_setting('client_encoding') AS encoding"
+    "current_setting('client_encoding') AS encoding, current_setting('timezone') AS zone, "
+    "current_setting('datestyle') AS style, current_setting('geqo') AS geqo"
 )
 
 
 @in_loop
-async def test_both_drivers_do_what_it_says(postgres_url: str) -> None:
+async def test_both_drivers_do_what_it_says(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A ledger and a queue are opened by one string, and have the same session."""
+    for variable, value in {"PGTZ": "Asia/Tokyo", "PGDATESTYLE": "SQL", "PGGEQO": "off"}.items():
+        monkeypatch.setenv(variable, value)
     uri = (
         f"{postgres_url}?connect_timeout=10&application_name=%EC%95%BC%EA%B0%84+1&sslmode=prefer"
         "&options=-c%20work_mem%3D1234kB&target_session_attrs=read-write&channel_binding=prefer"
@@ -251,6 +378,7 @@ async def test_both_drivers_do_what_it_says(postgres_url: str) -> None:
         (theirs,) = await app.connector.execute_query_all_async(SETTINGS)
         assert dict(ours) == theirs
         assert (ours["memory"], ours["encoding"]) == ("1234kB", "UTF8")
+        assert (ours["zone"], ours["style"][:3], ours["geqo"]) == ("Asia/Tokyo", "SQL", "off")
 
 
 @in_loop

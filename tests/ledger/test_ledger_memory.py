@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -124,3 +125,29 @@ async def test_it_finds_what_reading_all_rows_finds(
     every = sorted(ledger._rows._rows.values(), key=lambda row: -row.id)
     found = await ledger.rows(source, since=since, until=until, status=status, before_id=before_id)
     assert found == list(filter(is_meant, every))
+
+
+@in_loop
+async def test_old_rows_are_deleted_in_batches() -> None:
+    """The oldest of all jobs first; between two batches others have their turn."""
+    ledger = await filled()
+    turns: list[int] = []
+
+    async def look() -> None:
+        while True:
+            turns.append(len(await ledger.rows()))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    running = await ledger.claim(request(occurrence(-1)))
+    assert await ledger.forget(LAST, MANY - 100) == MANY - 100
+    looking.cancel()
+    assert turns == [2_001, 1_001]
+    left = await ledger.rows()
+    assert [row.scheduled_at for row in left[1:]] == [
+        THREE + timedelta(minutes=minute) for minute in reversed(range(MANY - 100, MANY))
+    ]
+    assert left[0].id == running.row_id
+    assert await ledger.forget(LAST) == 100
+    assert await ledger.rows("token") == []
+    assert [row.id for row in await ledger.rows(until=LAST)] == [running.row_id]

@@ -86,6 +86,7 @@ def _last_active(story: Story, node: str, name: str, moment: datetime) -> tuple[
         if each.node == node and not isinstance(each, ClockJump)
     ]
     spans = [(at, end, "down") for at, end, _ in downs]
+    spans += [(at, END, "down") for at in _hangs(story, node)]
     for pause in story.day.pauses:
         if (pause.node, pause.job) == (node, name):
             crashes = [at for at, end, kills in downs if kills and end > pause.start]
@@ -95,6 +96,16 @@ def _last_active(story: Story, node: str, name: str, moment: datetime) -> tuple[
         if start - SETTLED <= at <= end + SETTLED:
             why, at = reason, start
     return at, why
+
+
+def _hangs(story: Story, node: str) -> list[datetime]:
+    """Return when a run has hung the process of a node for the rest of its life."""
+    jobs = story.day.named_jobs()
+    return [
+        work.begin
+        for work in story.witness.works
+        if work.instance[0] == node and jobs[work.occurrence.job_id].kills and not work.end
+    ]
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:

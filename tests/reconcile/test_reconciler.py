@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -632,6 +633,79 @@ def test_jitter_is_refused_and_other_jobs_are_reconciled() -> None:
     assert "job 'spread' cannot be reconciled: trigger=" in str(error)
     assert "has jitter=30" in str(error)
     assert ("nps", "ok") in [(row.source, row.status) for row in story.rows()]
+
+
+class PickyLedger(MemoryLedger):
+    """A ledger that fails for one job, in a way that nobody foresaw."""
+
+    async def look(self, source: str, until: datetime) -> None:
+        """Fail for the job "broken"."""
+        if source == "broken":
+            raise ZeroDivisionError("its calendar is empty")
+        await super().look(source, until)
+
+
+class BrokenQueue:
+    """A queue whose tables are gone, or that is away."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def waiting(self, _job_id: str) -> set[datetime]:
+        """Fail."""
+        raise self._error
+
+
+def of_id(job_id: str) -> tuple[str, Any]:
+    """Return an id, and a function that adds a job of it."""
+    return job_id, lambda ledger: once(ledger)(crawl_for(1))
+
+
+def handed_off(error: Exception) -> tuple[str, Any]:
+    """Return an id, and a function that adds a job whose queue fails."""
+
+    def make(ledger: MemoryLedger) -> Any:
+        job = once(ledger)(crawl_for(1))
+        job.once = replace(job.once, queue=BrokenQueue(error))
+        return job
+
+    return "handed off", make
+
+
+@pytest.mark.parametrize(
+    ("faulty", "said"),
+    [
+        (of_id("국민연금-" * 101), "has 505 characters"),
+        (of_id("a\0b"), "which a ledger cannot store"),
+        (of_id("broken"), "its calendar is empty"),
+        (handed_off(RuntimeError("no table")), "no table"),
+        (handed_off(LedgerUnavailableError("the queue is away")), "the queue is away"),
+    ],
+)
+def test_a_fault_of_one_job_costs_that_job_alone(faulty: tuple[str, Any], said: str) -> None:
+    """Whatever it is: the other job is caught up, and each look says what is wrong."""
+    ledger, (job_id, make) = PickyLedger(), faulty
+
+    def add_faulty(scheduler: KSTScheduler) -> None:
+        unchecked(scheduler, make(ledger), cron(hour=3), job_id)
+        Reconciler(scheduler, ledger).start()
+
+    crash = Crash("A", night(2, 50), timedelta(minutes=30))
+    story = play(
+        crawl_for(60),
+        nodes=1,
+        ledger=ledger,
+        reconcile=False,
+        then=add_faulty,
+        incidents=[crash],
+        catch_up=HOUR,
+        until=night(4),
+    )
+    assert ("nps", "ok") in [(row.source, row.status) for row in story.rows()]
+    log = story.result.log
+    faults = log[log["message"].str.contains(said, regex=False)]
+    assert len(faults) >= 30
+    assert set(faults["level"]) == {"ERROR"}
 
 
 @in_loop

@@ -13,7 +13,7 @@ from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler, once_jobs
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.simulation import Crash, current_node, simulate
+from kst_scheduler.simulation import Crash, Freeze, current_node, simulate
 from kst_scheduler.triggers import at, cron
 from replicas import NIGHT, Night, crawl_for, night
 
@@ -110,9 +110,12 @@ def told(story: Night) -> list[tuple[float, str]]:
 
 
 @pytest.mark.parametrize("act", [pause, remove])
-@pytest.mark.parametrize("since", [0, 1, 2.4])
+@pytest.mark.parametrize("since", [0, 1, 2.4, 2.51, 2.75, 2.95])
 def test_what_is_due_while_the_other_replica_is_down_is_its_own(act: Any, since: float) -> None:
-    """Paused or removed on A, and B is down from 02:30 to 03:30: B catches up."""
+    """Paused or removed on A, and B is down from 02:30 to 03:30: B catches up.
+
+    Also where A was the last to look, as it was paused while B was down already.
+    """
     replicas = Replicas()
     replicas.at("A", since, act)
     story = replicas.play([down("B", 2.5, 3.5)])
@@ -121,10 +124,52 @@ def test_what_is_due_while_the_other_replica_is_down_is_its_own(act: Any, since:
     assert replicas.alerted == []
 
 
-def test_what_is_too_late_for_the_other_replica_is_written_once() -> None:
+@pytest.mark.parametrize("since", [2.4, 2.51, 2.75, 2.95])
+def test_what_is_due_while_the_other_replica_is_frozen_is_its_own(since: float) -> None:
+    """As for one that is down."""
+    replicas = Replicas()
+    replicas.at("A", since, pause)
+    row = replicas.play([Freeze("B", night(2.5), HOUR)]).row()
+    assert (row.status, row.instance) == ("ok", "B")
+
+
+@pytest.mark.parametrize("since", [2.4, 2.51, 2.75, 2.95])
+def test_a_one_shot_job_waits_for_the_replica_that_is_down(since: float) -> None:
+    """It has left the scheduler of B's next process at once."""
+    replicas = Replicas(at(night(3)))
+    replicas.at("A", since, pause)
+    row = replicas.play([down("B", 2.5, 3.5)]).row()
+    assert (row.status, row.instance) == ("ok", "B")
+
+
+async def drain(scheduler: KSTScheduler, reconciler: Reconciler) -> None:
+    """End as a process does that is stopped."""
+    await reconciler.stop()
+    await scheduler.drain(5)
+
+
+def test_what_is_due_after_a_drain_is_that_of_the_next_process() -> None:
+    """B is drained for a deployment at 02:24, A is paused at 02:30, and B is back at 03:30."""
+    replicas = Replicas()
+    replicas.at("B", 2.4, drain)
+    replicas.at("A", 2.5, pause)
+    row = replicas.play([down("B", 2.45, 3.5)]).row()
+    assert (row.status, row.instance) == ("ok", "B")
+
+
+def test_a_restart_ends_a_pause() -> None:
+    """A was paused, and is restarted while B is down: it runs what nobody has run."""
+    replicas = Replicas()
+    replicas.at("A", 2.75, pause)
+    row = replicas.play([down("B", 2.5, None), down("A", 3.2, 3.3)]).row()
+    assert (row.status, row.instance) == ("ok", "A")
+
+
+@pytest.mark.parametrize("since", [0, 2.75])
+def test_what_is_too_late_for_the_other_replica_is_written_once(since: float) -> None:
     """The catch-up window is a quarter of an hour: a row, and one alert."""
     replicas = Replicas(catch_up=timedelta(minutes=15))
-    replicas.at("A", 0, pause)
+    replicas.at("A", since, pause)
     story = replicas.play([down("B", 2.5, 3.5)])
     assert told(story) == [(3, "missed")]
     assert replicas.alerted == [story.row()]
@@ -160,6 +205,16 @@ def test_a_job_that_is_paused_everywhere_leaves_no_row(a: float, first: str) -> 
     story = replicas.play(hours=8)
     assert told(story) == [(hour, "ok") for hour in (0, 1, 6, 7)]
     assert replicas.alerted == []
+
+
+def test_a_pause_on_all_replicas_ends_where_one_of_them_dies() -> None:
+    """B, the last one to look, dies at 02:30 while it is paused: what is due then is not paused."""
+    replicas = Replicas(cron(minute=30))
+    replicas.at("A", 0.9, pause)
+    replicas.at("B", 1.1, pause)
+    replicas.at("A", 3.7, resume)
+    story = replicas.play([down("B", 2.7, None)], hours=5)
+    assert told(story) == [(0.5, "ok"), (3.5, "ok"), (4.5, "ok")]
 
 
 def test_a_pause_survives_a_restart_of_the_other_replica() -> None:

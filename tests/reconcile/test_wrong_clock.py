@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
-from kst_scheduler.simulation import ClockJump, Crash, current_node, simulate
+from kst_scheduler.simulation import ClockJump, Crash, Node, current_node, simulate
 from kst_scheduler.triggers import cron
 from replicas import NIGHT, HostClockLedger, Night, crawl_for, night
 
@@ -43,8 +44,12 @@ def excursion(nodes: str, hour: float, minutes: float, by: timedelta) -> list[In
 class Service:
     """Replicas on one host, and whom they told of what."""
 
-    def __init__(self, catch_up: timedelta = 6 * HOUR, **options: Any) -> None:
-        self.ledger = HostClockLedger()
+    def __init__(
+        self, catch_up: timedelta = 6 * HOUR, ledger: MemoryLedger | None = None, **options: Any
+    ) -> None:
+        self.ledger = HostClockLedger() if ledger is None else ledger
+        self.began: list[float] = []
+        """When work was begun, in true hours."""
         self.alerted: list[LedgerRow] = []
         self.catch_up = catch_up
         self.options = options
@@ -53,10 +58,18 @@ class Service:
 
     def register(self, scheduler: KSTScheduler) -> None:
         """Add the job to a new process."""
-        job = once(self.ledger, catch_up=self.catch_up, instance=current_node())(self.work)
+        job = once(self.ledger, catch_up=self.catch_up, instance=current_node())(self._work)
         scheduler.add_job(job, cron(hour=3), id="nps", misfire_grace_time=300)
         Reconciler(scheduler, self.ledger, on_missing=self._alert, **self.options).start()
         self.then(scheduler)
+
+    async def _work(self) -> object:
+        self.began.append(asyncio.get_running_loop().time() / 3600)
+        return await self.work()
+
+    def nights_begun(self) -> list[int]:
+        """Return the night of each work, or -1 for one that was begun at another hour."""
+        return [int(hour // 24) if 3 <= hour % 24 < 4 else -1 for hour in self.began]
 
     async def _alert(self, rows: list[LedgerRow]) -> None:
         self.alerted += rows
@@ -84,14 +97,58 @@ def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float
     service = Service()
     story = service.play(SPAN, excursion("AB", 12, minutes, by), 2)
     assert nights(story) == all_ok(SPAN)
+    assert service.nights_begun() == list(range(SPAN))
     assert service.alerted == []
 
 
 @pytest.mark.parametrize("by", [DAYS, -DAYS])
-def test_a_job_that_is_due_meanwhile_is_caught_up(by: timedelta) -> None:
-    """The clock is wrong from 02:55 to 03:05."""
-    story = Service().play(SPAN, excursion("AB", 2 + 55 / 60, 10, by), 2)
+@pytest.mark.parametrize("ledger", [HostClockLedger, MemoryLedger])
+def test_a_job_that_is_due_meanwhile_is_caught_up(
+    ledger: type[MemoryLedger], by: timedelta
+) -> None:
+    """The clock is wrong from 02:55 to 03:05.
+
+    Where it is also the ledger's and is ahead, nobody can know that the night it shows has not
+    come: its work is done three days early.
+    """
+    service = Service(ledger=ledger())
+    story = service.play(SPAN, excursion("AB", 2 + 55 / 60, 10, by), 2)
     assert nights(story) == all_ok(SPAN)
+    is_early = ledger is HostClockLedger and by > timedelta(0)
+    assert service.nights_begun() == ([0, 0, 1, 2, 4] if is_early else list(range(SPAN)))
+
+
+@pytest.mark.parametrize(
+    ("days", "nodes", "restarts"), [(0, "A", False), (0, "AB", False), (3, "AB", True)]
+)
+def test_no_night_is_run_long_before_its_time(days: int, nodes: str, restarts: bool) -> None:
+    """A's clock shows 02:55 at noon, and the ledger has a clock of its own.
+
+    A   noon: shows 02:55 | five minutes later, 03:00: claims, and is refused | its clock is right
+    """
+    by, service = days * DAY + 14 * HOUR + 55 * MINUTE, Service(ledger=MemoryLedger())
+    restart = [Crash("A", night(12, 1), timedelta(minutes=1))] if restarts else []
+    story = service.play(SPAN, [*excursion("A", 12, 10, by), *restart], len(nodes))
+    assert nights(story) == all_ok(SPAN)
+    assert service.nights_begun() == list(range(SPAN))
+    assert service.alerted == []
+    said = story.result.log["message"]
+    assert said.str.contains("its time has not come by the ledger's clock").any()
+
+
+@pytest.mark.parametrize("ahead", [299, -299])
+def test_a_clock_that_is_a_little_off_runs_its_nights(ahead: float) -> None:
+    """The only replica is up to five minutes ahead or behind, and has no Reconciler."""
+    ledger, began = MemoryLedger(), []
+
+    async def work() -> None:
+        began.append(asyncio.get_running_loop().time())
+
+    def register(scheduler: KSTScheduler) -> None:
+        scheduler.add_job(once(ledger)(work), cron(hour=3), id="nps")
+
+    simulate(register, NIGHT, NIGHT + DAY, [Node("A", clock_offset=ahead)])
+    assert began == [3 * 3600 - ahead]
 
 
 def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:

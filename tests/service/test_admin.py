@@ -30,7 +30,8 @@ TODAY = datetime.now(KST).replace(hour=3, minute=0, second=0, microsecond=0)
 class Jobs:
     """A jobs function whose one function runs until it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, *others: str) -> None:
+        self.others = others
         self.started = asyncio.Event()
         self.let_go = asyncio.Event()
         self.ran = 0
@@ -51,6 +52,8 @@ class Jobs:
         add(crawl, every(hours=1), id="hourly")
         add(crawl, cron(hour=3), id="paused", next_run_time=None)
         add(crawl, cron(hour=3), id="nps/사업장 %2F?#")
+        for job_id in self.others:
+            add(crawl, cron(hour=3), id=job_id)
 
     async def ended(self, service: Service) -> None:
         """Let the runs go on, and wait for their end."""
@@ -274,6 +277,20 @@ async def test_any_id_that_a_job_may_have_can_be_run(serve: Serve) -> None:
         answer = await it.client.post(path)
         assert answer.json()["job_id"] == "nps/사업장 %2F?#"
         await jobs.ended(it.service)
+
+
+@in_loop
+async def test_an_id_of_several_lines_names_its_job(serve: Serve) -> None:
+    """It is accepted and listed, so it can be run, paused and resumed."""
+    jobs = Jobs("two\nlines\r\n")
+    async with serve(jobs) as it:
+        path = "/admin/jobs/two%0Alines%0D%0A"
+        for verb, status in {"pause": 200, "resume": 200, "run": 202}.items():
+            answer = await it.client.post(f"{path}/{verb}")
+            assert (answer.status_code, answer.json()["job_id"]) == (status, "two\nlines\r\n")
+        await jobs.ended(it.service)
+        runs = (await it.client.get("/admin/runs?job_id=two%0Alines%0D%0A")).json()["runs"]
+        assert [run["status"] for run in runs] == ["ok"]
 
 
 @in_loop

@@ -345,8 +345,71 @@ BROKEN_JOBS = {
         "ValueError: postgresql://app:***@db/crawl is wrong ({here}/raises_jobs.py, line 2)",
     ),
     "long": ("def add(service):\n    raise ValueError('x' * 5_000_000)", "ValueError: xxx"),
+    "unreadable": (
+        "class AnswerError(Exception):\n    def __str__(self): raise KeyError('message')\n"  # noqa: ISC004
+        "def add(service):\n    raise AnswerError('password=hidden')",
+        "AnswerError, which cannot be shown: KeyError ({here}/unreadable_jobs.py, line 4)",
+    ),
+    "cancelled": (
+        "import asyncio\ndef add(service):\n    raise asyncio.CancelledError('password=hidden')",
+        "raised CancelledError('password=*** ({here}/cancelled_jobs.py, line 3)",
+    ),
+    "generator": ("def add(service):\n    raise GeneratorExit", "raised GeneratorExit() ("),
+    "base": (
+        "class Stop(BaseException): ...\ndef add(service):\n    raise Stop('redis://:hidden@h')",
+        "Stop('redis://:***@h') ({here}/base_jobs.py, line 3)",
+    ),
+    "import_base": (
+        "class Stop(BaseException): ...\nraise Stop('redis://:hidden@h')",
+        "Stop: redis://:***@h ({here}/import_base_jobs.py, line 2)",
+    ),
     "lines": ("def add(service):\n    raise ValueError('one\\ntwo')", "ValueError: one two ("),
 }
+
+
+EXITS = {
+    "seven": ("def add(service):\n    raise SystemExit(7)", 7, "sys.exit(7) was called ({here}/"),
+    "nothing": ("import sys\ndef add(service):\n    sys.exit()", 0, "sys.exit() was called ("),
+    "text": (
+        "import sys\ndef add(service):\n    sys.exit('password=hidden is wrong')",
+        1,
+        "sys.exit('password=*** is wrong') was called ({here}/text_jobs.py, line 3)",
+    ),
+    "import": ("raise SystemExit(7)\ndef add(service): ...", 7, "sys.exit(7) was called ({here}/"),
+}
+
+
+@pytest.mark.parametrize("verb", ["serve", "next"])
+@pytest.mark.parametrize("name", EXITS)
+def test_jobs_that_end_the_process_say_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    verb: str,
+) -> None:
+    """The exit code is theirs."""
+    text, code, said = EXITS[name]
+    assert jobs_of(text, name, verb, tmp_path, monkeypatch) == code
+    error = capsys.readouterr().err
+    assert error.startswith(f"kst-scheduler: {said.replace('{here}', str(tmp_path))}")
+    assert error.count("\n") == 1
+
+
+def jobs_of(text: str, name: str, verb: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a verb with a module of jobs in the current folder; return its exit code."""
+    (folder / f"{name}_jobs.py").write_text(text)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("DATABASE_URL", sqlite(folder))
+    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    options = ["--port=0"] if verb == "serve" else []
+    try:
+        return cli.main([verb, f"--jobs={name}_jobs:add", *options])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        sys.modules.pop(f"{name}_jobs", None)
 
 
 @pytest.mark.parametrize("verb", ["serve", "next"])
@@ -360,21 +423,11 @@ def test_what_is_wrong_in_the_jobs_is_one_line(
 ) -> None:
     """With the place in the reader's file, and without a password; -X dev shows the traceback."""
     code, said = BROKEN_JOBS[name]
-    (tmp_path / f"{name}_jobs.py").write_text(code)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path[:])
-    monkeypatch.setenv("DATABASE_URL", sqlite(tmp_path))
-    monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
-    before = signal.getsignal(signal.SIGTERM)
-    options = ["--port=0"] if verb == "serve" else []
-    try:
-        assert cli.main([verb, f"--jobs={name}_jobs:add", *options]) == 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        sys.modules.pop(f"{name}_jobs", None)
+    assert jobs_of(code, name, verb, tmp_path, monkeypatch) == 1
     error = capsys.readouterr().err
     assert error.startswith("kst-scheduler: ")
     assert said.replace("{here}", str(tmp_path)) in error
+    assert "hidden" not in error
     assert error.count("\n") == 1
     assert len(error) < 2_100
 

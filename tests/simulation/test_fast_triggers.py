@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import gc
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pytest
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lessons import NIGHT, nothing, plain_scheduler
 
-from kst_scheduler.simulation.fast_triggers import ASKED_OFTEN, fast_triggers
+from kst_scheduler.simulation import simulate
+from kst_scheduler.simulation.fast_triggers import ASKED_OFTEN, MEMOS_BEFORE_A_LOOK, fast_triggers
 from kst_scheduler.timezone import KST, kst
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ZONES = [KST, ZoneInfo("America/New_York"), ZoneInfo("Europe/London")]
 
@@ -94,6 +103,148 @@ def test_jitter_is_left_to_the_library() -> None:
             fire = trigger.get_next_fire_time(fire, fire)
             fires.add(fire.second)
     assert len(fires) > 1
+
+
+class _HalfAnHourLater(CronTrigger):  # type: ignore[misc] # the library is untyped
+    """Fires half an hour after the fields match: it calls the base class with other arguments."""
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        later = timedelta(minutes=30)
+        fire: datetime | None
+        fire = super().get_next_fire_time(previous and previous - later, now - later)
+        return fire and fire + later
+
+
+class _NotAtNoon(CronTrigger):  # type: ignore[misc] # the library is untyped
+    """Leaves some fires of the base class out."""
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        fire: datetime | None = super().get_next_fire_time(previous, now)
+        while fire is not None and fire.hour == 12:
+            fire = super().get_next_fire_time(fire, fire)
+        return fire
+
+
+class _SameRule(CronTrigger):  # type: ignore[misc] # the library is untyped
+    """Adds a name, and keeps the rule."""
+
+
+class _AlwaysOnTheHour(CronTrigger):  # type: ignore[misc] # the library is untyped
+    """Keeps the rule, and replaces a step of it: each fire is at the full hour."""
+
+    def _set_field_value(self, dateval: Any, fieldnum: int, new_value: int) -> Any:
+        moment = super()._set_field_value(dateval, fieldnum, new_value)
+        return moment.replace(minute=0)
+
+
+@pytest.mark.parametrize(
+    "make", [_HalfAnHourLater, _NotAtNoon, _SameRule, _AlwaysOnTheHour, CronTrigger]
+)
+def test_a_subclass_is_never_answered_from_the_memo_of_its_base(
+    make: Callable[..., CronTrigger],
+) -> None:
+    """Its own rule may call the base class with other arguments, as often as it likes."""
+    plain, fast = make(minute="0,20", timezone=KST), make(minute="0,20", timezone=KST)
+    fires, expected = [NIGHT], [NIGHT]
+    for _ in range(ASKED_OFTEN * 4):
+        expected.append(plain.get_next_fire_time(expected[-1], expected[-1]))
+    with fast_triggers():
+        for _ in range(ASKED_OFTEN * 4):
+            fires.append(fast.get_next_fire_time(fires[-1], fires[-1]))
+    assert fires == expected
+
+
+def test_a_subclass_has_the_rows_that_its_rule_gives() -> None:
+    """Every hour at half past, for a whole day."""
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(nothing, _HalfAnHourLater(minute=0, timezone=KST), id="half past")
+
+    runs = simulate(register, NIGHT, NIGHT + timedelta(days=1)).runs
+    assert list(runs["scheduled_at"]) == [
+        NIGHT + timedelta(hours=hour, minutes=30) for hour in range(24)
+    ]
+
+
+def _half_past() -> CronTrigger:
+    return CronTrigger(minute=30, timezone=KST)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda trigger: setattr(trigger, "fields", _half_past().fields),
+        lambda trigger: trigger.fields.__setitem__(6, _half_past().fields[6]),
+        lambda trigger: setattr(trigger, "timezone", ZoneInfo("Asia/Kolkata")),  # half an hour off
+        lambda trigger: setattr(trigger, "end_date", NIGHT + timedelta(hours=20)),
+        lambda trigger: setattr(trigger, "start_date", NIGHT + timedelta(hours=40)),
+        lambda trigger: trigger.__setstate__(_half_past().__getstate__()),
+    ],
+)
+def test_a_trigger_that_is_changed_answers_as_it_is_now(
+    change: Callable[[CronTrigger], object],
+) -> None:
+    """A memo of what it was before is of no use."""
+    plain, fast = CronTrigger(minute=0, timezone=KST), CronTrigger(minute=0, timezone=KST)
+    library = CronTrigger.get_next_fire_time
+    previous = NIGHT
+    with fast_triggers():
+        for step in range(ASKED_OFTEN * 4):
+            if step == ASKED_OFTEN * 2:
+                change(plain)
+                change(fast)
+            expected = library(plain, previous, previous)
+            assert fast.get_next_fire_time(previous, previous) == expected
+            previous = expected or previous
+
+
+def _memos() -> int:
+    return sum(type(each).__name__ == "_Memo" for each in gc.get_objects())
+
+
+def test_memos_of_triggers_that_are_gone_are_dropped() -> None:
+    """A job store that unpickles makes a new trigger each time that it is read."""
+    counts = []
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(nothing, "cron", minute="*", id="minutely")
+        scheduler.add_job(nothing, "cron", hour="*/6", id="six-hourly")
+        scheduler.add_listener(lambda _event: counts.append(_memos()), 2**12)
+
+    stores = {"default": SQLAlchemyJobStore(url="sqlite://")}
+    simulate(
+        register,
+        NIGHT,
+        NIGHT + timedelta(hours=6),
+        scheduler=lambda: plain_scheduler(jobstores=stores),
+    )
+    assert len(counts) > 300
+    assert max(counts) <= 2 * MEMOS_BEFORE_A_LOOK
+
+
+def test_memos_of_triggers_in_use_are_kept() -> None:
+    """Of more triggers than there are memos before the first look, each keeps its own."""
+    triggers = [CronTrigger(minute="*", timezone=KST) for _ in range(3 * MEMOS_BEFORE_A_LOOK)]
+    fires = [NIGHT] * len(triggers)
+    asked = []
+    library = CronTrigger.get_next_fire_time
+
+    def count(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return library(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kst_scheduler.simulation.fast_triggers._library_answer", count)
+        with fast_triggers():
+            for step in range(ASKED_OFTEN * 2):
+                if step == ASKED_OFTEN:
+                    asked.clear()  # from here on each has its table
+                fires = [
+                    trigger.get_next_fire_time(fire, fire)
+                    for trigger, fire in zip(triggers, fires, strict=True)
+                ]
+    assert set(fires) == {NIGHT + timedelta(minutes=ASKED_OFTEN * 2)}
+    assert not asked
 
 
 def _wall(moment: datetime | None) -> str:

@@ -11,6 +11,11 @@ WRONG = {
         ('requirement = "apscheduler>=3.11.3,!=3.12.*,<4"', "It refuses `3.12.1`"),
         ('requirement = "apscheduler~=3.11.3"', "It refuses `3.12.1` and `3.13.0`"),
         ('requirement = "apscheduler~=3.11,!=3.12.0"', "It takes `3.11.2`"),
+        (
+            "requirement = \"apscheduler>=3.11.3,!=3.12.0,<4; python_version < '3'\"",
+            "is false here: installers skip the whole line",
+        ),
+        ('requirement = "apscheduler>=3.11.3,!=3.12.0,!=4.0.0,!=4.0.0a6"', "It takes `4.0.0a1`"),
         ('requirement = "apscheduler>3.11.3,!=3.12.0,<4"', "you have tested"),
         ('requirement = ">=3.11.3,!=3.12.0,<4"', "cannot read"),
         ('requirement = "pytz>=3.11.3,!=3.12.0,<4"', "The package is `apscheduler`"),

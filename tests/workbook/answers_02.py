@@ -60,6 +60,13 @@ WRONG = {
             _register('scheduler.add_job(crawl_nps, cron(day=9, hour=3), id="daily-nps-crawl")'),
             "does not start on 10 May",
         ),
+        (
+            _register(
+                'scheduler.add_job(crawl_nps, "cron", hour=14, timezone="America/New_York", '
+                'id="daily-nps-crawl")'
+            ),
+            "On a host in UTC a job of yours starts at Tue 10 Nov 04:00 KST",
+        ),
         (_register("scheduler.add_job(crawl_nps, cron(hour=3))"), "No job has the id"),
         (_register('cron(hour=3), "daily-nps-crawl"'), "gives the scheduler no job"),
         (
@@ -92,6 +99,10 @@ def register(scheduler):
         (
             _serve("await stop.wait()", "asyncio.create_task(scheduler.drain(1800))"),
             "returned at 03:05, while the",
+        ),
+        (
+            _serve("await asyncio.sleep(600)", "await scheduler.drain(1800)"),
+            "stopped at 02:58 it is not. `stop` was set at 02:58, and `daily-nps-crawl` started",
         ),
         (_serve("await scheduler.drain(1800)"), "returned at 02:55, before it was asked"),
         (

@@ -35,13 +35,14 @@ WRONG = {
         ('trigger = cron(day_of_week="mon-fri", hour=8)', "Mon 4 May 08:00"),
     ],
     "3.2": [
-        ('moved = crontab("30 18 * * 0-4")', "at 18:30 in Korea"),
-        ('moved = crontab("30 3 * * 0-4")', "on Mon, Tue, Wed, Thu, Sun"),
-        ('moved = cron(day_of_week="tue-sat", hour=3, minute=30)', "on Tue, Wed, Thu, Fri, Sat"),
-        ('moved = crontab("30 18 * * 0-4", timezone="UTC")', "says them on another clock"),
-        ('moved = crontab("30 9 * * 1-5")', "not asked for is Mon 4 May 09:30"),
+        ('moved = crontab("30 9 * * 0-4")', "at 09:30 in Korea"),
+        ('moved = cron(day_of_week="0-4", hour=18, minute=30)', "on Mon, Tue, Wed, Thu, Fri"),
+        ('moved = cron(day_of_week="tue-sat", hour=18, minute=30)', "on Tue, Wed, Thu, Fri, Sat."),
+        ("moved = cron(hour=18, minute=30)", "on Mon, Tue, Wed, Thu, Fri, Sat, Sun"),
+        ('moved = crontab("30 9 * * 0-4", timezone="UTC")', "says them on another clock"),
+        ('moved = crontab("30 3 * * 1-5")', "not asked for is Mon 4 May 03:30"),
         ("moved = cron(hour=3)", "not asked for is Mon 4 May 03:00"),
-        ('moved = "30 3 * * 1-5"', "A trigger is asked for"),
+        ('moved = "30 18 * * 0-4"', "A trigger is asked for"),
         ("moved = CronTrigger", "is the class `CronTrigger`"),
     ],
     "3.3": [
@@ -113,6 +114,10 @@ meeting = on_business_days(mondays, otherwise="next")
         ),
         (_payroll(closing="cron(minute=0)"), "fires 744 times in January 2026 alone"),
         ("payroll = on_business_days(cron(day=25, hour=10))", "A dictionary of two triggers"),
+        (
+            _payroll('on_business_days(CronTrigger(day=25, hour=10), otherwise="previous")'),
+            '`payroll["transfer"]` names no zone',
+        ),
         (_payroll("25"), '`payroll["transfer"]` is `25`, an int'),
     ],
 }

@@ -25,7 +25,7 @@ WRONG = {
         ),
         (
             'options = {"coalesce": False, "misfire_grace_time": 10800, "max_instances": 2}',
-            "not one on which the process wakes at 04:35",
+            "not one on which the process wakes at 04:30:02",
         ),
         ('options = {"misfire_grace": 9000}', "`misfire_grace` is no option"),
         (

@@ -112,6 +112,16 @@ WRONG = {
         ),
         (service("once(ledger)(crawl)", hour="cron(hour=12)"), "crawls at Sun 10 May 12:00 KST"),
         (service("first_of_all"), "keeps something in `handed_out`"),
+        (
+            service("once(ledger)(crawl)", scheduler="AsyncIOScheduler(timezone=KST)").replace(
+                "await scheduler.drain(1500)", "scheduler.shutdown()"
+            ),
+            "On 10 May nobody crawls. Your job raises `NoOccurrenceError: ",
+        ),
+        (
+            service("once(ledger)(crawl)", seconds=3600),
+            "and closes at 04:02. The platform kills it",
+        ),
         (service("ledger.open"), "On 10 May nobody crawls"),
         (
             "def make_service(ledger, crawl): return create_app",

@@ -56,7 +56,7 @@ WRONG = {
         (
             """
             def trigger(scheduler, job_id):
-                scheduler.modify_job(job_id, next_run_time=kst(2026, 5, 11, 14, 20))
+                scheduler.modify_job(job_id, next_run_time=datetime.now(KST))
             """,
             "1 of 5 are gone, 4 faults are left.",
         ),

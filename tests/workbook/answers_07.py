@@ -25,6 +25,16 @@ SET = "not await client.set(name, token, nx=True, px=ttl * 1000)"
 TWO_STEPS = "not (await client.setnx(name, token) and await client.expire(name, ttl))"
 GIVE_BACK = LOCK[LOCK.index("        if await client.get") :]
 TRY = "    try:\n        yield\n    finally:\n"
+WAITS = LOCK.replace("    if not await", "    while not await").replace(
+    "raise LockedOutError(name)", "pass"
+)
+ONE_NAME = LOCK.replace("    token =", '    name = "lock"\n    token =').replace(
+    GIVE_BACK,
+    """\
+        own = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+        await client.eval(own, 1, name, token)
+""",
+)
 IN_MEMORY = """
 import contextlib
 
@@ -81,6 +91,10 @@ WRONG = {
     ],
     "7.3": [
         (LOCK.replace(GIVE_BACK, "        await client.delete(name)\n"), "ended, that lock went"),
+        (LOCK, "A's connection hangs for 20 minutes"),
+        (WAITS, "B finds the lock held at 03:00, and 1 second later your lock still waits"),
+        (LOCK.replace("px=ttl * 1000", "px=3_000_000"), "a ttl of 1,500 seconds"),
+        (ONE_NAME, "While `lock:one` is held, nobody gets `lock:another`"),
         (LOCK.replace(", px=ttl * 1000", ""), "3,000 s were over at 03:50"),
         (LOCK.replace(SET, TWO_STEPS), "A dead between your first two commands"),
         (LOCK.replace("px=ttl * 1000", "px=ttl"), "until 04:35. All the same A crawls from 04:00"),

@@ -60,7 +60,7 @@ WRONG = {
     ],
     "8.3": [
         (REGISTER.replace(", catch_up=timedelta(hours=1)", ""), "catch-up window 0:05:00"),
-        (REGISTER.replace("hours=1", "days=1"), "A at 04:40: that is more than an hour late"),
+        (REGISTER.replace("hours=1", "days=1"), "A at 04:10: that is more than an hour late"),
         (REGISTER.replace(".start()", ""), "nobody has looked for it"),
         (REGISTER.replace("hours=1)", "hours=1), repeatable=False"), "B does not go on"),
         (REGISTER.replace("once(ledger, ", "once(MemoryLedger(), "), "Crawls: A at 03:00, B at"),

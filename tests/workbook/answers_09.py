@@ -23,6 +23,15 @@ def missing(history, trigger, start, end):
     rows = history[history["scheduled_at"].between(start, end, inclusive="left")]
     return rows[rows["status"] != "ok"]["scheduled_at"]
 """
+NOT_TRIED_AGAIN = """
+
+not_ok = missing
+
+
+def missing(history, trigger, start, end):
+    ok = history[history["status"] == "ok"]["scheduled_at"]
+    return sorted(set(not_ok(history, trigger, start, end)) - set(ok))
+"""
 MISSING = """
 DAY = timedelta(days=1)
 
@@ -33,23 +42,27 @@ def missing(history, trigger, start, end):
 """
 
 RECORDED = """
+import contextlib
+
+
 def recorded(write):
     def decorate(job):
         async def run():
             start = time.monotonic()
 
-            def duration():
-                return 1000 * (time.monotonic() - start)
+            async def record(status, error):
+                with contextlib.suppress(Exception):
+                    await write(status, 1000 * (time.monotonic() - start), error)
 
             try:
                 result = await job()
             except asyncio.CancelledError as error:
-                await write("cancelled", duration(), repr(error))
+                await record("cancelled", repr(error))
                 raise
             except Exception as error:
-                await write("error", duration(), repr(error))
+                await record("error", repr(error))
                 raise
-            await write("ok", duration(), None)
+            await record("ok", None)
             return result
 
         return run
@@ -59,8 +72,9 @@ def recorded(write):
 CANCELLED = RECORDED[
     RECORDED.index("            except asyncio") : RECORDED.index("            except E")
 ]
-IN_THE_TRY = RECORDED.replace('            await write("ok", duration(), None)\n', "").replace(
-    "await job()\n", 'await job()\n                await write("ok", duration(), None)\n'
+UNGUARDED = RECORDED.replace("with contextlib.suppress(Exception)", "if True")
+IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").replace(
+    "await job()\n", 'await job()\n                await record("ok", None)\n'
 )
 
 WRONG = {
@@ -80,7 +94,8 @@ WRONG = {
         (RATE.replace(".mean()", ""), "A Series is asked for"),
     ],
     "9.3": [
-        (NOT_OK, "lacks Thu 7 May 15:00, which has no row at all"),
+        (NOT_OK, "has Fri 8 May 03:00, and its run ended ok"),
+        (NOT_OK + NOT_TRIED_AGAIN, "lacks Thu 7 May 15:00, which has no row at all"),
         (
             MISSING.replace('history[history["status"] == "ok"]', "history"),
             "a row that says `missed`",
@@ -99,9 +114,19 @@ WRONG = {
             "stopped at 03:05. One row is asked for. Your rows: none",
         ),
         (RECORDED.replace("monotonic", "time"), "duration_ms is -2,400,000"),
-        (RECORDED.replace("monotonic", "perf_counter"), "`time.perf_counter` is not simulated"),
+        (RECORDED.replace("monotonic", "process_time"), "the time that the processor worked"),
         (RECORDED.replace("1000 * (", "("), "Those are seconds"),
-        (IN_THE_TRY, "The crawl was ok, and its row says `'error'`"),
+        (RECORDED.replace("1000 * (", "1 / 60 * ("), "Those are minutes"),
+        (IN_THE_TRY, "The crawl ended as ok, and its row says `'error'`"),
+        (UNGUARDED, "The crawl was ok, and what you make of it raises `ConnectionError`"),
+        (
+            UNGUARDED.replace(
+                '            await record("ok", None)\n',
+                "            with contextlib.suppress(ConnectionError):\n"
+                '                await record("ok", None)\n',
+            ),
+            "The crawl raised `TimeoutError`, and what you make of it raises `ConnectionError`",
+        ),
         (RECORDED.replace("repr(error)", "str(error)"), "does not say what was raised"),
         (RECORDED.replace("            return result\n", ""), "returns `None`"),
         (RECORDED.replace("                raise\n", "                return\n"), "keeps it"),

@@ -30,6 +30,7 @@ WRONG = {
             "ttl = 40 * 60",
             "lives 2400 seconds the crawls end: A at 03:40:00 (ok), B at 04:20:00 (ok)",
         ),
+        ("ttl = 725", "With 725 seconds the crawls end as in the table"),
         ("ttl = 52 * 60", "lives 3120 seconds"),
         (
             "ttl = 12",

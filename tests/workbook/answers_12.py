@@ -28,7 +28,7 @@ WRONG = {
         (_trigger("cron(hour=2, **spread(job_id, minutes=60))"), "after half past two"),
         (_trigger("cron(hour=3, **spread(job_id, minutes=30))"), "500 of your jobs start before"),
         (_trigger("cron(hour=2, jitter=1800)"), "so three replicas draw three times"),
-        (_trigger("cron(**spread(job_id, minutes=30))"), "fires 24 times a night"),
+        (_trigger("cron(**spread(job_id, minutes=30))"), "fires 48 times in two nights"),
         (_trigger("spread(job_id, minutes=30)"), "A trigger is asked for"),
         (_RANDOM, "on replica B. So both run it"),
         (_HASH, "asks Python's `hash`"),

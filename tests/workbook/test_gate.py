@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exercise_answers import all_exercises, asking_cells, judge, wrong_answers
+from exercise_answers import all_exercises, asking_cells, judge, more_answers, wrong_answers
 from kst_scheduler.workbook.exercises import check
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_it_ships_unsolved_in_its_notebook(number: str) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_its_solution_is_right(number: str) -> None:
-    """With nothing but the names that the notebook has given by then; and it says why."""
+    """Pasted into a cell, with nothing but the names that the notebook has given by then."""
     asked = all_exercises()[number]
     verdict = judge(number, asked.solution)
     assert verdict.outcome == "right", verdict
@@ -82,6 +82,26 @@ def test_typical_wrong_answers_have_each_a_message_of_their_own(number: str) -> 
             assert len(value) < 8 or value not in verdict.message
     assert verdicts[0]._repr_html_()
     assert len({verdict.message for verdict in verdicts}) == len(answers)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_does_the_same_is_right(number: str) -> None:
+    """In whatever style it is written."""
+    answers = more_answers(number, "right")
+    assert len(answers) >= 2
+    for code in answers:
+        verdict = judge(number, code)
+        assert verdict.outcome == "right", f"{code}\n\n{verdict}"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_does_something_else_is_not_right(number: str) -> None:
+    """However near it comes."""
+    answers = more_answers(number, "wrong")
+    assert len(answers) >= 3
+    for code in answers:
+        verdict = judge(number, code)
+        assert verdict.outcome == "not yet", f"{code}\n\n{verdict}"
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -24,9 +24,11 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.ledger.checks import occurrence_key
+from kst_scheduler.ledger.clock_watch import believed_time
 from kst_scheduler.occurrence import RUNNING
 from kst_scheduler.outcome import told
 from kst_scheduler.timezone import UTC
+from kst_scheduler.user_values import has_readable_class
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -87,6 +89,7 @@ class Attempt:
             await self._locked_out(error)
             return
         self.has_claim = True
+        failure: Exception | None = None
         try:
             await once_job.run_claimed(claim, since, self.known.work)
         except LeaseLostError as error:
@@ -94,9 +97,12 @@ class Attempt:
             raise AgainError(SOON) from error
         except LockedOutError as error:
             _LOGGER.info("%s was locked out: %s", occurrence, told(error))
-        except Exception as error:
-            self._judge(error, claim.attempt)
-            raise
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            failure = error if has_readable_class(error) else KSTSchedulerError(told(error))
+        # Here, so that the error that cannot be read is not the context of the one for it.
+        if failure is not None:
+            self._judge(failure, claim.attempt)
+            raise failure
 
     @property
     def has_run_it(self) -> bool:
@@ -112,7 +118,10 @@ class Attempt:
         window, ledger = self.known.window, self.known.once_job.ledger
         if window is None or self.occurrence.manual:
             return False
-        late = await ledger.now() - self.occurrence.scheduled_at
+        now = await believed_time(ledger)
+        if now is None:  # what a clock that was set says of it would stay
+            return False
+        late = now - self.occurrence.scheduled_at
         if late <= window:
             return False
         late -= timedelta(microseconds=late.microseconds)

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.ledger.checks import in_utc, require_name
+from kst_scheduler.ledger.checks import in_utc
 from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

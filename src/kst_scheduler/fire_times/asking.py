@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from functools import cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -30,9 +33,28 @@ A CronTrigger gives one such answer after a clock time that does not exist.
 
 
 def keeps_rule(trigger: Any, rule: type) -> bool:
-    """Say whether a trigger answers as the class ``rule`` does, which a subclass may not."""
-    own = getattr(type(trigger), "get_next_fire_time", None)
-    return isinstance(trigger, rule) and own is getattr(rule, "get_next_fire_time", None)
+    """Say whether a trigger answers as the class ``rule`` does, which a subclass may not.
+
+    It may replace a step of the rule as well, ``_apply_jitter`` say, and so may one object.
+    """
+    if type(trigger) is rule and not hasattr(trigger, "__dict__"):
+        return True  # the library's own, which have slots
+    return isinstance(trigger, rule) and not any(
+        getattr(type(trigger), step) is not getattr(rule, step)
+        or step in getattr(trigger, "__dict__", ())
+        for step in _steps(rule)
+    )
+
+
+@cache
+def _steps(rule: type) -> list[str]:
+    """Return the names of the functions that a rule is made of."""
+    return [
+        name
+        for name in dir(rule)
+        if not name.startswith("__")
+        and isinstance(inspect.getattr_static(rule, name), FunctionType)
+    ]
 
 
 def answers(trigger: Any, start: datetime, previous: datetime | None = None) -> Iterator[datetime]:

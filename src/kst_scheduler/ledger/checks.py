@@ -1,4 +1,4 @@
-"""What a ledger takes: names that every database can hold, texts cut to a length, aware times."""
+"""What a ledger takes: texts cut to a length, aware times, counts that a database can hold."""
 
 from __future__ import annotations
 
@@ -13,35 +13,10 @@ if TYPE_CHECKING:
 
     from kst_scheduler.occurrence import Occurrence
 
-LONGEST_NAME: Final = 500
-"""Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
 LONGEST_TEXT: Final = 2_000
 """Characters of an error or a reason; longer ones are cut."""
 LARGEST: Final = 2**63 - 1
 """What fits a database's bigint."""
-
-
-def require_name(text: str, name: str) -> str:
-    """Return a job id or an instance unchanged when every store can hold it.
-
-    ``name`` is what the message calls the value.
-
-    Raises:
-        InvalidArgumentError: it is longer than 500 characters, or has a character that a database
-            cannot store: NUL (PostgreSQL, "Character Types"), or half of a surrogate pair.
-
-    """
-    if len(text) > LONGEST_NAME:
-        raise InvalidArgumentError(
-            f"{name}={text[:20]!r}... has {len(text):,} characters; "
-            f"a ledger takes at most {LONGEST_NAME}"
-        )
-    bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
-    if bad is not None:
-        raise InvalidArgumentError(
-            f"{name}={text!r} has the character {bad!r}, which a ledger cannot store; leave it out"
-        )
-    return text
 
 
 def stored_text(text: str) -> str:

@@ -29,6 +29,10 @@ MAX_RATE: Final = 0.1
 BELIEVED_AFTER: Final = timedelta(minutes=15)
 """How long a clock that was set has to stand before it is believed."""
 
+MAX_EARLY: Final = timedelta(minutes=5)
+"""How long before its time, by the ledger's clock, an occurrence may be run: the clocks of healthy
+hosts differ by less, and a replica whose clock is a little ahead still does its work."""
+
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -78,6 +82,14 @@ class ClockWatch:
         self.steady_for = timedelta(seconds=reading.received - self._steady_since)
         return True
 
+    def has_shown(self, moment: datetime, at: float) -> bool:
+        """Tell whether the clock, as it was believed last, has come to a moment by now.
+
+        ``at`` is the time by the monotonic clock.
+        """
+        last = self._believed
+        return last is not None and last.shown + timedelta(seconds=at - last.received) >= moment
+
     def is_steady_for(self, span: timedelta) -> bool:
         """Tell whether the clock was not set for so long, or never since the first reading."""
         return not self.was_set or self.steady_for >= span
@@ -104,6 +116,24 @@ def clock_watch(ledger: Ledger) -> ClockWatch:
     """Return what the running event loop, whose clock it is compared with, knows of a ledger's."""
     watches = _OF_LOOPS.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
     return watches.setdefault(ledger, ClockWatch())
+
+
+async def has_come(ledger: Ledger, moment: datetime) -> bool:
+    """Tell whether a moment has come by the ledger's clock, or comes within five minutes.
+
+    The clock is read only where the last reading does not tell: most claims cost no statement more.
+
+    Raises:
+        LedgerUnavailableError: the ledger is away.
+
+    """
+    loop = asyncio.get_running_loop()
+    watch, sent = clock_watch(ledger), loop.time()
+    if watch.has_shown(moment - MAX_EARLY, sent):
+        return True
+    now = await ledger.now()
+    watch.believes(Reading(now, sent, loop.time()))
+    return now >= moment - MAX_EARLY
 
 
 async def believed_time(ledger: Ledger) -> datetime | None:

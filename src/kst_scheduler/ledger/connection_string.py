@@ -8,10 +8,9 @@ what one of the two cannot honour is refused by name before anything connects.
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlencode
@@ -79,13 +78,30 @@ _LIBPQ_ONLY: Final = {
     *("max_protocol_version", "gsslib", "scram_client_key", "scram_server_key", "oauth_issuer"),
     *("oauth_client_id", "oauth_client_secret", "oauth_scope", "sslkeylogfile", "servicefile"),
 }
+_OF_ONE_NAME: Final = (
+    *("host", "hostaddr", "port", "user", "password", "passfile", "options", "requirepeer"),
+    *("krbsrvname", "gssencmode", "gssdelegation", "sslmode", "sslnegotiation", "sslcompression"),
+    *("sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni"),
+)
 _ENVIRONMENT: Final = {
-    "service": "PGSERVICE",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "options": "PGOPTIONS",
+    **{name: f"PG{name.upper()}" for name in _OF_ONE_NAME},
+    "dbname": "PGDATABASE",
     "application_name": "PGAPPNAME",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "channel_binding": "PGCHANNELBINDING",
+    "client_encoding": "PGCLIENTENCODING",
+    "require_auth": "PGREQUIREAUTH",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
 }
-"""Variables of libpq's that asyncpg does not read; it reads the others itself."""
+"""The variables that libpq reads (PostgreSQL 18, "Environment Variables"), of which
+asyncpg reads about half. PGGSSLIB is left to the drivers, which both read it."""
+_SESSION: Final = {"PGDATESTYLE": "datestyle", "PGTZ": "timezone", "PGGEQO": "geqo"}
+"""Those that libpq sends as settings of the session."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,6 +109,8 @@ class ConnectionString:
     """What a connection string says, checked: libpq's parameters by their names."""
 
     parameters: Mapping[str, str]
+    session: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the session that libpq takes from the environment by itself."""
 
     drivername = "postgresql"
 
@@ -126,7 +144,8 @@ class ConnectionString:
         common: dict[str, Any] = {
             argument: given[name] for name, argument in _ASYNCPG_ARGUMENTS.items() if name in given
         }
-        settings = {name: given[name] for name in _ASYNCPG_SETTINGS if name in given}
+        settings = dict(self.session)
+        settings |= {name: given[name] for name in _ASYNCPG_SETTINGS if name in given}
         if "fallback_application_name" in given:
             settings.setdefault("application_name", given["fallback_application_name"])
         if settings:
@@ -167,16 +186,33 @@ def read_connection_string(text: str) -> ConnectionString:
         if uri[name] is not None
     }
     given |= _hosts(uri["hosts"]) | _query(uri["query"] or "")
-    for name, variable in _ENVIRONMENT.items():
-        given.setdefault(name, os.environ.get(variable, ""))
-    if given.get("service"):
-        given = _service(given["service"]) | {k: v for k, v in given.items() if v}
-    # An empty value is the default, to libpq, of everything but a password.
-    given = {name: value for name, value in given.items() if value and name != "service"}
-    _check(given)
+    environment = os.environ
+    # In libpq's order: the string, its service, the environment. An empty value is the default of
+    # everything but a password.
+    if service := given.pop("service", "") or environment.get("PGSERVICE", ""):
+        given = _service(service) | {name: value for name, value in given.items() if value}
+    given = {name: value for name, value in given.items() if value}
+    variables = {
+        name: variable
+        for name, variable in _ENVIRONMENT.items()
+        if name not in given and environment.get(variable)
+    }
+    given |= {name: environment[variable] for name, variable in variables.items()}
+    if environment.get("PGREQUIRESSL", "").startswith("1"):
+        given.setdefault("sslmode", "require")
+    try:
+        _check(given)
+    except _RefusedError as error:
+        name, value, reason = error.args
+        variable = variables.get(name)
+        whose = f"the environment's {variable}" if variable else f"the connection string's {name}"
+        raise InvalidArgumentError(
+            f"{whose}{value} cannot be honoured: {reason}; change it, or leave it out"
+        ) from None
     if int(given.get("connect_timeout", "0")) == 0:  # "wait without an end", which nobody here does
         given.pop("connect_timeout", None)
-    return ConnectionString(given)
+    session = {_SESSION[name]: environment[name] for name in _SESSION if environment.get(name)}
+    return ConnectionString(given, session)
 
 
 def _decoded(text: str) -> str:
@@ -195,7 +231,7 @@ def _hosts(text: str) -> dict[str, str]:
     if not all(found):
         raise InvalidArgumentError(UNREADABLE)
     places = [
-        (each["ipv6"] or _decoded(each["name"]), each["port"] or "") for each in found if each
+        (_decoded(each["ipv6"] or each["name"]), each["port"] or "") for each in found if each
     ]
     hosts, ports = (",".join(part) for part in zip(*places, strict=True))
     return {"host": hosts} | ({"port": ports} if ports.strip(",") else {})
@@ -225,54 +261,77 @@ def _service(name: str) -> dict[str, str]:
         Path(os.environ.get("PGSYSCONFDIR", "/etc/postgresql-common"), "pg_service.conf"),
     ]
     for file in files:
-        services = configparser.RawConfigParser(
-            delimiters="=", comment_prefixes="#", default_section="", strict=False
-        )
         try:
-            services.read(file, encoding="utf-8")
-        except (OSError, UnicodeDecodeError, configparser.Error):
+            text = file.read_text("utf-8") if file.exists() else ""
+        except (OSError, UnicodeDecodeError):
             raise InvalidArgumentError(f"the file of services {file} cannot be read") from None
-        if services.has_section(name):
-            return dict(services[name])
+        given = _section(text, name, file)
+        if given is not None:
+            return given
     raise InvalidArgumentError(
         f"the connection string's service={name!r} is in none of "
         f"{', '.join(map(str, files))}; write its section there, or leave it out"
     )
 
 
+def _section(text: str, name: str, file: Path) -> dict[str, str] | None:
+    """Return a section as libpq reads it: lines may be indented, and the first value counts."""
+    given: dict[str, str] | None = None
+    lines = [line.strip(" \t\n\r\v\f") for line in text.split("\n")]
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line[:1] not in {"", "#"}]
+    for number, line in numbered:
+        if line.startswith("["):
+            if given is not None:
+                break
+            given = {} if line[1:].startswith(f"{name}]") else None
+            continue
+        key, separator, value = line.partition("=")
+        is_readable = separator and key not in {"service", "servicefile"}
+        if numbered[0][1][0] != "[" or (given is not None and not is_readable):
+            raise InvalidArgumentError(
+                f"the file of services {file} cannot be read: line {number} is not a [section], or "
+                "a name=value that belongs into one"
+            )
+        if given is not None:
+            given.setdefault(key, value)
+    return given
+
+
+class _RefusedError(Exception):
+    """Raised with a parameter's name, its value as it is shown, and what is wrong with it."""
+
+
 def _check(given: Mapping[str, str]) -> None:
     """Refuse what one of the two drivers could not honour."""
     for name, value in given.items():
         if name in _LIBPQ_ONLY:
-            raise _refused(name, "asyncpg, by which the ledger connects, cannot do that")
+            raise _RefusedError(name, "", "asyncpg, by which the ledger connects, cannot do that")
         if name not in _HONOURED:
-            raise _refused(
+            raise _RefusedError(
                 name,
+                "",
                 "libpq has no such parameter; a setting of the server is options=-c name=value",
             )
         if name in _VALUES and value not in _VALUES[name]:
-            raise _refused(f"{name}={value!r}", f"it can be {', '.join(_VALUES[name])}")
-    if not re.fullmatch(r"\s*\d{1,9}\s*", given.get("connect_timeout", "0")):
-        raise _refused(f"connect_timeout={given['connect_timeout']!r}", "it is whole seconds")
+            raise _RefusedError(name, f"={value!r}", f"it can be {', '.join(_VALUES[name])}")
+    timeout = given.get("connect_timeout", "0")
+    if not re.fullmatch(r"\s*\d{1,9}\s*", timeout):
+        raise _RefusedError("connect_timeout", f"={timeout!r}", "it is whole seconds")
     _check_places(given.get("host", ""), given.get("port", ""))
     if given.get("sslrootcert") == "system":
         others = {"sslcert", "sslkey", "sslcrl", "sslpassword"} & given.keys()
         if others or given.get("sslmode", "verify-full") != "verify-full":
-            raise _refused("sslrootcert='system'", "it goes with sslmode=verify-full alone")
+            raise _RefusedError(
+                "sslrootcert", "='system'", "it goes with sslmode=verify-full alone"
+            )
 
 
 def _check_places(host: str, port: str) -> None:
     hosts, ports = host.split(","), port.split(",")
     if len(ports) not in {1, len(hosts)}:
-        raise _refused("port", f"there are {len(hosts)} hosts, and {len(ports)} ports")
+        raise _RefusedError("port", "", f"there are {len(hosts)} hosts, and {len(ports)} ports")
     if len(hosts) > 1 and not all(hosts):
-        raise _refused("host", "one of several hosts is empty")
+        raise _RefusedError("host", "", "one of several hosts is empty")
     for each in ports:
         if each and not (re.fullmatch(r"\d{1,5}", each) and 0 < int(each) < 2**16):
-            raise _refused("port", "a port is a number from 1 to 65535")
-
-
-def _refused(what: str, reason: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"the connection string's {what} cannot be honoured: {reason}; change it, or leave it out"
-    )
+            raise _RefusedError("port", "", "a port is a number from 1 to 65535")

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.ledger.checks import LARGEST, require_name
+from kst_scheduler.ledger.checks import LARGEST
 from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.stored_names import require_name
 from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:

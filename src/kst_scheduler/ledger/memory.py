@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
+from kst_scheduler.ledger.checks import in_utc, require_count, stored_text
 from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger.contract import Claim, ClaimRequest, LedgerRow, Outcome
     from kst_scheduler.occurrence import Occurrence
+
+BATCH: Final = 1_000
+"""Rows that are deleted at a time: some milliseconds."""
 
 
 class MemoryLedger:
@@ -152,7 +157,11 @@ class MemoryLedger:
     async def forget(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before, limit = in_utc(before, "before"), require_count(limit, "limit")
-        old = [row for row in self._rows.find(until=before) if row.status != "running"]
-        old = sorted(old, key=attrgetter("scheduled_at"))[:limit]
-        self._rows.delete(old)
-        return len(old)
+        deleted = 0
+        while True:
+            size = BATCH if limit is None else min(BATCH, limit - deleted)
+            gone = self._rows.delete_oldest(before, size)
+            deleted += gone
+            if gone < BATCH:
+                return deleted
+            await asyncio.sleep(0)  # others have their turn

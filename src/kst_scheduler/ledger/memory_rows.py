@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
+from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from kst_scheduler.ledger.contract import ClaimRequest
     from kst_scheduler.occurrence import Occurrence
@@ -118,16 +119,25 @@ class MemoryRows:
             del self._running[row.source]
         return row
 
-    def delete(self, rows: Collection[LedgerRow]) -> None:
-        """Delete rows that are not running."""
-        gone = {row.id for row in rows}
-        for row in rows:
-            del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
-            self._requests.pop(row.id, None)
-        for source in {row.source for row in rows}:
-            left = [each for each in self._times.pop(source) if each[1] not in gone]
-            if left:
-                self._times[source] = left
+    def delete_oldest(self, before: datetime, most: int) -> int:
+        """Delete ended rows scheduled before a moment, the oldest first; return how many."""
+        passed: dict[str, list[tuple[datetime, int]]] = {}
+        deleted = 0
+        # The times of each source are in order, and what is deleted is at their begin.
+        for time in merge(*self._times.values()):
+            if deleted == most or time[0] >= before:
+                break
+            row = self._rows[time[1]]
+            passed.setdefault(row.source, []).append(time)
+            if row.status != "running":
+                del self._rows[row.id], self._ids[occurrence_key(row.occurrence)]
+                self._requests.pop(row.id, None)
+                deleted += 1
+        for source, times in passed.items():
+            self._times[source][: len(times)] = [each for each in times if each[1] in self._rows]
+            if not self._times[source]:
+                del self._times[source]
+        return deleted
 
     def find(
         self,

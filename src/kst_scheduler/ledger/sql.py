@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from kst_scheduler.ledger import statements
-from kst_scheduler.ledger.checks import in_utc, require_count, require_name, stored_text
+from kst_scheduler.ledger.checks import in_utc, require_count, stored_text
 from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
 from kst_scheduler.ledger.retention import delete_old
 from kst_scheduler.ledger.sql_claims import SqlClaims
+from kst_scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from datetime import datetime

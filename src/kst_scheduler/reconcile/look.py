@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, NotRunningError
+from kst_scheduler.errors import (
+    AlreadyRunningError,
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LedgerUnavailableError,
+    NotRunningError,
+)
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from apscheduler.job import Job
@@ -54,7 +61,7 @@ class Looked:
 class OwnLook(NamedTuple):
     """How far this replica has moved on the mark of a job."""
 
-    mark: datetime
+    mark: datetime | None = None
     paused_until: datetime | None = None
     """When it saw last that the job is paused here; None: it was not."""
 
@@ -92,7 +99,7 @@ class JobLook:
         # A job that was over when it was added never had a next run time, and is not paused.
         if self.job.next_run_time is None and not self.is_over:
             return await self._leave_paused(mark)
-        since = self._since(mark)
+        since = await self._since(mark)
         overdue = await self._overdue(since)
         left = await self._settle(overdue) if overdue else []
         await self._move_on(mark, min([max(since, self.until), *left]))
@@ -103,25 +110,23 @@ class JobLook:
         await self._close(self._lost().given_up())
 
     async def _leave_paused(self, mark: datetime | None) -> bool:
-        """Forget what a paused job would have run, unless that is the duty of another replica.
+        """Move nothing on, as what a paused job would have run may be the duty of another replica.
 
-        The mark is shared. Where another replica has moved it on since the job was paused here, it
-        is not paused there, and only that one, or the end of the pause, moves it on further:
+        The mark is shared, and only a replica where the job is not paused moves it on. So a replica
+        that was down goes on from there, whichever was the last one to look:
 
-            A: paused       finds another's mark    finds another's mark
-            B:        looks until 02:30, is down     ...    is back: 03:00 is since its mark
+            A: looks until 02:45, is paused    ...          ...
+            B:  down since 02:30     ...        is back: 03:00 is since the mark
 
-        Where none has, the job is paused on all of them, and this one moves it on, a look behind:
-        so a replica that looks at the same moments is always ahead of it.
+        The last one to have moved it on is paused, too, and lives: that it notes under another name
+        (``_paused_mark``), for those that are paused as well. When their pause ends, nobody but
+        they could have run the job until then, and what it would have run leaves no row.
         """
         await self.close_lost()
-        own = self.own_looks.pop(self.job.id, None)
-        if mark is None or own is None or own.mark != mark:
-            return True
-        if own.paused_until is not None and own.paused_until > mark:
-            mark = own.paused_until
-            await self.ledger.look(self.job.id, mark)
-        self.own_looks[self.job.id] = OwnLook(mark, self.until)
+        own = self.own_looks.get(self.job.id, OwnLook())
+        if mark is not None and own.mark == mark:
+            await self.ledger.look(_paused_mark(self.job.id), self.until)
+        self.own_looks[self.job.id] = OwnLook(own.mark, self.until)
         return True
 
     async def _mark(self) -> datetime | None:
@@ -143,14 +148,17 @@ class JobLook:
             await self.ledger.look(self.job.id, until)
             self.own_looks[self.job.id] = OwnLook(until)
 
-    def _since(self, mark: datetime | None) -> datetime:
+    async def _since(self, mark: datetime | None) -> datetime:
         """Return from when on the job is looked at: where the last look ended, or its pause."""
         if mark is None:
             return self.now  # a job that is looked at for the first time begins its history now
         own = self.own_looks.get(self.job.id)
-        if own is None or own.mark != mark or own.paused_until is None:
+        if own is None or own.paused_until is None:
             return mark
-        return max(mark, own.paused_until)
+        if own.mark == mark:
+            return max(mark, own.paused_until)
+        paused = await self.ledger.looked_until(_paused_mark(self.job.id))
+        return max(mark, min(paused, own.paused_until)) if paused else mark
 
     def _lost(self) -> Overdue:
         """Return what is known of the runs that lost their lease, where nothing is to be run."""
@@ -181,8 +189,7 @@ class JobLook:
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
-        queue = self.once_job.queue
-        waiting = await queue.waiting(self.job.id) if queue else frozenset()
+        waiting = await self._waiting()
         rows = await self.ledger.rows(self.job.id, since=start)
         here = self.scheduler.running_occurrences(self.job.id)
         return Overdue(
@@ -201,6 +208,17 @@ class JobLook:
             max_attempts=self.once_job.max_attempts,
             waiting=waiting,
         )
+
+    async def _waiting(self) -> Collection[datetime]:
+        """Return the scheduled times of what was handed off, and waits for a worker."""
+        queue = self.once_job.queue
+        if queue is None:
+            return ()
+        try:
+            return await queue.waiting(self.job.id)
+        except LedgerUnavailableError as error:
+            # It is the queue that is away, so the jobs that have none can be looked at.
+            raise KSTSchedulerError(str(error)) from None
 
     def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
@@ -273,6 +291,14 @@ class JobLook:
             if closed is not None:
                 self.looked.closed.append(closed)
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
+
+
+def _paused_mark(job_id: str) -> str:
+    """Return the name under which the ledger has up to when a job was paused on all replicas.
+
+    A ledger has one mark for each name, and a job's own name may be as long as names can be.
+    """
+    return f"paused:{hashlib.sha256(job_id.encode()).hexdigest()}"
 
 
 def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:

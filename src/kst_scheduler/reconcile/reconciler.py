@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
-from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.kept_writes import kept_writes
 from kst_scheduler.ledger.clock_watch import ClockWatch, believed_time, clock_watch
 from kst_scheduler.outcome import told
@@ -25,9 +25,10 @@ from kst_scheduler.reconcile.look import JobLook, Looked, OwnLook, window_of
 from kst_scheduler.reconcile.once_jobs import OnceJobs, fires_no_more
 from kst_scheduler.redaction import hide_in_traceback
 from kst_scheduler.timezone import UTC
+from kst_scheduler.user_values import is_a, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from apscheduler.job import Job
 
@@ -73,12 +74,14 @@ class Reconciler:
 
     What one replica does or suffers erases no history of another's. How far was looked is moved on
     by the replicas where a job is not paused. Where it is paused on all of them, what it would have
-    run leaves no row: the last one to have looked moves that on. Where one replica is paused and
-    another is down, what was due meanwhile waits for the one that is down, or for the end of the
-    pause. A run that another replica lost is closed when it may not be run again any more, also
-    where the job is paused here, or was removed; one of a job that nobody knows, when it is as old
-    as the rows that are forgotten. A Reconciler that was stopped and is started again finds what
-    has become of the one-shot jobs that it knew.
+    run leaves no row. Where one replica is paused and another is down, what was due meanwhile waits
+    for the one that is down, or for the end of the pause. A replica that was the last to look
+    before its pause cannot know of another that is down: when its pause ends first, it counts as
+    the only one. A pause of a scheduler whose jobs are in memory ends with its process, and what
+    was due meanwhile is caught up by the next one. A run that another replica lost is closed when
+    it may not be run again any more, also where the job is paused here, or was removed; one of a
+    job that nobody knows, when it is as old as the rows that are forgotten. A Reconciler that was
+    stopped and is started again finds what has become of the one-shot jobs that it knew.
 
     What is due, and how late it is, is judged by the ledger's clock; nothing is due before this
     host's clock says so, too. A ledger's clock that was set is believed when it has stood for 15
@@ -178,6 +181,8 @@ class Reconciler:
         Raises:
             InvalidArgumentError: a job has jitter, so that replicas disagree about its times, or a
                 catch-up window longer than the retention. The other jobs are reconciled.
+            KSTSchedulerError: a job cannot be reconciled for another reason: its trigger fails, or
+                its queue, say. The other jobs are reconciled.
             LedgerUnavailableError: the ledger is away; what is left is done next time.
 
         """
@@ -192,8 +197,10 @@ class Reconciler:
             now = await believed_time(self._ledger)
             if now is not None:
                 await self._look(looked, now)
-        except LedgerUnavailableError:
-            self._was_away = True
+        except Exception as error:
+            # A fault of the ledger keeps the others, too, from writing how their runs ended.
+            is_of_jobs = is_a(error, KSTSchedulerError) and not is_a(error, LedgerUnavailableError)
+            self._was_away = self._was_away or not is_of_jobs
             raise
         finally:
             await self._tell(looked)
@@ -207,32 +214,29 @@ class Reconciler:
         self._look_now.set()
 
     async def _look(self, looked: Looked, now: datetime) -> None:
-        abandoned, jobs, faults = await self._ledger.abandoned(), self._jobs.all(), []
+        abandoned, faults = await self._ledger.abandoned(), _Faults()
+        # Those with a queue last: one that does not answer holds up no other job.
+        jobs = sorted(self._jobs.all(), key=lambda each: each[1].queue is not None)
         if self._was_away:  # the replicas that live are first to renew and to end what they run
             abandoned = []
         removed = self._jobs.removed()
         if self._forget_at is None:
             self._forget_at = await self._first_forget_at([job for job, _ in jobs], now)
         for job, once_job in jobs:
-            try:
+            with faults.of(job):
                 look = self._job_look(job, once_job, abandoned, now, looked)
-                is_settled = await look.put_right()
-            except InvalidArgumentError as error:
-                faults.append(_named(job, error))
-            else:
-                if is_settled and self._jobs.is_over(job):
+                if await look.put_right() and self._jobs.is_over(job):
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
             # Where it cannot be reconciled, that was reported while it was there.
-            with contextlib.suppress(InvalidArgumentError):
+            with faults.of(job), contextlib.suppress(InvalidArgumentError):
                 if job.id in lost:
                     await self._job_look(job, once_job, abandoned, now, looked).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._forget(known, abandoned, now, looked)
         self._was_away = False
-        if faults:
-            raise InvalidArgumentError("; ".join(faults))
+        faults.raise_all()
 
     def _job_look(
         self,
@@ -298,7 +302,10 @@ class Reconciler:
 
         Where nobody has looked for long, all replicas were down, or the clock is ahead.
         """
-        marks = [await self._ledger.looked_until(job.id) for job in jobs]
+        marks = []
+        for job in jobs:
+            with contextlib.suppress(InvalidArgumentError):  # its own look reports it
+                marks.append(await self._ledger.looked_until(job.id))
         latest = max((mark for mark in marks if mark), default=now)
         is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
         return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
@@ -318,8 +325,8 @@ class Reconciler:
                 await self.look()
             except LedgerUnavailableError as error:
                 _LOGGER.warning("the look is put off by a minute: %s", told(error))
-            except InvalidArgumentError as error:
-                _LOGGER.error("%s", error)  # noqa: TRY400 - the message says it all
+            except KSTSchedulerError as error:
+                _LOGGER.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - see _Faults
             except Exception:
                 _LOGGER.exception("the look failed; the next one comes in a minute")
             with contextlib.suppress(TimeoutError):
@@ -328,5 +335,34 @@ class Reconciler:
             self._look_now.clear()
 
 
+class _Faults:
+    """What is wrong with single jobs; it keeps no other job from being looked at."""
+
+    def __init__(self) -> None:
+        self._errors: list[Exception] = []
+        self._lines: list[str] = []
+
+    @contextlib.contextmanager
+    def of(self, job: Job) -> Iterator[None]:
+        """Note a fault of a job; that the ledger is away concerns all, and is raised."""
+        try:
+            yield
+        except LedgerUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a trigger is the reader's, and can raise anything
+            self._errors.append(error)
+            self._lines.append(_named(job, error))
+
+    def raise_all(self) -> None:
+        """Raise one error for all, with the first one as its cause that does not say it all."""
+        if not self._errors:
+            return
+        is_argument = all(is_a(error, InvalidArgumentError) for error in self._errors)
+        unforeseen = (error for error in self._errors if not is_a(error, KSTSchedulerError))
+        raised = InvalidArgumentError if is_argument else KSTSchedulerError
+        raise raised("; ".join(self._lines)) from next(unforeseen, None)
+
+
 def _named(job: Job, error: Exception) -> str:
-    return f"job {job.id!r} cannot be reconciled: {error}"
+    reason = text_of(error) if is_a(error, KSTSchedulerError) else told(error)
+    return f"job {job.id!r} cannot be reconciled: {reason}"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from starlette.convertors import Convertor, register_url_convertor
 
 from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, UnknownJobError
 from kst_scheduler.guards import nearest
-from kst_scheduler.ledger.checks import LONGEST_NAME, require_name
 from kst_scheduler.service.answers import (
     UNAVAILABLE,
     Conflict,
@@ -27,6 +27,7 @@ from kst_scheduler.service.answers import (
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.parts import Service
 from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.stored_names import LONGEST_NAME, require_name
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ if TYPE_CHECKING:
 
 MOST_RUNS: Final = 1_000
 _LARGEST_ID: Final = 2**63 - 1
+
+
+class _AnyText(Convertor[str]):
+    """A part of an address that may have slashes, as ``path``, and line breaks."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any_text", _AnyText())
 
 router = APIRouter(
     prefix="/admin",
@@ -91,7 +107,7 @@ async def list_jobs(service: TheService, readers: TheReaders) -> Response:
 
 
 @router.post(
-    "/jobs/{job_id:path}/run",
+    "/jobs/{job_id:any_text}/run",
     status_code=202,
     responses={404: {"model": Problem}, 409: {"model": Conflict}, **UNAVAILABLE},
 )
@@ -108,7 +124,7 @@ async def run_job(job_id: str, service: TheService, readers: TheReaders) -> Star
     )
 
 
-@router.post("/jobs/{job_id:path}/pause", responses={404: {"model": Problem}})
+@router.post("/jobs/{job_id:any_text}/pause", responses={404: {"model": Problem}})
 async def pause_job(job_id: str, service: TheService) -> JobState:
     """Let a job not fire until it is resumed, in this process and as long as it lives."""
     _job(service, job_id)
@@ -116,7 +132,7 @@ async def pause_job(job_id: str, service: TheService) -> JobState:
 
 
 @router.post(
-    "/jobs/{job_id:path}/resume",
+    "/jobs/{job_id:any_text}/resume",
     responses={404: {"model": Problem}, 409: {"model": Problem}},
 )
 async def resume_job(job_id: str, service: TheService) -> JobState:

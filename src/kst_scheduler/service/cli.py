@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +20,11 @@ from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, Server
 from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
-from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.jobs import JobsExitError, jobs_function, place_of
 from kst_scheduler.service.logs import log_to_stderr
 from kst_scheduler.service.stopping import StopLimit, forget_limits
 from kst_scheduler.timezone import KST
+from kst_scheduler.user_values import text_of
 
 if TYPE_CHECKING:
     import socket
@@ -57,23 +57,23 @@ def _run(chosen: argparse.Namespace) -> int:
         code: int = chosen.verb(chosen)
     except KeyboardInterrupt:
         return 0
-    except Exception as error:
-        if sys.flags.dev_mode and not isinstance(error, KSTSchedulerError):
+    except BaseException as error:
+        if sys.flags.dev_mode and not isinstance(error, KSTSchedulerError | SystemExit):
             raise  # python -X dev -m kst_scheduler.service.cli shows the traceback
+        if isinstance(error, SystemExit):  # of a module of the reader's
+            error = JobsExitError(error)
         sys.stderr.write(f"kst-scheduler: {_in_one_line(error)}\n")
-        return 1
+        return error.code if isinstance(error, JobsExitError) else 1
     return code
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     """Return an error as one line without passwords, and where it happened if it is not ours."""
-    text = str(error)
+    text = text_of(error)
     if isinstance(error, SyntaxError):
         text = f"{type(error).__name__}: {text}"  # it says where by itself
     elif not isinstance(error, KSTSchedulerError):
-        frames = traceback.extract_tb(error.__traceback__)
-        frame = [each for each in frames if not each.filename.startswith("<frozen")][-1]
-        text = f"{type(error).__name__}: {text} ({frame.filename}, line {frame.lineno})"
+        text = f"{type(error).__name__}: {text}{place_of(error)}"
     return " ".join(without_passwords(text, MAX_ERROR).split())
 
 
@@ -162,6 +162,7 @@ def _serve(chosen: argparse.Namespace) -> int:
     limit = StopLimit(settings.drain_timeout)
     # From here on SIGTERM ends the process as Ctrl-C does: by way of every finally.
     signal.signal(signal.SIGTERM, limit.interrupt)
+    limit.watch()
     with _listener(chosen.host, chosen.port) as listener, ExitStack() as servers:
         kept: list[Server] = []
         if settings.database_url is None:
@@ -202,6 +203,7 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
     # Not by loop.add_signal_handler: its handlers wait for a blocked loop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    limit.watch()
     with suppress(asyncio.CancelledError):
         async with opened(settings) as service:
             assert service.tasks is not None  # noqa: S101 - it is PostgreSQL, and work is there

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.jobs import call_jobs_function, jobs_function
 from kst_scheduler.service.parts import Service
 from kst_scheduler.timezone import KST, UTC
 from kst_scheduler.trigger_parts import nominal_fires
@@ -32,7 +32,7 @@ def coming(jobs: str | Callable[..., object], count: int, now: datetime) -> str:
 
     """
     service = Service(KSTScheduler(), MemoryLedger())
-    jobs_function(jobs)(service)
+    call_jobs_function(jobs_function(jobs), service)
     lines = [line for job in service.scheduler.get_jobs() for line in _lines(job, count, now)]
     return "\n".join(lines or ["there are no jobs"]) + "\n"
 

@@ -6,16 +6,22 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.guards import nearest
+from kst_scheduler.job_functions import full_name_of
+from kst_scheduler.user_values import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+MAX_FRAMES: Final = 100
+"""Of a traceback; the last of them that is no part of Python says where an error was raised."""
 
 
 def jobs_function(jobs: str | Callable[..., object]) -> Callable[..., object]:
@@ -37,6 +43,50 @@ def jobs_function(jobs: str | Callable[..., object]) -> Callable[..., object]:
         )
     _check_arguments(jobs, function)
     return function
+
+
+def call_jobs_function(function: Callable[..., object], service: object) -> None:
+    """Let a jobs function add its jobs.
+
+    Raises:
+        InvalidArgumentError: it raised what would cut the service short without a word, such as
+            CancelledError.
+        JobsExitError: it called ``sys.exit()``.
+
+    """
+    try:
+        function(service)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except SystemExit as error:
+        raise JobsExitError(error) from None
+    except BaseException as error:  # noqa: BLE001 - a task would take it for its own
+        raise InvalidArgumentError(
+            f"{full_name_of(function)} raised {describe(error)}{place_of(error)}"
+        ) from None
+
+
+class JobsExitError(KSTSchedulerError):
+    """Raised when a jobs function calls sys.exit(); ``code`` is the exit code that it means."""
+
+    def __init__(self, error: SystemExit) -> None:
+        said = error.code
+        text = (
+            ""
+            if said is None
+            else repr(said)
+            if isinstance(said, int | str)
+            else type(said).__name__
+        )
+        super().__init__(f"sys.exit({text}) was called{place_of(error)}")
+        self.code = 0 if said is None else said if isinstance(said, int) else 1
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error was raised, as " (file, line 7)"."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-MAX_FRAMES)
+    found = [each for each in frames if not each.filename.startswith("<frozen")]
+    return f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
 
 
 def _check_arguments(jobs: str | Callable[..., object], function: Callable[..., object]) -> None:

@@ -14,7 +14,7 @@ from kst_scheduler.ledger import MemoryLedger, SqlLedger
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.service.jobs import jobs_function
+from kst_scheduler.service.jobs import call_jobs_function, jobs_function
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -82,7 +82,7 @@ async def opened(settings: Settings) -> AsyncIterator[Service]:
 
 def add_jobs(service: Service, settings: Settings) -> None:
     """Add the jobs, and warn where a name has added none: the service would wait, and look well."""
-    jobs_function(settings.jobs)(service)
+    call_jobs_function(jobs_function(settings.jobs), service)
     if isinstance(settings.jobs, str) and not service.scheduler.get_jobs():
         logger.warning("there are no jobs: --jobs %s has added none", settings.jobs)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.guards import nearest
-from kst_scheduler.ledger.checks import require_name
+from kst_scheduler.stored_names import require_name
 
 with require_extra("service", "the settings of a service"):
     from pydantic import AfterValidator, Field, SecretStr, ValidationError

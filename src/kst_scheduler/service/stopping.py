@@ -2,7 +2,8 @@
 
 A drain waits for runs and cancels them, but a thread cannot be cancelled, a coroutine may swallow
 its CancelledError, and a job that blocks the event loop blocks the drain. Python then waits for
-them at its end, for ever. So a thread of its own watches the clock.
+them at its end, for ever. So a thread of its own watches the clock. Where not even that one can
+run, a process of its own does (kst_scheduler.service.watchdog).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler import drain
+from kst_scheduler.job_threads import runs_with_threads_anywhere
+from kst_scheduler.service.watchdog import start_watchdog, stop_watchdog
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,6 +33,8 @@ SECONDS_FOR_THE_REST: Final = 1.0
 """What connections and servers get to close, once the runs have ended."""
 SECONDS_TO_LOG: Final = 1.0
 """A log that blocks must not keep the process."""
+SECONDS_TO_KILL: Final = 0.5
+"""The process ends by itself, if it can, before it is killed."""
 
 
 _begun: Final[list[threading.Timer]] = []
@@ -39,6 +44,7 @@ def forget_limits() -> None:
     """End no process any more: for a command that was called as a function of another program."""
     while _begun:
         _begun.pop().cancel()
+    stop_watchdog()
 
 
 class StopLimit:
@@ -53,6 +59,10 @@ class StopLimit:
         self.loop: asyncio.AbstractEventLoop | None = None
         """Whose tasks are named where no run is left."""
         self._timer: threading.Timer | None = None
+
+    def watch(self) -> None:
+        """Let the process be killed after a signal if it can neither begin nor end by itself."""
+        start_watchdog(self.seconds + SECONDS_TO_LOG + SECONDS_TO_KILL)
 
     def begin(self) -> None:
         """Count from now on; a second signal does not begin anew."""
@@ -84,7 +94,9 @@ class StopLimit:
 
     def _still_running(self) -> str:
         """Name the runs; where there is none, the tasks and threads that keep the process."""
-        runs = self.scheduler.running_occurrences() if self.scheduler else ()
+        runs = list(self.scheduler.running_occurrences()) if self.scheduler else []
+        # Of a run whose coroutine was cancelled, the threads may be left.
+        runs += [run for run in runs_with_threads_anywhere() if run not in runs]
         if runs:
             return ", ".join(map(str, runs))
         tasks = asyncio.all_tasks(self.loop) if self.loop else set()

@@ -6,42 +6,53 @@ asks the world, so nothing has to be done as virtual time goes on.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import queue
+import sqlite3
+import sys
 import threading
 import time
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
 
 import _time_machine  # type: ignore[import-not-found]
 import time_machine
+from apscheduler.schedulers.base import BaseScheduler
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import SECOND
-from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.threads import submit, wait_for
+from kst_scheduler.simulation import threads
+from kst_scheduler.simulation.loop import VirtualLoop, as_completed
+from kst_scheduler.simulation.primitives import (
+    VirtualLock,
+    real_rlock,
+    virtual_local,
+    virtual_rlock,
+    virtual_simple_queue,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kst_scheduler.simulation.world import World
 
 _world: World | None = None
 _one_at_a_time = threading.Lock()
 
-_real_sleep = time.sleep
-_real_monotonic = time.monotonic
-_real_monotonic_ns = time.monotonic_ns
+_real_thread_start = threading.Thread.start
+_real_thread_join = threading.Thread.join
+_real_thread_is_alive = threading.Thread.is_alive
 _real_submit = ThreadPoolExecutor.submit
+_real_shutdown = ThreadPoolExecutor.shutdown
 _real_process_submit = ProcessPoolExecutor.submit
-_real_result = Future.result
-_real_new_event_loop = asyncio.events.new_event_loop
 
 
 def current_world() -> World | None:
     """Return the world that runs in this thread, or None outside a simulation."""
     world = _world
-    return world if world is not None and world.thread_id == threading.get_ident() else None
+    return world if world is not None and world.thread_id == _thread.get_ident() else None
 
 
 @contextlib.contextmanager
@@ -65,6 +76,7 @@ def virtual_time(world: World) -> Iterator[None]:
         finally:
             _world = None
             trip.stop()
+            threads.end_all()
 
 
 @contextlib.contextmanager
@@ -81,9 +93,10 @@ def real_time() -> Iterator[None]:
 class _WorldTraveller(time_machine.Traveller):
     def time_ns(self) -> int:
         world = _world
-        if world is None or world.thread_id != threading.get_ident():
+        if world is None or world.thread_id != _thread.get_ident():
             real: int = _time_machine.original_time_ns()
             return real
+        world.count_read()
         strand = world.current
         return (world.now + strand.host.skew) * 1000 if strand else world.now * 1000
 
@@ -110,57 +123,195 @@ def _outside_any_loop() -> Iterator[None]:
 @contextlib.contextmanager
 def _patches() -> Iterator[None]:
     """Patch what time-machine leaves alone: waiting, the monotonic clock, threads, new loops."""
-    replaced: list[tuple[Any, str, Any]] = [
-        (time, "sleep", _sleep),
-        (time, "monotonic", _monotonic),
-        (time, "monotonic_ns", _monotonic_ns),
-        (Future, "result", _result),
+    methods: list[tuple[Any, str, Any]] = [
+        (threading.Thread, "start", _thread_start),
+        (threading.Thread, "join", _thread_join),
+        (threading.Thread, "is_alive", _thread_is_alive),
         (ThreadPoolExecutor, "submit", _submit),
+        (ThreadPoolExecutor, "shutdown", _shutdown),
         (ProcessPoolExecutor, "submit", _submit_to_process),
-        (asyncio, "new_event_loop", _new_event_loop),
-        (asyncio.events, "new_event_loop", _new_event_loop),
+        # A scheduler never waits while it holds one, and it takes five for each fire.
+        (BaseScheduler, "_create_lock", lambda _scheduler: real_rlock()),
     ]
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in methods]
+    names = _names.find()
     try:
-        for owner, name, value in replaced:
+        for owner, name, value in methods:
             setattr(owner, name, value)
+        for namespace, name, original in names:
+            namespace[name] = _REPLACED[id(original)][1]
         yield
     finally:
+        for namespace, name, original in names:
+            namespace[name] = original
         for owner, name, value in originals:
             setattr(owner, name, value)
 
 
-def _sleep(seconds: float) -> None:
-    world = current_world()
-    if world is None:
-        _real_sleep(seconds)
+class _Either:
+    """What stands for a function or class of the standard library: virtual where virtual time is.
+
+    As a class it can still be asked about instances, subclassed and subscripted.
+    """
+
+    def __init__(self, real: Any, virtual: Callable[..., Any]) -> None:
+        self._real = real
+        self._virtual = virtual
+        self.__name__ = getattr(real, "__name__", "")
+        self.__doc__ = real.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        world = current_world()
+        if world is None:
+            return self._real(*args, **kwargs)
+        return self._virtual(world, *args, **kwargs)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self._real)
+
+    def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        is_virtual = self._real is _thread._local and current_world() is not None
+        return (virtual_local if is_virtual else self._real,)
+
+    def __getitem__(self, _item: Any) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def _since_start(world: World) -> float:
+    world.count_read()
+    return (world.now - world.start) / SECOND
+
+
+def _since_start_ns(world: World) -> int:
+    world.count_read()
+    return (world.now - world.start) * 1000
+
+
+def _sleep(world: World, seconds: Any, /) -> None:
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        time_sleep(seconds)  # raises, or takes what can be an index
+        seconds = seconds.__index__()
+    world.sleep(seconds)
+
+
+def _ctime(_world: World, seconds: float | None = None, /) -> str:
+    return time_ctime(time.time() if seconds is None else seconds)
+
+
+def _get_ident(world: World) -> int:
+    return world.current.ident if world.current is not None else world.thread_id
+
+
+def _new_event_loop(world: World) -> asyncio.AbstractEventLoop:
+    return VirtualLoop(world)
+
+
+def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
+    """Connect without SQLite's own wait for a lock: its holder could not continue meanwhile."""
+    if len(args) > 1:
+        args = (args[0], 0, *args[2:])
     else:
-        world.sleep(seconds)
+        kwargs["timeout"] = 0
+    return sqlite_connect(*args, **kwargs)
 
 
-def _monotonic_ns() -> int:
+sqlite_connect = sqlite3.connect
+time_sleep, time_ctime = time.sleep, time.ctime
+
+_VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
+    (time.sleep, _sleep),
+    (time.monotonic, _since_start),
+    (time.monotonic_ns, _since_start_ns),
+    (time.perf_counter, _since_start),
+    (time.perf_counter_ns, _since_start_ns),
+    (time.ctime, _ctime),
+    (threading.get_ident, _get_ident),
+    (threading.Lock, lambda _world: VirtualLock(current_world)),
+    (_thread.allocate_lock, lambda _world: VirtualLock(current_world)),
+    (_thread.RLock, lambda _world: virtual_rlock()),
+    (queue.SimpleQueue, lambda _world: virtual_simple_queue()),
+    (threading.local, lambda _world, *args, **kwargs: virtual_local(*args, **kwargs)),
+    (asyncio.events.new_event_loop, _new_event_loop),
+    (asyncio.as_completed, as_completed),
+    (sqlite3.connect, _connect_to_sqlite),
+]
+_REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
+"""What is exchanged under every name that a module has for it."""
+
+_KEEP: Final = ("_thread", "_queue", "kst_scheduler.simulation.", "importlib.")
+"""Modules whose own names stay: what is real must be found somewhere."""
+
+
+class _Names:
+    """Every module's names for what is replaced, ``from time import sleep`` included."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Any] = {}
+        self._found: list[tuple[dict[str, Any], str, Any]] = []
+
+    def find(self) -> list[tuple[dict[str, Any], str, Any]]:
+        """Return the namespace, the name and the original of each; new modules are searched."""
+        modules = dict(sys.modules)
+        for name, module in modules.items():
+            if self._seen.get(name) is not module:
+                self._seen[name] = module
+                self._found += self._search(name, module)
+        main = modules.get("__main__")
+        later = self._search("__main__", main) if main is not None else []
+        return [*self._found, *later]
+
+    def _search(self, name: str, module: Any) -> list[tuple[dict[str, Any], str, Any]]:
+        namespace = getattr(module, "__dict__", None)
+        if type(namespace) is not dict or name.startswith(_KEEP):
+            return []
+        return [
+            (namespace, each, value)
+            for each, value in list(namespace.items())
+            if id(value) in _REPLACED and value is _REPLACED[id(value)][0]
+        ]
+
+
+_names = _Names()
+
+
+def _thread_start(thread: threading.Thread) -> None:
     world = current_world()
-    return _real_monotonic_ns() if world is None else (world.now - world.start) * 1000
+    if world is None or world.current is None:
+        _real_thread_start(thread)
+    else:
+        threads.start(world, thread)
 
 
-def _monotonic() -> float:
+def _thread_join(thread: threading.Thread, timeout: float | None = None) -> None:
     world = current_world()
-    return _real_monotonic() if world is None else (world.now - world.start) / SECOND
+    if world is None or not threads.is_simulated(thread):
+        _real_thread_join(thread, timeout)
+    else:
+        threads.join(world, thread, timeout)
+
+
+def _thread_is_alive(thread: threading.Thread) -> bool:
+    simulated = current_world() is not None and threads.is_simulated(thread)
+    return threads.is_alive(thread) if simulated else _real_thread_is_alive(thread)
 
 
 def _submit(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
     world = current_world()
     if world is None:
         return _real_submit(pool, function, *args, **kwargs)
-    return submit(world, pool, function, *args, **kwargs)
+    return threads.submit(world, pool, function, *args, **kwargs)
 
 
-def _result(future: Any, timeout: float | None = None) -> Any:
+def _shutdown(pool: Any, wait: bool = True, *, cancel_futures: bool = False) -> None:
     world = current_world()
     if world is None:
-        return _real_result(future, timeout)
-    wait_for(world, future, timeout)
-    return _real_result(future, 0)
+        _real_shutdown(pool, wait, cancel_futures=cancel_futures)
+        return
+    _real_shutdown(pool, wait=False, cancel_futures=cancel_futures)
+    threads.shut_down(world, pool, wait=wait, cancel_futures=cancel_futures)
 
 
 def _submit_to_process(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -169,8 +320,3 @@ def _submit_to_process(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -
     raise SimulationError(
         "a process pool runs in real time, so a simulation cannot; use a thread pool there"
     )
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    world = current_world()
-    return _real_new_event_loop() if world is None else VirtualLoop(world)

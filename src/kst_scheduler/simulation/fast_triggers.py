@@ -3,15 +3,17 @@
 A scheduler asks a trigger twice for each fire, and most of a simulation's time would go there. So
 a trigger that is asked often has its fire times computed ahead (kst_scheduler.fire_times), and
 finds its answers there. What the table cannot know is left to the library: jitter, and the weeks
-around a change of the zone's UTC offset, where an answer depends on where the search starts.
+around a change of the zone's UTC offset, where an answer depends on where the search starts. So is
+every subclass: its rule may be another one, and may call CronTrigger's with other arguments.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from bisect import bisect_left
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.triggers.cron import CronTrigger
 
@@ -28,6 +30,9 @@ ASKED_OFTEN: Final = 16
 TABLE_SPAN: Final = timedelta(days=92)
 """A table's span: 64 MB for a job that fires every second, the worst case."""
 
+MEMOS_BEFORE_A_LOOK: Final = 64
+"""So many memos are made before the first look at which triggers are gone."""
+
 _library_answer = CronTrigger.get_next_fire_time
 
 
@@ -35,12 +40,20 @@ _library_answer = CronTrigger.get_next_fire_time
 def fast_triggers() -> Iterator[None]:
     """Patch CronTrigger, so that a job may be given any trigger, at any time, by any code."""
     memos: dict[CronTrigger, _Memo] = {}
+    look_at = MEMOS_BEFORE_A_LOOK
 
     def get_next_fire_time(
         trigger: CronTrigger, previous: datetime | None, now: datetime
     ) -> datetime | None:
+        nonlocal look_at
+        if type(trigger) is not CronTrigger:
+            fire: datetime | None = _library_answer(trigger, previous, now)
+            return fire
         memo = memos.get(trigger)
         if memo is None:
+            if len(memos) >= look_at:
+                _drop_those_gone(memos)
+                look_at = MEMOS_BEFORE_A_LOOK + 2 * len(memos)
             memo = memos[trigger] = _Memo(trigger)
         return memo.answer(previous, now)
 
@@ -51,13 +64,41 @@ def fast_triggers() -> Iterator[None]:
         CronTrigger.get_next_fire_time = _library_answer
 
 
+def _drop_those_gone(memos: dict[CronTrigger, _Memo]) -> None:
+    """Drop the memos of triggers that nothing else refers to; a trigger allows no weak reference.
+
+    A job store that unpickles makes new triggers each time that it is read.
+    """
+    unused = CronTrigger(timezone=UTC)
+    memos[unused] = _Memo(unused)
+    # A list, so that each trigger is counted with the same references of this function's own.
+    triggers = list(memos)
+    del unused
+    counts = list(map(sys.getrefcount, triggers))
+    for trigger, count in zip(triggers, counts, strict=True):
+        if count <= counts[-1]:
+            del memos[trigger]
+
+
+def _state(trigger: CronTrigger) -> tuple[Any, ...]:
+    """Return what decides a trigger's answers, and may be replaced; the fields are a list."""
+    return (*trigger.fields, trigger.timezone, trigger.start_date, trigger.end_date)
+
+
 class _Memo:
     """What one trigger has answered last, and its fire times of the next weeks."""
 
-    __slots__ = ("_asked", "_fires", "_high", "_index", "_last", "_low", "_previous", "_trigger")
+    __slots__ = (
+        *("_asked", "_fires", "_high", "_index", "_last", "_low"),
+        *("_previous", "_state", "_trigger"),
+    )
 
     def __init__(self, trigger: CronTrigger) -> None:
         self._trigger = trigger
+        self._begin(_state(trigger))
+
+    def _begin(self, state: tuple[Any, ...]) -> None:
+        self._state = state
         self._asked = 0
         self._low = self._high = 0
         self._fires: memoryview | list[int] = []
@@ -68,14 +109,21 @@ class _Memo:
 
     def answer(self, previous: datetime | None, now: datetime) -> datetime | None:
         """Return the trigger's next fire time, as ``CronTrigger.get_next_fire_time`` would."""
-        if previous is None or now < previous or self._bypassed(previous):
-            fire: datetime | None = _library_answer(self._trigger, previous, now)
-            return fire
+        if previous is None or now < previous:
+            return self._library(previous, now)
         # From here on ``now`` plays no part: the library looks for the first fire after previous.
         if previous is not self._previous:
+            if (state := _state(self._trigger)) != self._state:
+                self._begin(state)
+            if self._bypassed(previous):
+                return self._library(previous, now)
             self._last = self._next(previous, now)
             self._previous = previous
         return self._last
+
+    def _library(self, previous: datetime | None, now: datetime) -> datetime | None:
+        fire: datetime | None = _library_answer(self._trigger, previous, now)
+        return fire
 
     def _bypassed(self, previous: datetime) -> bool:
         start = self._trigger.start_date  # the library heeds it only where nothing fired before
@@ -87,8 +135,7 @@ class _Memo:
         else:
             self._index = self._look_up(previous)
         if self._index < 0:
-            fire: datetime | None = _library_answer(self._trigger, previous, now)
-            return fire
+            return self._library(previous, now)
         return datetime.fromtimestamp(self._fires[self._index] // SECOND, self._trigger.timezone)
 
     def _look_up(self, previous: datetime) -> int:

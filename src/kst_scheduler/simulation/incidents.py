@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
@@ -90,12 +91,19 @@ def check_nodes(nodes: int | Sequence[Node]) -> list[Node]:
         InvalidArgumentError: there is no node, more than 26 without names, or a name twice.
 
     """
-    if isinstance(nodes, int):
+    if isinstance(nodes, int) and not isinstance(nodes, bool):
         if not 1 <= nodes <= 26:  # noqa: PLR2004 - letters of the alphabet
             raise InvalidArgumentError(
                 f"nodes={nodes} is not from 1 to 26; name more with a list of Node(...)"
             )
         return [Node(chr(ord("A") + index)) for index in range(nodes)]
+    if not isinstance(nodes, list | tuple) or not all(isinstance(each, Node) for each in nodes):
+        raise InvalidArgumentError(
+            f"nodes={nodes!r} is neither a count nor a list of nodes; write nodes=2, or "
+            'nodes=[Node("A"), Node("B", clock_offset=30)]'
+        )
+    for node in nodes:
+        _check_seconds(node.clock_offset, f"{node!r}: clock_offset")
     names = [node.name for node in nodes]
     if not names:
         raise InvalidArgumentError("nodes=[] leaves nobody to run the jobs; write nodes=1")
@@ -156,9 +164,26 @@ def _check_incident(
         raise InvalidArgumentError(
             f"{incident} lies outside the simulated span, {start.isoformat()} to {end.isoformat()}"
         )
+    if isinstance(incident, ClockJump):
+        _check_seconds(incident.seconds, f"{kind}: seconds")
+    elif not isinstance(_length(incident), timedelta | None):
+        raise InvalidArgumentError(f"{incident} lasts no timedelta; write timedelta(minutes=30)")
     length = incident.end - incident.at if incident.end is not None else None
     if type(incident) is not ClockJump and length is not None and length <= timedelta(0):
         raise InvalidArgumentError(f"{incident} lasts no time; give it a positive timedelta")
+
+
+def _length(incident: Freeze | Crash) -> object:
+    """Return how long it lasts; None: it is never over, as only a crash can be."""
+    if isinstance(incident, Freeze):
+        return incident.duration if incident.duration is not None else ""
+    return incident.restart_after
+
+
+def _check_seconds(seconds: object, name: str) -> None:
+    if isinstance(seconds, int | float) and math.isfinite(seconds):
+        return
+    raise InvalidArgumentError(f"{name}={seconds!r} is not a finite number of seconds")
 
 
 def _instants(times: Sequence[datetime | None]) -> NDArray[np.int64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import math
-import threading
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from kst_scheduler.timezone import UTC
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
+    from typing import Self
 
     from kst_scheduler.simulation.world import Strand, World
 
@@ -28,6 +30,42 @@ REAL_INPUT_PATIENCE: Final = 0.05
 """Real seconds for which a loop with an open socket waits before virtual time goes on."""
 
 
+class _InOrder:
+    """A hash that counts, as an address would differ from one simulation to the next.
+
+    asyncio keeps tasks and futures in sets (wait, as_completed, TaskGroup, all_tasks), and gives
+    them out, calls them back and cancels them in the order of their hashes.
+    """
+
+    _number: int
+
+    def __new__(cls, *_args: Any, loop: VirtualLoop, **_kwargs: Any) -> Self:
+        self = super().__new__(cls)
+        self._number = next(loop.world.numbers)
+        return self
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Task(_InOrder, asyncio.Task[Any]):
+    """A task of a simulated node."""
+
+
+class Future(_InOrder, asyncio.Future[Any]):
+    """A future of a simulated node."""
+
+
+def as_completed(world: World, futures: Any, **options: Any) -> Any:
+    """Do what ``asyncio.as_completed`` does, and begin coroutines in the order of the call."""
+    if world.current is not None and not isinstance(futures, Awaitable):
+        futures = [asyncio.ensure_future(each) for each in dict.fromkeys(futures)]
+    return _as_completed(futures, **options)
+
+
+_as_completed = asyncio.as_completed
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A selector event loop whose clock is the world's.
 
@@ -37,7 +75,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, world: World) -> None:
         super().__init__()
-        self._world = world
+        self.world = world
+        self.set_task_factory(_task)
         self._strand: Strand | None = None
         # The default of 1e-9 is lost in a float after 2**24 s, and timers would never be due.
         self._clock_resolution = 1e-6
@@ -49,21 +88,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the seconds since the simulation began, whatever the wall clock does."""
-        return (self._world.now - self._world.start) / SECOND
+        return (self.world.now - self.world.start) / SECOND
 
     @property
     def began_at(self) -> datetime:
         """The true moment from which ``time`` counts, for a ledger in memory (its clock)."""
-        return datetime.fromtimestamp(self._world.start / SECOND, UTC)
+        return datetime.fromtimestamp(self.world.start / SECOND, UTC)
 
     def steady_for(self) -> float:
         """Return for how many seconds the host's wall clock goes as this loop's; infinity: always.
 
         A KSTScheduler asks, so that it need not look at the clock each minute of a simulated year.
         """
-        strand = self._world.current
-        next_jump = strand.host.next_jump(self._world.now) if strand else None
-        return math.inf if next_jump is None else (next_jump - self._world.now) / SECOND
+        strand = self.world.current
+        next_jump = strand.host.next_jump(self.world.now) if strand else None
+        return math.inf if next_jump is None else (next_jump - self.world.now) / SECOND
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Create a future."""
+        return Future(loop=self)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,
@@ -72,16 +115,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """Call soon, and wake this loop when another strand or a real thread does the asking."""
-        if threading.get_ident() != self._world.thread_id:
+        if _thread.get_ident() != self.world.thread_id:
             return super().call_soon_threadsafe(callback, *args, context=context)
         handle = self.call_soon(callback, *args, context=context)
         if self._strand is not None:
-            self._world.wake(self._strand)
+            self.world.wake(self._strand)
         return handle
 
     def _select(self, timeout: float | None) -> list[Any]:
         """Stand in for the selector: let virtual time pass instead of waiting."""
-        world = self._world
+        world = self.world
         has_sockets = len(self._files) > 1  # one file is the loop's own wake-up pipe
         if timeout == 0:
             world.step()
@@ -98,3 +141,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         world.park(until)
         strand.selecting = False
         return self._really_select(0) if has_sockets else []
+
+
+def _task(loop: Any, coroutine: Any, **options: Any) -> Any:
+    return Task(coroutine, loop=loop, **options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_ADDED
@@ -18,21 +17,14 @@ from kst_scheduler.runs import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from apscheduler.events import JobEvent
 
     from kst_scheduler.runs import RunLog
+    from kst_scheduler.simulation.fresh_modules import Program
     from kst_scheduler.simulation.world import Strand, World
-
-
-@dataclass(frozen=True)
-class Program:
-    """What every node runs: a scheduler, and the code that gives it its jobs."""
-
-    scheduler: Callable[[], AsyncIOScheduler]
-    register: Callable[[AsyncIOScheduler], object]
 
 
 class SimulatedNode:
@@ -55,6 +47,9 @@ class SimulatedNode:
         """The recorder of the living process; None while the node is down."""
         self._strand: Strand | None = None
         """The event loop of the latest process."""
+
+        self.fault_at_start = False
+        """Whether it freezes or crashes at the very start of the simulation."""
 
     def boot(self) -> None:
         """Start a new process."""
@@ -98,6 +93,7 @@ class SimulatedNode:
 
     def close(self) -> None:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
+        self._program.enter(self)
         for loop in self._loops:
             for task in asyncio.all_tasks(loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -109,14 +105,18 @@ class SimulatedNode:
 
     def _start_scheduler(self) -> None:
         try:
-            scheduler = self._program.scheduler()
+            make_scheduler, register = self._program.start(self)
+            scheduler = make_scheduler()
             _check_scheduler(scheduler)
             self._recorder = RunRecorder(
                 scheduler, self.name, log=self._log, clock=lambda: self._world.now
             )
             self._recorder.grace = self.grace
             scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
-            _check_registered(self._program.register(scheduler))
+            _check_registered(register(scheduler))
+            self._program.registered(scheduler)
+            if scheduler.state != STATE_STOPPED:
+                self._let_fault_come_first()
             # Later, for a task that register made may start it: the lifespan of an application.
             asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
@@ -129,8 +129,14 @@ class SimulatedNode:
         try:
             if scheduler.state == STATE_STOPPED:
                 scheduler.start()
+                self._let_fault_come_first()
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self._world.fail(error)
+
+    def _let_fault_come_first(self) -> None:
+        """Before what is due at the very start is run: a real process would have run before."""
+        if self.fault_at_start and self._world.now == self._world.start:
+            self._world.park(self._world.now)
 
     def _note_due(self, recorder: RunRecorder, until: int, detail: str) -> None:
         for job_id, moment in self._due(recorder.scheduler, until):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
 from kst_scheduler.fire_times.instants import SECOND, microseconds
@@ -12,6 +12,7 @@ from kst_scheduler.runs import NODE_DOWN, RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
 from kst_scheduler.simulation.fast_triggers import fast_triggers
+from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.host import host_timezone as reported_timezone
 from kst_scheduler.simulation.incidents import (
     ClockJump,
@@ -24,7 +25,7 @@ from kst_scheduler.simulation.incidents import (
     incidents_table,
 )
 from kst_scheduler.simulation.log import LogCapture
-from kst_scheduler.simulation.process import Program, SimulatedNode
+from kst_scheduler.simulation.process import SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import (
     cancelled_in_order,
@@ -33,8 +34,9 @@ from kst_scheduler.simulation.surroundings import (
     silenced,
 )
 from kst_scheduler.simulation.tracebacks import remembered_tracebacks
+from kst_scheduler.simulation.watchdog import watched
 from kst_scheduler.simulation.world import World
-from kst_scheduler.timezone import KST, require_aware
+from kst_scheduler.timezone import KST, UTC, require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+
+FIRST_YEAR: Final = 1970
+"""The first that a CronTrigger knows (apscheduler.triggers.cron.fields.MIN_VALUES, 3.11.3)."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,18 @@ def simulate(
 
     A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
     only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
-    ``time.monotonic``, ``time.sleep``, asyncio and thread pools. Two calls with the same arguments
-    give equal tables on any machine: ``random`` and the ids that APScheduler makes up are seeded.
-    What APScheduler and this package log goes to the result's ``log`` and nowhere else.
+    ``time.monotonic``, ``time.sleep``, asyncio, and the threads that jobs start, with their locks,
+    queues and pools. SIMULATION.md lists what is virtual and what is not. Two calls with the same
+    arguments give equal tables on any machine. What APScheduler and this package log goes to the
+    result's ``log`` and nowhere else. Jobs that still run at ``end`` are closed afterwards.
 
-    Real sockets work, at their own speed; real threads and processes that a job starts itself live
-    in real time. Jobs that still run at ``end`` are closed afterwards.
+    Each process of a node executes the module of ``register`` anew, and the modules beside it that
+    it imports, so that what they keep in memory is that process's own and ends with a crash. Where
+    that is impossible (a closure, a lambda, a notebook, a function that a test has replaced), all
+    nodes share the caller's memory, and ``log`` has a WARNING that names what jobs of several
+    processes have read and changed there, and locks that hold within one process only. What nodes
+    are to share, a ledger or a list that collects, is handed over:
+    ``simulate(functools.partial(register, ledger=ledger), ...)``.
 
     Args:
         register: adds jobs to the scheduler it is given; called once for each process, in its loop.
@@ -99,7 +111,9 @@ def simulate(
         NaiveDatetimeError: a time has no zone.
         InvalidArgumentError: the span, the nodes or the incidents make no sense.
         SimulationStuckError: jobs ran on and on without letting time pass.
-        SimulationError: called from a simulated job, or the scheduler is not an AsyncIOScheduler.
+        SimulationBlockedError: a job waits for something real that never comes, or never ends.
+        SimulationError: called from a simulated job; the scheduler is not an AsyncIOScheduler; or a
+            module that each process executes makes a server that all nodes are meant to share.
 
     """
     _check_span(start, end)
@@ -107,13 +121,16 @@ def simulate(
     ordered = check_incidents(incidents, named, start, end)
     world = World(microseconds(start), microseconds(end))
     log, capture = RunLog(), LogCapture(world)
-    program = Program(scheduler, register)
+    program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
+    if program.is_fresh:
+        world.on_host = program.enter
     simulated = {
         node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
         for node in named
     }
     with (
         interruptible(world),
+        watched(world),
         virtual_time(world),
         reported_timezone(host_timezone),
         seeded(),
@@ -122,8 +139,10 @@ def simulate(
         progress(world),
         fast_triggers(),
         remembered_tracebacks(),
+        program.installed(),
     ):
         _run(world, simulated, ordered)
+        program.ended()
     grace: dict[str, timedelta | None] = {}
     for each in simulated.values():
         grace.update(each.grace)
@@ -170,6 +189,8 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
 
 def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
     at = microseconds(incident.at)
+    if at == world.start and not isinstance(incident, ClockJump):
+        node.fault_at_start = True
     if isinstance(incident, Freeze):
         world.call_at(at, functools.partial(node.freeze, microseconds(incident.end)))
     elif isinstance(incident, ClockJump):
@@ -182,9 +203,21 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
             world.call_at(restart_at, node.boot)
 
 
+def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
+    """Return how many processes there are, those included that start after a crash."""
+    return len(nodes) + sum(
+        isinstance(each, Crash) and each.restart_after is not None for each in incidents
+    )
+
+
 def _check_span(start: datetime, end: datetime) -> None:
     require_aware(start, "start")
     require_aware(end, "end")
+    if start.astimezone(UTC).year < FIRST_YEAR:
+        raise InvalidArgumentError(
+            f"start={start.isoformat()} is before {FIRST_YEAR}, and no CronTrigger fires there: "
+            "APScheduler's years begin with it"
+        )
     if end < start:
         raise InvalidArgumentError(
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import apscheduler.job
 from apscheduler.executors.asyncio import AsyncIOExecutor
 
+from kst_scheduler.errors import SimulationBlockedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -82,10 +84,11 @@ def interruptible(world: World) -> Iterator[None]:
     interrupts: list[KeyboardInterrupt] = []
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        interrupts.append(KeyboardInterrupt())
-        world.fail(interrupts[0])
-        if world.running:
-            raise interrupts[0]
+        if not isinstance(world.failure, SimulationBlockedError):  # then it is the watchdog's
+            interrupts.append(KeyboardInterrupt())
+            world.fail(interrupts[0])
+        if world.running and world.failure is not None:
+            raise world.failure
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

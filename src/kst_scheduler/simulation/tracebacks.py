@@ -8,13 +8,16 @@ of the time of a simulated month.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import apscheduler.executors.base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType, TracebackType
+
+MAX_TEXTS: Final = 1000
+"""So many are remembered; a job that makes new code for each run would fill the memory."""
 
 
 @contextlib.contextmanager
@@ -32,6 +35,8 @@ def remembered_tracebacks() -> Iterator[None]:
         codes, places = _way(traceback)
         key = (*map(id, codes), *places)
         if key not in known:
+            if len(known) >= MAX_TEXTS:
+                known.clear()
             known[key] = codes, format_tb(traceback)
         return known[key][1]
 

@@ -10,10 +10,11 @@ Times are integers: microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextvars
+import itertools
 import sys
-import threading
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 STEPS_AT_ONE_INSTANT: Final = 100_000
 """How often strands may run without time going on before the simulation calls itself stuck."""
+
+MAX_READS: Final = 3_000_000
+"""How often the clock may be read between two steps of a strand."""
 
 STEPS_BETWEEN_LOOKS: Final = 1_000
 """How often strands run between two looks at whether all is well."""
@@ -57,17 +61,31 @@ class Host(Protocol):
 class Strand:
     """One line of execution: a node's event loop, or one of its threads."""
 
-    __slots__ = ("greenlet", "hooks", "host", "loop", "selecting", "token")
+    __slots__ = (
+        *("blocked", "buried", "greenlet", "hooks", "host", "ident", "loop", "running"),
+        *("selecting", "task", "token"),
+    )
 
-    def __init__(self, host: Host, run: greenlet, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self, host: Host, run: greenlet, loop: asyncio.AbstractEventLoop | None, ident: int
+    ) -> None:
         self.host = host
         self.greenlet = run
         self.loop = loop
+        self.ident = ident
+        """What ``threading.get_ident`` returns in it; a node's own loop has its real thread's."""
         self.hooks = NO_HOOKS
+        self.running: asyncio.AbstractEventLoop | None = None
+        """The event loop that runs in it, and the task that runs in that, while it waits."""
+        self.task: asyncio.Task[Any] | None = None
         self.token = 0
         """Grows at each resumption, so that an older wake-up in the heap counts for nothing."""
         self.selecting = False
         """True while an event loop waits for its next timer, and may be woken before."""
+        self.blocked = False
+        """True while it waits for another strand, and may be woken before."""
+        self.buried = False
+        """True when its node has crashed, and it never runs again."""
 
 
 class World:
@@ -78,13 +96,20 @@ class World:
         self.end = end
         self.now = start
         self.current: Strand | None = None
-        self.thread_id = threading.get_ident()
+        self.thread_id = _thread.get_ident()
         self.running = False
         self.failure: BaseException | None = None
+        self.numbers = itertools.count()
+        """Numbers for what has an order of its own."""
         self.on_look: Callable[[], object] = _nothing
+        self.on_host: Callable[[Host], object] = _nothing
+        """Called when another node is the one that runs."""
+        self._host: Host | None = None
         self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
-        self._steps = 0
+        self.steps = 0
+        """How often strands have waited, or could have."""
+        self._reads = 0
         self._look_at = STEPS_BETWEEN_LOOKS
         self._instant = start
         self._instant_began = 0
@@ -97,12 +122,20 @@ class World:
         self._push(when, function, 0)
 
     def spawn(
-        self, host: Host, function: Callable[[], Any], loop: asyncio.AbstractEventLoop | None = None
+        self,
+        host: Host,
+        function: Callable[[], Any],
+        loop: asyncio.AbstractEventLoop | None = None,
+        context: contextvars.Context | None = None,
+        ident: int | None = None,
     ) -> Strand:
-        """Start a strand of ``host`` now; ``loop`` is the event loop that it will run, if any."""
-        strand = Strand(host, greenlet(self._guarded(function), self._main), loop)
-        # A greenlet starts with an empty context; a thread or a process would see its creator's.
-        strand.greenlet.gr_context = contextvars.copy_context()
+        """Start a strand of ``host`` now; ``loop`` is the event loop that it will run, if any.
+
+        It runs in ``context``, by default a copy of the caller's.
+        """
+        run = greenlet(self._guarded(function), self._main)
+        strand = Strand(host, run, loop, self.thread_id if ident is None else ident)
+        run.gr_context = contextvars.copy_context() if context is None else context
         self._strands[strand] = None
         self._push(self.now, strand, 0)
         return strand
@@ -123,26 +156,40 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         """Block the running strand, as ``time.sleep`` blocks a thread, and so an event loop."""
+        self.park(self.now + round(seconds * SECOND))
+
+    def block(self, until: int | None) -> None:
+        """Let the running strand wait until it is woken, but not beyond ``until``."""
         strand = self.current
-        until = self.now + max(0, round(seconds * SECOND))
-        task = asyncio.current_task(strand.loop) if strand and strand.loop else None
-        if strand is None or task is None:
+        if strand is not None:
+            strand.blocked = True
+        try:
             self.park(until)
-            return
-        # Its task must not stand in the way of other loops' tasks (one a thread in 3.14).
-        asyncio._leave_task(task.get_loop(), task)
-        self.park(until)
-        asyncio._enter_task(task.get_loop(), task)
+        finally:
+            if strand is not None:
+                strand.blocked = False
 
     def step(self) -> None:
         """Count a step of the running strand, and leave it for good when the world has failed."""
-        self._steps += 1
-        if self._steps >= self._look_at:
+        self.steps += 1
+        self._reads = 0
+        if self.steps >= self._look_at:
             self._look()
 
+    def count_read(self) -> None:
+        """Count that the running strand reads the clock; without a step it would do so for ever."""
+        self._reads += 1
+        if self._reads > MAX_READS and self.current is not None:
+            self.fail(
+                SimulationStuckError(
+                    self.current.host.name, self.now, f"read the clock {MAX_READS:,} times"
+                )
+            )
+            self._main.switch()
+
     def wake(self, strand: Strand) -> None:
-        """Let a strand that waits for its next timer look again now."""
-        if strand.selecting and strand is not self.current:
+        """Let a strand look again now that waits for its next timer, or for another strand."""
+        if (strand.selecting or strand.blocked) and strand is not self.current:
             self._push(self.now, strand, strand.token)
 
     def fail(self, error: BaseException) -> None:
@@ -166,13 +213,15 @@ class World:
         for strand in self._strands:
             if strand.host is host:
                 strand.token += 1
-                strand.selecting = False
+                strand.selecting = strand.blocked = False
+                strand.buried = True
 
     def close(self) -> None:
         """Unwind every strand, so that nothing of it outlives the simulation."""
         self.fail(GreenletExit())
         for strand in self._strands:
             self.current = strand
+            self.on_host(strand.host)
             if strand.loop is not None:
                 strand.loop.stop()
             for _ in range(MOST_EXITS):  # jobs and callbacks swallow the exit: throw again
@@ -205,10 +254,10 @@ class World:
     def _look(self) -> None:
         if self.failure:
             self._main.switch()
-        self._look_at = self._steps + STEPS_BETWEEN_LOOKS
+        self._look_at = self.steps + STEPS_BETWEEN_LOOKS
         if self.now != self._instant:
-            self._instant, self._instant_began = self.now, self._steps
-        elif self._steps - self._instant_began > STEPS_AT_ONE_INSTANT:
+            self._instant, self._instant_began = self.now, self.steps
+        elif self.steps - self._instant_began > STEPS_AT_ONE_INSTANT:
             name = self.current.host.name if self.current else "?"
             self.fail(SimulationStuckError(name, self._instant))
             self._main.switch()
@@ -216,12 +265,22 @@ class World:
 
     def _resume(self, strand: Strand) -> None:
         self.current = strand
+        if strand.host is not self._host:
+            self._host = strand.host
+            self.on_host(strand.host)
         strand.token += 1
-        loop = strand.loop
-        asyncio._set_running_loop(loop if loop is not None and loop.is_running() else None)
-        sys.set_asyncgen_hooks(*strand.hooks)  # a loop's own, one set a thread
+        # What the interpreter keeps once a thread is exchanged, for the strands are one thread.
+        asyncio._set_running_loop(strand.running)
+        if strand.task is not None and strand.running is not None:
+            asyncio._enter_task(strand.running, strand.task)
+        sys.set_asyncgen_hooks(*strand.hooks)  # a loop's own
         strand.greenlet.switch()
         strand.hooks = sys.get_asyncgen_hooks()
+        strand.running, strand.task = asyncio._get_running_loop(), None
+        if strand.running is not None and not strand.selecting:
+            strand.task = asyncio.current_task(strand.running)
+            if strand.task is not None:
+                asyncio._leave_task(strand.running, strand.task)
         asyncio._set_running_loop(None)
         self.current = None
         if strand.greenlet.dead:
@@ -244,5 +303,5 @@ class World:
         return body
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing."""

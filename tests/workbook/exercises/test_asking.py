@@ -22,6 +22,7 @@ RIGHT = cron(day_of_week="mon-fri", hour=8, minute=30)
 def _new_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with no hint shown and nothing solved."""
     asking._hints_shown.clear()
+    asking._wrong_tries.clear()
     monkeypatch.setattr(progress_module, "_seen_here", {})
 
 
@@ -47,6 +48,17 @@ def test_the_three_outcomes() -> None:
     assert right.outcome == "right"
     assert right.link in repr(right)
     assert "✓ 3.1: right" in repr(right)
+
+
+def test_a_first_wrong_try_draws_nothing_that_is_asked_for() -> None:
+    """The picture of it comes with the second one, and with each after that."""
+    wrong = [check("3.1", cron(hour=8)) for _ in range(3)]
+    assert [len(verdict.pictures) for verdict in wrong] == [1, 2, 2]
+    assert "What is asked for:" not in wrong[0]._repr_html_()
+    assert "From the second try on" in wrong[0].notes[0]
+    assert not wrong[1].notes
+    assert len(check("3.4", cron(hour=8, day=1)).pictures) == 1  # the first of another exercise
+    assert len(check("3.1", RIGHT).pictures) == 1
 
 
 def test_an_answer_that_raises_is_shown_as_their_error() -> None:
@@ -113,7 +125,10 @@ def test_what_an_answer_changes_is_put_back_and_said() -> None:
     before = os.environ.get("TZ")
     verdict = check("3.1", Answer(sets))
     assert os.environ.get("TZ") == before
-    assert verdict.notes == ("Your answer changed the environment variable `TZ`; it is as before.",)
+    assert verdict.notes == (
+        "Your answer changed the environment variable `TZ`; it is as before.",
+        "From the second try on, a picture of what is asked for stands below this one.",
+    )
 
 
 def test_a_fault_of_the_judge_is_not_put_on_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:

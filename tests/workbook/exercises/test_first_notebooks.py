@@ -39,7 +39,7 @@ RIGHT = [
     ),
     ("3.1", 'trigger = crontab("30 8 * * 1-5")'),
     ("3.1", 'trigger = CronTrigger(day_of_week="0-4", hour=8, minute=30, timezone=KST)'),
-    ("3.2", 'moved = crontab("30 3 * * 1-5")'),
+    ("3.2", 'moved = crontab("30 18 * * 0-4")'),
     (
         "3.3",
         """

@@ -34,7 +34,7 @@ def test_a_trigger_is_asked_for() -> None:
 
 
 def test_a_function_is_asked_for() -> None:
-    """Not its result, and not a class."""
+    """Not its result, and not one of Python's own classes."""
     assert require_function(print, "register") is print
     for answer in (None, 5, int):
         with pytest.raises(NotYetError, match="A function is asked for"):
@@ -69,17 +69,18 @@ def test_a_moment_is_said_with_its_day() -> None:
     ],
 )
 def test_other_fires_than_expected_are_named(trigger: Any, words: str) -> None:
-    """The first that is too many, and how many are missing; with a picture."""
+    """The first that is too many, and how many are missing; a picture of both."""
     with pytest.raises(NotYetError, match=words) as caught:
         compare_fires(trigger, cron(day_of_week="mon-fri", hour=3), *WEEK)
-    (draw,) = caught.value.pictures
-    assert draw().startswith(b"\x89PNG")
+    mine, expected = caught.value.pictures
+    assert mine().startswith(b"\x89PNG")
+    assert mine() != expected()
 
 
 def test_a_trigger_of_another_zone_may_be_right() -> None:
     """Its fires count, and not how it is written."""
-    (draw,) = compare_fires(cron(hour=18, timezone="UTC"), cron(hour=3), *WEEK)
-    assert draw().startswith(b"\x89PNG")
+    mine, _ = compare_fires(cron(hour=18, timezone="UTC"), cron(hour=3), *WEEK)
+    assert mine().startswith(b"\x89PNG")
     assert datetime(2026, 5, 9, 18, tzinfo=UTC) == kst(2026, 5, 10, 3)
 
 

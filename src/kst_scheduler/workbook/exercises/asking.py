@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.workbook.exercises.attempt import untouched
-from kst_scheduler.workbook.exercises.exercise import NotYetError, find
+from kst_scheduler.workbook.exercises.exercise import NotYetError, error_in_words, find
+from kst_scheduler.workbook.exercises.host_zone import another_host
 from kst_scheduler.workbook.exercises.progress_file import note
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
@@ -28,6 +30,7 @@ WAITING: Final = 30.0
 
 _HERE: Final = Path(__file__).parent
 _hints_shown: Counter[str] = Counter()
+_wrong_tries: Counter[str] = Counter()
 
 
 def check(number: str, answer: Any = ...) -> Verdict:
@@ -35,8 +38,11 @@ def check(number: str, answer: Any = ...) -> Verdict:
 
     The verdict's ``outcome`` is "not attempted" (the answer is still ``...``, or a function whose
     body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds of CPU
-    time or 30 seconds of waiting, is not yet right. What the answer changes around it, such as an
-    environment variable, is put back.
+    time or 30 seconds of waiting, is not yet right. It is judged as on a host in New York, wherever
+    this one is. What the answer changes around it, such as an environment variable, is put back.
+
+    The message says what the answer does, and never what is right. From the second wrong try on, a
+    picture of what is asked for stands below that of the answer.
 
     Raises:
         InvalidArgumentError: there is no exercise of that number.
@@ -50,8 +56,21 @@ def check(number: str, answer: Any = ...) -> Verdict:
         )
         return Verdict(number, "not attempted", message)
     verdict, changed = _judged(exercise, answer)
+    verdict, later = _without_the_answer(verdict)
     kept = note(number, solved=verdict.outcome == "right")
-    return verdict.with_notes(*changed, *kept)
+    return verdict.with_notes(*changed, *kept, *later)
+
+
+def _without_the_answer(verdict: Verdict) -> tuple[Verdict, list[str]]:
+    """Leave the picture of what is asked for out of a first wrong try, and return a note of it."""
+    if verdict.outcome != "not yet":
+        return verdict, []
+    _wrong_tries[verdict.number] += 1
+    own, asked_for = verdict.pictures[:1], verdict.pictures[1:]
+    if _wrong_tries[verdict.number] > 1 or not asked_for:
+        return verdict, []
+    later = "From the second try on, a picture of what is asked for stands below this one."
+    return replace(verdict, pictures=own), [later]
 
 
 def hint(number: str) -> Note:
@@ -92,7 +111,7 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with put_back(changed), time_limit(SECONDS, WAITING):
+        with another_host(), put_back(changed), time_limit(SECONDS, WAITING):
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed
@@ -124,9 +143,8 @@ def _too_long(exercise: Exercise, error: TookTooLongError) -> str:
 
 def _their_error(exercise: Exercise, error: BaseException) -> str:
     """Name the error, and the line of the reader's own code where it came up."""
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     place = _their_place(traceback.extract_tb(error.__traceback__))
-    return f"`{exercise.variable}` raised an error.\n\n`{words}`" + (
+    return f"`{exercise.variable}` raised an error.\n\n`{error_in_words(error)}`" + (
         f"\n\nin {place}" if place else ""
     )
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import pandas as pd
-
 from kst_scheduler.simulation import Node, SimulationResult, simulate
 from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.judging import moment, require_moment, shown
+from kst_scheduler.workbook.exercises.judging import moment, require_moment, shown, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    import pandas as pd
 
     from kst_scheduler.simulation import Incident
 
@@ -73,6 +73,13 @@ class Played:
     crawls: list[Crawl] = field(init=False)
     """The runs that wrote, in the order of their first pages."""
 
+    @property
+    def crawl_runs(self) -> pd.DataFrame:
+        """Return the runs of the jobs that crawled; of all jobs, where none did."""
+        runs = self.result.runs
+        crawled = runs["job_id"].isin(self.work.table()["job_id"])
+        return runs[crawled] if crawled.any() else runs
+
     def __post_init__(self) -> None:
         runs = self.work.table().groupby(["node", "scheduled_at"], sort=False)["at"]
         spans = runs.agg(["min", "max"]).reset_index().sort_values("min", kind="stable")
@@ -100,9 +107,10 @@ def require_moments(answer: Any, place: str) -> list[pd.Timestamp]:
         NotYetError: it is something else; ``place`` says where it stands, as in "`began`".
 
     """
-    if not isinstance(answer, list | tuple | set | frozenset | pd.Index | pd.Series):
+    values = values_of(answer)
+    if values is None:
         raise NotYetError(f"{place} is {shown(answer)}. A list of moments is asked for.")
-    return sorted(require_moment(each, place) for each in answer)
+    return sorted(require_moment(each, place) for each in values)
 
 
 def listed(moments: list[Any]) -> str:

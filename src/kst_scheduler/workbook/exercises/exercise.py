@@ -29,6 +29,11 @@ class NotYetError(Exception):
         self.pictures = pictures
 
 
+def error_in_words(error: BaseException) -> str:
+    """Return an error as messages name it: its type, and its own words if it has some."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Right:
     """Returned by a judge: why the answer is right, and pictures of what it does."""
@@ -79,6 +84,13 @@ def exercise(
         return judge
 
     return add
+
+
+def as_pasted(function: Callable[..., Any]) -> str:
+    """Return the source of a function without types: a notebook has not imported their names."""
+    head, newline, body = inspect.getsource(function).partition("\n")
+    head = re.sub(r"(?<=\w): [\w.]+(?=[,)])", "", head)
+    return "\n" + (head + newline + body).replace(" -> None:", ":")
 
 
 @cache

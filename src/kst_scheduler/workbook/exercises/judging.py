@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
-from datetime import datetime, time
+import itertools
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.holidays import BusinessDays
-from kst_scheduler.timezone import KST
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
+from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, as_on_host, takes_zone_of_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,19 +29,43 @@ if TYPE_CHECKING:
 
     from kst_scheduler.simulation import SimulationResult
 
+MONDAY: Final = kst(2026, 5, 4)
+YEAR: Final = (kst(2026, 1, 1), kst(2027, 1, 1))
+MANY: Final = 1000
+"""So many values of an answer are looked at, and more than any is asked for."""
+
 
 def require_trigger(answer: Any, variable: str) -> BaseTrigger:
-    """Return the answer if it is a trigger.
+    """Return the answer if it is a trigger, as the same code makes it on a host in New York.
 
     Raises:
-        NotYetError: it is something else.
+        NotYetError: it is something else, or fires at other moments on another host.
 
     """
     if isinstance(answer, type) and issubclass(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is the class `{answer.__name__}`. Make a trigger of it.")
     if not isinstance(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is {shown(answer)}. A trigger is asked for.")
-    return answer
+    if takes_zone_of_host(answer):
+        _refuse_other_moments_elsewhere(answer, variable)
+    return as_on_host(answer)
+
+
+def _refuse_other_moments_elsewhere(trigger: BaseTrigger, variable: str) -> None:
+    fires = {
+        zone: as_on_host(trigger, zone).get_next_fire_time(None, MONDAY)
+        for zone in ("UTC", ELSEWHERE)
+    }
+    if len(set(fires.values())) > 1:
+        words = " and ".join(
+            f"{fire.astimezone(KST):%a %H:%M} KST on one in {zone}"
+            for zone, fire in fires.items()
+            if fire
+        )
+        raise NotYetError(
+            f"`{variable}` names no zone, so it takes that of its host. From Monday, 4 May on it "
+            f"fires first at {words}."
+        )
 
 
 def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..., Any]:
@@ -45,7 +75,8 @@ def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..
         NotYetError: it is something else, or has other parameters.
 
     """
-    if isinstance(answer, type) or not callable(answer):
+    built_in = isinstance(answer, type) and answer.__module__ == "builtins"
+    if built_in or not callable(answer):
         raise NotYetError(f"`{variable}` is {shown(answer)}. A function is asked for.")
     try:
         if arguments:
@@ -56,6 +87,35 @@ def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..
             f"be: {error}."
         ) from error
     return answer  # type: ignore[no-any-return]
+
+
+def values_of(answer: Any) -> list[Any] | None:
+    """Return what a list, a generator, an array, a Series or another iterable holds.
+
+    None: it is one value, a text, or a dict.
+    """
+    if isinstance(answer, pd.DataFrame) and answer.shape[1] == 1:
+        answer = answer.iloc[:, 0]
+    single = isinstance(answer, str | bytes | type | Mapping | pd.DataFrame)
+    if single or not isinstance(answer, Iterable) or getattr(answer, "ndim", 1) == 0:
+        return None
+    return list(itertools.islice(answer, MANY))
+
+
+def mapping_of(answer: Any) -> dict[Any, Any] | None:
+    """Return a dict of a dict, any other mapping, or a Series; None: it is something else."""
+    if isinstance(answer, pd.Series):
+        return dict(answer.to_dict())
+    return dict(answer) if isinstance(answer, Mapping) else None
+
+
+def number_of(answer: Any) -> float | None:
+    """Return a number of seconds, from any kind of number or a timedelta; None: it is none."""
+    if isinstance(answer, timedelta):
+        return answer.total_seconds()
+    if isinstance(answer, bool) or not isinstance(answer, Real | Decimal):
+        return None
+    return float(answer)
 
 
 def require_moment(value: Any, place: str) -> pd.Timestamp:
@@ -80,14 +140,17 @@ def require_time(value: Any, place: str) -> str:
 
     """
     if isinstance(value, datetime):
-        return f"{require_moment(value, place):%H:%M}"
+        return _clock(require_moment(value, place).time())
     if isinstance(value, time):
-        return f"{value:%H:%M}"
-    try:
-        return f"{datetime.strptime(value.strip(), '%H:%M'):%H:%M}"  # noqa: DTZ007 - a time alone
-    except (AttributeError, TypeError, ValueError):
-        words = f"{place} has {shown(value)}. Write a time such as 03:05, in quotes."
-        raise NotYetError(words) from None
+        return _clock(value)
+    for form in ("%H:%M", "%H:%M:%S"):
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            return _clock(datetime.strptime(value.strip(), form).time())  # noqa: DTZ007 - a time alone
+    raise NotYetError(f"{place} has {shown(value)}. Write a time such as 03:05, in quotes.")
+
+
+def _clock(at: time) -> str:
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
 
 
 def shown(value: Any) -> str:
@@ -108,23 +171,23 @@ def moment(at: datetime) -> str:
 def compare_fires(
     trigger: BaseTrigger, expected: BaseTrigger, start: datetime, end: datetime
 ) -> tuple[Picture, ...]:
-    """Return a picture of both triggers' fires when they are the same in the span.
+    """Return pictures of both triggers' fires when they are the same in the span.
 
     Raises:
         NotYetError: they differ; the message names the first fire that is missing or too many.
 
     """
     mine, theirs = fire_times(trigger, start, end), fire_times(expected, start, end)
-    picture = (fires_picture(mine, theirs, start, end),)
+    drawn = fires_pictures(mine, theirs, start, end)
     extra, missing = mine.difference(theirs), theirs.difference(mine)
     if len(extra) == len(missing) == 0 and len(mine) == len(theirs):
-        return picture
+        return drawn
     words = f"Your trigger fires {len(mine):,} times from {moment(start)} to {moment(end)} KST"
     if len(extra):
         words += f"; one that is not asked for is {moment(extra.tz_convert(start.tzinfo)[0])}"
     if len(missing):
         words += f"; {len(missing):,} that are asked for are missing"
-    raise NotYetError(f"{words}.", picture)
+    raise NotYetError(f"{words}.", drawn)
 
 
 def year_picture(fires: pd.DatetimeIndex, year: int) -> Picture:
@@ -138,17 +201,36 @@ def year_picture(fires: pd.DatetimeIndex, year: int) -> Picture:
     return partial(png, draw)
 
 
-def fires_picture(
-    mine: pd.DatetimeIndex, expected: pd.DatetimeIndex, start: datetime, end: datetime
-) -> Picture:
-    """Draw the answer's fires above the expected ones."""
+def compare_all_year(trigger: BaseTrigger, expected: BaseTrigger) -> None:
+    """Refuse a trigger that is right in one week, and not in another.
 
-    def draw() -> Axes:
+    Raises:
+        NotYetError: with the days around the first fire that is missing or too many.
+
+    """
+    mine, theirs = (fire_times(each, *YEAR).tz_convert(KST) for each in (trigger, expected))
+    if len(wrong := mine.symmetric_difference(theirs)):
+        start = wrong[0].normalize() - timedelta(days=3)
+        try:
+            compare_fires(trigger, expected, start, start + timedelta(days=7))
+        except NotYetError as error:
+            raise NotYetError(
+                f"The week from 4 May is right, and another one is not. {error}", error.pictures
+            ) from error
+
+
+def fires_pictures(
+    mine: pd.DatetimeIndex, expected: pd.DatetimeIndex, start: datetime, end: datetime
+) -> tuple[Picture, ...]:
+    """Draw the answer's fires, and those that are asked for."""
+
+    def draw(name: str, fires: pd.DatetimeIndex) -> Axes:
         from kst_scheduler.timeline import plot_fire_times  # noqa: PLC0415 - only when it is shown
 
-        return plot_fire_times({"your answer": mine, "expected": expected}, start, end)
+        return plot_fire_times({name: fires}, start, end)
 
-    return partial(png, draw)
+    lanes = ("your answer", mine), ("expected", expected)
+    return tuple(partial(png, partial(draw, *lane)) for lane in lanes)
 
 
 def pictures(
@@ -157,14 +239,19 @@ def pictures(
     /,
     **options: Any,
 ) -> tuple[Picture, ...]:
-    """Draw what the answer does, and beneath it what it should do; options as plot_timeline's."""
+    """Draw what the answer does, and beneath it what it should do; options as plot_timeline's.
 
-    def draw(runs: SimulationResult | pd.DataFrame) -> Axes:
+    The times that ``expected=`` marks are in the second picture only.
+    """
+    own = {name: value for name, value in options.items() if name != "expected"}
+
+    def draw(runs: SimulationResult | pd.DataFrame, options: dict[str, Any]) -> Axes:
         from kst_scheduler.timeline import plot_timeline  # noqa: PLC0415 - only when it is shown
 
         return plot_timeline(runs, **options)
 
-    return tuple(partial(png, partial(draw, each)) for each in (mine, expected))
+    both = (mine, own), (expected, options)
+    return tuple(partial(png, partial(draw, *each)) for each in both)
 
 
 def png(draw: Callable[[], Axes]) -> bytes:

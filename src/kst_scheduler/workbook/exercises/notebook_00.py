@@ -16,7 +16,13 @@ from apscheduler.triggers.cron import CronTrigger
 from kst_scheduler.simulation import Freeze, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import moment, png, require_moment, shown
+from kst_scheduler.workbook.exercises.judging import (
+    moment,
+    png,
+    require_moment,
+    shown,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,11 +67,12 @@ def starts_of_the_crawl(starts: Any) -> Right:
 
 
 def _moments(starts: Any) -> Counter[pd.Timestamp]:
-    if not isinstance(starts, list | tuple | pd.Series | pd.DatetimeIndex):
+    values = values_of(starts)
+    if values is None:
         raise NotYetError(f"`starts` is {shown(starts)}. A list of moments is asked for.")
-    if len(starts) == 0:
+    if not values:
         raise NotYetError("`starts` is empty, so in two days the crawl would not start at all.")
-    mine = Counter(require_moment(start, "`starts`") for start in starts)
+    mine = Counter(require_moment(start, "`starts`") for start in values)
     for start in mine:
         if not SPAN[0] <= start < SPAN[1]:
             raise NotYetError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
@@ -25,6 +26,18 @@ WANTED: Final = {
     "4.0.0": False,
 }
 """Whether the requirement should take each version; those from 3.11.4 on are made up."""
+OTHERS: Final = {
+    "3.9.0": False,
+    "3.11.5": True,
+    "3.12.2": True,
+    "3.20.1": True,
+    "3.99.0": True,
+    "4.0.0a1": False,
+    "4.0.1": False,
+    "4.1.0": False,
+    "5.0.0": False,
+}
+"""More of them, which are named only where they are wrong."""
 
 
 @exercise(
@@ -44,8 +57,10 @@ WANTED: Final = {
 def requirement_with_a_hole(requirement: Any) -> Right:
     """Write a requirement for 3.11.3 and later 3.x, without 3.12.0."""
     specifier = _specifier(requirement)
-    takes = {version: specifier.contains(version, prereleases=True) for version in WANTED}
-    wrong = [version for version, wanted in WANTED.items() if takes[version] != wanted]
+    wanted = WANTED | OTHERS
+    takes = {version: specifier.contains(version, prereleases=True) for version in wanted}
+    wrong = [version for version in WANTED if takes[version] != WANTED[version]]
+    wrong = wrong or [version for version in OTHERS if takes[version] != OTHERS[version]]
     taken = [version for version in wrong if takes[version]]
     refused = [version for version in wrong if not takes[version]]
     if wrong:
@@ -70,7 +85,22 @@ def _specifier(requirement: Any) -> SpecifierSet:
         raise NotYetError(f"`packaging` cannot read {shown(requirement)}: {reason}.") from error
     if re.sub(r"[-_.]+", "-", parsed.name).lower() != "apscheduler":
         raise NotYetError(f"Your line requires `{parsed.name}`. The package is `apscheduler`.")
+    _refuse_a_false_marker(parsed)
     return parsed.specifier
+
+
+def _refuse_a_false_marker(parsed: Requirement) -> None:
+    if parsed.marker is None:
+        return
+    try:
+        holds = parsed.marker.evaluate({"extra": ""})
+    except UndefinedEnvironmentName:
+        holds = False
+    if not holds:
+        raise NotYetError(
+            f"Your line has a condition, `{parsed.marker}`, and it is false here: installers skip "
+            "the whole line."
+        )
 
 
 def _sentence(verb: str, versions: list[str]) -> str:
@@ -81,9 +111,9 @@ def _reason(wrong: list[str]) -> str:
     """Say why the first of the versions matters."""
     if "3.11.3" in wrong:
         return "3.11.3 is the version you have tested."
-    if {"3.10.4", "3.11.2"} & set(wrong):
+    if {"3.9.0", "3.10.4", "3.11.2"} & set(wrong):
         return "Nothing older than what you have tested should come in."
-    if {"4.0.0a6", "4.0.0"} & set(wrong):
+    if any(version.startswith(("4", "5")) for version in wrong):
         return "4.0 is another API, and so are its alphas."
     if "3.12.0" in wrong:
         return "3.12.0 is the one that breaks your service in this exercise."

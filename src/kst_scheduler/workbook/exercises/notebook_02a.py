@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pytz
+import tzlocal
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
@@ -14,7 +15,9 @@ from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.host_zone import move_jobs
 from kst_scheduler.workbook.exercises.judging import (
+    mapping_of,
     moment,
     pictures,
     require_function,
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from kst_scheduler.workbook.exercises.exercise import Picture
 
 DAY: Final = (kst(2026, 5, 10), kst(2026, 5, 11))
-THREE: Final = (kst(2026, 5, 10, 3),)
+IN_WINTER: Final = (kst(2026, 11, 10), kst(2026, 11, 12))
+"""Two nights, at another offset of New York."""
+Span = tuple[datetime, datetime]
 FAR: Final = ("Asia/Kolkata", "America/Los_Angeles", "Asia/Yakutsk")
 HOSTS: Final = ("UTC", "Asia/Seoul", "America/New_York")
 
@@ -54,17 +59,18 @@ HOSTS: Final = ("UTC", "Asia/Seoul", "America/New_York")
 )
 def starts_on_other_hosts(starts: Any) -> Right:
     """Predict when the lesson's crawl starts on 10 May, on hosts in three zones."""
-    if not isinstance(starts, Mapping):
+    said = mapping_of(starts)
+    if said is None:
         raise NotYetError(f"`starts` is {shown(starts)}. A dict by host is asked for.")
     for host in FAR:
-        if host not in starts:
-            raise NotYetError(f'`starts` has no "{host}". It has {_listed(starts)}.')
-    if other := [host for host in starts if host not in FAR]:
+        if host not in said:
+            raise NotYetError(f'`starts` has no "{host}". It has {_listed(said)}.')
+    if other := [host for host in said if host not in FAR]:
         raise NotYetError(f"`starts` has {shown(other[0])}, and no such host is asked for.")
-    runs = _on_hosts(_lesson_job, FAR)
+    runs = _on_hosts(_lesson_job, FAR, DAY)
     theirs = runs.set_index("job_id")["started_at"]
     for host in FAR:
-        mine = require_moment(starts[host], f"`starts[{host!r}]`")
+        mine = require_moment(said[host], f"`starts[{host!r}]`")
         if not DAY[0] <= mine < DAY[1]:
             raise NotYetError(f"`starts[{host!r}]` is {moment(mine)} KST, which is not on 10 May.")
         if mine != theirs[host]:
@@ -76,7 +82,7 @@ def starts_on_other_hosts(starts: Any) -> Right:
     return Right(
         "Wherever the host stands, its clock shows 03:00 then. In Yakutsk that is 03:00 in Korea "
         "as well, so a test that runs there finds no fault.",
-        drawn[:1],
+        drawn[1:],
     )
 
 
@@ -99,44 +105,62 @@ def crawl_at_three_on_every_host(register: Any) -> Right:
     """Register the crawl at 03:00 in Korea, on hosts in three zones and the lesson's scheduler."""
     add = require_function(register, "register", "scheduler")
     jobs: set[str] = set()
-    runs = _on_hosts(lambda scheduler: _watch(add, scheduler, jobs), HOSTS)
-    if not jobs:
-        raise NotYetError("`register` gives the scheduler no job.")
-    if JOB not in jobs:
-        raise NotYetError(f'No job has the id "{JOB}". Registered: {_listed(jobs)}.')
-    expected = _on_hosts(_repaired_job, HOSTS)
-    drawn = pictures(runs, expected, start=DAY[0], end=DAY[1], expected=kst(2026, 5, 10, 3))
-    for host in HOSTS:
-        _compare_starts(host, runs[runs["job_id"] == host], drawn)
+    drawn = [_compare_starts(add, span, jobs) for span in (DAY, IN_WINTER)]
     return Right(
-        "03:00 in Korea on all three hosts, once each: the trigger carries the zone, and neither "
-        "the host nor the scheduler is asked.",
-        drawn[:1],
+        "03:00 in Korea on all three hosts, once a night, in May and in November: the zone of the "
+        "host decides nothing.",
+        drawn[0][1:],
     )
 
 
 def _watch(add: Callable[..., Any], scheduler: AsyncIOScheduler, jobs: set[str]) -> object:
     returned = add(scheduler)
+    move_jobs(scheduler, tzlocal.get_localzone_name())
     jobs.update(job.id for job in scheduler.get_jobs())
     return returned
 
 
-def _compare_starts(host: str, runs: pd.DataFrame, drawn: tuple[Picture, ...]) -> None:
-    """Refuse what the job did on a host, if it is not one whole crawl at 03:00 in Korea."""
-    if runs.empty:
-        raise NotYetError(f"On a host in {host} the crawl does not start on 10 May.", drawn)
-    if wrong := sorted(set(runs["scheduled_at"]) - set(THREE)):
+def _compare_starts(add: Callable[..., Any], span: Span, jobs: set[str]) -> tuple[Picture, ...]:
+    """Refuse what the jobs do on a host, if it is not one whole crawl at 03:00 each night."""
+    runs = _on_hosts(lambda scheduler: _watch(add, scheduler, jobs), HOSTS, span)
+    if not jobs:
+        raise NotYetError("`register` gives the scheduler no job.")
+    if JOB not in jobs:
+        raise NotYetError(f'No job has the id "{JOB}". Registered: {_listed(jobs)}.')
+    expected = _on_hosts(_repaired_job, HOSTS, span)
+    nights = sorted(set(expected["scheduled_at"]))
+    drawn = pictures(runs, expected, start=span[0], end=span[1], expected=nights)
+    for host in HOSTS:
+        mine = runs[runs["job_id"] == host]
+        _refuse_other_starts(host, mine, nights, drawn)
+        for run in mine.itertuples():
+            _refuse_no_crawl(run, drawn)
+    return drawn
+
+
+def _refuse_other_starts(
+    host: str, runs: pd.DataFrame, nights: list[pd.Timestamp], drawn: tuple[Picture, ...]
+) -> None:
+    if wrong := sorted(set(runs["scheduled_at"]) - set(nights)):
         more = f", and {len(wrong) - 1:,} times more" if len(wrong) > 1 else ""
         raise NotYetError(
             f"On a host in {host} a job of yours starts at {moment(wrong[0])} KST{more}.", drawn
         )
-    if len(runs) > 1:
-        raise NotYetError(f"At 03:00 in Korea {len(runs)} jobs of yours start.", drawn)
-    run = runs.iloc[0]
-    if run["status"] == "error":
-        raise NotYetError(f"At 03:00 your job raises `{run['detail']}`.", drawn)
-    if run["finished_at"] - run["started_at"] < CRAWL:
-        took = (run["finished_at"] - run["started_at"]).total_seconds()
+    for night in nights:
+        count = int((runs["scheduled_at"] == night).sum())
+        if count == 0:
+            raise NotYetError(
+                f"On a host in {host} the crawl does not start on {night.day} {night:%B}.", drawn
+            )
+        if count > 1:
+            raise NotYetError(f"At 03:00 in Korea {count} jobs of yours start.", drawn)
+
+
+def _refuse_no_crawl(run: Any, drawn: tuple[Picture, ...]) -> None:
+    if run.status == "error":
+        raise NotYetError(f"At 03:00 your job raises `{run.detail}`.", drawn)
+    if run.finished_at - run.started_at < CRAWL:
+        took = (run.finished_at - run.started_at).total_seconds()
         raise NotYetError(
             f"Your job ends after {took:g} seconds, and a crawl takes 20 minutes. Does somebody "
             "await `crawl_nps()`?",
@@ -145,13 +169,14 @@ def _compare_starts(host: str, runs: pd.DataFrame, drawn: tuple[Picture, ...]) -
 
 
 def _on_hosts(
-    register: Callable[[AsyncIOScheduler], object], hosts: tuple[str, ...]
+    register: Callable[[AsyncIOScheduler], object], hosts: tuple[str, ...], span: Span
 ) -> pd.DataFrame:
-    """Return the runs on a host in each zone, which take the zone's name for the job's."""
+    """Return the crawls on a host in each zone, which take the zone's name for the job's."""
     tables = []
     for host in hosts:
-        days = simulate(register, *DAY, scheduler=_lesson_scheduler, host_timezone=host)
-        tables.append(days.runs.assign(node="", job_id=host))
+        runs = simulate(register, *span, scheduler=_lesson_scheduler, host_timezone=host).runs
+        crawls = (runs["job_id"] == JOB) | (runs["finished_at"] - runs["started_at"] >= CRAWL)
+        tables.append(runs[crawls].assign(node="", job_id=host))
     return pd.concat(tables)
 
 

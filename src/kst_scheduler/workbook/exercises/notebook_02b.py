@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function
 from kst_scheduler.workbook.exercises.serving import (
     CRAWL,
     END,
     JOB,
-    RENEWAL,
     START,
     STOP,
     Served,
@@ -21,10 +20,15 @@ from kst_scheduler.workbook.exercises.serving import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
     from kst_scheduler.workbook.exercises.exercise import Picture
 
+CRAWL_AT: Final = kst(2026, 5, 10, 3)
+OTHER_STOPS: Final = tuple(kst(2026, 5, 10, *at) for at in ((2, 58), (3, 1), (3, 12)))
 PATIENCE: Final = pd.Timedelta(minutes=1)
 """How long the coroutine may go on when the last run has ended."""
 
@@ -51,20 +55,33 @@ PATIENCE: Final = pd.Timedelta(minutes=1)
 def start_and_stop_without_loss(serve: Any) -> Right:
     """Write the coroutine of a service: start, wait until it is stopped, let the crawl end."""
     function = require_function(serve, "serve", "scheduler", "stop")
-    if not inspect.iscoroutinefunction(function):
-        raise NotYetError("`serve` is a plain function. `async def serve(scheduler, stop)` it is.")
-    seen = served(function)
-    if seen.error is not None:
-        raise seen.error
-    drawn = pictures(seen.runs, served(_solution).runs, start=START, end=END)
-    _refuse_a_bad_start(seen)
-    _refuse_a_cut(seen, drawn)
-    _refuse_a_bad_end(seen, drawn)
+    drawn = _judge(function, STOP)
+    for stop_at in OTHER_STOPS:
+        try:
+            _judge(function, stop_at)
+        except NotYetError as error:
+            raise NotYetError(
+                f"Stopped at {STOP:%H:%M} all is well, and stopped at {stop_at:%H:%M} it is not. "
+                f"{error}",
+                error.pictures,
+            ) from error
     return Right(
         "The crawl had its 20 minutes, although the service was stopped after five of them. "
-        "Nothing started after that, and `serve` returned when the crawl had ended.",
+        "Nothing started after that, and `serve` returned when the crawl had ended; so it is when "
+        "`stop` is set before the crawl, or later in it.",
         drawn[:1],
     )
+
+
+def _judge(function: Callable[..., Any], stop_at: datetime) -> tuple[Picture, ...]:
+    seen = served(function, stop_at)
+    if seen.error is not None:
+        raise seen.error
+    drawn = pictures(seen.runs, served(_solution, stop_at).runs, start=START, end=END)
+    _refuse_a_bad_start(seen, stop_at)
+    _refuse_a_cut(seen, drawn)
+    _refuse_a_bad_end(seen, stop_at, drawn)
+    return drawn
 
 
 async def _solution(scheduler: AsyncIOScheduler, stop: Any) -> None:
@@ -73,52 +90,53 @@ async def _solution(scheduler: AsyncIOScheduler, stop: Any) -> None:
     await scheduler.drain(CRAWL)
 
 
-def _refuse_a_bad_start(seen: Served) -> None:
+def _refuse_a_bad_start(seen: Served, stop_at: datetime) -> None:
     if not seen.started:
         raise NotYetError("At 03:00 nothing ran: `serve` has not started the scheduler.")
-    if seen.ended is not None and seen.ended < STOP:
+    if seen.ended is not None and seen.ended < stop_at:
         raise NotYetError(
             f"`serve` returned at {seen.ended:%H:%M}, before it was asked to stop: `stop` is set "
-            f"at {STOP:%H:%M}."
+            f"at {stop_at:%H:%M}."
         )
-    if JOB not in set(seen.runs["job_id"]):
+    if stop_at > CRAWL_AT and JOB not in set(seen.runs["job_id"]):
         raise NotYetError("The scheduler was started, and yet no crawl started at 03:00.")
 
 
 def _refuse_a_cut(seen: Served, drawn: tuple[Picture, ...]) -> None:
     """Refuse what has not let the crawl end."""
-    run = seen.runs[seen.runs["job_id"] == JOB].iloc[0]
-    if run["status"] != "ok":
-        minutes = (run["finished_at"] - run["started_at"]) // pd.Timedelta(minutes=1)
-        raise NotYetError(
-            f"The crawl was cut off at {run['finished_at']:%H:%M}, after {minutes} of its 20 "
-            "minutes.",
-            drawn,
-        )
-    if seen.ended is not None and seen.ended < run["finished_at"]:
-        raise NotYetError(
-            f"`serve` returned at {seen.ended:%H:%M}, while the crawl was at work. In a script "
-            "`asyncio.run` cancels at that moment what still runs.",
-            drawn,
-        )
+    run: Any
+    for run in seen.runs[seen.runs["job_id"] == JOB].itertuples():
+        if run.status != "ok":
+            minutes = (run.finished_at - run.started_at) // pd.Timedelta(minutes=1)
+            raise NotYetError(
+                f"The crawl was cut off at {run.finished_at:%H:%M}, after {minutes} of its 20 "
+                "minutes.",
+                drawn,
+            )
+        if seen.ended is not None and seen.ended < run.finished_at:
+            raise NotYetError(
+                f"`serve` returned at {seen.ended:%H:%M}, while the crawl was at work. In a script "
+                "`asyncio.run` cancels at that moment what still runs.",
+                drawn,
+            )
 
 
-def _refuse_a_bad_end(seen: Served, drawn: tuple[Picture, ...]) -> None:
+def _refuse_a_bad_end(seen: Served, stop_at: datetime, drawn: tuple[Picture, ...]) -> None:
     """Refuse what starts more after the stop, or does not come to rest."""
-    tokens = seen.runs[seen.runs["job_id"] == RENEWAL]
-    later = tokens.loc[tokens["scheduled_at"] > pd.Timestamp(STOP), "started_at"].dropna()
-    if len(later):
+    later = seen.runs[seen.runs["scheduled_at"] > pd.Timestamp(stop_at)]
+    run: Any
+    for run in later.dropna(subset="started_at").itertuples():
         raise NotYetError(
-            f"`stop` was set at {STOP:%H:%M}, and `{RENEWAL}` started at {later.iloc[0]:%H:%M} all "
-            "the same.",
+            f"`stop` was set at {stop_at:%H:%M}, and `{run.job_id}` started at "
+            f"{run.started_at:%H:%M} all the same.",
             drawn,
         )
-    crawled = seen.runs.loc[seen.runs["job_id"] == JOB, "finished_at"].iloc[0]
-    if seen.ended is None or seen.ended - crawled > PATIENCE:
+    last = max([pd.Timestamp(stop_at), *seen.runs["finished_at"].dropna()])
+    if seen.ended is None or seen.ended - last > PATIENCE:
         ended = "has not returned" if seen.ended is None else f"returned at {seen.ended:%H:%M}"
+        what = "The crawl ended" if last > pd.Timestamp(stop_at) else "Nothing ran any more"
         raise NotYetError(
-            f"The crawl ended at {crawled:%H:%M}, and `serve` {ended}. A deployment waits for it.",
-            drawn,
+            f"{what} at {last:%H:%M}, and `serve` {ended}. A deployment waits for it.", drawn
         )
     if seen.still_running:
         raise NotYetError("`serve` has returned, and the scheduler still runs.", drawn)

@@ -13,6 +13,8 @@ from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import (
+    YEAR,
+    compare_all_year,
     compare_fires,
     moment,
     require_trigger,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from kst_scheduler.workbook.exercises.exercise import Picture
 
 WEEK: Final = (kst(2026, 5, 4), kst(2026, 5, 11))
-YEAR: Final = (kst(2026, 1, 1), kst(2027, 1, 1))
 MONTHS: Final = 12
 CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.html"
 
@@ -49,8 +50,9 @@ def weekdays_at_half_past_eight(trigger: Any) -> Right:
     """Write a trigger for 08:30 in Korea, from Monday to Friday."""
     trigger = require_trigger(trigger, "trigger")
     expected = cron(day_of_week="mon-fri", hour=8, minute=30)
-    picture = compare_fires(trigger, expected, *WEEK)
-    return Right("Five fires a week, at 08:30 in Korea whatever the zone of the host.", picture)
+    drawn = compare_fires(trigger, expected, *WEEK)
+    compare_all_year(trigger, expected)
+    return Right("Five fires a week, at 08:30 in Korea whatever the zone of the host.", drawn[:1])
 
 
 @exercise(
@@ -59,34 +61,36 @@ def weekdays_at_half_past_eight(trigger: Any) -> Right:
     variable="moved",
     hints=(
         "The line counts weekdays as crontab does, 3.4, and on the clock of its server.",
-        "Late in the evening in UTC it is early in the morning in Korea: of which day?",
+        "`0-4` are other days in a crontab than in APScheduler. Write them by their names.",
         "Add nine hours to its first fire of the week, and look what day and time that is.",
     ),
     solution="""
-        moved = cron(day_of_week="mon-fri", hour=3, minute=30)
+        moved = cron(day_of_week="sun,mon,tue,wed,thu", hour=18, minute=30)
     """,
     link=CRON,
 )
 def crontab_line_of_a_utc_server(moved: Any) -> Right:
-    """Move `30 18 * * 0-4`, a crontab line of a UTC server, to Korean time."""
+    """Move `30 9 * * 0-4`, a crontab line of a UTC server, to Korean time."""
     trigger = require_trigger(moved, "moved")
-    expected = cron(day_of_week="mon-fri", hour=3, minute=30)
+    # No later than 15:00 in UTC: the day would change, and 0-4 of APScheduler be right by accident.
+    expected = cron(day_of_week="sun,mon,tue,wed,thu", hour=18, minute=30)
     try:
-        picture = compare_fires(trigger, expected, *WEEK)
+        drawn = compare_fires(trigger, expected, *WEEK)
     except NotYetError as error:
         raise NotYetError(_moved_wrong(trigger, str(error)), error.pictures) from error
+    compare_all_year(trigger, expected)
     try:
         check_trigger(trigger, KST)
     except TimezoneError:
         raise NotYetError(
             "It fires at the moments that are asked for, and says them on another clock than "
-            "Korea's. `KSTScheduler` refuses it: who reads 18:30 there thinks of the evening.",
-            picture,
+            "Korea's. `KSTScheduler` refuses it: a reader of 09:30 thinks of the morning.",
+            drawn,
         ) from None
     return Right(
-        "18:30 in UTC is 03:30 in Korea, on the next day. So crontab's Sunday to Thursday is "
-        "Monday to Friday here.",
-        picture,
+        "09:30 in UTC is 18:30 in Korea, on the same day. Crontab counts its days from Sunday: "
+        "`0-4` is Sunday to Thursday, where APScheduler would take Monday to Friday.",
+        drawn[:1],
     )
 
 
@@ -94,12 +98,12 @@ def _moved_wrong(trigger: BaseTrigger, message: str) -> str:
     """Name the clock, or the day, where only one of them is wrong."""
     fires = fire_times(trigger, *WEEK).tz_convert(KST)
     clocks, days = {f"{fire:%H:%M}" for fire in fires}, [f"{fire:%a}" for fire in fires]
+    if clocks == {"09:30"}:
+        return "Your trigger fires at 09:30 in Korea. Which clock did the server go by?"
     if clocks == {"18:30"}:
-        return "Your trigger fires at 18:30 in Korea. Which clock did the server go by?"
-    if clocks == {"03:30"}:
         return (
-            f"Your trigger fires at 03:30 in Korea, on {', '.join(days)}. Which day was it in "
-            "Korea when the server's first run of the week began?"
+            f"Your trigger fires at 18:30 in Korea, on {', '.join(days)}. Which days does a "
+            "crontab mean by `0-4`?"
         )
     return message
 

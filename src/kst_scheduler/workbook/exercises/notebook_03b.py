@@ -15,15 +15,19 @@ from kst_scheduler.simulation import Crash, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import every
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, move_jobs
 from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function
 from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kst_scheduler.simulation import SimulationResult
 
 JOB: Final = "renew-token"
 EVERY: Final = timedelta(minutes=90)
 SPAN: Final = (kst(2026, 5, 10, 0, 7), kst(2026, 5, 10, 12, 7))
+CRAWL: Final = timedelta(minutes=20)
 DOWN: Final = timedelta(minutes=5)
 RESTARTS: Final = (
     Crash("B", kst(2026, 5, 10, 2, 20), DOWN),
@@ -50,7 +54,14 @@ def replicas_agree(register_renewal: Any) -> Right:
     """Register a job for every 90 minutes from midnight on, the same on all replicas."""
     add = require_function(register_renewal, "register_renewal", "scheduler")
     with each_replica_for_itself(add):
-        mine = simulate(add, *SPAN, 2, RESTARTS, _lesson_scheduler)
+        mine = simulate(
+            lambda scheduler: _register(add, scheduler),
+            *SPAN,
+            2,
+            RESTARTS,
+            _lesson_scheduler,
+            host_timezone=ELSEWHERE,
+        )
     expected = simulate(_every_90_minutes, *SPAN, 2, RESTARTS, _lesson_scheduler)
     drawn = pictures(mine, expected)
     runs = mine.runs[mine.runs["job_id"] == JOB]
@@ -67,11 +78,18 @@ def replicas_agree(register_renewal: Any) -> Right:
             drawn,
         )
     _compare(fires["A"], expected, drawn)
+    _refuse_no_crawl(runs, drawn)
     return Right(
         "Both replicas have the same eight runs, before and after the restarts: they count from "
         "one fixed midnight, and not from their own start.",
         drawn[:1],
     )
+
+
+def _register(add: Callable[..., object], scheduler: AsyncIOScheduler) -> object:
+    returned = add(scheduler)
+    move_jobs(scheduler)
+    return returned
 
 
 def _compare(fires: set[pd.Timestamp], expected: SimulationResult, drawn: Any) -> None:
@@ -88,9 +106,25 @@ def _compare(fires: set[pd.Timestamp], expected: SimulationResult, drawn: Any) -
         raise NotYetError(f"Neither replica has a run at {moment(missing[0])} KST.", drawn)
 
 
+def _refuse_no_crawl(runs: pd.DataFrame, drawn: Any) -> None:
+    """Refuse runs that ended by themselves, and too early for the notebook's crawl."""
+    failed = runs[runs["status"] == "error"]
+    if len(failed):
+        raise NotYetError(f"Your job raises `{failed['detail'].iloc[0]}`.", drawn)
+    took = runs.loc[runs["status"] == "ok", "finished_at"] - runs["started_at"]
+    if took.min() < CRAWL:
+        raise NotYetError(
+            f"A run of yours ends after {took.min().total_seconds():g} seconds. `crawl_nps()` "
+            "takes 20 minutes: is it the job, and does somebody await it?",
+            drawn,
+        )
+
+
 def _lesson_scheduler() -> AsyncIOScheduler:
     return AsyncIOScheduler(timezone=pytz.timezone("Asia/Seoul"))
 
 
 def _every_90_minutes(scheduler: AsyncIOScheduler) -> None:
-    scheduler.add_job(partial(asyncio.sleep, 20 * 60), every(minutes=90, timezone=KST), id=JOB)
+    scheduler.add_job(
+        partial(asyncio.sleep, CRAWL.total_seconds()), every(minutes=90, timezone=KST), id=JOB
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,7 +49,7 @@ def payday_and_the_end_of_the_month(payroll: Any) -> Right:
         "transfer": on_business_days(cron(day=PAYDAY, hour=10), otherwise="previous"),
         "closing": on_business_days(cron(hour=18), nth_of_month=-1),
     }
-    if not isinstance(payroll, dict) or set(payroll) != set(expected):
+    if not isinstance(payroll, Mapping) or set(payroll) != set(expected):
         raise NotYetError(
             f"`payroll` is {shown(payroll)}. A dictionary of two triggers is asked for, "
             '`"transfer"` and `"closing"`.'

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.runs import lateness
@@ -14,12 +15,16 @@ from kst_scheduler.simulation import Freeze, SimulationResult, simulate
 from kst_scheduler.timeline.words import duration
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import pictures, shown
+from kst_scheduler.workbook.exercises.judging import (
+    mapping_of,
+    pictures,
+    require_time,
+    shown,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import pandas as pd
 
 USER_GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html"
 MISFIRES: Final = f"{USER_GUIDE}#missed-job-executions-and-coalescing"
@@ -28,8 +33,9 @@ STATUSES: Final = ("ok", "missed", "coalesced", "skipped")
 OPTIONS: Final = ("misfire_grace_time", "coalesce", "max_instances")
 NIGHT: Final = kst(2026, 5, 10, 0, 30), kst(2026, 5, 10, 7)
 STALE: Final = timedelta(hours=2, minutes=30)
-WOKEN: Final = ((4, 10), (4, 29), (4, 35))
+WOKEN: Final = (kst(2026, 5, 10, 4, 10), kst(2026, 5, 10, 4, 29, 58), kst(2026, 5, 10, 4, 30, 2))
 """When the process of 4.2 wakes: the night that is asked for, and two that lie at the limit."""
+HOURS: Final = range(1, 6)
 
 GUESSED_IN_VAIN: Final = {
     "ok": "How late is it when its turn comes, and is the job at work then?",
@@ -94,11 +100,10 @@ def options_for_reports(options: Any) -> Right:
     """Choose options that make every report in time, and none too late."""
     chosen = _job_options(options)
     good = {"coalesce": False, "misfire_grace_time": STALE.seconds, "max_instances": 2}
-    for hour, minute in WOKEN:
-        woken = kst(2026, 5, 10, hour, minute)
+    for woken in WOKEN:
         mine, expected = _hourly(woken, 20, **chosen), _hourly(woken, 20, **good)
         _require_reports(mine, expected, woken, chosen)
-    mine = _hourly(kst(2026, 5, 10, *WOKEN[0]), 20, **chosen)
+    mine = _hourly(WOKEN[0], 20, **chosen)
     why = (
         "01:00 is 3 h 10 min late and is not made. The others of the night are made one after "
         "another, and 05:00 beside the last of them."
@@ -107,12 +112,10 @@ def options_for_reports(options: Any) -> Right:
 
 
 def _five_words(statuses: Any) -> list[Any]:
-    if isinstance(statuses, dict):
-        statuses = list(statuses.values())
-    if isinstance(statuses, str | type) or not hasattr(statuses, "__iter__"):
+    said = _in_order(statuses)
+    if said is None:
         raise NotYetError(f"`statuses` is {shown(statuses)}. A list of five words is asked for.")
-    said = list(statuses)
-    if len(said) != 5:  # noqa: PLR2004 - as asked
+    if len(said) != len(HOURS):
         raise NotYetError(f"`statuses` has {len(said)} words. Five run times are asked for.")
     for word in said:
         if word not in STATUSES:
@@ -120,14 +123,40 @@ def _five_words(statuses: Any) -> list[Any]:
     return said
 
 
+def _in_order(statuses: Any) -> list[Any] | None:
+    """Return the words in the order of their run times, which a dict or a Series may name."""
+    named = mapping_of(statuses)
+    counted = isinstance(getattr(statuses, "index", None), pd.RangeIndex)
+    if named is None or counted:
+        return values_of(statuses)
+    hours = {_hour(key): word for key, word in named.items()}
+    if len(hours) == len(HOURS) and set(hours) != set(HOURS):
+        raise NotYetError(f"`statuses` has {_listed(named)}. Write the run times, 01:00 to 05:00.")
+    return [hours[hour] for hour in sorted(hours, key=str)]
+
+
+def _hour(key: Any) -> Any:
+    """Return the hour that a key names, as 3, "03:00" or a moment; what names none, as it is."""
+    try:
+        text = require_time(key, "")
+    except NotYetError:
+        return key
+    return int(text[:2]) if text[2:] == ":00" else text
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _job_options(options: Any) -> dict[str, Any]:
-    if not isinstance(options, dict):
+    chosen = mapping_of(options)
+    if chosen is None:
         raise NotYetError(f"`options` is {shown(options)}. A dict is asked for.")
-    for name in options:
+    for name in chosen:
         if name not in OPTIONS:
             known = ", ".join(f"`{known}`" for known in OPTIONS)
             raise NotYetError(f"`{name}` is no option of a job here. There are {known}.")
-    return options
+    return chosen
 
 
 def _require_reports(
@@ -146,15 +175,21 @@ def _require_reports(
     elif len(stale):
         words = (
             f"Your options make the report of {stale['scheduled_at'].iloc[0]:%H:%M} although it is "
-            f"{duration(stale['lateness'].iloc[0])} late, which is of no use to anybody."
+            f"{_exactly(stale['lateness'].iloc[0])} late, which is of no use to anybody."
         )
     else:
         words = _lost(runs[differs].iloc[0], woken, chosen)
-    if (woken.hour, woken.minute) != WOKEN[0]:
+    if woken != WOKEN[0]:
         words = (
-            f"That night is well, but not one on which the process wakes at {woken:%H:%M}. {words}"
+            "That night is well, but not one on which the process wakes at "
+            f"{woken:%H:%M:%S}. {words}"
         )
     raise NotYetError(words, pictures(mine, expected))
+
+
+def _exactly(late: pd.Timedelta) -> str:
+    """Return a lateness to the second, where it is one of a few seconds more than the limit."""
+    return duration(late) if late.components.seconds == 0 else str(late.floor("s").to_pytimedelta())
 
 
 def _lost(run: pd.Series, woken: datetime, chosen: dict[str, Any]) -> str:

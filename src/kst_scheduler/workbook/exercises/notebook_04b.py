@@ -15,7 +15,7 @@ from kst_scheduler.simulation import SimulationResult, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.awaited import Awaited
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
-from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TO_THREAD: Final = "https://docs.python.org/3/library/asyncio-task.html#running-in-threads"
 TIMEOUT: Final = "https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout"
 PAGES: Final = ["page 1", "page 2", "page 3", "page 4", "page 5"]
+THREE: Final = kst(2026, 5, 10, 3)
 STUCK: Final = 2
 """The hour of the run in which the reply to page 3 never comes."""
 
@@ -107,7 +108,7 @@ def parse_without_blocking(register: Any) -> Right:
     if len(lost):
         minutes = ", ".join(f"{at:%H:%M}" for at in lost["scheduled_at"])
         raise NotYetError(
-            f"While your job parses, the event loop stands still. Tokens that are lost: {minutes}.",
+            f"Your job blocks the event loop. Tokens that are lost: {minutes}.",
             shots,
         )
     _require_stored(parsing, run["finished_at"], shots)
@@ -133,6 +134,7 @@ def crawl_with_limits(crawl_pages: Any) -> Right:
     """Give up on a page that does not come, and on nothing else."""
     crawl = Crawl(require_function(crawl_pages, "crawl_pages", "fetch"))
     shots = pictures(crawl.night, Crawl(_solved(EXPECTED_CRAWL, "crawl_pages")).night)
+    _require_one_at_a_time(crawl, shots)
     _require_good_night(crawl, shots)
     _require_stuck_page_lost(crawl, shots)
     why = "The run of 02:00 gives up on one page, returns the four others, and is over by 03:00."
@@ -148,12 +150,18 @@ def _run_of_parse(night: SimulationResult, shots: tuple[Picture, ...]) -> pd.Ser
     at = f"{run['scheduled_at']:%H:%M}"
     if len(runs) > 1 or at != "03:00":
         raise NotYetError(f"`parse` is due {len(runs)} times, first at {at}.", shots)
+    if run["scheduled_at"] != THREE:
+        raise NotYetError(f"`parse` is due at {moment(run['scheduled_at'])}.", shots)
     if run["status"] == "error":
         raise NotYetError(f"Your job ends with an error: `{run['detail']}`", shots)
     return run
 
 
 def _require_stored(parsing: Parsing, over_at: datetime, shots: tuple[Picture, ...]) -> None:
+    if parsing.parsed > 1:
+        raise NotYetError(f"Your job calls `parse_pages` {parsing.parsed} times.", shots)
+    if parsing.store_calls > 1:
+        raise NotYetError(f"Your job calls `store` {parsing.store_calls} times.", shots)
     if not parsing.store_calls:
         done = "parses the pages, and" if parsing.parsed else "does not call `parse_pages`, and"
         raise NotYetError(f"Your job {done} never calls `store`.", shots)
@@ -166,10 +174,21 @@ def _require_stored(parsing: Parsing, over_at: datetime, shots: tuple[Picture, .
         if inspect.iscoroutine(pages):
             pages.close()
         raise NotYetError(f"`store` gets {shown(pages)}. It should get the pages.", shots)
+    if not parsing.parsed:
+        raise NotYetError("Your job stores pages, and never calls `parse_pages`.", shots)
     if parsing.stored_at and over_at < parsing.stored_at:
         raise NotYetError(
             f"Your run calls itself done at {over_at:%H:%M}, and the pages are stored at "
             f"{parsing.stored_at:%H:%M}. A drain between the two would lose them.",
+            shots,
+        )
+
+
+def _require_one_at_a_time(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
+    if crawl.most_at_once > 1:
+        raise NotYetError(
+            f"Your run awaits {crawl.most_at_once} replies at once. The pages are asked for one "
+            "after another.",
             shots,
         )
 
@@ -204,8 +223,9 @@ class Crawl:
 
     def __init__(self, crawl: Callable[..., Any]) -> None:
         self.returned: dict[int, Any] = {}
+        self.most_at_once = self._awaited_now = 0
         self._crawl = crawl
-        self._fetch = Awaited(_reply)
+        self._fetch = Awaited(self._reply)
         span = kst(2026, 5, 10, 0, 55), kst(2026, 5, 10, 4)
         scheduler = partial(AsyncIOScheduler, timezone=KST)
         try:
@@ -234,12 +254,16 @@ class Crawl:
         pages = await pages if inspect.isawaitable(pages) else pages
         self.returned[hour] = list(pages) if isinstance(pages, tuple) else pages
 
-
-async def _reply(number: int) -> str:
-    if number == STUCK + 1 and datetime.now(KST).hour == STUCK:
-        await asyncio.Event().wait()
-    await asyncio.sleep(3 * 60)
-    return PAGES[number - 1]
+    async def _reply(self, number: int) -> str:
+        self._awaited_now += 1
+        self.most_at_once = max(self.most_at_once, self._awaited_now)
+        try:
+            if number == STUCK + 1 and datetime.now(KST).hour == STUCK:
+                await asyncio.Event().wait()
+            await asyncio.sleep(3 * 60)
+        finally:
+            self._awaited_now -= 1
+        return PAGES[number - 1]
 
 
 def _solved(code: str, name: str) -> Any:

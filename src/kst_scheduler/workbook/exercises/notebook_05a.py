@@ -9,11 +9,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from kst_scheduler.timeline.words import duration
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.deployment import SIGTERM, Deployment, stopped_pictures
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import (
+    mapping_of,
     require_function,
     require_time,
     shown,
@@ -135,11 +138,12 @@ def lifespan_within_its_time(make_app: Any) -> Right:
 
 
 def _four_times(ends: Any) -> dict[str, str]:
-    if not isinstance(ends, dict):
+    said = mapping_of(ends)
+    if said is None:
         raise NotYetError(f"`ends` is {shown(ends)}. A dict is asked for.")
-    if missing := [name for name in WORKS if name not in ends]:
+    if missing := [name for name in WORKS if name not in said]:
         raise NotYetError(f"`ends` says nothing of {', '.join(f'`{name}`' for name in missing)}.")
-    return {name: require_time(ends[name], f"`{name}`") for name in WORKS}
+    return {name: require_time(said[name], f"`{name}`") for name in WORKS}
 
 
 def _require_start_and_end(night: Deployment) -> None:
@@ -167,9 +171,11 @@ def _require_crawl(night: Deployment) -> None:
 
 def _require_all_the_time(night: Deployment) -> None:
     seconds = round((night.closed_after or timedelta()).total_seconds())
-    if seconds == BUDGET:
+    given = (night.runs["finished_at"] - pd.Timestamp(SIGTERM)).dt.total_seconds().max()
+    if seconds == BUDGET and round(given) == BUDGET:
         return
-    words = f"A crawl needs 20 minutes more. Your drain gives it {_seconds(night)}. "
+    words = f"A crawl needs 20 minutes more. Your drain gives it {duration(given)}"
+    words += ". " if round(given) == seconds else f", of the {_seconds(night)} of your lifespan. "
     if seconds > BUDGET:
         total = duration(seconds + 15)
         words += f"With requests and cleaning up that can be {total}: SIGKILL comes first."

@@ -15,10 +15,12 @@ from kst_scheduler.simulation import SimulationResult, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import (
+    mapping_of,
     pictures,
     require_function,
     require_time,
     shown,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html#modifyi
 DAY: Final = kst(2026, 5, 11, 13), kst(2026, 5, 11, 18)
 SHOWN: Final = {"start": kst(2026, 5, 11, 13, 50), "end": DAY[1]}
 BUTTON: Final = "button"
+BUTTON_LATER: Final = "button at 16:30"
 FIVE: Final = ("report", "paused", "token", "crawl", "nightly")
 JOBS: Final = ("report", "token", "crawl")
 ASKED_BACK: Final = {
@@ -118,6 +121,9 @@ class Afternoon:
         self.calls: list[tuple[str, str]] = []
         """Each call of a job's function, by the scheduler or past it: its id and the time."""
         self.raised: dict[str, str] = {}
+        """What the function raised, by the job that it was called for at 14:20."""
+        self.raised_later: list[str] = []
+        """The same at 16:30, when the crawl is idle and is run by hand once more."""
         self._trigger = trigger
         self.day = _simulated(self._add_jobs, self._press, KSTScheduler)
 
@@ -129,6 +135,7 @@ class Afternoon:
         add(self._work, "interval", hours=1, start_date=start, id="token", args=["token"])
         add(self._work, "cron", hour=14, id="crawl", args=["crawl", 50])
         add(self._work, "cron", hour=3, id="nightly", args=["nightly"])
+        add(self._press_later, "cron", hour=16, minute=30, args=[scheduler], id=BUTTON_LATER)
 
     async def _work(self, job_id: str, minutes: float = 5) -> None:
         self.calls.append((job_id, f"{datetime.now(KST):%H:%M}"))
@@ -137,11 +144,20 @@ class Afternoon:
     async def _press(self, scheduler: AsyncIOScheduler) -> None:
         for job_id in FIVE:
             try:
-                result = self._trigger(scheduler, job_id)
-                if inspect.isawaitable(result):
-                    await asyncio.wait_for(result, 60)
+                await self._run_by_hand(scheduler, job_id)
             except Exception as error:  # noqa: BLE001 - said to the reader
                 self.raised[job_id] = f"{type(error).__name__}: {error}"
+
+    async def _press_later(self, scheduler: AsyncIOScheduler) -> None:
+        try:
+            await self._run_by_hand(scheduler, "crawl")
+        except Exception as error:  # noqa: BLE001 - said to the reader
+            self.raised_later.append(f"{type(error).__name__}: {error}")
+
+    async def _run_by_hand(self, scheduler: AsyncIOScheduler, job_id: str) -> None:
+        result = self._trigger(scheduler, job_id)
+        if inspect.isawaitable(result):
+            await asyncio.wait_for(result, 60)
 
     def faults(self) -> list[str | None]:
         """Return a sentence for each of the five faults that is left, and None for the others."""
@@ -178,14 +194,24 @@ class Afternoon:
     def _of_the_idle(self) -> str | None:
         idle = ("report", "paused", "token", "nightly")
         still = [job_id for job_id in idle if "14:20" not in self._times(job_id)]
-        return (
-            f"6.6: `{still[0]}` does not run at 14:20.{self._instead(still[0])}" if still else None
-        )
+        if still:
+            return f"6.6: `{still[0]}` does not run at 14:20.{self._instead(still[0])}"
+        for job_id in idle:
+            if job_id in self.raised:
+                return (
+                    f"6.6: `{job_id}` runs at 14:20, and your function raises "
+                    f"`{self.raised[job_id][:200]}` all the same."
+                )
+        if "16:30" not in self._times("crawl"):
+            error = f": `{self.raised_later[0][:200]}`" if self.raised_later else "."
+            return f"6.6: the crawl is idle at 16:30, and does not run then{error}"
+        return None
 
     def _instead(self, job_id: str) -> str:
         if error := self.raised.get(job_id):
             return f" Your function raises `{error[:200]}`"
-        others = [id_ for id_ in self.day.runs["job_id"].unique() if id_ not in (*FIVE, BUTTON)]
+        known = {*FIVE, BUTTON, BUTTON_LATER}
+        others = [id_ for id_ in self.day.runs["job_id"].unique() if id_ not in known]
         if others:
             return f" What runs is another job, such as `{others[0]}`."
         if (job_id, "14:20") in self.calls:
@@ -198,17 +224,19 @@ class Afternoon:
 
 
 def _three_lists(runs: Any) -> dict[str, list[str]]:
-    if not isinstance(runs, dict):
+    said = mapping_of(runs)
+    if said is None:
         raise NotYetError(f"`runs` is {shown(runs)}. A dict is asked for.")
-    if missing := [job_id for job_id in JOBS if job_id not in runs]:
+    if missing := [job_id for job_id in JOBS if job_id not in said]:
         raise NotYetError(f"`runs` says nothing of {', '.join(f'`{name}`' for name in missing)}.")
-    for job_id in JOBS:
-        if not isinstance(runs[job_id], list | tuple):
-            raise NotYetError(f"`{job_id}` is {shown(runs[job_id])}. A list of times is asked for.")
-    return {
-        job_id: sorted(require_time(each, f"`{job_id}`") for each in runs[job_id])
-        for job_id in JOBS
-    }
+    return {job_id: _times_of(said[job_id], f"`{job_id}`") for job_id in JOBS}
+
+
+def _times_of(answer: Any, place: str) -> list[str]:
+    values = values_of(answer)
+    if values is None:
+        raise NotYetError(f"{place} is {shown(answer)}. A list of times is asked for.")
+    return sorted(require_time(each, place) for each in values)
 
 
 def _three_jobs(scheduler: AsyncIOScheduler) -> None:
@@ -243,7 +271,7 @@ def _due(runs: pd.DataFrame, job_id: str) -> list[datetime]:
 
 
 def _without_button(day: SimulationResult) -> pd.DataFrame:
-    return day.runs[day.runs["job_id"] != BUTTON]
+    return day.runs[~day.runs["job_id"].isin([BUTTON, BUTTON_LATER])]
 
 
 def _listed(times: list[str]) -> str:

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import contextlib
+import hmac
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.exercises.deployment import require_app
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import require_function
 from kst_scheduler.workbook.exercises.own_loop import in_own_loop
+from kst_scheduler.workbook.exercises.reach import put_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ERRORS: Final = "https://fastapi.tiangolo.com/tutorial/handling-errors/"
 KEY: Final = "the-key-of-exercise-6.3"
 CRAWL: Final = "daily-nps-crawl"
 PATH: Final = "/admin/jobs/daily-nps-crawl/run"
+GOOD: Final = f"Bearer {KEY}"
+WRONG_HEADERS: Final[dict[str, str | bytes]] = {
+    "with more behind the key": f"{GOOD}4",
+    "with half of the key": GOOD[: -len(KEY) // 2],
+    "with the word Bearer alone": "Bearer ",
+    "with the key alone": KEY,
+    "with the key in the scheme Basic": f"Basic {KEY}",
+    "with the key in capitals": f"Bearer {KEY.upper()}",
+    "with more before the header": f"Digest {GOOD}",
+    "with a letter outside ASCII": f"{GOOD[:-1]}é".encode(),
+}
+"""Headers that are wrong, each in its own way."""
 
 
 @exercise(
@@ -28,7 +44,7 @@ PATH: Final = "/admin/jobs/daily-nps-crawl/run"
     variable="make_app",
     hints=(
         "The endpoint of section 6.8 answers two of the errors already.",
-        "Compare the whole header: it is `Bearer `, and then the key. Do it before anything else.",
+        "Compare the whole header, `Bearer ` and the key, by `hmac.compare_digest`, first of all.",
         "In a drain `run_now` raises `NotRunningError`. The text of the error is a good detail.",
     ),
     solution="""
@@ -55,14 +71,20 @@ PATH: Final = "/admin/jobs/daily-nps-crawl/run"
 def endpoint_with_a_key(make_app: Any) -> Right:
     """Answer 202, 401, 404, 409 and 503, each where it belongs."""
     require_function(make_app, "make_app", "scheduler", "key")
-    calls = in_own_loop(Calls(make_app).make)
+    with _watched_comparisons(make_app) as comparisons:
+        calls = in_own_loop(Calls(make_app, comparisons).make)
     if calls.faults:
         lines = "\n".join(f"- {fault}" for fault in calls.faults)
+        if calls.in_a_thread:
+            lines += (
+                "\n\nYour endpoint is a plain `def`, so FastAPI runs it in a thread, and the "
+                "scheduler refuses (section 6.9)."
+            )
         raise NotYetError(
             f"{calls.right} of {calls.made} answers have the status that is asked for.\n\n{lines}"
         )
     return Right(
-        f"All {calls.made} answers say what happened, and whoever has no key starts nothing. "
+        f"All {calls.made} answers say what happened, and a caller without the key starts nothing. "
         "`create_app` of `kst_scheduler.service` has this button."
     )
 
@@ -70,10 +92,12 @@ def endpoint_with_a_key(make_app: Any) -> Right:
 class Calls:
     """Calls of an application's button, one after another."""
 
-    def __init__(self, make_app: Callable[..., Any]) -> None:
+    def __init__(self, make_app: Callable[..., Any], comparisons: list[None]) -> None:
         self.faults: list[str] = []
         self.made = self.right = 0
+        self.in_a_thread = False
         self._make_app = make_app
+        self._comparisons = comparisons
         self._scheduler = KSTScheduler()
         self._may_end = asyncio.Event()
 
@@ -86,7 +110,7 @@ class Calls:
         drain = None
         try:
             app = require_app(self._make_app(self._scheduler, KEY))
-            _require_endpoint(app)
+            self.in_a_thread = not _require_endpoint(app)
             await self._without_a_key(app)
             await self._with_the_key(app)
             drain = asyncio.create_task(self._scheduler.drain(5))
@@ -98,12 +122,25 @@ class Calls:
         return self
 
     async def _without_a_key(self, app: Any) -> None:
-        await self._call(app, "without a key", 401, key=None)
-        await self._call(app, "with another key", 401, key=KEY[:-1] + "4")
-        await self._call(app, "with the key in the address", 401, key=None, query=f"?key={KEY}")
-        await self._call(app, "without a key, for an unknown id", 401, key=None, job_id="craw1")
+        await self._call(app, "without a key", 401, header=None)
+        before = len(self._comparisons)
+        await self._call(app, "with another key", 401, header=f"Bearer {KEY[:-1]}4")
+        if self.right == self.made and len(self._comparisons) == before:
+            self.faults.append(
+                "With another key: the header is compared without `hmac.compare_digest`. The time "
+                "that `!=` takes says how much of the key was right."
+            )
+        for how, header in WRONG_HEADERS.items():
+            await self._call(app, how, 401, header=header)
+        await self._call(app, "with the key in the address", 401, header=None, query=f"?key={KEY}")
+        await self._call(app, "without a key, for an unknown id", 401, header=None, job_id="craw1")
+        await self._refuse_runs("Without the key")
+        await self._get(app)
+        await self._refuse_runs("By a GET")
+
+    async def _refuse_runs(self, how: str) -> None:
         if running := self._scheduler.running_occurrences():
-            self.faults.append(f"Without the key a run has begun: {running[0].job_id}.")
+            self.faults.append(f"{how} a run has begun: {running[0].job_id}.")
             self._may_end.set()
             await asyncio.sleep(0.01)
             self._may_end.clear()
@@ -122,39 +159,61 @@ class Calls:
             )
         await self._call(app, "with the key, for an unknown id", 404, job_id="craw1")
 
+    async def _get(self, app: Any) -> None:
+        """Ask as a browser does that opens the address; whatever the answer is, no run begins."""
+        with contextlib.suppress(Exception):
+            await _answer(app, "GET", PATH, GOOD)
+
     async def _call(
         self,
         app: Any,
         how: str,
         status: int,
         *,
-        key: str | None = KEY,
+        header: bytes | str | None = GOOD,
         job_id: str = CRAWL,
         query: str = "",
     ) -> str | None:
         """Return the text of an answer that has the right status."""
-        import httpx  # noqa: PLC0415 - slow to load, and only this exercise needs it
-
         self.made += 1
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        path = f"/admin/jobs/{job_id}/run{query}"
-        transport = httpx.ASGITransport(app)
         try:
-            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-                answer = await client.post(path, headers=headers)
+            answer = await _answer(app, "POST", f"/admin/jobs/{job_id}/run{query}", header)
         except Exception as error:  # noqa: BLE001 - said to the reader
             got = f"the endpoint raises `{type(error).__name__}`"
         else:
             if answer.status_code == status:
                 self.right += 1
-                return answer.text
+                return str(answer.text)
             got = str(answer.status_code)
         self.faults.append(f"{how[0].upper()}{how[1:]}: {got}, where {status} is asked for.")
         return None
 
 
-def _require_endpoint(app: Any) -> None:
-    """Raise NotYetError when the path leads nowhere, or into a thread."""
+async def _answer(app: Any, method: str, path: str, header: bytes | str | None) -> Any:
+    import httpx  # noqa: PLC0415 - slow to load, and only this exercise needs it
+
+    value = header.encode() if isinstance(header, str) else header
+    headers = {} if value is None else {b"Authorization": value}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        return await client.request(method, path, headers=headers)
+
+
+@contextlib.contextmanager
+def _watched_comparisons(answer: Any) -> Iterator[list[None]]:
+    """Note each call of compare_digest, which hmac and secrets share, in the block."""
+    real, calls = hmac.compare_digest, list[None]()
+
+    def compare_digest(first: Any, second: Any, /) -> bool:
+        calls.append(None)
+        return real(first, second)
+
+    with put_in_place(answer, {real: compare_digest}, (hmac, secrets)):
+        yield calls
+
+
+def _require_endpoint(app: Any) -> bool:
+    """Raise NotYetError when the path leads nowhere; return False when it leads into a thread."""
     from starlette.routing import Match  # noqa: PLC0415 - slow to load
 
     request = {"type": "http", "path": PATH, "method": "POST", "headers": []}
@@ -164,8 +223,4 @@ def _require_endpoint(app: Any) -> None:
         paths = ", ".join(path for path in theirs if path not in {"/openapi.json", "/redoc"})
         raise NotYetError(f"Nothing answers to POST {PATH}. Your paths: {paths or 'none'}.")
     endpoint = getattr(routes[0], "endpoint", None)
-    if not inspect.iscoroutinefunction(endpoint):
-        raise NotYetError(
-            "Your endpoint is a plain `def`, so FastAPI runs it in a thread, and the scheduler "
-            "refuses (section 6.9)."
-        )
+    return endpoint is None or returns_awaitable(endpoint)

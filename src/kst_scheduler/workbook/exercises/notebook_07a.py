@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import LockError, LockNotOwnedError
 
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.simulation import Crash, Freeze
+from kst_scheduler.simulation import Crash, Freeze, Node
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.timezone import kst
 from kst_scheduler.workbook.exercises.crawl_nights import Night, Played, listed, require_moments
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import moment, pictures, shown
+from kst_scheduler.workbook.exercises.judging import moment, number_of, pictures, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +35,19 @@ DEAD: Final = Night(
     "A dies", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),), end=kst(2026, 5, 10, 8)
 )
 LAST_DUE: Final = 7
+MARGIN: Final = 60
+"""Seconds by which B's clock is wrong on two more nights: no choice may hang on a moment."""
+SLOW: Final = replace(
+    FROZEN, title="A freezes, and B's clock is a minute late", nodes=(Node("A"), Node("B", -MARGIN))
+)
+FAST: Final = replace(
+    DEAD,
+    title="A dies, and B, which starts at 03:05, has a clock that is a minute ahead",
+    nodes=(Node("A"), Node("B", MARGIN)),
+    incidents=(*DEAD.incidents, Crash("B", kst(2026, 5, 10, 2, 50), timedelta(minutes=15))),
+)
 LONGEST: Final = 366 * 86_400
+RIGHT: Final = 3 * 3600.0
 
 
 def _under_a_lock(night: Night, hours: str, **options: Any) -> Played:
@@ -111,22 +124,11 @@ def three_replicas_wait(began: Any) -> Right:
 def a_ttl_for_a_frozen_holder(ttl: Any) -> Right:
     """Choose a time to live that outlasts a freeze, and that a dead holder does not keep long."""
     seconds = _seconds(ttl)
-    frozen, dead = (_refused(night, seconds) for night in (FROZEN, DEAD))
-    right = 3 * 3600.0
-    if frozen.work.most_at_once() > 1:
-        late = frozen.crawls[1]
-        raise NotYetError(
-            f"The night in which A freezes: with {seconds:,.0f} s, A's lock is over at "
-            f"{_over(seconds):%H:%M}. {late}, and from 05:15 on A writes beside it, "
-            f"{_old_pages(frozen)} old pages over new ones.",
-            pictures(frozen.result, _refused(FROZEN, right).result),
-        )
-    if dead.crawls[-1].due.hour < LAST_DUE:
-        raise NotYetError(
-            f"The night in which A dies: with {seconds:,.0f} s, its lock holds until "
-            f"{_over(seconds):%a %H:%M}. B is sent away at 05:00 and at 07:00.",
-            pictures(dead.result, _refused(DEAD, right).result),
-        )
+    for night in (FROZEN, SLOW):
+        _refuse_old_pages(night, seconds)
+    for night in (DEAD, FAST):
+        _refuse_a_dead_holder(night, seconds)
+    frozen = _refused(FROZEN, seconds)
     return Right(
         f"With {seconds:,.0f} s the lock holds until {_over(seconds):%H:%M}. At 05:00 B is sent "
         "away, so A's last pages hurt nobody; and at 07:00 B crawls, though A is dead. The price: "
@@ -135,13 +137,35 @@ def a_ttl_for_a_frozen_holder(ttl: Any) -> Right:
     )
 
 
+def _refuse_old_pages(night: Night, seconds: float) -> None:
+    frozen = _refused(night, seconds)
+    if frozen.work.most_at_once() > 1:
+        late = frozen.crawls[1]
+        raise NotYetError(
+            f"The night: {night.title}. With {seconds:,.0f} s, A's lock is over at "
+            f"{_over(seconds):%H:%M}. {late}, and from 05:15 on A writes beside it, "
+            f"{_old_pages(frozen)} old pages over new ones.",
+            pictures(frozen.result, _refused(night, RIGHT).result),
+        )
+
+
+def _refuse_a_dead_holder(night: Night, seconds: float) -> None:
+    dead = _refused(night, seconds)
+    if dead.crawls[-1].due.hour < LAST_DUE:
+        raise NotYetError(
+            f"The night: {night.title}. With {seconds:,.0f} s, its lock holds until "
+            f"{_over(seconds):%a %H:%M}. B is sent away at 05:00 and at 07:00.",
+            pictures(dead.result, _refused(night, RIGHT).result),
+        )
+
+
 def _seconds(ttl: Any) -> float:
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    seconds = number_of(ttl)
+    if seconds is None:
         raise NotYetError(f"`ttl` is {shown(ttl)}. A number of seconds is asked for.")
     if not 1 <= seconds <= LONGEST:
         raise NotYetError(f"`ttl` is {shown(ttl)}. Seconds are asked for, from 1 to a year.")
-    return float(seconds)
+    return seconds
 
 
 def _refused(night: Night, seconds: float) -> Played:

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import itertools
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import LockNotOwnedError
 
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.simulation import Crash, Freeze, Node, current_node
+from kst_scheduler.simulation import Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.crawl_nights import CrawlError, Night, Played
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 SET: Final = "https://redis.io/docs/latest/commands/set/"
 TTL: Final = 3000
 """Seconds, 50 minutes: longer than the crawls of most of these nights."""
-HELD: Final = timedelta(seconds=TTL)
+HALF: Final = TTL // 2
+"""The ttl of one more night: the lock must hold as long as it is told, and no other time."""
+PATIENCE: Final = 1
+"""Seconds after which a lock that has not said whether it is held is one that waits."""
 Errors = list[Exception]
 TRAVEL: Final = 0.001
 """Seconds that a command needs to Redis, and its answer back."""
 
 THREE: Final = kst(2026, 5, 10, 3)
+FOUR: Final = kst(2026, 5, 10, 4)
 TWO: Final = Night("two replicas")
 NIGHTS: Final = (
     Night("one replica", nodes=1),
@@ -56,6 +61,15 @@ OUTLIVED: Final = (
     ),
 )
 """In these A works longer than its lock holds, which a lock may prevent, by renewals, or not."""
+HUNG: Final = Night(
+    "A's connection hangs for 20 minutes after its first command to give it back", 49
+)
+"""Its lock is over meanwhile, and B's: what A sends at last must not take that one away."""
+SHORT_LIVED: Final = Night(
+    "A dead from 03:10 on, and a ttl of 1,500 seconds",
+    incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),),
+)
+ALL: Final = (*NIGHTS, SHORT_LIVED, *OUTLIVED, HUNG)
 
 
 @exercise(
@@ -94,17 +108,16 @@ def write_a_lock(own_lock: Any) -> Right:
     """Write a lock on Redis, and let it go through several nights."""
     require_function(own_lock, "own_lock", "client", "name", "ttl")
     _check_it_is_one(own_lock)
-    nights = [(night, Errors()) for night in (*NIGHTS, *OUTLIVED)]
     with each_replica_for_itself(own_lock):
         _check_it_is_in_redis(own_lock)
-        played = [_play(own_lock, night, errors) for night, errors in nights]
-    for (night, errors), mine in zip(nights, played, strict=True):
-        _judge(mine, night, errors)
+        played = [_judge(own_lock, night) for night in ALL]
+        _check_it_has_a_name(own_lock)
+    last = played[ALL.index(OUTLIVED[-1])]
     return Right(
-        f"{len(played)} nights, and nobody got the lock while it held. Below is the last one: A "
-        "wakes when its lock is over, and goes on beside B. No lock stops its holder. "
+        f"{len(played)} nights, and nobody got the lock while it held. Below is the one in which A "
+        "freezes: it wakes when its lock is over, and goes on beside B. No lock stops its holder. "
         "`redis_lock` does: it renews the lock, and stops a job that has lost it.",
-        pictures(played[-1].result, played[-1].result)[:1],
+        pictures(last.result, last.result)[:1],
     )
 
 
@@ -133,15 +146,60 @@ def _check_it_is_in_redis(own_lock: Any) -> None:
         )
 
 
-def _judge(mine: Played, night: Night, errors: Errors) -> None:
-    """Raise what the lock should not have done in a night."""
-    fault = _failed(mine, night, errors) or _waited(mine) or _at_once(mine, night)
-    theirs = _play(_as_it_should_be, night, Errors())
-    if night in NIGHTS:
-        fault = fault or _nobody(mine, theirs, night)
+def _check_it_has_a_name(own_lock: Any) -> None:
+    """Refuse a lock that is one and the same for all jobs."""
+    client, locked_out = SimulatedRedis().client(), list[LockedOutError]()
+
+    async def both() -> None:
+        async with own_lock(client, "lock:one", TTL):
+            try:
+                async with own_lock(client, "lock:another", TTL):
+                    pass
+            except LockedOutError as error:
+                locked_out.append(error)
+
+    simulate(
+        lambda scheduler: scheduler.add_job(both, "cron", hour=3),
+        THREE - timedelta(minutes=1),
+        THREE + timedelta(minutes=1),
+    )
+    if locked_out:
+        raise NotYetError(
+            "While `lock:one` is held, nobody gets `lock:another`: two jobs that have nothing to "
+            "do with each other would wait for each other. `name` is the lock's name."
+        )
+
+
+def _judge(own_lock: Any, night: Night) -> Played:
+    """Return the night as it went; raise what the lock should not have done in it."""
+    errors = Errors()
+    ttl = HALF if night is SHORT_LIVED else TTL
+    mine = _play(own_lock, night, errors, ttl=ttl)
+    held = timedelta(seconds=ttl)
+    fault = _waits(errors) or _failed(mine, night, errors) or _at_once(mine, night, held)
+    if fault is None and night not in (*OUTLIVED, HUNG):
+        fault = _nobody(mine, _expected(night, ttl), night, held)
     if fault:
-        shown_below = pictures(mine.result, theirs.result)
+        shown_below = pictures(mine.result, _expected(night, ttl).result)
         raise NotYetError(f"The night: {night.title}. {fault}", shown_below)
+    return mine
+
+
+@cache
+def _expected(night: Night, ttl: int) -> Played:
+    return _play(_as_it_should_be, night, Errors(), ttl=ttl)
+
+
+def _waits(errors: Errors) -> str | None:
+    """Say who waits: by the time that it gets the lock it would repeat the work."""
+    for error in errors:
+        if isinstance(error, _WaitsError):
+            return (
+                f"{error.node} finds the lock held at {error.at:%H:%M}, and {PATIENCE} second "
+                "later your lock still waits for it. Whoever waits gets it in the end, and repeats "
+                "the work: raise `LockedOutError` at once."
+            )
+    return None
 
 
 def _failed(mine: Played, night: Night, errors: Errors) -> str | None:
@@ -150,7 +208,7 @@ def _failed(mine: Played, night: Night, errors: Errors) -> str | None:
     runs = mine.result.runs.query("status == 'error'")[["node", "scheduled_at", "detail"]]
     for node, due, detail in runs.itertuples(index=False, name=None):
         worked = (node, due) in wrote
-        if "CrawlError" in detail or (worked and night in OUTLIVED):
+        if "CrawlError" in detail or (worked and night in (*OUTLIVED, HUNG)):
             continue
         if worked or not wrote:
             raise errors[0]
@@ -161,17 +219,10 @@ def _failed(mine: Played, night: Night, errors: Errors) -> str | None:
     return None
 
 
-def _waited(mine: Played) -> str | None:
-    late = [crawl for crawl in mine.crawls if crawl.begin - crawl.due > timedelta(minutes=1)]
-    if not late:
-        return None
-    return f"{late[0].node} waits for the lock, and repeats the work at {late[0].begin:%H:%M}."
-
-
-def _at_once(mine: Played, night: Night) -> str | None:
+def _at_once(mine: Played, night: Night, held: timedelta) -> str | None:
     """Say who got a lock that another held: one that it had taken less than its ttl ago."""
     for earlier, later in itertools.combinations(mine.crawls, 2):
-        over = earlier.begin + HELD
+        over = earlier.begin + held
         died = earlier.node == "A" and "dead" in night.title
         if later.begin < over and (died or later.begin <= earlier.last_page):
             ended = [
@@ -187,7 +238,7 @@ def _at_once(mine: Played, night: Night) -> str | None:
     return None
 
 
-def _nobody(mine: Played, theirs: Played, night: Night) -> str | None:
+def _nobody(mine: Played, theirs: Played, night: Night, held: timedelta) -> str | None:
     """Say which crawl found a lock busy that nobody held any more."""
     seen = {crawl.due for crawl in mine.crawls}
     dead = "A" if "dead" in night.title else ""
@@ -201,23 +252,40 @@ def _nobody(mine: Played, theirs: Played, night: Night) -> str | None:
     what = "ended with an error" if night.fails else "ended"
     why = f"the crawl of {before.due:%H:%M} {what} at {before.last_page:%H:%M}"
     if dead:
-        why = f"A is dead, and its {TTL:,} s were over at {before.begin + HELD:%H:%M}"
+        why = f"A is dead, and its {held.seconds:,} s were over at {before.begin + held:%H:%M}"
     return f"At {due.begin:%H:%M} nobody crawls, as the lock is busy. But {why}."
 
 
-def _play(own_lock: Any, night: Night, errors: Errors, *, apart: bool = False) -> Played:
+class _WaitsError(Exception):
+    """Raised in a job whose lock waits."""
+
+    def __init__(self, node: str, at: datetime) -> None:
+        super().__init__("the lock waits")
+        self.node, self.at = node, at
+
+
+def _play(
+    own_lock: Any, night: Night, errors: Errors, *, apart: bool = False, ttl: int = TTL
+) -> Played:
     """Play a night under a lock, on one Redis, or on one that each replica has for itself."""
     servers: dict[str, SimulatedRedis] = defaultdict(SimulatedRedis)
 
     async def job(crawl: Callable[[], Awaitable[int]]) -> None:
-        client = servers[current_node() if apart else ""].client()
+        client = _far_away(servers[current_node() if apart else ""].client())
+        begun = datetime.now(KST)
+        hangs = night is HUNG and current_node() == "A" and begun < FOUR
         try:
-            async with own_lock(_far_away(client), "lock:daily-nps-crawl", TTL):
-                await crawl()
-        except Exception as error:
-            if not isinstance(error, LockedOutError | CrawlError):
-                errors.append(error)
-            raise
+            async with asyncio.timeout(PATIENCE) as patience:
+                async with own_lock(client, "lock:daily-nps-crawl", ttl):
+                    patience.reschedule(None)
+                    await crawl()
+                    if hangs:
+                        _hang_after_one_command(client)
+        except Exception as error:  # noqa: BLE001 - raised again
+            failure = _WaitsError(current_node(), begun) if patience.expired() else error
+            if not isinstance(failure, LockedOutError | CrawlError):
+                errors.append(failure)
+            raise failure from None
 
     due = {"hour": "3,4", "minute": "0,45", "id": "daily-nps-crawl"}
     return night.play(lambda scheduler, crawl: scheduler.add_job(job, "cron", args=[crawl], **due))
@@ -235,6 +303,24 @@ def _far_away(client: Redis) -> Redis:
 
     client.execute_command = execute_far_away  # type: ignore[method-assign]
     return client
+
+
+def _hang_after_one_command(client: Redis) -> None:
+    """Let the first command that gives the lock back pass, and keep each later one for a while.
+
+    A:     03:49 GET, it is mine .......... (hangs) ..... 04:09 DEL       04:45 crawls
+    lock:  03:50 A's is over   04:00 B's, until 04:50           gone
+    """
+    execute: Callable[..., Awaitable[Any]] = client.execute_command
+    passed: list[object] = []
+
+    async def execute_late(*arguments: Any, **options: Any) -> Any:
+        if passed:
+            await asyncio.sleep(20 * 60)
+        passed.append(arguments)
+        return await execute(*arguments, **options)
+
+    client.execute_command = execute_late  # type: ignore[method-assign]
 
 
 @contextlib.asynccontextmanager

@@ -77,7 +77,7 @@ def _play(register: Callable[..., object], night: Night) -> tuple[Played, int]:
 
 
 def _unlike_the_schedule(mine: Played) -> str | None:
-    due = mine.result.runs["scheduled_at"].drop_duplicates().tolist()
+    due = mine.crawl_runs["scheduled_at"].drop_duplicates().tolist()
     if not due:
         return "No job is due: does `register` add it to the scheduler?"
     if wrong := [at for at in due if at not in DUE]:
@@ -103,12 +103,12 @@ def _not_once(mine: Played) -> str | None:
 
 def _cut(mine: Played, due: datetime) -> int:
     """Count the runs that were cut off, and so may be made up for."""
-    runs = mine.result.runs
+    runs = mine.crawl_runs
     return int(((runs["scheduled_at"] == due) & (runs["status"] == "cancelled")).sum())
 
 
 def _why(mine: Played, due: datetime) -> str:
-    runs = mine.result.runs
+    runs = mine.crawl_runs
     b = runs[(runs["scheduled_at"] == due) & (runs["node"] == "B")].iloc[0]
     if "was running" in b["detail"]:
         return "The lease of the crawl of 03:00 has not ended, though A is dead."

@@ -15,7 +15,7 @@ from kst_scheduler.simulation import Crash, Node, SimulationResult, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.crawl_nights import listed, require_moments
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import moment, pictures, shown
+from kst_scheduler.workbook.exercises.judging import mapping_of, moment, pictures, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,12 +142,13 @@ def _starts(night: SimulationResult, node: str = "A") -> list[pd.Timestamp]:
 
 
 def _predicted(starts: Any, names: list[str]) -> Mapping[str, list[pd.Timestamp]]:
-    if not isinstance(starts, dict) or set(starts) != set(names):
+    said = mapping_of(starts)
+    if said is None or set(said) != set(names):
         words = " and ".join(f'`"{name}"`' for name in names)
         raise NotYetError(
             f"`starts` is {shown(starts)}. A dict with the keys {words} is asked for."
         )
-    return {name: require_moments(starts[name], f'`starts["{name}"]`') for name in names}
+    return {name: require_moments(said[name], f'`starts["{name}"]`') for name in names}
 
 
 def _compare(place: str, mine: list[pd.Timestamp], theirs: list[pd.Timestamp]) -> None:
@@ -157,5 +158,8 @@ def _compare(place: str, mine: list[pd.Timestamp], theirs: list[pd.Timestamp]) -
         seconds = any(abs(at - start) <= 3 * NEAR for at in wrong for start in theirs)
         why = " Another second is meant." if seconds else ""
         raise NotYetError(f"{place}: no crawl starts at {moment(wrong[0])}.{why}")
-    if len(mine) != len(theirs):
+    if len(mine) < len(theirs):
         raise NotYetError(f"{place}: you say {listed(mine)}. That is not all.")
+    pairs = zip(mine, theirs, strict=False)
+    if len(mine) > len(theirs) or any(abs(at - start) > NEAR for at, start in pairs):
+        raise NotYetError(f"{place}: you say {listed(mine)}. Two of these are the same start.")

@@ -19,10 +19,18 @@ from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.crawl_nights import at_once
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import pictures, png, require_function, shown
+from kst_scheduler.workbook.exercises.judging import (
+    mapping_of,
+    pictures,
+    png,
+    require_function,
+    shown,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from kst_scheduler.workbook.exercises.exercise import Picture
 
 TASKS: Final = "https://docs.python.org/3/library/asyncio-task.html#task-cancellation"
 GROUPBY: Final = "https://pandas.pydata.org/docs/user_guide/groupby.html"
@@ -62,18 +70,19 @@ STATUSES: Final = ("ok", "error", "missed", "skipped", "cancelled", "running")
 )
 def what_a_window_changes(statuses: Any) -> Right:
     """Predict the rows of five nights when a run may be caught up for an hour."""
-    if not isinstance(statuses, dict) or set(statuses) != set(NIGHTS):
+    said = mapping_of(statuses)
+    if said is None or set(said) != set(NIGHTS):
         raise NotYetError(
             f"`statuses` is {shown(statuses)}. Give each of the five nights a status."
         )
-    for name, status in statuses.items():
+    for name, status in said.items():
         if not isinstance(status, str) or status not in STATUSES:
             words = ", ".join(map(repr, STATUSES))
             raise NotYetError(f"{name}: a row can be {words}. You say {shown(status)}.")
     nights = {name: _night(name, hours=1) for name in NIGHTS}
-    wrong = [name for name, (status, _) in nights.items() if statuses[name] != status]
+    wrong = [name for name, (status, _) in nights.items() if said[name] != status]
     if wrong:
-        name, status = wrong[0], statuses[wrong[0]]
+        name, status = wrong[0], said[wrong[0]]
         without, _ = _night(name, hours=0)
         so_far = " That is what it says without the window." if without == status else ""
         raise NotYetError(f"{name}: the row does not end as `{status}`.{so_far}")
@@ -156,19 +165,33 @@ def rate_of_each_day(success_rate: Any) -> Right:
     """Return the share of each Korean day's runs that are ok."""
     require_function(success_rate, "success_rate", "history")
     mine, theirs = _rates(success_rate(DAYS.copy())), _rate(ENDED)
-    picture = (partial(png, partial(_draw_rates, mine, theirs)),)
+    drawn = _drawn_rates(mine, theirs)
     if set(mine) != set(theirs):
         days = ", ".join(f"{day:%d %B}" for day in sorted(mine)) or "none"
         why = (
             " In UTC a run of 00:30 belongs to the day before." if date(2026, 5, 9) in mine else ""
         )
-        raise NotYetError(f"Runs were due on 10, 11 and 12 May. Your days: {days}.{why}", picture)
+        raise NotYetError(f"Runs were due on 10, 11 and 12 May. Your days: {days}.{why}", drawn)
     for day, rate in theirs.items():
         if not _alike(mine, {day: rate}):
             raise NotYetError(
-                f"On {day:%d %B} your rate is {mine[day]:.3g}.{_mistake(mine)}", picture
+                f"On {day:%d %B} your rate is {mine[day]:.3g}.{_mistake(mine)}", drawn
             )
-    return Right("A run that was missed counts, on the day on which it was due in Korea.", picture)
+    _refuse_what_knows_these_rows(success_rate)
+    return Right(
+        "A run that was missed counts, on the day on which it was due in Korea.", drawn[:1]
+    )
+
+
+def _refuse_what_knows_these_rows(success_rate: Any) -> None:
+    """Refuse an answer that is right for one table only: here one ok run of 10 May is missing."""
+    fewer = DAYS.drop(index=1).reset_index(drop=True)
+    mine, theirs = _rates(success_rate(fewer.copy())), _rate(fewer[fewer["status"] != "running"])
+    if set(mine) != set(theirs) or not _alike(mine, theirs):
+        raise NotYetError(
+            "Your rates of one table are right. Of another, with a run less, they are not.",
+            _drawn_rates(mine, theirs),
+        )
 
 
 def _rates(answer: Any) -> Rates:
@@ -222,10 +245,15 @@ def _mistake(mine: Rates) -> str:
     return f" {found[0]}" if found else ""
 
 
-def _draw_rates(mine: Rates, theirs: Rates) -> Axes:
-    rates = pd.DataFrame({"your answer": mine, "expected": theirs}).sort_index()
+def _drawn_rates(mine: Rates, theirs: Rates) -> tuple[Picture, ...]:
+    lanes = ("your answer", mine), ("expected", theirs)
+    return tuple(partial(png, partial(_draw_rates, *lane)) for lane in lanes)
+
+
+def _draw_rates(name: str, rates_of_days: Rates) -> Axes:
+    rates = pd.DataFrame({name: rates_of_days}).sort_index()
     rates.index = [f"{day:%d %B}" for day in rates.index]
-    ax = rates.plot.bar(rot=0, figsize=(8, 2.6), color=["#0072b2", "#c9d2da"], width=0.6)
+    ax = rates.plot.bar(rot=0, figsize=(8, 2.6), color=["#0072b2"], width=0.6)
     ax.set_ylabel("share of ok")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     ax.figure.get_figure(root=True).set_layout_engine("tight")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +15,11 @@ from kst_scheduler.simulation import ClockJump, Incident, simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
-from kst_scheduler.workbook.exercises.judging import (
-    pictures,
-    require_function,
-    shown,
-)
+from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.reach import put_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MONOTONIC: Final = "https://docs.python.org/3/library/time.html#time.monotonic"
 
@@ -28,7 +27,9 @@ SPAN: Final = (kst(2026, 5, 10, 2, 45), kst(2026, 5, 10, 3, 45))
 THREE: Final = kst(2026, 5, 10, 3)
 FIVE_PAST: Final = kst(2026, 5, 10, 3, 5)
 ROWS: Final = 250
-AWAY: Final = "database away once"
+"""What the crawl of the first night returns; that of each other night returns one more."""
+FIRST_ERROR: Final = {"error": "TimeoutError", "cancelled": "CancelledError"}
+"""What a crawl raises that ends with this status."""
 
 
 @dataclass
@@ -41,6 +42,8 @@ class _Night:
     incidents: tuple[Incident, ...] = ()
     away: int = 0
     """So many of the first writes fail."""
+    rows: int = ROWS
+    failed_writes: int = 0
     written: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """status, duration_ms, error of each row."""
     returned: list[Any] = field(default_factory=list)
@@ -50,6 +53,7 @@ class _Night:
         """Write a row, as the reader's decorator does."""
         if self.away:
             self.away -= 1
+            self.failed_writes += 1
             raise ConnectionError("the database is away")
         self.written.append((status, duration_ms, error))
 
@@ -59,17 +63,21 @@ class _Night:
             await asyncio.sleep(60 * self.minutes)
             raise TimeoutError
         await asyncio.sleep(20 * 60)
-        return ROWS
+        return self.rows
 
 
 def _nights() -> list[_Night]:
-    return [
+    nights = [
         _Night("quiet"),
         _Night("a timeout at 03:05", "error", 5),
         _Night("stopped at 03:05", "cancelled", 5),
         _Night("clock set back at 03:05", incidents=(ClockJump("A", FIVE_PAST, -3600),)),
-        _Night(AWAY, away=1),
+        _Night("the database is away after a good crawl", away=1),
+        _Night("the database is away after a timeout", "error", 5, away=1),
     ]
+    for number, night in enumerate(nights):
+        night.rows += number
+    return nights
 
 
 @exercise(
@@ -78,7 +86,7 @@ def _nights() -> list[_Night]:
     variable="recorded",
     hints=(
         "`recorded(write)` returns a decorator: a function of a job, which returns a new job.",
-        "Write the ok row outside the `try`, so that a failing write is no failing crawl.",
+        "A `write` that fails needs a `try` of its own: it must not change how the crawl ends.",
         "`asyncio.CancelledError` is no `Exception`: it needs an `except` of its own, and a raise.",
     ),
     solution="""
@@ -86,14 +94,20 @@ def _nights() -> list[_Night]:
             def decorate(job):
                 async def run():
                     start = time.monotonic()
+
+                    async def record(status, error):
+                        try:
+                            await write(status, round(1000 * (time.monotonic() - start)), error)
+                        except Exception:
+                            logging.exception("this run has no row")
+
                     try:
                         result = await job()
                     except BaseException as error:
                         cancelled = isinstance(error, asyncio.CancelledError)
-                        status = "cancelled" if cancelled else "error"
-                        await write(status, round(1000 * (time.monotonic() - start)), repr(error))
+                        await record("cancelled" if cancelled else "error", repr(error))
                         raise
-                    await write("ok", round(1000 * (time.monotonic() - start)), None)
+                    await record("ok", None)
                     return result
 
                 return run
@@ -106,18 +120,35 @@ def record_every_outcome(recorded: Any) -> Right:
     """Write a decorator that writes a row however the job ends."""
     require_function(recorded, "recorded", "write")
     nights = _nights()
-    for night in nights:
-        _play(recorded, night)
+    with _virtual_clocks(recorded):
+        for night in nights:
+            _play(recorded, night)
     shown_below = _drawn(nights)
     for night in nights:
         if fault := _fault(night):
             raise NotYetError(f"The night: {night.name}. {fault}", shown_below)
     return Right(
-        "Five nights, and each row says what happened. What this decorator cannot write is the "
+        "Six nights, and each row says what happened. What this decorator cannot write is the "
         "row of a run that never began, or whose process was killed: that takes a row before the "
         "run, as `once` writes it.",
         shown_below[:1],
     )
+
+
+@contextlib.contextmanager
+def _virtual_clocks(answer: Any) -> Iterator[None]:
+    """Let each clock that nobody sets follow a simulation, also where its name was imported."""
+
+    def seconds() -> float:
+        return time.monotonic()
+
+    def nanoseconds() -> int:
+        return time.monotonic_ns()
+
+    perf_counters = {time.perf_counter: seconds, time.perf_counter_ns: nanoseconds}
+    monotonic = {time.monotonic: seconds, time.monotonic_ns: nanoseconds}
+    with put_in_place(answer, monotonic), put_in_place(answer, perf_counters, (time,)):
+        yield
 
 
 def _play(recorded: Callable[..., Any], night: _Night) -> None:
@@ -145,9 +176,11 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
 
 def _fault(night: _Night) -> str | None:
     statuses = [status for status, _, _ in night.written]
-    if night.name == AWAY:
-        wrong = [status for status in statuses if status != "ok"]
-        return f"The crawl was ok, and its row says {shown(wrong[0])}." if wrong else None
+    if night.failed_writes:
+        wrong = [status for status in statuses if status != night.status]
+        if wrong:
+            return f"The crawl ended as {night.status}, and its row says {shown(wrong[0])}."
+        return _not_passed_on(night)
     if night.status == "ok" and night.raised:
         raise night.raised[0]
     if len(statuses) != 1:
@@ -165,8 +198,10 @@ def _wrong_duration(night: _Night, duration: Any) -> str | None:
     if abs(duration - 60_000 * night.minutes) <= 1000:  # noqa: PLR2004 - may be rounded
         return None
     why = ""
-    if abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
-        why = " `time.perf_counter` is not simulated; `time` has another clock that nobody sets."
+    if abs(duration - night.minutes) < 0.1:  # noqa: PLR2004 - may be rounded
+        why = " Those are minutes."
+    elif abs(duration) < 100:  # noqa: PLR2004 - real time has hardly gone by
+        why = " That is the time that the processor worked, or none at all."
     elif abs(duration - 60 * night.minutes) <= 1:
         why = " Those are seconds."
     return f"Its duration_ms is {duration:,}, for a crawl of {night.minutes} minutes.{why}"
@@ -181,13 +216,18 @@ def _wrong_error(night: _Night, error: Any) -> str | None:
 
 
 def _not_passed_on(night: _Night) -> str | None:
-    if night.status == "ok" and night.returned != [ROWS]:
-        return (
-            f"The job returned {ROWS}, and what you make of it returns {shown(night.returned[0])}."
-        )
-    if night.status != "ok" and not night.raised:
-        what = "TimeoutError" if night.status == "error" else "asyncio.CancelledError"
-        return f"The crawl raised `{what}`, and your decorator keeps it: the scheduler sees an ok."
+    raised = type(night.raised[0]).__name__ if night.raised else None
+    if night.status != "ok":
+        expected = FIRST_ERROR[night.status]
+        if raised is None:
+            return f"The crawl raised `{expected}`, and your decorator keeps it: the run is ok."
+        if raised != expected:
+            return f"The crawl raised `{expected}`, and what you make of it raises `{raised}`."
+    elif raised:
+        return f"The crawl was ok, and what you make of it raises `{raised}`: the run is an error."
+    elif night.returned != [night.rows]:
+        theirs = shown(night.returned[0])
+        return f"The job returned {night.rows}, and what you make of it returns {theirs}."
     return None
 
 
@@ -195,8 +235,8 @@ def _drawn(nights: list[_Night]) -> tuple[Picture, ...]:
     """Draw what somebody believes who has only the rows, and beneath it what happened."""
     rows, runs, without = RunLog(), RunLog(), []
     for night in nights:
-        if night.name == AWAY:
-            continue  # the only night that may leave no row
+        if night.failed_writes:
+            continue  # these may leave no row
         _add(runs, night.name, night.status, night.minutes)
         for status, duration, _ in night.written[:1]:
             if isinstance(duration, int | float) and status in STATUSES:

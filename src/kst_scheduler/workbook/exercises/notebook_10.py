@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +19,8 @@ from kst_scheduler.workbook.broken_service import (
     send_report,
     shared_redis,
 )
-from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
-from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, as_pasted, exercise
+from kst_scheduler.workbook.exercises.judging import number_of, pictures, require_function, shown
 from kst_scheduler.workbook.hidden_services import DUE, LATE, locked_night
 from kst_scheduler.workbook.service_week import WANTED, WEEK, ServiceWeek, findings, one_week
 
@@ -87,13 +86,12 @@ def when_it_went_on(answer: Any) -> Right:
 )
 def how_long_the_lock_lives(answer: Any) -> Right:
     """Say from the table after how many seconds the lock expires; judged by such a night."""
-    if isinstance(answer, timedelta):
-        answer = answer.total_seconds()
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
+    seconds = number_of(answer)
+    if seconds is None:
         raise NotYetError(f"`ttl` is {shown(answer)}. A number of seconds is asked for.")
-    if not 1 <= answer <= LONGEST_TTL:
+    if not 1 <= seconds <= LONGEST_TTL:
         raise NotYetError(f"`ttl` is {shown(answer)}. Between a second and a day a lock can live.")
-    mine, theirs = locked_night(float(answer)), locked_night()
+    mine, theirs = locked_night(seconds), locked_night()
     drawn = pictures(mine, theirs)
     if not mine.runs.equals(theirs.runs):
         ends = ", ".join(
@@ -101,7 +99,13 @@ def how_long_the_lock_lives(answer: Any) -> Right:
             for row in mine.runs.itertuples()
         )
         raise NotYetError(
-            f"With a lock that lives {answer:g} seconds the crawls end: {ends}.", drawn
+            f"With a lock that lives {seconds:g} seconds the crawls end: {ends}.", drawn
+        )
+    if seconds % 60:
+        raise NotYetError(
+            f"With {seconds:g} seconds the crawls end as in the table, since a replica looks every "
+            "ten seconds only. A whole number of minutes is asked for.",
+            drawn,
         )
     return Right(
         (
@@ -142,7 +146,7 @@ def repaired(scheduler: AsyncIOScheduler) -> None:
         "Two are about the event loop: a slow plain function, and a coroutine that nobody awaits.",
         "Two are about bad nights: how long a lock outlives its owner, and what `except` hides.",
     ),
-    solution="\n" + inspect.getsource(repaired),
+    solution=as_pasted(repaired),
     link=LOGGING,
 )
 def a_service_without_faults(answer: Any) -> Right:
@@ -158,7 +162,7 @@ def a_service_without_faults(answer: Any) -> Right:
             "A week with five pauses and two crashes, a day without the NPS, and a second replica: "
             "nothing is lost, doubled or told as a success that it was not."
         ),
-        drawn[:1],
+        drawn[1:],
     )
 
 

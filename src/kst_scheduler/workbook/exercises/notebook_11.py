@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +25,7 @@ from kst_scheduler.workbook.capstone import (
     replay,
     send_report,
 )
-from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, as_pasted, exercise
 from kst_scheduler.workbook.exercises.judging import moment, png, require_function
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _locked(service: Service) -> None:
         "After noon there was power again, and Redis too. How late may this crawl begin?",
         "One number is enough. And what does the lock add to the row? See the table in 7.9.",
     ),
-    solution="\n" + inspect.getsource(register),
+    solution=as_pasted(register),
     link=DOCS,
 )
 def save_what_can_be_saved(answer: Any) -> Right:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.spread import spread
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.trigger_parts import walk
+from kst_scheduler.trigger_parts import nominal_fires, walk
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import (
@@ -18,16 +22,17 @@ from kst_scheduler.workbook.exercises.judging import (
     require_function,
     require_trigger,
 )
+from kst_scheduler.workbook.exercises.reach import functions_of, names_in
+from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from kst_scheduler.workbook.exercises.exercise import Picture
 
 REGIONS: Final = [f"crawl-{number:03}" for number in range(500)]
 BEGIN, END = kst(2026, 5, 10, 2), kst(2026, 5, 10, 2, 30)
-NIGHT: Final = (kst(2026, 5, 10), kst(2026, 5, 11))
+NIGHTS: Final = (kst(2026, 5, 10), kst(2026, 5, 12))
 MOST: Final = 3
 """How many requests a second the API takes."""
 
@@ -50,14 +55,16 @@ MOST: Final = 3
 def three_starts_a_second(answer: Any) -> Right:
     """Spread 500 jobs so that no more than three of them start in a second."""
     trigger_of = require_function(answer, "trigger_of", "crawl-042")
-    if "hash" in getattr(getattr(answer, "__code__", None), "co_names", ()):
+    if any("hash" in names_in(function.__code__) for function in functions_of(answer)):
         raise NotYetError(
             f"`trigger_of` asks Python's `hash`. Here `hash('crawl-042')` is "
             f"{hash('crawl-042')}, and on the next replica it is another number."
         )
-    first, second = (
-        {job_id: _fire(trigger_of(job_id), job_id) for job_id in REGIONS} for _ in "AB"
-    )
+    with each_replica_for_itself(answer):
+        first, second = (
+            {job_id: _fire(trigger_of(job_id), job_id) for job_id in order}
+            for order in (REGIONS, _on_another_replica(REGIONS))
+        )
     drawn = _both(first)
     for job_id in REGIONS:
         if first[job_id] != second[job_id]:
@@ -77,6 +84,11 @@ def three_starts_a_second(answer: Any) -> Right:
     )
 
 
+def _on_another_replica(job_ids: list[str]) -> list[str]:
+    """Return other strings that are equal, in another order: there each has an id of its own."""
+    return ["".join(job_id) for job_id in reversed(job_ids)]
+
+
 def _fire(trigger: Any, job_id: str) -> pd.Timestamp:
     """Return the only fire of a night, in whole seconds."""
     trigger = require_trigger(trigger, f"trigger_of('{job_id}')")
@@ -85,10 +97,18 @@ def _fire(trigger: Any, job_id: str) -> pd.Timestamp:
             f"`trigger_of('{job_id}')` has jitter, so three replicas draw three times. Each of "
             "them runs its own."
         )
-    fires = fire_times(trigger, *NIGHT)
-    if len(fires) != 1:
-        raise NotYetError(f"`trigger_of('{job_id}')` fires {len(fires):,} times a night.")
-    return fires[0].tz_convert(KST).floor("s")
+    begin, end = NIGHTS
+    # 500 triggers have 1,500 fires; more are counted only where there are too many.
+    first = list(itertools.islice(nominal_fires(trigger, begin), 3))
+    fires = [pd.Timestamp(fire).tz_convert(KST).floor("s") for fire in first if fire < end]
+    if len(fires) != 2:  # noqa: PLR2004 - once a night
+        count = len(fire_times(trigger, *NIGHTS))
+        raise NotYetError(f"`trigger_of('{job_id}')` fires {count:,} times in two nights.")
+    if fires[1] - fires[0] != timedelta(days=1):
+        raise NotYetError(
+            f"`trigger_of('{job_id}')` fires at {moment(fires[0])} and at {moment(fires[1])}."
+        )
+    return fires[0]
 
 
 def _refuse_outside(fires: dict[str, pd.Timestamp], drawn: tuple[Picture, ...]) -> None:

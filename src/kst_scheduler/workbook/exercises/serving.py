@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
+from kst_scheduler.workbook.exercises.exercise import NotYetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,10 +47,14 @@ async def crawl() -> None:
     await asyncio.sleep(CRAWL.total_seconds())
 
 
-def served(serve: Callable[..., Coroutine[Any, Any, object]]) -> Served:
-    """Run the coroutine from 02:55 to 03:50 KST in virtual time, and ask it to stop at 03:05.
+def served(serve: Callable[..., Any], stop_at: datetime = STOP) -> Served:
+    """Run the coroutine from 02:55 to 03:50 KST in virtual time, and ask it to stop.
 
     The scheduler has the crawl at 03:00, and a token that is renewed every ten minutes.
+
+    Raises:
+        NotYetError: what ``serve`` returns cannot be awaited.
+
     """
     seen = Served()
     recorders: list[RunRecorder] = []
@@ -61,8 +67,8 @@ def served(serve: Callable[..., Coroutine[Any, Any, object]]) -> Served:
         scheduler.add_job(crawl, cron(hour=3, minute=0), id=JOB)
         scheduler.add_job(asyncio.sleep, cron(minute="*/10"), args=[10], id=RENEWAL)
         loop = asyncio.get_running_loop()
-        loop.call_later((STOP - START).total_seconds(), stop.set)
-        task = loop.create_task(serve(scheduler, stop))
+        loop.call_later((stop_at - START).total_seconds(), stop.set)
+        task = loop.create_task(_awaited(serve(scheduler, stop)))
         task.add_done_callback(lambda task: _note_end(seen, task, scheduler))
         tasks.append(task)
 
@@ -74,6 +80,16 @@ def served(serve: Callable[..., Coroutine[Any, Any, object]]) -> Served:
     seen.runs = recorder.runs
     recorder.close()
     return seen
+
+
+def _awaited(returned: Any) -> Coroutine[Any, Any, object]:
+    if not inspect.isawaitable(returned):
+        raise NotYetError("`serve` is a plain function. `async def serve(scheduler, stop)` it is.")
+
+    async def run() -> object:
+        return await returned
+
+    return run()
 
 
 def _ask_for_errors(tasks: list[asyncio.Task[object]]) -> None:

@@ -1,0 +1,119 @@
+"""Notice that a simulation cannot go on, and end it with the line at which it stands.
+
+Simulated code that waits in virtual time hands over to other code, step by step. Where no step
+comes for seconds, the code of one job either waits for something real that never comes, such as a
+lock that was made before the simulation, or runs on and on.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import ctypes
+import linecache
+import signal
+import sys
+import sysconfig
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.errors import SimulationBlockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from kst_scheduler.simulation.world import World
+
+INTERVAL: Final = 1.0
+"""Real seconds between two looks."""
+MAX_IDLE_LOOKS: Final = 7
+"""How many looks may find the same step, and no CPU time used, before a job is called blocked."""
+MAX_CPU_SECONDS: Final = 9.0
+"""CPU time that one step may take."""
+IDLE: Final = 0.01
+"""Share of a CPU that a thread uses which waits, at most."""
+
+_LIBRARIES: Final = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
+_DEBUGGERS: Final = ("bdb", "pdb", "IPython.core.debugger")
+
+
+@contextlib.contextmanager
+def watched(world: World) -> Iterator[None]:
+    """End a simulation that cannot go on.
+
+    A real thread looks. It interrupts the simulation as Ctrl-C does, so in the process's main
+    thread whatever blocks is left; in another one it can stop what runs on and on, and can only
+    print what blocks.
+    """
+    over = threading.Event()
+    watchdog = threading.Thread(
+        target=_watch, args=(world, over), name="kst-scheduler-watchdog", daemon=True
+    )
+    watchdog.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watchdog.join()
+
+
+def _watch(world: World, over: threading.Event) -> None:
+    clock = _cpu_clock(world.thread_id)
+    steps, idle_looks = -1, 0
+    at_step = at_look = clock()
+    while not over.wait(INTERVAL):
+        now = clock()
+        is_idle, at_look = now - at_look < IDLE * INTERVAL, now
+        if world.steps != steps:
+            steps, idle_looks, at_step = world.steps, 0, now
+            continue
+        idle_looks = idle_looks + 1 if is_idle else 0
+        if idle_looks < MAX_IDLE_LOOKS and now - at_step < MAX_CPU_SECONDS:
+            continue
+        frame = sys._current_frames().get(world.thread_id)
+        if frame is not None and world.running and not _is_debugged(frame):
+            _interrupt(world, SimulationBlockedError(_place(frame), waits=is_idle))
+            return
+        idle_looks, at_step = 0, now
+
+
+def _cpu_clock(thread_id: int) -> Callable[[], float]:
+    if hasattr(time, "pthread_getcpuclockid"):
+        clock_id = time.pthread_getcpuclockid(thread_id)
+        return lambda: time.clock_gettime(clock_id)
+    return time.process_time
+
+
+def _interrupt(world: World, error: SimulationBlockedError) -> None:
+    world.fail(error)
+    if threading.main_thread().ident == world.thread_id:
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(world.thread_id, signal.SIGINT)
+        else:
+            _thread.interrupt_main()
+        return
+    sys.stderr.write(f"{error}\n")
+    exception = ctypes.py_object(SimulationBlockedError)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(world.thread_id), exception)
+
+
+def _is_debugged(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _place(frame: FrameType) -> str:
+    """Return file, line and source of the innermost frame of the reader's own code."""
+    own: FrameType | None = frame
+    while own is not None and own.f_code.co_filename.startswith((*_LIBRARIES, "<frozen")):
+        own = own.f_back
+    shown = own or frame
+    name, number = shown.f_code.co_filename, shown.f_lineno
+    source = linecache.getline(name, number, shown.f_globals).strip()
+    return f"{name}:{number}" + (f", {source}" if source else "")

@@ -1,0 +1,36 @@
+"""Names that every ledger can hold: job ids, instances, namespaces."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kst_scheduler.errors import InvalidArgumentError
+
+LONGEST_NAME: Final = 500
+"""Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
+
+
+def require_name(text: str, name: str) -> str:
+    """Return a job id or an instance unchanged when every store can hold it.
+
+    ``name`` is what the message calls the value.
+
+    Raises:
+        InvalidArgumentError: it is not a text, is longer than 500 characters, or has a character
+            that a database cannot store: NUL (PostgreSQL, "Character Types"), or half of a
+            surrogate pair.
+
+    """
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{name}={text!r} is not a text; write {name}={str(text)!r}")
+    if len(text) > LONGEST_NAME:
+        raise InvalidArgumentError(
+            f"{name}={text[:20]!r}... has {len(text):,} characters; "
+            f"a ledger takes at most {LONGEST_NAME}"
+        )
+    bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    if bad is not None:
+        raise InvalidArgumentError(
+            f"{name}={text!r} has the character {bad!r}, which a ledger cannot store; leave it out"
+        )
+    return text
