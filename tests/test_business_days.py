@@ -1,4 +1,5 @@
 import pickle
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,12 @@ from apscheduler.triggers.interval import IntervalTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kst_scheduler.business_days import SEARCH_YEARS, BusinessDayTrigger, on_business_days
+from kst_scheduler.business_days import (
+    SEARCH_YEARS,
+    BusinessDayTrigger,
+    Otherwise,
+    on_business_days,
+)
 from kst_scheduler.errors import InvalidArgumentError, TimezoneError
 from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import KST, kst
@@ -21,6 +27,7 @@ from kst_scheduler.triggers import at, cron, every
 
 NEW_YORK = ZoneInfo("America/New_York")
 ONE_DAY = timedelta(days=1)
+OTHERWISE: list[Otherwise] = ["skip", "next", "previous"]
 
 
 def _fires(trigger: Any, now: datetime, end: datetime) -> list[datetime]:
@@ -55,6 +62,74 @@ def test_a_fire_on_a_day_off_moves_to_the_next_business_day() -> None:
         "05-04 09:00",
         "06-01 09:00",
     ]
+
+
+def test_a_payday_is_the_25th_or_the_business_day_before() -> None:
+    """In 2026 it falls on weekends in January, April, July and October, on holidays twice more."""
+    trigger = on_business_days(cron(day=25, hour=9), otherwise="previous")
+    assert _clocks(_fires(trigger, kst(2026, 1, 1), kst(2027, 1, 1))) == [
+        "01-23 09:00",  # the 25th is a Sunday
+        "02-25 09:00",
+        "03-25 09:00",
+        "04-24 09:00",  # a Saturday
+        "05-22 09:00",  # a Monday, the substitute of Buddha's birthday on Sunday
+        "06-25 09:00",
+        "07-24 09:00",  # a Saturday
+        "08-25 09:00",
+        "09-23 09:00",  # Chuseok, on Friday; its Thursday is a holiday as well
+        "10-23 09:00",  # a Sunday
+        "11-25 09:00",
+        "12-24 09:00",  # Christmas
+    ]
+
+
+def test_the_last_business_day_of_a_month() -> None:
+    """The same days, whichever way it is said; in May 2026 the 29th, as the 30th is a Saturday."""
+    trigger = on_business_days(cron(hour=18), nth_of_month=-1)
+    span = kst(2026, 1, 1), kst(2028, 1, 1)
+    found = _fires(trigger, *span)
+    assert _clocks(found)[:6] == [
+        "01-30 18:00",
+        "02-27 18:00",
+        "03-31 18:00",
+        "04-30 18:00",
+        "05-29 18:00",
+        "06-30 18:00",
+    ]
+    assert len(found) == 24
+    moved = on_business_days(cron(day="last", hour=18), otherwise="previous")
+    assert _fires(moved, *span) == found
+    first = on_business_days(cron(hour=18), nth_of_month=1)
+    assert _fires(first, *span) == _fires(
+        on_business_days(cron(day=1, hour=18), otherwise="next"), *span
+    )
+
+
+def test_a_month_with_fewer_business_days_has_no_such_day() -> None:
+    """Of 2026 only July, by its extra Friday, and December have a 22nd; the 31st never comes."""
+    days = BusinessDays()
+    counts = {
+        month: sum(days.is_business_day(date(2026, month, 1) + place * ONE_DAY)
+                   for place in range(31)
+                   if (date(2026, month, 1) + place * ONE_DAY).month == month)
+        for month in range(1, 13)
+    }  # fmt: skip
+    trigger = on_business_days(cron(hour=3), nth_of_month=22)
+    found = _fires(trigger, kst(2026, 1, 1), kst(2027, 1, 1))
+    assert {fire.month for fire in found} == {month for month, days in counts.items() if days >= 22}
+    never = on_business_days(cron(hour=3), nth_of_month=31)
+    assert never.get_next_fire_time(None, kst(2026, 1, 1)) is None
+
+
+def test_a_start_between_the_day_that_it_was_moved_to_and_its_own() -> None:
+    """On Friday at 10:00 the run of 09:00 is over: a month's is past, a single one is late."""
+    now = kst(2026, 5, 22, 10)
+    payday = on_business_days(cron(day=25, hour=9), otherwise="previous")
+    assert payday.get_next_fire_time(None, now) == kst(2026, 6, 25, 9)
+    once = on_business_days(at(kst(2026, 5, 25, 9)), otherwise="previous")
+    for moment in (kst(2026, 5, 1), now, kst(2026, 6, 1)):
+        assert once.get_next_fire_time(None, moment) == kst(2026, 5, 22, 9)
+    assert once.get_next_fire_time(kst(2026, 5, 22, 9), now) is None
 
 
 def test_fires_that_meet_are_one() -> None:
@@ -113,7 +188,7 @@ def test_a_trigger_that_ends_on_a_day_off_still_moves_its_last_fire() -> None:
     assert trigger.get_next_fire_time(None, kst(2026, 5, 10)) == kst(2026, 5, 11, 9)
 
 
-@pytest.mark.parametrize("otherwise", ["skip", "next"])
+@pytest.mark.parametrize("otherwise", OTHERWISE)
 def test_a_calendar_interval_can_be_kept_to_business_days(otherwise: Any) -> None:
     """Monthly on the 1st at 09:00, as the cron trigger has it."""
     monthly = CalendarIntervalTrigger(
@@ -180,8 +255,45 @@ def test_moving_is_each_fire_at_its_clock_time_on_the_next_business_day(
     assert _fires(moved, now, end) == [fire for fire in sorted(expected) if now <= fire < end]
 
 
+@given(TRIGGERS, CALENDARS, MOMENTS)
+def test_moving_back_is_each_fire_at_its_clock_time_on_the_business_day_before(
+    trigger: BaseTrigger, calendar: BusinessDays, now: datetime
+) -> None:
+    """Equal to moving every fire one by one, sorting them and dropping doubles."""
+    moved = on_business_days(trigger, calendar, otherwise="previous")
+    end = now + timedelta(days=40)
+    expected = set()
+    for fire in _fires(trigger, now, end + timedelta(days=15)):
+        local = fire.astimezone(moved.timezone)
+        day = calendar.previous_business_day(local.date() + ONE_DAY)
+        expected.add(datetime.combine(day, local.time(), tzinfo=moved.timezone))
+    assert _fires(moved, now, end) == [fire for fire in sorted(expected) if now <= fire < end]
+
+
+@given(TRIGGERS, CALENDARS, MOMENTS, st.integers(-23, 23).filter(bool))
+def test_a_place_in_the_month_keeps_the_fires_of_one_business_day(
+    trigger: BaseTrigger, calendar: BusinessDays, now: datetime, nth: int
+) -> None:
+    """Equal to counting the business days of each month one by one."""
+    kept = on_business_days(trigger, calendar, nth_of_month=nth)
+    end = now + timedelta(days=70)
+
+    def is_kept(day: date) -> bool:
+        length = monthrange(day.year, day.month)[1]
+        days = [day.replace(day=number) for number in range(1, length + 1)]
+        worked = [each for each in days if calendar.is_business_day(each)]
+        return day in worked and (
+            worked.index(day) + 1 == nth or worked.index(day) == len(worked) + nth
+        )
+
+    expected = [
+        fire for fire in _fires(trigger, now, end) if is_kept(fire.astimezone(kept.timezone).date())
+    ]
+    assert _fires(kept, now, end) == expected
+
+
 @settings(max_examples=40)
-@given(TRIGGERS, st.sampled_from(["skip", "next"]), MOMENTS, st.timedeltas(ONE_DAY, 30 * ONE_DAY))
+@given(TRIGGERS, st.sampled_from(OTHERWISE), MOMENTS, st.timedeltas(ONE_DAY, 30 * ONE_DAY))
 def test_replicas_and_restarts_agree(
     trigger: BaseTrigger, otherwise: Any, now: datetime, later: timedelta
 ) -> None:
@@ -196,7 +308,7 @@ def test_replicas_and_restarts_agree(
         assert restarted.get_next_fire_time(previous, previous + later) == fire
 
 
-@pytest.mark.parametrize("otherwise", ["skip", "next"])
+@pytest.mark.parametrize("otherwise", OTHERWISE)
 def test_it_works_inside_a_combination_and_a_job_store(otherwise: Any) -> None:
     """OrTrigger restores its parts by their state alone."""
     part = on_business_days(
@@ -210,7 +322,7 @@ def test_it_works_inside_a_combination_and_a_job_store(otherwise: Any) -> None:
     assert restored.triggers[0].otherwise == otherwise
 
 
-@pytest.mark.parametrize("otherwise", ["skip", "next"])
+@pytest.mark.parametrize("otherwise", OTHERWISE)
 def test_it_can_be_nested(otherwise: Any) -> None:
     """A second calendar restricts the first one further."""
     own = BusinessDays(extra_holidays=[date(2026, 5, 12)])
@@ -228,7 +340,7 @@ class _Counting(CronTrigger):  # type: ignore[misc] # APScheduler ships no types
 
 
 @pytest.mark.parametrize("second", ["*", "*/10"])
-@pytest.mark.parametrize("otherwise", ["skip", "next"])
+@pytest.mark.parametrize("otherwise", OTHERWISE)
 def test_a_dense_trigger_leaps_over_days_off(otherwise: Any, second: str) -> None:
     """Four days off are passed by a handful of questions, not by 345,600."""
     counting = _Counting(second=second, timezone=KST)
@@ -248,7 +360,7 @@ def test_a_trigger_that_only_fires_on_days_off_is_finished() -> None:
     assert counting.asked <= (SEARCH_YEARS + 1) * 53
 
 
-@pytest.mark.parametrize("otherwise", ["skip", "next"])
+@pytest.mark.parametrize("otherwise", OTHERWISE)
 def test_a_finished_trigger_stays_finished(otherwise: Any) -> None:
     """Nothing comes after the end."""
     trigger = on_business_days(cron(hour=3, end_date=kst(2026, 1, 1)), otherwise=otherwise)
@@ -323,6 +435,18 @@ class TestDaylightSaving:
             f"{4 + half // 2:02}:{half % 2 * 30:02}" for half in range(8)
         ]
 
+    def test_what_is_moved_back_from_a_doubled_hour_is_in_order(self) -> None:
+        """01:50 and, twenty minutes later, 01:10 of a Sunday come to Friday as 01:10 and 01:50."""
+        sunday = IntervalTrigger(
+            minutes=20,
+            start_date=datetime(2026, 11, 1, 5, 50, tzinfo=UTC),
+            end_date=datetime(2026, 11, 1, 6, 10, tzinfo=UTC),
+            timezone=NEW_YORK,
+        )
+        trigger = on_business_days(sunday, otherwise="previous")
+        span = datetime(2026, 10, 1, tzinfo=NEW_YORK), datetime(2026, 12, 1, tzinfo=NEW_YORK)
+        assert _clocks(_fires(trigger, *span)) == ["10-30 01:10", "10-30 01:50"]
+
     def test_the_day_is_judged_by_the_triggers_own_clock(self) -> None:
         """18:00 UTC on Sunday is Monday in Seoul, and still Sunday for a trigger on UTC."""
         trigger = on_business_days(cron(hour=18, timezone="UTC"))
@@ -383,6 +507,42 @@ def test_jitter_is_refused(trigger: BaseTrigger) -> None:
 
 
 def test_an_unknown_choice_is_refused() -> None:
-    """The message lists both."""
-    with pytest.raises(InvalidArgumentError, match=r"otherwise='previous' .*'skip'.*'next'"):
-        on_business_days(cron(hour=3), otherwise="previous")  # type: ignore[arg-type]
+    """The message lists all three."""
+    with pytest.raises(
+        InvalidArgumentError, match=r"otherwise='before' .*'skip'.*'next'.*'previous'"
+    ):
+        on_business_days(cron(hour=3), otherwise="before")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nth", [0, 32, -32, True, 1.0, "last"])
+def test_what_is_no_place_in_a_month_is_refused(nth: Any) -> None:
+    """The message says how the first and the last one are written."""
+    with pytest.raises(InvalidArgumentError, match=r"nth_of_month=.* write 1 .* -1 for the last"):
+        on_business_days(cron(hour=3), nth_of_month=nth)
+
+
+@pytest.mark.parametrize("otherwise", ["next", "previous"])
+def test_a_place_in_a_month_moves_nothing(otherwise: Any) -> None:
+    """Of a daily job every fire would be moved to that day."""
+    with pytest.raises(InvalidArgumentError, match="leave one of the two out"):
+        on_business_days(cron(hour=3), otherwise=otherwise, nth_of_month=-1)
+
+
+def test_a_place_in_a_month_outlives_a_job_store() -> None:
+    """And what an older version stored, without one, is still read."""
+    trigger = on_business_days(cron(hour=3), nth_of_month=-2)
+    restored = pickle.loads(pickle.dumps(trigger))  # noqa: S301
+    assert restored.nth_of_month == -2
+    assert str(restored) == "business_days[cron[hour='3'], nth_of_month=-2]"
+    old = BusinessDayTrigger.__new__(BusinessDayTrigger)
+    state = {"version": 1, "trigger": cron(hour=3), "calendar": BusinessDays(), "otherwise": "next"}
+    old.__setstate__(state)
+    assert (old.otherwise, old.nth_of_month) == ("next", None)
+
+
+def test_a_dense_trigger_leaps_to_its_day_of_the_month() -> None:
+    """A month of seconds is passed by a handful of questions."""
+    counting = _Counting(second="*", timezone=KST)
+    trigger = on_business_days(counting, nth_of_month=-1)
+    assert trigger.get_next_fire_time(None, kst(2026, 9, 1)) == kst(2026, 9, 30)
+    assert counting.asked < 5

@@ -37,6 +37,38 @@ def test_holidays_of_2026_are_days_off(day: date) -> None:
     assert BusinessDays().holiday_name(day)
 
 
+@given(DAYS)
+def test_the_previous_business_day_is_the_last_one_before(day: date) -> None:
+    """Nothing between the two is worked; and it mirrors the next one."""
+    calendar = BusinessDays()
+    found = calendar.previous_business_day(day)
+    between = [found + timedelta(days=n) for n in range(1, (day - found).days)]
+    assert found < day
+    assert calendar.is_business_day(found)
+    assert not any(map(calendar.is_business_day, between))
+    assert calendar.next_business_day(found) >= day
+
+
+@given(DAYS, st.integers(1, 23))
+def test_business_days_of_a_month_are_counted_from_either_end(day: date, nth: int) -> None:
+    """Equal to a list of them, where the month has as many."""
+    calendar = BusinessDays()
+    month = [day.replace(day=1) + timedelta(days=n) for n in range(31)]
+    worked = [each for each in month if each.month == day.month and calendar.is_business_day(each)]
+    enough = len(worked) >= nth
+    found = calendar.nth_business_day(day.year, day.month, nth)
+    assert found == (worked[nth - 1] if enough else None)
+    found = calendar.nth_business_day(day.year, day.month, -nth)
+    assert found == (worked[-nth] if enough else None)
+
+
+@pytest.mark.parametrize("nth", [0, 32, True, 1.0])
+def test_a_place_that_no_month_has_is_refused(nth: Any) -> None:
+    """The message says how the first and the last are counted."""
+    with pytest.raises(InvalidArgumentError, match=r"nth=.*write 1 for the first.*-1 for the last"):
+        BusinessDays().nth_business_day(2026, 5, nth)
+
+
 def test_weekends_are_days_off_without_a_name() -> None:
     """A Saturday is closed, and is no holiday."""
     assert not BusinessDays().is_business_day(date(2026, 5, 9))

@@ -91,6 +91,21 @@ NOW = kst(2026, 5, 10, 12)  # a Sunday
                 "moved to the next Korean business day from a day off"
             ),
         ),
+        (
+            on_business_days(cron(day=25, hour=9), otherwise="previous"),
+            (
+                "on day 25 of every month at 09:00 KST, "
+                "moved to the previous Korean business day from a day off"
+            ),
+        ),
+        (
+            on_business_days(cron(hour=18), nth_of_month=-1),
+            "every day at 18:00 KST, on the last Korean business day of a month only",
+        ),
+        (
+            on_business_days(cron(hour=9), nth_of_month=5),
+            "every day at 09:00 KST, on the 5th Korean business day of a month only",
+        ),
     ],
 )
 def test_a_trigger_is_a_sentence(trigger: BaseTrigger, expected: str) -> None:
@@ -104,10 +119,53 @@ def test_a_plain_cron_trigger_is_described_with_the_zone_it_has() -> None:
     assert describe(trigger) == "every day at 03:00 America/New_York"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"months": 1, "hour": 9}, "every month at 09:00 KST, counted from Thursday 2026-01-01"),
+        (
+            {"months": 1, "start_date": date(2026, 1, 31)},
+            (
+                "every month at 00:00 KST, counted from Saturday 2026-01-31, "
+                "left out where a month has no day 31"
+            ),
+        ),
+        (
+            {"years": 1, "start_date": date(2026, 1, 31)},
+            "every year at 00:00 KST, counted from Saturday 2026-01-31",
+        ),
+        (
+            {"years": 1, "start_date": date(2028, 2, 29)},
+            (
+                "every year at 00:00 KST, counted from Tuesday 2028-02-29, "
+                "left out where a month has no day 29"
+            ),
+        ),
+        (
+            {"weeks": 2, "hour": 3, "minute": 30, "end_date": date(2026, 12, 31)},
+            "every 2 weeks at 03:30 KST, counted from Thursday 2026-01-01, until 2026-12-31",
+        ),
+        (
+            {"years": 1, "months": 2, "days": 3, "start_date": date(2026, 1, 31), "second": 5},
+            "every 1 year, 2 months and 3 days at 00:00:05 KST, counted from Saturday 2026-01-31",
+        ),
+        (
+            {"days": 1, "hour": 3, "timezone": "America/New_York", "jitter": 30},
+            (
+                "every day at 03:00 America/New_York, counted from Thursday 2026-01-01, "
+                "each up to 30 s late"
+            ),
+        ),
+    ],
+)
+def test_a_calendar_interval_is_a_sentence(arguments: dict[str, Any], expected: str) -> None:
+    """Its clock time, the day that it counts from, and the months that have no such day."""
+    start = {"start_date": date(2026, 1, 1), "timezone": KST}
+    assert describe(CalendarIntervalTrigger(**(start | arguments))) == expected
+
+
 def test_other_triggers_show_their_own_text() -> None:
-    """A calendar interval, and one of the reader's own."""
-    monthly = CalendarIntervalTrigger(months=1, start_date=date(2026, 1, 1), timezone=KST)
-    assert describe(monthly) == str(monthly)
+    """One of the reader's own."""
 
     class Mine(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
         def get_next_fire_time(self, *_: datetime | None) -> None:
@@ -139,7 +197,7 @@ def test_other_triggers_show_their_own_text() -> None:
         (
             cron(second="*/40"),
             (
-                "every day at (hour=*, minute=*, second=*/40), KST, "
+                "every day at seconds 0 and 40 of every minute, KST, "
                 "next: Sun 10 May 12:00, Sun 10 May 12:00:40, Sun 10 May 12:01"
             ),
         ),
@@ -151,8 +209,7 @@ def test_other_triggers_show_their_own_text() -> None:
         (
             CalendarIntervalTrigger(months=1, start_date=date(2026, 1, 1), timezone=KST),
             (
-                "CalendarIntervalTrigger(months=1, time='00:00:00', start_date='2026-01-01', "
-                "timezone='Asia/Seoul'), "
+                "every month at 00:00 KST, counted from Thursday 2026-01-01, "
                 "next: Mon 1 Jun 00:00, Wed 1 Jul 00:00, Sat 1 Aug 00:00"
             ),
         ),

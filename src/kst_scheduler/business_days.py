@@ -12,7 +12,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.errors import InvalidArgumentError, TimezoneError
-from kst_scheduler.holidays import BusinessDays
+from kst_scheduler.holidays import BusinessDays, check_nth
 from kst_scheduler.timezone import as_zone
 from kst_scheduler.trigger_parts import own_zone, walk
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
 
-Otherwise = Literal["skip", "next"]
+Otherwise = Literal["skip", "next", "previous"]
 
 SEARCH_YEARS: Final = 20
 """How long a trigger that skips looks for a business day before it counts as finished."""
@@ -33,24 +33,35 @@ def on_business_days(
     trigger: BaseTrigger,
     calendar: BusinessDays | None = None,
     otherwise: Otherwise = "skip",
+    *,
+    nth_of_month: int | None = None,
 ) -> BusinessDayTrigger:
     """Return a trigger that fires when ``trigger`` does, and only on Korean business days.
 
-    ``otherwise`` says what becomes of a fire on another day: "skip" drops it; "next" moves it to
-    the same clock time on the next business day, where it is one run with any other fire at that
-    time. The day is judged by the clock of the trigger's own zone. ``calendar`` is
-    ``BusinessDays()`` unless the reader has days of their own.
+    ``otherwise`` says what happens to a fire on another day: "skip" drops it; "next" and
+    "previous" move it to the same clock time on the next or the previous business day, where it is
+    one run with any other fire at that time. ``nth_of_month`` keeps one business day of each
+    month, counted from the month's end where it is negative: 1 is the first, -1 the last. A month
+    with fewer business days has none. The day is judged by the clock of the trigger's own zone.
+    ``calendar`` is ``BusinessDays()`` unless the reader has days of their own.
 
-    A trigger that skips is finished when it finds no business day within ``SEARCH_YEARS``.
+    - payday on the 25th or the business day before:
+      ``on_business_days(cron(day=25, hour=9), otherwise="previous")``
+    - the last business day of a month: ``on_business_days(cron(hour=9), nth_of_month=-1)``
+
+    A trigger that skips is finished when it finds no such day within ``SEARCH_YEARS``.
 
     Raises:
-        InvalidArgumentError: ``otherwise`` is neither of the two, the trigger has jitter (which
-            can carry a run into the next day), or it does not say its zone.
+        InvalidArgumentError: ``otherwise`` is none of the three, ``nth_of_month`` is no place in a
+            month or is combined with another ``otherwise`` than "skip", the trigger has jitter
+            (which can carry a run into the next day), or it does not say its zone.
         TimezoneError: the trigger combines others of different zones.
         MissingExtraError: the package ``holidays`` is not installed.
 
     """
-    return BusinessDayTrigger(trigger, calendar or BusinessDays(), otherwise)
+    return BusinessDayTrigger(
+        trigger, calendar or BusinessDays(), otherwise, nth_of_month=nth_of_month
+    )
 
 
 class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
@@ -59,20 +70,22 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
     ``timezone`` is the zone of the trigger inside.
     """
 
-    __slots__ = ("calendar", "otherwise", "timezone", "trigger")
+    __slots__ = ("calendar", "nth_of_month", "otherwise", "timezone", "trigger")
 
     def __init__(
-        self, trigger: BaseTrigger, calendar: BusinessDays, otherwise: Otherwise = "skip"
+        self,
+        trigger: BaseTrigger,
+        calendar: BusinessDays,
+        otherwise: Otherwise = "skip",
+        *,
+        nth_of_month: int | None = None,
     ) -> None:
-        if otherwise not in get_args(Otherwise):
-            raise InvalidArgumentError(
-                f"otherwise={otherwise!r} is unknown; write 'skip' to drop a run on a day off, "
-                "or 'next' to move it to the next business day"
-            )
+        _check_choice(otherwise, nth_of_month)
         _refuse_jitter(trigger)
         self.trigger = trigger
         self.calendar = calendar
         self.otherwise = otherwise
+        self.nth_of_month = nth_of_month
         self.timezone = _zone_of(trigger)
 
     def get_next_fire_time(
@@ -83,28 +96,54 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
             return self._next_kept(previous_fire_time, now)
         if previous_fire_time is not None:
             return self._next_moved(previous_fire_time.astimezone(UTC) + _NEXT_MOMENT)
-        # A date trigger answers with its date even when that is past, so that it can be late.
-        first = self.trigger.get_next_fire_time(None, now) or now
-        return self._next_moved(min(now.astimezone(UTC), first.astimezone(UTC)))
+        return self._next_moved(self._begin(now))
 
     def _next_kept(self, previous: datetime | None, now: datetime) -> datetime | None:
         fire = self.trigger.get_next_fire_time(previous, now)
         last_year = fire.year + SEARCH_YEARS if fire else 0
         while fire is not None and fire.year <= last_year:
             day = self._day_of(fire)
-            if self.calendar.is_business_day(day):
+            if self._keeps(day):
                 return fire  # type: ignore[no-any-return] # APScheduler ships no types
-            fire = self._after_day_off(fire, self.calendar.next_business_day(day))
+            following = self._kept_day_after(day)
+            fire = self._after_day_off(fire, following) if following else None
         return None
 
-    def _after_day_off(self, fire: datetime, business_day: date) -> datetime | None:
+    def _keeps(self, day: date) -> bool:
+        if self.nth_of_month is None:
+            return self.calendar.is_business_day(day)
+        return day == self.calendar.nth_business_day(day.year, day.month, self.nth_of_month)
+
+    def _kept_day_after(self, day: date) -> date | None:
+        if self.nth_of_month is None:
+            return self.calendar.next_business_day(day)
+        for months in range(SEARCH_YEARS * 12):
+            years, month = divmod(day.month - 1 + months, 12)
+            found = self.calendar.nth_business_day(day.year + years, month + 1, self.nth_of_month)
+            if found is not None and found > day:
+                return found
+        return None
+
+    def _after_day_off(self, fire: datetime, kept_day: date) -> datetime | None:
         """Return the inner trigger's next fire, leaping over days off where that is the same."""
-        morning = self._at(business_day)
+        morning = self._at(kept_day)
         # Across a change of the clock APScheduler's cron search depends on where it begins
         # (3.11.3), and other triggers cannot begin anywhere but at their last fire.
         if _can_begin_anywhere(self.trigger) and self._steady(fire, morning):
             return self.trigger.get_next_fire_time(None, morning)  # type: ignore[no-any-return]
         return self.trigger.get_next_fire_time(fire, fire)  # type: ignore[no-any-return]
+
+    def _begin(self, now: datetime) -> datetime:
+        """Return the moment from which fires count for a process that starts now."""
+        first: datetime | None = self.trigger.get_next_fire_time(None, now)
+        if first is None:
+            return now.astimezone(UTC)
+        # A date trigger answers with its date even when that is past, so that it can be late. One
+        # of a Saturday was due on Friday, and can be late from then on.
+        if self.otherwise == "previous" and _is_a_date(self.trigger, first, now):
+            day = self._lands_on(self._day_of(first))
+            first = self._at(day, first.astimezone(self.timezone).time())
+        return min(now.astimezone(UTC), first.astimezone(UTC))
 
     def _next_moved(self, earliest: datetime) -> datetime | None:
         day = self._business_day_from(self._day_of(earliest))
@@ -112,11 +151,13 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
             fires = [fire.astimezone(UTC) for fire in self._fires_on_business_day(day, earliest)]
             if fires:
                 return min(fires).astimezone(self.timezone)
-            earliest = self._at(day + _ONE_DAY)
+            # What a day off moves to the day before it has been looked at with that day.
+            passed = self.otherwise == "previous"
+            earliest = self._at(self.calendar.next_business_day(day) if passed else day + _ONE_DAY)
             fire = _first_fire(self.trigger, earliest)
             if fire is None:
                 return None
-            day = self._business_day_from(self._day_of(fire))
+            day = self._lands_on(self._day_of(fire))
 
     def _fires_on_business_day(self, day: date, earliest: datetime) -> Iterator[datetime]:
         """Yield fires of ``day`` from ``earliest`` on, own and moved ones; the first is among them.
@@ -126,21 +167,29 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
         start = max(earliest, self._at(day))
         yield from itertools.islice(self._fires_of(day, start), 1)
         clock = start.astimezone(self.timezone).time()
-        origin = day - _ONE_DAY
+        step = _ONE_DAY if self.otherwise == "previous" else -_ONE_DAY
+        origin = day + step
         while not self.calendar.is_business_day(origin):
-            steady = self._steady(self._at(origin), self._at(day + _ONE_DAY))
+            first, last = sorted((origin, day))
+            steady = self._steady(self._at(first), self._at(last + _ONE_DAY))
             fires = self._fires_of(origin, self._at(origin, clock if steady else time()))
             moved = (self._at(day, fire.astimezone(self.timezone).time()) for fire in fires)
             counting = (fire for fire in moved if fire >= earliest)
             # Where the clock changes, moving does not keep the order of fires.
             yield from itertools.islice(counting, 1 if steady else None)
-            origin -= _ONE_DAY
+            origin += step
 
     def _fires_of(self, day: date, start: datetime) -> Iterator[datetime]:
         fire = _first_fire(self.trigger, start)
         while fire is not None and self._day_of(fire) == day:
             yield fire
             fire = _first_fire(self.trigger, fire.astimezone(UTC) + _NEXT_MOMENT)
+
+    def _lands_on(self, day: date) -> date:
+        """Return the business day that a fire on ``day`` is moved to, or ``day`` if it is one."""
+        if self.otherwise == "previous":
+            return self.calendar.previous_business_day(day + _ONE_DAY)
+        return self._business_day_from(day)
 
     def _business_day_from(self, day: date) -> date:
         return self.calendar.next_business_day(day - _ONE_DAY)
@@ -158,20 +207,32 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "version": 1,
+            "version": 2,
             "trigger": self.trigger,
             "calendar": self.calendar,
             "otherwise": self.otherwise,
+            "nth_of_month": self.nth_of_month,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["trigger"], state["calendar"], state["otherwise"])  # type: ignore[misc]
+        # Version 1 had no place in the month.
+        self.__init__(  # type: ignore[misc]
+            state["trigger"],
+            state["calendar"],
+            state["otherwise"],
+            nth_of_month=state.get("nth_of_month"),
+        )
 
     def __str__(self) -> str:
-        return f"business_days[{self.trigger}, otherwise={self.otherwise!r}]"
+        return f"business_days[{self.trigger}, {self._choice()}]"
 
     def __repr__(self) -> str:
-        return f"<BusinessDayTrigger ({self.trigger!r}, {self.calendar!r}, {self.otherwise!r})>"
+        return f"<BusinessDayTrigger ({self.trigger!r}, {self.calendar!r}, {self._choice()})>"
+
+    def _choice(self) -> str:
+        if self.nth_of_month is None:
+            return f"otherwise={self.otherwise!r}"
+        return f"nth_of_month={self.nth_of_month}"
 
 
 def _first_fire(trigger: BaseTrigger, moment: datetime) -> datetime | None:
@@ -183,11 +244,36 @@ def _first_fire(trigger: BaseTrigger, moment: datetime) -> datetime | None:
     return fire  # type: ignore[no-any-return]
 
 
+def _is_a_date(trigger: BaseTrigger, fire: datetime, now: datetime) -> bool:
+    """Say whether a trigger fires once, and answers with that time even when it is past."""
+    later = max(fire.astimezone(UTC) + _NEXT_MOMENT, now)
+    return (
+        trigger.get_next_fire_time(None, later) == fire
+        and trigger.get_next_fire_time(fire, fire) is None
+    )
+
+
 def _can_begin_anywhere(trigger: BaseTrigger) -> bool:
     """Say whether the fires after a moment are the same, whatever fire was the last before it."""
     if isinstance(trigger, OrTrigger):
         return all(isinstance(part, CronTrigger) for part in trigger.triggers)
     return isinstance(trigger, CronTrigger | IntervalTrigger)
+
+
+def _check_choice(otherwise: str, nth_of_month: int | None) -> None:
+    if otherwise not in get_args(Otherwise):
+        raise InvalidArgumentError(
+            f"otherwise={otherwise!r} is unknown; write 'skip' to drop a run on a day off, 'next' "
+            "to move it to the next business day, or 'previous' to move it to the one before"
+        )
+    if nth_of_month is None:
+        return
+    check_nth(nth_of_month, "nth_of_month")
+    if otherwise != "skip":
+        raise InvalidArgumentError(
+            f"nth_of_month={nth_of_month} keeps one day of each month and drops the fires of all "
+            f"others, so otherwise={otherwise!r} cannot move them; leave one of the two out"
+        )
 
 
 def _refuse_jitter(trigger: BaseTrigger) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-_LIBRARIES: Final = {__name__.partition(".")[0], "apscheduler"}
+_LIBRARIES: Final = {__name__.partition(".")[0], "apscheduler", "contextlib"}
 
 
 def stack_level() -> int:

@@ -1,7 +1,8 @@
 """Reads the five time fields of a crontab line, by crontab's own rules.
 
-The rules are those of crontab(5) and of Vixie cron's ``entry.c`` and ``cron.c`` (ISC cron 4.1,
-the same in cronie). Forms that daemons read differently, such as ``5/15``, are refused.
+The rules are those of crontab(5) and of cronie's ``entry.c`` and ``cron.c`` (5f9f16b, December
+2025). What it reads as something that nobody means is refused: ``sat-mon`` is no day at all there,
+and ``*/90`` is the minute 0.
 """
 
 from __future__ import annotations
@@ -43,15 +44,40 @@ _SHORTHANDS: Final = {
     "@hourly": "0 * * * *",
 }
 
+_INTERVALS: Final = {
+    "minute": "write every(minutes={step}) for an interval, or 0 for the first minute",
+    "hour": "write every(hours={step}) for an interval, or 0 for the first hour",
+    "day": "write every(days={step}) for an interval, or 1 for the first day",
+    "month": "write 1 for January",
+    "day_of_week": "write every(days={step}) for an interval, or sun for Sunday",
+}
+"""What to write where a step leads out of its field, so that only the first value is left."""
+
 _PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?", re.ASCII)
 
-_HINTS: Final = {
+_DAY_HINTS: Final = {
     r"\?": "write * for any day",
     r".+#.+": "write cron(day='2nd fri') for a place in the month",
-    r"\w{0,3}l": "write cron(day='last') or cron(day='last fri') for the end of a month",
-    r"\d*l?w": "write on_business_days(cron(...)) for working days",
+    r"l": "write cron(day='last') for the last day of a month, or "
+    "on_business_days(cron(...), nth_of_month=-1) for its last business day",
+    r"\w{1,3}l": "write cron(day='last') or cron(day='last fri') for the end of a month",
+    r"l-\d+": "no field counts from the end of a month; write "
+    "on_business_days(cron(...), nth_of_month=-2) to count business days",
+    r"lw": "write on_business_days(cron(...), nth_of_month=-1) for the last business day of a "
+    "month",
+    r"(?P<day>\d+)w": "write on_business_days(cron(day={day}), otherwise='previous') for that day "
+    "or the business day before, or otherwise='next' for the one after",
+    r"w": "write on_business_days(cron(...)) for business days",
 }
-"""What to write for marks that schedulers other than crontab know, by pattern."""
+_HINTS: Final = {
+    r".*~.*|h(?:\(.*\))?(?:/\d+)?": "each host draws such a time for itself; write "
+    "cron(hour=3, **spread(job_id, minutes=10)), the same on every replica",
+}
+"""What to write for marks that not every crontab knows, by pattern; some in day fields only."""
+
+_ZONE: Final = re.compile(
+    r"(?:CRON_)?TZ\s*=\s*(?P<quote>['\"]?)(?P<zone>[^\s'\"]+)(?P=quote)\s*(?P<line>.*)", re.DOTALL
+)
 
 
 def cron_fields_of(expression: str) -> list[dict[str, str]]:
@@ -81,17 +107,15 @@ def _split(expression: str) -> list[str]:
         raise InvalidArgumentError(
             f"crontab takes a line of text, got {expression!r}; write crontab('0 3 * * *')"
         )
-    line = expression.strip().lower()
-    if line == "@reboot":
+    line = expression.strip()
+    if sets := zone_setting(line):
         raise InvalidArgumentError(
-            "'@reboot' names no time that a trigger could fire at; call the job where the "
-            "service starts"
+            f"{expression!r} sets a zone, which is no part of the five fields; write "
+            f"crontab({sets['line'] or '0 3 * * *'!r}, timezone={sets['zone']!r})"
         )
-    if line.startswith("@") and line not in _SHORTHANDS:
-        raise InvalidArgumentError(
-            f"{expression!r} is unknown; crontab has {', '.join(_SHORTHANDS)}"
-        )
-    texts = _SHORTHANDS.get(line, line).split()
+    if line.startswith("@"):
+        line = _expanded(line)
+    texts = line.split()
     if len(texts) != len(_FIELDS):
         raise InvalidArgumentError(
             f"{expression!r} has {len(texts)} fields, crontab has five: minute, hour, day of the "
@@ -101,11 +125,36 @@ def _split(expression: str) -> list[str]:
     return texts
 
 
+def zone_setting(line: str) -> re.Match[str] | None:
+    """Return the ``zone`` that a text such as "CRON_TZ=Asia/Seoul 0 3 * * *" sets, and its line."""
+    return _ZONE.fullmatch(line)
+
+
+def _expanded(shorthand: str) -> str:
+    word, *command = shorthand.split()
+    known = word.lower()
+    if word == "@reboot":
+        raise InvalidArgumentError(
+            "'@reboot' names no time that a trigger could fire at; call the job where the "
+            "service starts"
+        )
+    if known not in _SHORTHANDS:
+        raise InvalidArgumentError(
+            f"{shorthand!r} is unknown; crontab has {', '.join(_SHORTHANDS)}; write "
+            "every(minutes=5) for an interval"
+        )
+    if word != known or command:
+        wrong = "leave out the command" if command else "crontab knows it in small letters only"
+        raise InvalidArgumentError(f"{shorthand!r}: {wrong}; write crontab({known!r})")
+    return _SHORTHANDS[known]
+
+
 def _values(field: _Field, text: str, expression: str) -> set[int]:
     values: set[int] = set()
-    for part in text.split(","):
+    parts = text.split(",")
+    for part in parts:
         try:
-            values.update(_part_values(field, part))
+            values.update(_part_values(field, part.lower(), alone=len(parts) == 1))
         except ValueError as error:
             raise InvalidArgumentError(
                 f"{part!r} in {expression!r} is no {field.name} of crontab: {error}"
@@ -113,25 +162,32 @@ def _values(field: _Field, text: str, expression: str) -> set[int]:
     return values
 
 
-def _part_values(field: _Field, part: str) -> range:
+def _part_values(field: _Field, part: str, *, alone: bool) -> range:
     match = _PART.fullmatch(part)
+    if hint := _hint(field, part):
+        raise ValueError(hint)
     if not match:
-        raise ValueError(_hint(field, part))
+        raise ValueError(_takes(field))
     first, last, step = match["first"], match["last"], int(match["step"] or 1)
     low = field.lowest if first is None else _number(field, first)
     high = field.highest if first is None else _number(field, last or first)
+    to_sunday = field.names is _WEEKDAYS and high == 0
+    if low > high and to_sunday and not match["step"]:
+        high = field.highest  # cronie's R_RANGE_NUM2; with a step it takes fri-sun for no day
     if low > high:
         start = field.lowest + (field.names is _WEEKDAYS)  # Sunday is 7 there, and 0
         rest = f",{start}-{high}" if high >= start else ""
-        raise ValueError(f"the range runs backwards; write {low}-{field.highest}{rest}")
+        stepped = f"/{step}" if to_sunday else ""
+        raise ValueError(f"the range runs backwards; write {low}-{field.highest}{stepped}{rest}")
     if first and not last and match["step"]:
         raise ValueError(f"a step needs a range; write {first}-{field.highest}/{step}")
     count = field.highest - field.lowest + 1
-    if not 1 <= step <= count:
-        raise ValueError(
-            f"a step is 1 to {count}; for intervals that are no part of an hour or a day write "
-            "every(minutes=90), say"
-        )
+    # In a list a step that leads nowhere has its use: */100,1-7 begins with a star, so that the
+    # day of the week is required as well.
+    if step < 1:
+        raise ValueError(f"a step is 1 to {count}")
+    if alone and step > count:
+        raise ValueError(f"a step is 1 to {count}; {_INTERVALS[field.name].format(step=step)}")
     return range(low, high + 1, step)
 
 
@@ -139,14 +195,19 @@ def _number(field: _Field, text: str) -> int:
     if text in field.names:
         return field.lowest + field.names.index(text)
     if not text.isdecimal() or not field.lowest <= int(text) <= field.highest:
-        raise ValueError(_hint(field, text))
+        raise ValueError(_takes(field))
     return int(text)
 
 
-def _hint(field: _Field, text: str) -> str:
-    for pattern, hint in _HINTS.items():
-        if re.fullmatch(pattern, text) and field.name in {"day", "day_of_week"}:
-            return hint
+def _hint(field: _Field, part: str) -> str:
+    hints = _HINTS | (_DAY_HINTS if field.name in {"day", "day_of_week"} else {})
+    for pattern, hint in hints.items():
+        if match := re.fullmatch(pattern, part):
+            return hint.format_map(match.groupdict())
+    return ""
+
+
+def _takes(field: _Field) -> str:
     names = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
     return f"it takes {field.lowest} to {field.highest}{names}, lists, ranges and steps"
 

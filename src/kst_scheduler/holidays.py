@@ -7,6 +7,7 @@ elections are announced weeks ahead, so an installed version grows stale: add su
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SATURDAY: Final = 5
+_LONGEST_MONTH: Final = 31
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -94,6 +96,31 @@ class BusinessDays:
             day += _ONE_DAY
         return day
 
+    def previous_business_day(self, day: date) -> date:
+        """Return the last business day before ``day``."""
+        day = _require_date(day, "day") - _ONE_DAY
+        while not self.is_business_day(day):
+            day -= _ONE_DAY
+        return day
+
+    def nth_business_day(self, year: int, month: int, nth: int) -> date | None:
+        """Return the n-th business day of a month, or None where the month has fewer.
+
+        Counted from 1, and from the month's end where ``nth`` is negative: -1 is the last one.
+
+        Raises:
+            InvalidArgumentError: ``nth`` is no place in a month.
+
+        """
+        check_nth(nth, "nth")
+        first, length = date(year, month, 1), monthrange(year, month)[1]
+        before = first.timetuple().tm_yday - 1
+        worked = _worked(self, year)[before : before + length]
+        places = [place for place, is_worked in enumerate(worked) if is_worked]
+        if len(places) < abs(nth):
+            return None
+        return first + timedelta(days=places[nth - 1 if nth > 0 else nth])
+
     def holiday_name(self, day: date) -> str | None:
         """Return the English name of the holiday on ``day``, or None; weekends have no name."""
         return self.holidays(_require_date(day, "day").year).get(day)
@@ -106,6 +133,21 @@ class BusinessDays:
         named = {day: "Extra holiday" for day in self.extra_holidays if day.year == year}
         named |= _korean_holidays(year)
         return {day: named[day] for day in sorted(named.keys() - self.extra_business_days)}
+
+
+def check_nth(nth: int, name: str) -> None:
+    """Refuse what is no place among the business days of a month.
+
+    Raises:
+        InvalidArgumentError: with the values that ``name`` takes.
+
+    """
+    is_whole = isinstance(nth, int) and not isinstance(nth, bool)
+    if not is_whole or not 1 <= abs(nth) <= _LONGEST_MONTH:
+        raise InvalidArgumentError(
+            f"{name}={nth!r} is no place among the business days of a month; write 1 for the "
+            "first one, 2 for the second, or -1 for the last"
+        )
 
 
 def _worked(calendar: BusinessDays, year: int) -> bytes:

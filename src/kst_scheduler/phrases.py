@@ -12,7 +12,7 @@ from kst_scheduler.cron_fields import CLOCK_FIELDS, values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, time
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
@@ -23,6 +23,7 @@ _MONDAY_TO_FRIDAY: Final = [0, 1, 2, 3, 4]
 
 HOUR: Final = 3_600
 DAY: Final = 24 * HOUR
+_MINUTES: Final = 60
 _UNITS: Final = {"week": 7 * DAY, "day": DAY, "hour": HOUR, "minute": 60, "second": 1}
 
 _LISTED_AT_MOST: Final = 6
@@ -55,16 +56,57 @@ def clock_phrase(fields: Mapping[str, Any]) -> str:
     if phrase:
         return phrase
     if HOUR * len(hours) == DAY and len(within) <= _LISTED_AT_MOST:
-        return f"every hour at {_listed([f':{clock(time)[3:]}' for time in within])}"
-    return f"at ({', '.join(f'{name}={fields[name]}' for name in CLOCK_FIELDS)})"
+        return f"every hour at {_listed(_marks(within))}"
+    # A step begins anew in each hour or minute, so these say where it does.
+    return (
+        _within_each_hour(hours, within)
+        or (len(minutes) == _MINUTES and _within_each_minute(hours, seconds))
+        or f"at ({', '.join(f'{name}={fields[name]}' for name in CLOCK_FIELDS)})"
+    )
+
+
+def _within_each_hour(hours: Sequence[int], within: Sequence[int]) -> str:
+    marks = _marks(within)
+    if len(marks) <= _LISTED_AT_MOST:
+        return f"at {_listed(marks)} {_of_hours(hours)}"
+    if step := _step(within):
+        return f"every {length(step)} from {marks[0]} to {marks[-1]} {_of_hours(hours)}"
+    return ""
+
+
+def _within_each_minute(hours: Sequence[int], seconds: Sequence[int]) -> str:
+    all_day = HOUR * len(hours) == DAY
+    minutes = "of every minute" if all_day else f"of every minute {_of_hours(hours)}"
+    if len(seconds) <= _LISTED_AT_MOST:
+        return f"at seconds {_listed([*map(str, seconds)])} {minutes}"
+    if step := _step(seconds):
+        return f"every {length(step)} from second {seconds[0]} to {seconds[-1]} {minutes}"
+    return ""
+
+
+def _marks(within: Sequence[int]) -> list[str]:
+    """Show seconds after the full hour as the end of a clock time, such as ":05"."""
+    return [f":{clock(time)[3:]}" for time in within]
+
+
+def _of_hours(hours: Sequence[int]) -> str:
+    if HOUR * len(hours) == DAY:
+        return "of every hour"
+    return f"of the hour{'s' if len(hours) > 1 else ''} {_ranges(hours, range(24))}"
+
+
+def _step(numbers: Sequence[int]) -> int:
+    """Return the distance of two or more numbers that are equally far apart, else 0."""
+    steps = {later - number for number, later in pairwise(numbers)}
+    return steps.pop() if len(steps) == 1 else 0
 
 
 def times_phrase(times: Sequence[int]) -> str:
     """Say the clock times of a day, in seconds after midnight; nothing where no few words do."""
     if len(times) <= _LISTED_AT_MOST:
         return f"at {_listed([clock(time) for time in times])}"
-    step = times[1] - times[0]
-    if any(later - time != step for time, later in pairwise(times)):
+    step = _step(times)
+    if not step:
         return ""
     whole_day = DAY - times[-1] + times[0] == step
     if whole_day and step == HOUR:
@@ -81,6 +123,16 @@ def length(seconds: int) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
+def count_phrase(counts: Mapping[str, int]) -> str:
+    """Say counts of units by the units' plural names: "month", "2 years and 1 month"."""
+    said = [
+        f"{count} {unit.removesuffix('s') if count == 1 else unit}"
+        for unit, count in counts.items()
+        if count
+    ]
+    return _listed(said).removeprefix("1 ") if len(said) == 1 else _listed(said)
+
+
 def clock(seconds: int) -> str:
     """Show seconds after midnight as a clock does, the seconds only where there are some."""
     minutes, second = divmod(seconds, 60)
@@ -88,9 +140,19 @@ def clock(seconds: int) -> str:
     return f"{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
 
 
-def seconds_of_day(moment: datetime) -> int:
+def seconds_of_day(moment: datetime | time) -> int:
     """Return the seconds that a clock shows after midnight."""
     return HOUR * moment.hour + 60 * moment.minute + moment.second
+
+
+def place_phrase(nth: int) -> str:
+    """Say a place in a row, from its end where it is negative: "the 2nd", "the 2nd to last"."""
+    if nth == -1:
+        return "the last"
+    place = abs(nth)
+    teens = place % 100 in range(11, 14)
+    suffix = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"the {place}{suffix}" + (" to last" if nth < 0 else "")
 
 
 def _days_of_month(field: Any) -> str:

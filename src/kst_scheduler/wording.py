@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import singledispatch
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -20,8 +21,10 @@ from kst_scheduler.phrases import (
     WEEKDAYS,
     clock,
     clock_phrase,
+    count_phrase,
     day_phrase,
     length,
+    place_phrase,
     seconds_of_day,
     times_phrase,
 )
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from apscheduler.triggers.base import BaseTrigger
+
+_SHORTEST_MONTH: Final = 28
 
 
 @singledispatch
@@ -91,6 +96,21 @@ def _(trigger: Any) -> str:
     return f"every {every}, {counted}" + _end_and_jitter(trigger)
 
 
+@describe.register(CalendarIntervalTrigger)
+def _(trigger: Any) -> str:
+    units = {name: getattr(trigger, name) for name in ("years", "months", "weeks", "days")}
+    # "_time" is the only place of the clock time (3.11.3).
+    times = f"at {clock(seconds_of_day(trigger._time))} {_zone_name(trigger.timezone)}"  # noqa: SLF001
+    start = trigger.start_date
+    text = f"every {count_phrase(units)} {times}, counted from {WEEKDAYS[start.weekday()]} {start}"
+    same_day = not (trigger.weeks or trigger.days)
+    leap_day = (start.month, start.day) == (2, 29)
+    if same_day and start.day > _SHORTEST_MONTH and (trigger.months or leap_day):
+        text += f", left out where a month has no day {start.day}"
+    text += f", until {trigger.end_date}" if trigger.end_date else ""
+    return text + _jitter(trigger)
+
+
 @describe.register(OrTrigger)
 def _(trigger: Any) -> str:
     return ", or ".join(describe(part) for part in trigger.triggers) + _end_and_jitter(trigger)
@@ -104,9 +124,12 @@ def _(trigger: Any) -> str:
 
 @describe.register(BusinessDayTrigger)
 def _(trigger: BusinessDayTrigger) -> str:
+    inner, nth = describe(trigger.trigger), trigger.nth_of_month
+    if nth is not None:
+        return f"{inner}, on {place_phrase(nth)} Korean business day of a month only"
     if trigger.otherwise == "skip":
-        return f"{describe(trigger.trigger)}, on Korean business days only"
-    return f"{describe(trigger.trigger)}, moved to the next Korean business day from a day off"
+        return f"{inner}, on Korean business days only"
+    return f"{inner}, moved to the {trigger.otherwise} Korean business day from a day off"
 
 
 def _daily(days: str, times: str, trigger: Any) -> str:
@@ -124,9 +147,13 @@ def _daily(days: str, times: str, trigger: Any) -> str:
 
 
 def _end_and_jitter(trigger: Any) -> str:
-    end, jitter = getattr(trigger, "end_date", None), trigger.jitter
+    end = getattr(trigger, "end_date", None)
     text = f", until {_long(end, trigger.timezone)}" if end else ""
-    return text + (f", each up to {jitter} s late" if jitter else "")
+    return text + _jitter(trigger)
+
+
+def _jitter(trigger: Any) -> str:
+    return f", each up to {trigger.jitter} s late" if trigger.jitter else ""
 
 
 def _long(moment: datetime, zone: tzinfo) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from apscheduler.triggers.base import BaseTrigger
 
-OTHERWISE: list[Otherwise] = ["skip", "next"]
+OTHERWISE: list[Otherwise] = ["skip", "next", "previous"]
 OWN_DAYS = BusinessDays(
     extra_holidays=[date(2026, 3, 9), date(2026, 11, 2)],
     extra_business_days=[date(2026, 3, 8), date(2026, 11, 1)],
@@ -77,6 +77,31 @@ def test_an_interval_with_a_fraction_loses_what_its_floats_lose() -> None:
     assert_equals_loop(trigger, kst(2026, 5, 8), kst(2026, 5, 12))
 
 
+@settings(derandomize=True, max_examples=40)
+@given(st.data())
+def test_a_place_in_the_month_equals_the_loop(data: st.DataObject) -> None:
+    """Random fields, spans and places, counted from either end."""
+    zone = data.draw(st.sampled_from([SEOUL, SEOUL, NEW_YORK, LONDON]))
+    start, end = data.draw(spans(zone))
+    inner = data.draw(crons(zone, start))
+    nth = data.draw(st.integers(-22, 22).filter(bool))
+    trigger = on_business_days(inner, OWN_DAYS, nth_of_month=nth)
+    assert_equals_loop(trigger, start, end, most=25)
+
+
+@pytest.mark.parametrize("name", _inner(SEOUL))
+@pytest.mark.parametrize("zone", [SEOUL, NEW_YORK], ids=str)
+@pytest.mark.parametrize("nth", [1, 5, -1])
+def test_a_place_in_the_month_equals_the_loop_for_every_kind(
+    zone: ZoneInfo, name: str, nth: int
+) -> None:
+    """Half a year of each kind of trigger, over both changes of the clock."""
+    trigger = on_business_days(_inner(zone)[name], OWN_DAYS, nth_of_month=nth)
+    for month in (2, 10):
+        start = datetime(2026, month, 13, 1, 30, 0, 5, tzinfo=zone)
+        assert_equals_loop(trigger, start, start + timedelta(days=70), most=40)
+
+
 @settings(derandomize=True, max_examples=80)
 @given(st.data())
 def test_random_crons_on_business_days_equal_the_loop(data: st.DataObject) -> None:
@@ -124,4 +149,24 @@ def test_an_and_trigger_inside_is_not_searched_for_ever(otherwise: Otherwise) ->
     trigger = on_business_days(AndTrigger([daily, monday]), otherwise=otherwise)
     days = fire_times(trigger, kst(2026, 5, 1), kst(2026, 6, 1)).day.tolist()
     # The 1st and the 5th of May are holidays, the 2nd, 3rd and 9th lie on a weekend.
-    assert days == ([4, 6, 7, 8] if otherwise == "skip" else [4, 6, 7, 8, 11])
+    assert days == ([4, 6, 7, 8, 11] if otherwise == "next" else [4, 6, 7, 8])
+
+
+def test_fires_beyond_the_end_are_moved_back_into_the_span() -> None:
+    """Also where the trigger inside is asked, and a search does not go far beyond the end."""
+    office_closed = BusinessDays(extra_holidays=[date(2026, 7, day) for day in range(1, 30)])
+    fire = CronTrigger(month=7, day=29, hour=3, timezone=SEOUL)
+    end = kst(2026, 7, 1)
+    for inner in (fire, OrTrigger([fire, DateTrigger(kst(2026, 1, 4))]), AndTrigger([fire, fire])):
+        trigger = on_business_days(inner, office_closed, "previous")
+        found = fire_times(trigger, kst(2026, 6, 1), end)
+        assert list(found) == [kst(2026, 6, 30, 3)]
+        twice = on_business_days(trigger, office_closed, "previous")
+        assert list(fire_times(twice, kst(2026, 6, 1), end)) == [kst(2026, 6, 30, 3)]
+
+
+def test_a_span_beyond_the_calendar_is_no_error_where_nothing_fires() -> None:
+    """The package knows the holidays up to 2100."""
+    ended = CronTrigger(day=25, hour=9, end_date=kst(2026, 4, 30), timezone=SEOUL)
+    trigger = on_business_days(ended, otherwise="previous")
+    assert_equals_loop(trigger, kst(2026, 1, 1), kst(2150, 1, 1))

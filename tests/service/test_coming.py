@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from apscheduler.triggers.combining import OrTrigger
 
-from kst_scheduler import at, cron, every, kst
+from kst_scheduler import at, cron, every, kst, on_business_days
 from kst_scheduler.once import once
 from kst_scheduler.service.coming import coming
 
@@ -41,6 +41,26 @@ def test_each_job_s_fire_times_are_shown_in_both_zones() -> None:
         "twice-a-day: every day at 00:00 and 12:00 KST\n"
         "  Fri 2026-05-08 12:00:00 KST   Fri 2026-05-08 03:00:00 UTC\n"
         "  Sat 2026-05-09 00:00:00 KST   Fri 2026-05-08 15:00:00 UTC\n"
+    )
+
+
+def test_days_of_a_month_that_are_worked_are_shown() -> None:
+    """Payday before Buddha's birthday's substitute day, and the month's last business day."""
+
+    def add(service: Service) -> None:
+        payday = on_business_days(cron(day=25, hour=9), otherwise="previous")
+        closing = on_business_days(cron(hour=18), nth_of_month=-1)
+        service.scheduler.add_job(asyncio.sleep, payday, [0], id="payday")
+        service.scheduler.add_job(asyncio.sleep, closing, [0], id="closing")
+
+    assert coming(add, 2, NOW) == (
+        "payday: on day 25 of every month at 09:00 KST, "
+        "moved to the previous Korean business day from a day off\n"
+        "  Fri 2026-05-22 09:00:00 KST   Fri 2026-05-22 00:00:00 UTC\n"
+        "  Thu 2026-06-25 09:00:00 KST   Thu 2026-06-25 00:00:00 UTC\n"
+        "closing: every day at 18:00 KST, on the last Korean business day of a month only\n"
+        "  Fri 2026-05-29 18:00:00 KST   Fri 2026-05-29 09:00:00 UTC\n"
+        "  Tue 2026-06-30 18:00:00 KST   Tue 2026-06-30 09:00:00 UTC\n"
     )
 
 

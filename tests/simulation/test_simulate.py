@@ -52,6 +52,19 @@ def test_fires_from_start_inclusive_to_end_exclusive() -> None:
     assert len(runs) == 6
 
 
+def test_the_order_of_the_code_is_known() -> None:
+    """Also where register starts the scheduler, whose job store orders jobs by their time."""
+
+    def register(scheduler: Any) -> None:
+        scheduler.start()
+        for hour, job_id in ((5, "b"), (4, "c"), (3, "a")):
+            scheduler.add_job(nothing, CronTrigger(hour=hour, timezone="Asia/Seoul"), id=job_id)
+
+    result = simulate(register, NIGHT, MORNING, [Node("z"), Node("y")])
+    assert result.nodes == ("z", "y")
+    assert result.jobs == ("b", "c", "a")
+
+
 def test_empty_span() -> None:
     """An empty span gives an empty table of the right shape."""
     result = simulate(hourly, NIGHT, NIGHT)

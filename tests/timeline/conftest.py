@@ -210,16 +210,16 @@ class Eyes:
         return list(ax.get_lines())
 
     @staticmethod
-    def words(ax: Axes) -> list[Text]:
-        """Return every text of the picture that is seen, laid out."""
-        figure: Any = ax.figure
+    def words(*axes: Axes) -> list[Text]:
+        """Return every text of the pictures on one figure that is seen, laid out."""
+        figure: Any = axes[0].figure
         figure.canvas.draw()
-        found: list[Any] = list(ax.texts)
-        for one in [ax, *ax.child_axes]:
+        found: list[Any] = [text for ax in axes for text in ax.texts]
+        for one in [each for ax in axes for each in (ax, *ax.child_axes)]:
             found += [*one.get_xticklabels(), *one.get_yticklabels()]
             found += [child for child in one.get_children() if isinstance(child, Text)]
-        legend = ax.get_legend()
-        found += legend.get_texts() if legend else []
+        for legend in [ax.get_legend() for ax in axes]:
+            found += legend.get_texts() if legend else []
         return [text for text in dict.fromkeys(found) if text.get_visible() and text.get_text()]
 
     @staticmethod

@@ -116,6 +116,56 @@ def test_holidays_are_named_and_nothing_is_cut_off(judged: pd.DataFrame, see: An
         assert not any(box.overlaps(other) for other in boxes[number + 1 :])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Alternative holiday for National Foundation Day and the Local Election Day",
+        "Alternative holiday for Buddha's Birthday; Temporary Public Holiday",
+        "부처님오신날대체공휴일및전국동시지방선거일임시공휴일",
+        "어린이날 대체공휴일 및 부처님오신날",
+        "W" * 60,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font", "ignore:no font here has Hangul")
+def test_a_long_holiday_stays_clear_of_the_fate_and_within_its_day(
+    judged: pd.DataFrame, see: Any, name: str
+) -> None:
+    """It is cut where its room ends, which is less above a fate of two or three lines."""
+    ax = plot_month(judged, holidays={date(2026, 5, day): name for day in range(1, 32)})
+    words = see.words(ax)
+    boxes = [text.get_window_extent() for text in words]
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :]), words[number]
+    for text in ax.texts:
+        x, y = text.get_position()
+        corners = ax.transData.transform([(int(x), int(y) + 1), (int(x) + 1, int(y))])
+        box = text.get_window_extent()
+        assert corners[0][0] <= box.x0 < box.x1 <= corners[1][0], text
+        assert corners[0][1] <= box.y0 < box.y1 <= corners[1][1], text
+    names = [text for text in ax.texts if float(text.get_fontsize()) < 9]
+    assert len(names) == 31
+    assert all(text.get_text().endswith("…") for text in names if len(name) > 50)
+
+
+@pytest.mark.parametrize("size", [(10, 4), (4, 3), (2, 1.2), (1, 0.6)])
+def test_days_on_given_axes_say_what_has_room(
+    judged: pd.DataFrame, see: Any, size: tuple[float, float]
+) -> None:
+    """No word leaves its day or touches another; the marks and the tints are always there."""
+    names = {date(2026, 5, day): "Children's Day" for day in range(1, 32)}
+    ax = plot_month(judged, holidays=names, title="", ax=Figure(size, dpi=100).subplots())
+    assert len(marked(ax)) == 5
+    assert len(tints(ax)) == 31
+    texts = [text for text in see.words(ax) if text in ax.texts]
+    boxes = [text.get_window_extent() for text in texts]
+    for number, (text, box) in enumerate(zip(texts, boxes, strict=True)):
+        x, y = text.get_position()
+        corners = ax.transData.transform([(int(x), int(y) + 1), (int(x) + 1, int(y))])
+        assert corners[0][0] <= box.x0 < box.x1 <= corners[1][0], text
+        assert corners[0][1] <= box.y0 < box.y1 <= corners[1][1], text
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :]), text
+
+
 def test_it_draws_on_given_axes_without_pyplot(judged: pd.DataFrame, see: Any) -> None:
     """As a server or a check does, which must not have the figure shown twice."""
     ax = Figure(figsize=(10, 4)).subplots()

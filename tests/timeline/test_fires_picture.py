@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.timeline import plot_fire_times
 from kst_scheduler.timezone import KST, kst
@@ -32,6 +33,20 @@ def test_a_day_has_a_lane_for_each_trigger(see: Any) -> None:
     assert line.get_ydata() == pytest.approx(list(see.lanes(ax).values()))
     assert {"03:00", "00:00"} <= set(see.texts(ax))
     assert see.title(ax) == "fires in 1 day: nightly (1), at noon (1)"
+
+
+def test_paydays_and_closing_days_have_their_lanes(see: Any) -> None:
+    """Both end in May 2026 before the 25th, a substitute day, and the 31st, a Sunday."""
+    triggers = {
+        "payday": on_business_days(cron(day=25, hour=9), otherwise="previous"),
+        "closing": on_business_days(cron(hour=18), nth_of_month=-1),
+    }
+    ax = plot_fire_times(triggers, kst(2026, 5, 22), kst(2026, 5, 30))
+    rows = list(see.lanes(ax))
+    payday, closing = see.line(ax, "payday"), see.line(ax, "closing")
+    assert rows[round(float(payday.get_ydata()[0]))] == "Fri 22 May"
+    assert rows[round(float(closing.get_ydata()[0]))] == "Fri 29 May"
+    assert see.title(ax) == "fires in 8 days: payday (1), closing (1)"
 
 
 def test_a_trigger_that_never_fires_says_so(see: Any) -> None:

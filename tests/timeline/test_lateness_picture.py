@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline import plot_lateness
@@ -59,6 +60,49 @@ def test_several_grace_times_name_their_jobs(bad_night: Any, see: Any) -> None:
     grace = {"hourly-token": timedelta(minutes=5), "daily-nps-crawl": timedelta(hours=1)}
     ax = plot_lateness(bad_night, grace=grace)
     assert {"grace 5 min, hourly-token", "grace 1 h, daily-nps-crawl"} <= set(see.lanes(ax))
+
+
+def test_grace_times_that_are_near_share_a_label(table: Any, see: Any) -> None:
+    """Seven jobs between 4 and 17 minutes: a line for each, and no label touches another."""
+    runs, grace = table(), {}
+    for number, seconds in enumerate((250, 280, 300, 320, 360, 900, 1000)):
+        grace[f"job-{number}"] = timedelta(seconds=seconds)
+        for hour in range(6):
+            due = DAY + timedelta(hours=hour, minutes=7 * number)
+            runs.run("A", f"job-{number}", due, late=timedelta(seconds=60 * hour * number))
+    ax = plot_lateness(runs.table(), grace=grace)
+    heights = {line.get_ydata()[0] for line in see.lines(ax) if line.get_label().startswith("_")}
+    assert heights == {limit.total_seconds() for limit in grace.values()}
+    assert {"grace 4 min 10 s to 6 min, 5 jobs", "grace 15 min to 16 min 40 s, 2 jobs"} <= set(
+        see.lanes(ax)
+    )
+    see.words(ax)
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert min(high.y0 - low.y1 for low, high in pairwise(boxes)) >= 0
+    assert min(box.x0 for box in boxes) >= 0
+
+
+def test_jobs_of_one_grace_time_are_counted(table: Any, see: Any) -> None:
+    """It is not that of the first of them alone."""
+    runs = table()
+    for job in "abc":
+        runs.run("A", job, DAY)
+    grace = {"a": timedelta(minutes=5), "b": timedelta(minutes=5), "c": timedelta(days=2)}
+    assert {"grace 5 min, 2 jobs", "grace 2 d, c"} <= set(
+        see.lanes(plot_lateness(runs.table(), grace=grace))
+    )
+
+
+@pytest.mark.parametrize("days", [3, 9, 39, 500])
+def test_what_is_weeks_late_is_read_between_two_heights(table: Any, see: Any, days: int) -> None:
+    """The highest one is at most some times lower, also on axes that have room for few."""
+    runs = table()
+    for late in (days, 0):
+        runs.run("A", "job", DAY, late=timedelta(days=late))
+    for size in ((10, 4), (6, 2)):
+        ax = plot_lateness(runs.table(), ax=Figure(figsize=size, dpi=100).subplots())
+        highest = max(see.lanes(ax).values())
+        assert 86_400 * days / 13 < highest <= 86_400 * days
 
 
 def test_no_words_leave_the_figure_or_touch(every_status: Any, see: Any) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 from itertools import combinations, pairwise
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from kst_scheduler.timeline import plot_timeline
+from kst_scheduler.timeline import plot_timeline, style
 from kst_scheduler.timezone import kst
 
 DAY = kst(2026, 5, 10)
@@ -108,8 +110,8 @@ def test_the_picture_is_the_same_whatever_the_reader_has_set(bad_night: Any, see
 def test_on_dark_axes_the_words_are_read_as_well(bad_night: Any, see: Any) -> None:
     """Axes that were opened in a dark style become white, because the words are dark."""
     pictures = []
-    for style in ("default", "dark_background"):
-        with mpl.style.context(style):
+    for theirs in ("default", "dark_background"):
+        with mpl.style.context(theirs):
             ax = plot_timeline(bad_night, ax=Figure(figsize=(10, 4), dpi=100).subplots())
         pictures.append(see.pixels(ax))
     assert pictures[0] == pictures[1]
@@ -124,6 +126,39 @@ def test_a_job_id_is_text(table: Any, see: Any) -> None:
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert labels == ["A  $x_1$ and $", "A  two\ufffdlines", f"A  {'y' * 15}…{'y' * 8}"]
     see.pixels(ax)
+
+
+def test_a_korean_id_without_a_korean_font_is_warned_of_once(
+    table: Any, see: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the package to install; matplotlib's warning for each letter does not come."""
+    monkeypatch.setattr(style, "_font_families", lambda: ("DejaVu Sans",))
+    style._say_which_font.cache_clear()
+    runs = table()
+    for job in ("연금-사업장-수집", "매일-보고서"):
+        runs.run("A", job, DAY)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            see.pixels(plot_timeline(runs.table()))
+    (warning,) = caught
+    assert warning.category is style.FontWarning
+    assert re.search("has Hangul.* apt install fonts-nanum.*start Python", str(warning.message))
+    assert warning.filename == __file__
+
+
+def test_where_no_box_is_drawn_no_font_is_asked_for(
+    table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a Korean font, or Korean words are measured and not drawn."""
+    style._say_which_font.cache_clear()
+    style.text_width("수집")
+    runs = table()
+    runs.run("A", "crawl", DAY)
+    plot_timeline(runs.table())
+    monkeypatch.setattr(style, "_font_families", lambda: ("DejaVu Sans", "NanumGothic"))
+    runs.run("A", "수집", DAY)
+    plot_timeline(runs.table())
 
 
 def test_matplotlib_is_imported_for_pictures_only() -> None:

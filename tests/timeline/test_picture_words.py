@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from kst_scheduler.timeline.style import TEXT, text_width
-from kst_scheduler.timeline.words import duration, incident, short, wrap
+from kst_scheduler.timeline.words import duration, fitted, incident, incidents_in_short, short, wrap
 from kst_scheduler.timezone import kst
 
 
@@ -48,6 +49,15 @@ def test_an_incident_is_said_in_words(kind: str, detail: object, words: str) -> 
     assert incident("B", kind, start, end, detail) == words
 
 
+def test_an_incident_of_a_node_without_a_name_says_what_was_struck() -> None:
+    """Where lanes compare job stores, say, it was the process that was down."""
+    start, end = pd.Timestamp(kst(2026, 5, 10, 5)), pd.Timestamp(kst(2026, 5, 10, 7))
+    assert incident("", "crash", start, end, "") == "process down 2 h"
+    never: Any = pd.NaT
+    assert incident("", "freeze", start, never, "") == "process frozen from 05:00 on"
+    assert incidents_in_short("", ["crash", "crash"]) == "process: down 2x"
+
+
 def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
     """Names that differ at either end stay different."""
     assert short("web-7f9c5d8b6-x2x9k.seoul.internal") == "web-7f9c5d8b6-x…internal"
@@ -78,3 +88,22 @@ def test_a_label_is_cut_by_its_width(name: str, label: str) -> None:
     assert short(name) == label
     assert text_width(short(name)) <= 24 * 0.75 * TEXT
     assert text_width("가나다", size=10.0) == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "expected"),
+    [
+        ("Labor Day", 1, "Labor Day"),
+        ("Substitute for Buddha's Birthday", 2, "Substitute for\nBuddha's…"),
+        ("Substitute for Buddha's Birthday", 1, "Substitute for…"),
+        ("W" * 30, 2, "WWWWWWWW\nWWWWWWW…"),
+        ("W" * 8 + " a", 2, "WWWWWWWW\na"),
+        ("가" * 20, 2, "가" * 8 + "\n" + "가" * 7 + "…"),
+        ("Labor Day", 0, ""),
+    ],
+)
+def test_words_are_fitted_into_lines(text: str, lines: int, expected: str) -> None:
+    """Broken at spaces, or within a word that is too wide; what is left out shows as a mark."""
+    assert fitted(text, 76, lines) == expected
+    assert all(text_width(line) <= 76 for line in fitted(text, 76, lines).split("\n"))
+    assert fitted(text, 2, lines) == ""

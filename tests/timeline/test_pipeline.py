@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 import time_machine
 from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.executors.base import run_job
+from matplotlib.figure import Figure
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.timeline import plot_pipeline
@@ -88,6 +90,55 @@ def test_all_words_are_in_the_figure(due: Sequence[datetime], see: Any) -> None:
         assert page.x0 <= box.x0 < box.x1 <= page.x1, text
         assert page.y0 <= box.y0 < box.y1 <= page.y1, text
     assert due or see.title(ax) == "nothing due at 04:00:20"
+
+
+def test_run_times_of_several_days_have_dates(see: Any) -> None:
+    """Four times 00:00 are told apart, on the labels, in the reasons and in the title."""
+    due = [kst(2026, 5, 10) + number * timedelta(hours=6) for number in range(12)]
+    ax = plot_pipeline(due, kst(2026, 5, 13), grace=None)
+    assert list(see.lanes(ax))[:5] == [
+        "due 10 May 00:00",
+        "due 10 May 06:00",
+        "due 10 May 12:00",
+        "due 10 May 18:00",
+        "due 11 May 00:00",
+    ]
+    assert len(set(see.lanes(ax))) == 12
+    assert {"coalesced into 12 May 18:00", "at 13 May 00:00"} <= set(see.texts(ax))
+    assert see.title(ax) == "12 due at 13 May 00:00 KST: 1 run, 11 coalesced"
+
+
+@pytest.mark.parametrize("number", [36, 60, 69, 1_000, 100_000])
+def test_many_run_times_fit_one_figure(number: int, see: Any) -> None:
+    """No figure is taller than twelve inches, and no label touches the next."""
+    due = [kst(2026, 5, 10) + each * timedelta(seconds=30) for each in range(number)]
+    now = due[-1] + seconds(20)
+    ax = plot_pipeline(due, now, coalesce=False, grace=timedelta(hours=1))
+    figure: Any = ax.figure
+    assert figure.get_size_inches()[1] <= 12
+    see.words(ax)
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert all(low.y1 <= high.y0 + 0.5 for high, low in pairwise(boxes))
+    assert len(see.lanes(ax)) <= 70
+    late = sum(now - moment > timedelta(hours=1) for moment in due)
+    said = f"{number - late:,} run" + (f", {late:,} missed" if late else "")
+    assert see.title(ax).endswith(said)
+
+
+def test_what_has_no_room_is_counted_in_the_middle(see: Any) -> None:
+    """A hundred run times on axes for nine: the first and the last ones, and one row between."""
+    due = [kst(2026, 5, 10) + each * timedelta(minutes=1) for each in range(100)]
+    ax = Figure(figsize=(8, 2.4), dpi=100).subplots()
+    plot_pipeline(due, due[-1], coalesce=False, grace=timedelta(minutes=30), ax=ax)
+    labels = list(see.lanes(ax))
+    shown = len(labels) - 1
+    (middle,) = [label for label in labels if label.endswith("more")]
+    assert middle == f"{100 - shown} more"
+    assert labels.index(middle) in {shown // 2, shown - shown // 2}
+    assert (labels[0], labels[-1]) == ("due 00:00", "due 01:39")
+    reason = next(text for text in see.texts(ax) if text.endswith(" missed"))
+    ran = 31 - (len(labels) - labels.index(middle) - 1)
+    assert reason == f"{ran} run, {100 - shown - ran} missed"
 
 
 def test_bad_input_is_named() -> None:

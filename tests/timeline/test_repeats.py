@@ -9,6 +9,7 @@ import pytest
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import STATUSES, RunLog, duplicates
 from kst_scheduler.timeline import plot_timeline
+from kst_scheduler.timeline.repeats import _where
 from kst_scheduler.timezone import kst
 
 DAY = kst(2026, 5, 10)
@@ -42,6 +43,44 @@ def test_three_runs_of_one_occurrence_are_said_so(table: Any, see: Any) -> None:
         runs.run(node, "job", DAY)
     runs.run("A", "job", DAY + timedelta(hours=1))
     assert see.title(plot_timeline(runs.table())) == "1 occurrence ran 3 times; 4 ok"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ("AB", "ran on A and on B"),
+        ("ABC", "ran on A, B and C"),
+        ("ABCD", "ran on A, B, C and D"),
+        ("AA", "ran on A 2 times"),
+        ("ABB", "ran on A and on B 3 times"),
+        (["", ""], "ran 2 times"),
+    ],
+)
+def test_the_words_name_every_node_once(
+    table: Any, see: Any, nodes: str | list[str], words: str
+) -> None:
+    """One note an occurrence, whatever the number of its runs."""
+    runs = table()
+    for number, node in enumerate(nodes):
+        runs.run(node, "job", DAY, late=timedelta(minutes=number))
+    ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
+    assert [text for text in see.texts(ax) if text.startswith("ran")] == [words]
+
+
+def test_runs_under_one_mark_are_counted_once(table: Any, see: Any) -> None:
+    """Lanes without a node, as a service draws them: "2 runs" above the mark is enough."""
+    runs = table()
+    runs.run("", "job", DAY)
+    runs.run("", "job", DAY)
+    ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
+    assert [text for text in see.texts(ax) if "run" in text or "ran" in text] == ["2 runs"]
+
+
+def test_many_nodes_are_counted() -> None:
+    """Their names would not fit; and lanes without a node have none."""
+    assert _where(list("ABCDEFG")) == "on 7 nodes"
+    assert _where([*"ABCDEFG", "A"]) == "on 7 nodes 8 times"
+    assert _where(["", "", ""]) == "3 times"
 
 
 @pytest.mark.parametrize("status", STATUSES)

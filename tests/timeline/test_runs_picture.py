@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kst_scheduler.runs import STATUSES
-from kst_scheduler.simulation import ClockJump, simulate
+from kst_scheduler.simulation import ClockJump, Crash, Node, simulate
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.style import MARKS
 from kst_scheduler.timezone import kst
@@ -96,3 +96,24 @@ def test_a_simulations_result_is_drawn_as_it_is(see: Any) -> None:
     assert list(see.lanes(ax)) == ["A  hourly", "B  hourly"]
     assert "B clock +3 min" in see.texts(ax)
     assert see.title(ax).startswith("6 occurrences ran twice; 12 ok")
+
+
+def test_lanes_stand_in_the_order_of_the_code(see: Any) -> None:
+    """Of nodes as they were given, of jobs as they were added; not of the alphabet, nor of time."""
+
+    def register(scheduler: Any) -> None:
+        for number, job_id in enumerate(("zebra", "nightly", "archive")):
+            scheduler.add_job(asyncio.sleep, cron(hour=20 - number), [0], id=job_id)
+
+    crash = Crash("web-1", kst(2026, 5, 10, 9), timedelta(hours=1))
+    nodes = [Node("web-10"), Node("web-1")]
+    result = simulate(register, kst(2026, 5, 10), kst(2026, 5, 11), nodes, [crash])
+    assert (result.nodes, result.jobs) == (("web-10", "web-1"), ("zebra", "nightly", "archive"))
+    each = ["zebra", "nightly", "archive"]
+    in_code = [f"{node}  {job}" for node in ("web-10", "web-1") for job in each]
+    assert list(see.lanes(plot_timeline(result))) == in_code
+    # A bare table does not know it, and what is expected beyond the code comes last.
+    natural = [f"{node}  {job}" for node in ("web-1", "web-10") for job in sorted(each)]
+    assert list(see.lanes(plot_timeline(result.runs))) == natural
+    more = plot_timeline(result, expected={"absent": kst(2026, 5, 10, 3)})
+    assert list(see.lanes(more))[:4] == [*in_code[:3], "web-10  absent"]

@@ -11,6 +11,14 @@ def register_renewal(scheduler):
 """
 
 
+def _payroll(
+    transfer: str = 'on_business_days(cron(day=25, hour=10), otherwise="previous")',
+    closing: str = "on_business_days(cron(hour=18), nth_of_month=-1)",
+) -> str:
+    """Return code with these triggers; each is right where it is left out."""
+    return f'payroll = {{"transfer": {transfer}, "closing": {closing}}}'
+
+
 _THROUGH_A_GLOBAL = """
 first = []
 
@@ -68,5 +76,48 @@ meeting = on_business_days(mondays, otherwise="next")
             """,
             "not asked for is Mon 5 Jan 10:00",
         ),
+    ],
+    "3.5": [
+        (_payroll("cron(day=25, hour=10)"), "fires on Sun 25 Jan 2026 at 10:00 KST, when banks"),
+        (
+            _payroll('on_business_days(cron(day=25, hour=10), otherwise="next")'),
+            "fires on Mon 26 Jan 2026 at 10:00 KST: the money comes after",
+        ),
+        (
+            _payroll("on_business_days(cron(day=25, hour=10))"),
+            "does not fire in January 2026, nor in 14 more",
+        ),
+        (
+            _payroll('on_business_days(cron(day="21-25", hour=10))'),
+            "One that is not asked for is Wed 21 Jan 2026",
+        ),
+        (
+            _payroll("on_business_days(cron(hour=10), nth_of_month=16)"),
+            "fires on Thu 26 Feb 2026 at 10:00 KST: the money comes after",
+        ),
+        (_payroll(closing='cron(day="last", hour=18)'), "Sat 31 Jan 2026 at 18:00 KST, when banks"),
+        (
+            _payroll(closing='on_business_days(cron(day="last", hour=18))'),
+            '"closing"` does not fire in January 2026',
+        ),
+        (
+            _payroll(closing="on_business_days(cron(hour=18), nth_of_month=1)"),
+            "One that is not asked for is Fri 2 Jan 2026",
+        ),
+        (
+            _payroll(closing="on_business_days(cron(hour=18))"),
+            '`"closing"` fires 7',
+        ),
+        (
+            _payroll(closing='on_business_days(cron(day="last"), otherwise="previous")'),
+            "One that is not asked for is Fri 30 Jan 2026 at 00:00",
+        ),
+        (_payroll(closing="cron(minute=0)"), "fires 744 times in January 2026 alone"),
+        ("payroll = on_business_days(cron(day=25, hour=10))", "A dictionary of two triggers"),
+        (
+            _payroll('on_business_days(CronTrigger(day=25, hour=10), otherwise="previous")'),
+            '`payroll["transfer"]` names no zone',
+        ),
+        (_payroll("25"), '`payroll["transfer"]` is `25`, an int'),
     ],
 }

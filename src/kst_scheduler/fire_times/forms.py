@@ -19,8 +19,15 @@ from kst_scheduler.fire_times.arrays import NONE, Instants
 from kst_scheduler.fire_times.asking import answers, giving_up, keeps_rule
 from kst_scheduler.fire_times.business_fires import business_timestamps
 from kst_scheduler.fire_times.cron_fires import cron_timestamps, or_timestamps
-from kst_scheduler.fire_times.instants import DAY, MICROSECOND, SECOND, microseconds, moment_at
-from kst_scheduler.trigger_parts import parts_of
+from kst_scheduler.fire_times.instants import (
+    DAY,
+    LATEST,
+    MICROSECOND,
+    SECOND,
+    microseconds,
+    moment_at,
+)
+from kst_scheduler.trigger_parts import parts_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 _FLOATS_ARE_EXACT: Final = 2**32 * SECOND
 """Until here, in the year 2106, a float holds a time to less than half a microsecond."""
 
-_LOOK_BACK: Final = timedelta(days=366)
-"""How far back a BusinessDayTrigger may look for fires to move."""
+_FAR_MOVE: Final = timedelta(days=366)
+"""How far away a BusinessDayTrigger may look for fires to move."""
 
 
 def timestamps(trigger: Any, start: datetime, end: int) -> Instants:
@@ -126,11 +133,13 @@ def _is_reached(trigger: IntervalTrigger, last: int) -> bool:
 
 
 def _asked(trigger: Any, start: datetime, end: int) -> Instants:
+    asked_until = min(end + _looked_ahead(trigger), LATEST)
+
     def agreed(part: AndTrigger) -> Instants:
-        return _agreed(part, start - _LOOK_BACK, end + 2 * DAY)
+        return _agreed(part, start - _FAR_MOVE, asked_until + 2 * DAY)
 
     first, instants = microseconds(start), []
-    for fire in answers(giving_up(trigger, end, agreed), start):
+    for fire in answers(giving_up(trigger, asked_until, agreed), start):
         instant = microseconds(fire)
         if instant >= end:
             break
@@ -138,6 +147,12 @@ def _asked(trigger: Any, start: datetime, end: int) -> Instants:
         if instant >= first:
             instants.append(instant)
     return np.array(instants, dtype=np.int64)
+
+
+def _looked_ahead(trigger: Any) -> int:
+    """Return how far beyond a fire the trigger looks for what it moves back, in microseconds."""
+    moving = [part for part in walk(trigger) if getattr(part, "otherwise", None) == "previous"]
+    return len(moving) * (_FAR_MOVE // MICROSECOND)
 
 
 _FORMS: Final[list[tuple[type, Form]]] = [

@@ -14,14 +14,13 @@ from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.lanes import MARGIN, label
 from kst_scheduler.timeline.page import GAP, left_margin, legend_rows
-from kst_scheduler.timeline.runs_picture import LANE
-from kst_scheduler.timeline.style import LINE, MARKS, TEXT
+from kst_scheduler.timeline.runs_picture import LANE, timeline_title
+from kst_scheduler.timeline.style import LINE, MARKS, TEXT, FontWarning
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import pandas as pd
-    from matplotlib.axes import Axes
 
 WIDE: Final = 720.0
 """Points: 960 pixels of a screen."""
@@ -50,6 +49,7 @@ def timeline_svg(
     with _drawing:
         # The SVG's words are drawn with the reader's fonts, which have Hangul; ours need not.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", category=FontWarning)
         return _drawn(runs.assign(node=""), start, end, width)
 
 
@@ -65,24 +65,10 @@ def _drawn(runs: pd.DataFrame, start: datetime, end: datetime, width: float) -> 
     total = GAP + BAND + height + below
     figure = Figure(figsize=(width / 72, total / 72))
     ax = figure.add_axes((left / width, below / total, drawn / width, height / total))
-    plot_timeline(runs, start=start, end=end + _AHEAD / drawn * (end - start), ax=ax)
-    _spread_legend(ax, rows, (below - BAND - GAP) / total, GAP / width)
-    return _title_of(ax), _svg(figure)
-
-
-def _spread_legend(ax: Axes, rows: int, top: float, left: float) -> None:
-    """Give the legend the width of the figure, where that of narrow axes would cut it off."""
-    legend = ax.get_legend()
-    if legend is not None:
-        legend.set_ncols(-(-len(legend.get_texts()) // rows))
-        legend.set_bbox_to_anchor((left, top), ax.figure.transFigure)
-
-
-def _title_of(ax: Axes) -> str:
-    """Return the title, and take it out of the picture: the page has it as its heading."""
-    title = ax.get_title(loc="left").replace("\n", " ")
-    ax.set_title("", loc="left")
-    return title
+    end += _AHEAD / drawn * (end - start)
+    # The page has the title as its heading.
+    plot_timeline(runs, start=start, end=end, title="", ax=ax)
+    return timeline_title(runs, start, end), _svg(figure)
 
 
 def _svg(figure: Figure) -> str:

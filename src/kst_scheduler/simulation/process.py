@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from apscheduler.events import EVENT_JOB_ADDED
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
 
@@ -18,6 +19,8 @@ from kst_scheduler.simulation.loop import VirtualLoop
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
+
+    from apscheduler.events import JobEvent
 
     from kst_scheduler.runs import RunLog
     from kst_scheduler.simulation.fresh_modules import Program
@@ -34,6 +37,8 @@ class SimulatedNode:
         self.jumps: list[int] = []
         """When its clock is set."""
         self.grace: dict[str, timedelta | None] = {}
+        self.jobs: dict[str, None] = {}
+        """The ids of its jobs, in the order in which they were added."""
         self._world = world
         self._program = program
         self._log = log
@@ -107,6 +112,7 @@ class SimulatedNode:
                 scheduler, self.name, log=self._log, clock=lambda: self._world.now
             )
             self._recorder.grace = self.grace
+            scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
             _check_registered(register(scheduler))
             self._program.registered(scheduler)
             if scheduler.state != STATE_STOPPED:
@@ -115,6 +121,9 @@ class SimulatedNode:
             asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self._world.fail(error)
+
+    def _note_added(self, event: JobEvent) -> None:
+        self.jobs.setdefault(event.job_id)
 
     def _start_unless_started(self, scheduler: AsyncIOScheduler) -> None:
         try:

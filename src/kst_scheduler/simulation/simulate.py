@@ -65,6 +65,10 @@ class SimulationResult:
     end: datetime
     grace: dict[str, timedelta | None]
     """The misfire grace time of each job that was due; None: no run of it is ever too late."""
+    nodes: tuple[str, ...] = ()
+    """The names of the nodes, in the order in which they were given."""
+    jobs: tuple[str, ...] = ()
+    """The ids of the jobs, in the order in which they were added: pictures keep it."""
 
 
 def simulate(
@@ -151,6 +155,8 @@ def simulate(
         start=start.astimezone(KST),
         end=end.astimezone(KST),
         grace=dict(sorted(grace.items())),
+        nodes=tuple(simulated),
+        jobs=tuple(dict.fromkeys(job for each in simulated.values() for job in each.jobs)),
     )
 
 

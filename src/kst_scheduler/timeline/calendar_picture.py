@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar as civil
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,9 +15,11 @@ from matplotlib.patches import Rectangle
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fates import FATES, FATES_COLUMNS
 from kst_scheduler.timeline.page import (
+    GAP,
     RIGHT,
     Page,
     draw_legend,
+    finished,
     own_page,
     page_on,
 )
@@ -33,9 +36,10 @@ from kst_scheduler.timeline.style import (
     YELLOW,
     Mark,
     house_style,
+    text_width,
     tint,
 )
-from kst_scheduler.timeline.words import duration, wrap
+from kst_scheduler.timeline.words import duration, fitted, wrap
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -56,6 +60,19 @@ _ROW: Final = 54.0
 """Height of a week in points."""
 _MARK: Final = 9.0
 _SMALL: Final = 7.5
+_BOXES: Final = 1.16
+"""How much wider than Hangul the boxes are that stand for it where no font has it."""
+_SPACING: Final = 1.1
+_LETTER: Final = 1.165
+"""From the top of a tall letter to the bottom of a deep one, in sizes of the font."""
+_TOP: Final = 0.09
+"""Where the day's number and its holiday begin, as a share of the day's height ..."""
+_MIDDLE: Final = 0.64
+"""... and where the middle of its fate is."""
+_INDENT: Final = 0.23
+"""Where its words begin, as a share of the day's width."""
+_NUMBER: Final = 16.0
+"""Points that a day's number needs across."""
 _EMPTY: Final = "#F4F4F4"
 _WORST_FIRST: Final = ("lost", "duplicated", "unwanted", "late")
 _BANDS: Final = (TEXT * LINE + 6, 2.0)
@@ -78,7 +95,8 @@ def plot_month(
         fates: what ``kst_scheduler.fates.fates`` returns, of one job; its first row says the month.
         holidays: names by date, as of ``BusinessDays().holidays(2026)``, written on their days.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a column is missing, there is no row, or there are several jobs.
@@ -130,42 +148,96 @@ def _draw(
     weeks = (month.weekday() + length - 1) // 7 + 1
     seen = [fate for fate in FATES if any((rows["fate"] == fate).any() for rows in days.values())]
     page = _page(title, weeks, [FATE_MARKS[fate].words for fate in seen], ax)
+    cell = Cell(page, page.width / 7, page.height / weeks)
     for number in range(length):
         day = month + timedelta(days=number)
         week, weekday = divmod(month.weekday() + number, 7)
-        _draw_day(page, (weekday, week), day, days.get(day), holidays.get(day, ""))
-    _finish(page, weeks)
+        _draw_day(cell, (weekday, week), day, days.get(day), holidays.get(day, ""))
+    _finish(cell, weeks)
     handles = [Line2D([], [], label=FATE_MARKS[f].words, **FATE_MARKS[f].line(_MARK)) for f in seen]
     draw_legend(page, handles)
-    return page.ax
+    return finished(page)
 
 
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:
     if ax is not None:
-        return page_on(ax, title, _BANDS)
+        return page_on(ax, title, GAP, legend, _BANDS)
     return own_page(title, RIGHT, weeks * _ROW, legend, _BANDS)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """The square of a day and what has room in it; lengths are points."""
+
+    page: Page
+    width: float
+    height: float
+
+    @property
+    def mark(self) -> float:
+        """The size of its mark."""
+        return min(_MARK, self.width / 2, self.height / 2)
+
+    @property
+    def has_number(self) -> bool:
+        """Whether the day's number has room above the mark."""
+        above = _MIDDLE * self.height - self.mark / 2
+        return self.width >= _NUMBER and _TOP * self.height + _tall(1, TEXT) <= above
+
+    @property
+    def after_number(self) -> float:
+        """Where the name of a holiday begins."""
+        return max(_INDENT * self.width, 0.06 * self.width + text_width("30", bold=True) + 2)
+
+    def words(self, words: str) -> str:
+        """Return what stands beside the mark in lines, or nothing where it has no room."""
+        width = (0.97 - _INDENT) * self.width
+        lines = "\n".join(wrap(line, width) for line in words.split("\n"))
+        half = _tall(lines.count("\n") + 1, TEXT) / 2
+        below_number = _MIDDLE * self.height - half >= _TOP * self.height + _tall(1, TEXT)
+        within = _MIDDLE * self.height + half <= self.height and text_width(lines) <= width
+        return lines if within and below_number and self.has_number else ""
+
+    def holiday(self, name: str, words: str) -> str:
+        """Return the holiday's name as far as it has room above the words of the day."""
+        lines = words.count("\n") + 1
+        taken = _tall(lines, TEXT) if words else self.mark
+        room = (_MIDDLE - _TOP) * self.height - taken / 2
+        fitting = 1 + int((room - _tall(1, _SMALL)) // (_tall(2, _SMALL) - _tall(1, _SMALL)))
+        width = 0.98 * self.width - self.after_number
+        width /= 1 if name.isascii() else _BOXES
+        return fitted(name, width, fitting, _SMALL) if self.has_number else ""
+
+
+def _tall(lines: int, size: float) -> float:
+    """Return the height of lines of text in points."""
+    return size * _LETTER * (1 + _SPACING * (lines - 1))
+
+
 def _draw_day(
-    page: Page, place: tuple[int, int], day: date, rows: pd.DataFrame | None, holiday: str
+    cell: Cell, place: tuple[int, int], day: date, rows: pd.DataFrame | None, holiday: str
 ) -> None:
-    x, y = place
-    fate, words = ("", "") if rows is None else _said(rows)
-    mark = FATE_MARKS.get(fate)
+    (x, y), page = place, cell.page
+    fate, said = ("", "") if rows is None else _said(rows)
+    words, mark = cell.words(said), FATE_MARKS.get(fate)
     face: Any = tint(mark.face, 0.25) if mark else _EMPTY
     page.ax.add_patch(Rectangle(place, 1, 1, facecolor=face, edgecolor="white", linewidth=2))
-    _write(page, (x + 0.06, y + 0.09), str(day.day), va="top", weight="bold", color=INK)
+    if cell.has_number:
+        _write(page, (x + 0.06, y + _TOP), str(day.day), va="top", weight="bold", color=INK)
     if mark:
-        page.ax.plot([x + 0.13], [y + 0.64], **mark.line(_MARK))
-        words = "\n".join(wrap(line, 0.74 * page.width / 7) for line in words.split("\n"))
-        _write(page, (x + 0.23, y + 0.64), words, va="center", color=INK)
+        aside = 0.13 if words or not said else 0.5
+        middle = _MIDDLE if cell.has_number else 0.5
+        page.ax.plot([x + aside], [y + middle], **mark.line(cell.mark))
+        _write(page, (x + _INDENT, y + middle), words, va="center", color=INK)
     if holiday:
-        name = wrap(_short(holiday), 0.75 * page.width / 7, _SMALL)
-        _write(page, (x + 0.23, y + 0.09), name, va="top", size=_SMALL, color=BLACK)
+        name = cell.holiday(_short(holiday), words)
+        aside = cell.after_number / cell.width
+        _write(page, (x + aside, y + _TOP), name, va="top", size=_SMALL, color=BLACK)
 
 
 def _write(page: Page, place: tuple[float, float], text: str, **look: Any) -> None:
-    page.ax.text(*place, text, ha="left", linespacing=1.1, **look)
+    if text:
+        page.ax.text(*place, text, ha="left", linespacing=_SPACING, **look)
 
 
 def _said(rows: pd.DataFrame) -> tuple[str, str]:
@@ -192,11 +264,14 @@ def _short(holiday: str) -> str:
     return holiday.replace("Alternative holiday for", "Substitute for")
 
 
-def _finish(page: Page, weeks: int) -> None:
+def _finish(cell: Cell, weeks: int) -> None:
+    page = cell.page
     page.ax.set_xlim(0, 7)
     page.ax.set_ylim(weeks, 0)
     page.ax.set_yticks([])
-    page.ax.set_xticks(np.arange(7) + 0.5, labels=list(civil.day_abbr))
+    names = list(civil.day_abbr)
+    letters = 3 if cell.width > text_width("Wed ") else 1 if cell.width > text_width("M ") else 0
+    page.ax.set_xticks(np.arange(7) + 0.5, labels=[name[:letters] for name in names])
     page.ax.xaxis.tick_top()
     page.ax.tick_params(axis="x", length=0, pad=4, labelcolor=QUIET)
     page.ax.spines[:].set_visible(False)

@@ -17,6 +17,7 @@ from kst_scheduler.timeline.marks import Field, draw_marks
 from kst_scheduler.timeline.page import (
     TALLEST,
     draw_legend,
+    finished,
     left_margin,
     margins,
     own_page,
@@ -61,7 +62,8 @@ def plot_fire_times(
         start: the first moment; a fire at it is drawn.
         end: the moment after the last; a fire at it is not.
         title: replaces the automatic one, which counts the fires.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: ``triggers`` is no dict, or the end is not after the start.
@@ -143,17 +145,17 @@ def _lanes(
     lanes = Lanes([("", name) for name in times] or [("", "")])
     height = min(_LANE * lanes.units, TALLEST - sum(margins(title)))
     left = left_margin([short(name) for name in times])
-    page = page_on(ax, title) if ax is not None else own_page(title, left, height)
+    page = page_on(ax, title, left) if ax is not None else own_page(title, left, height)
     points = page.height / lanes.units
     draw_lanes(page.ax, lanes, points)
-    draw_time_axis(page.ax, start, end, page.width)
+    draw_time_axis(page, start, end)
     rows, lane = _rows(list(times.values()), list(range(len(times))))
     field = Field(page, lane, lanes.y, points)
     draw_marks(rows, field)
     # Over weeks the day is what tells fires apart, and there is no room for both.
     _write_times(list(times.values()), rows, field, by_day=end - start > _ONE_AXIS)
     _say_never(times, field)
-    return page.ax
+    return finished(page)
 
 
 def _write_times(
@@ -199,14 +201,15 @@ def _day_rows(
     wanted = len(dates) * max(_LANE, lines * _SHORTEST_LANE)
     legend = [short(name) for name in times] if lines > 1 else []
     height = min(wanted, TALLEST - sum(margins(title, legend)))
+    left = left_margin(names)
     page = (
-        page_on(ax, title)
+        page_on(ax, title, left, legend)
         if ax is not None
-        else own_page(title, left_margin(names), height, legend)
+        else own_page(title, left, height, legend)
     )
     rows_of_days = Lanes([(name, "") for name in names])
     draw_lanes(page.ax, rows_of_days, page.height / rows_of_days.units)
-    draw_time_axis(page.ax, first, first + pd.Timedelta(days=1), page.width, any_day=True)
+    draw_time_axis(page, first, first + pd.Timedelta(days=1), any_day=True)
     points = page.height / (len(dates) + 2 * MARGIN) / lines
     artists: list[Artist] = []
     for number, (name, moments) in enumerate(times.items()):
@@ -219,4 +222,4 @@ def _day_rows(
             _write_times(moved, rows, field)
     if lines > 1:
         draw_legend(page, artists, 8.0)
-    return page.ax
+    return finished(page)

@@ -17,6 +17,8 @@ from kst_scheduler.timezone import KST, UTC
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from kst_scheduler.timeline.page import Page
+
 TICK_LABEL: Final = 2 * TEXT * LINE
 """Height of a tick's label in points: the time and the date."""
 TICK: Final = 3.5
@@ -39,12 +41,13 @@ _MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
 def draw_time_axis(
-    ax: Axes, start: pd.Timestamp, end: pd.Timestamp, width: float, *, any_day: bool = False
+    page: Page, start: pd.Timestamp, end: pd.Timestamp, *, any_day: bool = False
 ) -> None:
-    """Set the limits of ``ax`` and draw both axes; ``width`` is the width of ``ax`` in points.
+    """Set the limits of the page's axes and draw both scales.
 
     ``any_day`` draws the hours of a day without saying which.
     """
+    ax, width = page.ax, page.width
     first, last = day(start), day(end)
     edge = (last - first) * _EDGE
     ax.set_xlim(first - edge, last + edge)
@@ -57,6 +60,15 @@ def draw_time_axis(
     else:
         below = tick_labels(moments, for_seconds)
         above = tick_labels(in_utc, for_seconds, upwards=True)
+    # What would be cut off, or reach into the next picture, is left out.
+    room = (ax.get_xlim()[1] - places) / page.day + page.right_margin
+    below, above = (
+        [
+            label if text_width(label) / 2 <= space else ""
+            for label, space in zip(labels, room, strict=True)
+        ]
+        for labels in (below, above)
+    )
     ax.set_xticks(places, labels=below)
     top = ax.secondary_xaxis("top")
     top.set_xticks(places, labels=above)

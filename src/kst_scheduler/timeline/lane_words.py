@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from kst_scheduler.timeline.style import TEXT, text_width
+from kst_scheduler.timeline.style import LINE, TEXT, text_width
 
 if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Rows
+
+_ABOVE_LINE: Final = 1.5
+"""Points between a lane's line and the words on it."""
 
 Span = tuple[float, float]
 """From where to where something lies, in points from the left edge of the frame."""
@@ -27,10 +30,13 @@ class LaneWords(NamedTuple):
 def write_words(wanted: list[LaneWords], rows: Rows, field: Field) -> None:
     """Write each where its lane has room for it, to the right of its moment or to the left."""
     left, _ = field.page.ax.get_xlim()
+    _, top = field.page.ax.get_ylim()
     gap = 0.8 * field.largest + 3
-    # Nobody could read them between marks this thin.
     written: dict[int, list[Span]] = {}
-    for words, at, lane in wanted if field.lane_points >= TEXT else ():
+    for words, at, lane in wanted:
+        # They stand on the lane's line, and must not reach the lane above or leave the frame.
+        if min(1.0, field.y[lane] - top) * field.lane_points < TEXT * LINE + _ABOVE_LINE:
+            continue
         taken = written.setdefault(lane, taken_in_lane(rows, field, lane))
         spot = (at - left) / field.page.day
         where = free_side(words, spot, taken, field.page.width, gap)
@@ -40,7 +46,7 @@ def write_words(wanted: list[LaneWords], rows: Rows, field: Field) -> None:
         field.page.ax.annotate(
             words,
             (at, field.y[lane]),
-            (gap if where == "right" else -gap, 1.5),
+            (gap if where == "right" else -gap, _ABOVE_LINE),
             textcoords="offset points",
             ha="left" if where == "right" else "right",
             va="bottom",

@@ -71,6 +71,8 @@ class Lanes:
 def lane_names(scene: Scene, expected_jobs: Iterable[str]) -> list[tuple[str, str]]:
     """Return every (node, job) that has something to show, by node, then job.
 
+    Both stand in the order of the reader's code; what is not known from there comes after, by name.
+
     A node with incidents but no runs gets a lane, and so does a job that was expected but never
     ran: what did not happen needs a place as well.
     """
@@ -82,7 +84,17 @@ def lane_names(scene: Scene, expected_jobs: Iterable[str]) -> list[tuple[str, st
     jobs = set(expected_jobs) - {job for _, job in names}
     names |= {(node, job) for job in jobs for node in nodes | idle or {""}}
     names |= {(node, "") for node in idle - {node for node, _ in names}}
-    return sorted(names or {("", "")}, key=lambda name: [_natural(part) for part in name])
+    places = [
+        {name: place for place, name in enumerate(order)}
+        for order in (scene.node_order, scene.job_order)
+    ]
+    return sorted(
+        names or {("", "")},
+        key=lambda pair: [
+            (known.get(name, len(known)), _natural(name))
+            for name, known in zip(pair, places, strict=True)
+        ],
+    )
 
 
 def lane_of(rows: Rows, scene: Scene, lanes: Lanes) -> NDArray[np.intp]:

@@ -13,6 +13,7 @@ from kst_scheduler.timeline.page import (
     Page,
     draw_empty,
     draw_legend,
+    finished,
     left_margin,
     own_page,
     page_on,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _HEIGHT: Final = 190.0
 _DAY: Final = 86_400
-_TICKS: Final = (0, 60, 3_600, 86_400, 10, 600, 1, 21_600, 604_800)
+_TICKS: Final = (0, 60, 3_600, _DAY, 10, 600, 1, 21_600, 7 * _DAY, 30 * _DAY, 365 * _DAY)
 """Round heights in seconds, the roundest first."""
 _EDGE: Final = 0.07
 """Free room below and above all marks, as a share of the scale."""
@@ -66,7 +67,8 @@ def plot_lateness(
         end: the last moment to show.
         grace: the grace time of each job; the result's own if left out.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a column is missing, a status is unknown, or the end is not after
@@ -107,22 +109,24 @@ def _title(scene: Scene) -> str:
 def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
     late = _late(scene)
     limits = _limits(scene)
-    page = None if ax is None else page_on(ax, title)
-    height = _HEIGHT if page is None else page.height
-    ticks = _ticks(late, limits, height, never="missed" in scene.counts())
-    if page is None:
-        words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
-        page = own_page(title, left_margin([label for _, label in ticks]), height, words)
+    ticks = _ticks(late, limits, _HEIGHT, never="missed" in scene.counts())
+    left = left_margin([label for _, label in ticks])
+    words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
+    if ax is None:
+        page = own_page(title, left, _HEIGHT, words)
+    else:
+        page = page_on(ax, title, left, words)
+        ticks = _ticks(late, limits, page.height, never="missed" in scene.counts())
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     _draw_scale(page, ticks, min(0.0, np.nanmin(np.append(late, 0.0))))
-    draw_time_axis(page.ax, scene.start, scene.end, page.width)
+    draw_time_axis(page, scene.start, scene.end)
     for seconds in limits:
         page.ax.axhline(seconds, color=VERMILLION, ls=(0, (6, 3)), lw=1.2, zorder=2)
     y = np.where(scene.rows.status == _MISSED, ticks[-1][0], late)
     lines = [_draw_status(page, scene, y, code) for code in _shown(scene, late)]
     draw_legend(page, lines, _FULL)
-    return page.ax
+    return finished(page)
 
 
 def _shown(scene: Scene, late: NDArray[np.float64]) -> list[int]:
@@ -145,34 +149,57 @@ def _draw_status(page: Page, scene: Scene, y: NDArray[np.float64], code: int) ->
     return line
 
 
-def _limits(scene: Scene) -> dict[float, str]:
-    """Return each grace time in seconds with what it is called; several name their jobs."""
+def _limits(scene: Scene) -> dict[float, list[str]]:
+    """Return each grace time in seconds, from the shortest, with the jobs that have it."""
     found: dict[float, list[str]] = {}
     for job_id, limit in scene.grace.items():
         if limit is not None and (job_id in scene.jobs or not scene.jobs):
             found.setdefault(limit.total_seconds(), []).append(short(job_id))
+    return dict(sorted(found.items()))
+
+
+def _limit_labels(limits: Mapping[float, list[str]], apart: float) -> dict[float, str]:
+    """Return where grace times are named, and how; those that would touch share one label."""
+    groups = [[seconds] for seconds in limits]
+    while True:
+        middles = [(_scale(group[0]) + _scale(group[-1])) / 2 for group in groups]
+        near = np.flatnonzero(np.diff(middles) < apart)
+        if not len(near):
+            break
+        first = int(near[0])
+        groups[first : first + 2] = [groups[first] + groups[first + 1]]
     return {
-        seconds: f"grace {duration(seconds)}" + (f", {jobs[0]}" if len(found) > 1 else "")
-        for seconds, jobs in sorted(found.items())
+        group[0] if len(group) == 1 else float(_unscale(middle)): _limit_words(group, limits)
+        for middle, group in zip(middles, groups, strict=True)
     }
 
 
+def _limit_words(group: list[float], limits: Mapping[float, list[str]]) -> str:
+    shortest, longest = duration(group[0]), duration(group[-1])
+    words = f"grace {shortest}" if shortest == longest else f"grace {shortest} to {longest}"
+    jobs = [job for seconds in group for job in limits[seconds]]
+    if len(group) == len(limits):
+        return words
+    return f"{words}, {jobs[0] if len(jobs) == 1 else count(len(jobs), 'job')}"
+
+
 def _ticks(
-    late: NDArray[np.float64], limits: Mapping[float, str], height: float, *, never: bool
+    late: NDArray[np.float64], limits: Mapping[float, list[str]], height: float, *, never: bool
 ) -> list[tuple[float, str]]:
     """Return the heights of the axis and their words, from the lowest to the highest.
 
-    The grace times come first, then what is rounder; the rest is left out where it would touch
-    them on an axis ``height`` points tall.
+    The grace times come first, then zero and the ends, so that what is the latest is read between
+    two of them, then what is rounder; the rest is left out where it would touch them on an axis
+    ``height`` points tall.
     """
     high = max([1.0, *limits, float(np.nanmax(np.append(late, 0)))])
     low = min(0.0, float(np.nanmin(np.append(late, 0))))
     top = float(_unscale(_scale(high) + 0.16 * (_scale(high) - _scale(low)) + 0.1))
     apart = _APART / height * (_scale(top) - _scale(low)) * (1 + 2 * _EDGE)
-    ticks = dict(limits)
-    for tick in (sign * tick for tick in _TICKS for sign in (1, -1)):
-        free = all(abs(_scale(tick) - _scale(other)) > apart for other in ticks)
-        if low <= tick <= high and free:
+    ticks = _limit_labels(limits, apart)
+    inside = [sign * tick for tick in _TICKS for sign in (1, -1) if low <= sign * tick <= high]
+    for tick in dict.fromkeys([0, max(inside), min(inside), *inside]):
+        if all(abs(_scale(tick) - _scale(other)) > apart for other in ticks):
             ticks[tick] = _tick_words(tick)
     return [*sorted(ticks.items()), (top, _NEVER if never else "")]
 

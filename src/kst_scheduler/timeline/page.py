@@ -1,9 +1,18 @@
-"""The page of a picture: a figure whose margins fit its words, or the reader's own axes."""
+"""The page of a picture: a figure whose margins fit its words, or the reader's own axes.
+
+Axes of the reader's give way to the words around them: their share of the figure, which ends half
+way to the next axes, is all that a picture ever draws on. Where it is too small for all words, the
+legend goes first, then the title, then all the rest.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from matplotlib.transforms import Bbox
 
 from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.style import DPI, LINE, QUIET, TEXT, TITLE, text_width
@@ -25,6 +34,13 @@ _NARROWEST_LEFT: Final = 66.0
 _HANDLE: Final = 34.0
 """What an entry of the legend is wider than its words."""
 _BETWEEN: Final = 4.0
+_RIGHT_OF_GIVEN: Final = 14.0
+"""The room that half a tick's label needs behind the last moment."""
+_SMALLEST: Final = (72.0, 36.0)
+"""Width and height in points of axes that words may stand around."""
+
+_MOVED: Final[WeakKeyDictionary[Axes, tuple[Bbox, Bbox]]] = WeakKeyDictionary()
+"""Where the reader put axes, and where a picture put them: the next one begins from the first."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,10 @@ class Page:
     height: float
     left: float
     bands: tuple[float, float]
+    right_margin: float = RIGHT
+    has_legend: bool = True
+    has_words: bool = True
+    """Whether there is room for any words: titles, labels, notes."""
 
     @property
     def day(self) -> float:
@@ -82,41 +102,117 @@ def own_page(
     return _titled(Page(ax, width, height, left - GAP, bands), title)
 
 
-def page_on(ax: Axes, title: str, bands: tuple[float, float] = (BAND, BAND)) -> Page:
-    """Clear the reader's axes and use them at their size; only the title is fitted to them.
+def page_on(
+    ax: Axes,
+    title: str,
+    left: float,
+    legend: Sequence[str] = (),
+    bands: tuple[float, float] = (BAND, BAND),
+) -> Page:
+    """Clear the reader's axes and use them, as large as the words around them leave them.
 
-    The words around them are dark, so the figure becomes white, whatever style it was opened with.
+    The words are dark, so the figure becomes white, whatever style it was opened with.
     """
     ax.clear()
     ax.set_facecolor("white")
     ax.figure.set_facecolor("white")
-    box = ax.get_window_extent()
-    scale = 72 / ax.figure.dpi
-    width, height = box.width * scale, box.height * scale
-    title = wrap(title, width, TITLE, bold=True)
-    return _titled(Page(ax, width, height, 0, bands), title)
+    box, slot = _boxes(ax)
+    text = wrap(title, slot.width - 2 * GAP, TITLE, bold=True)
+    for has_title, has_legend in ((True, True), (True, False), (False, False)):
+        words = legend if has_legend else ()
+        if words and max(map(text_width, words)) + _HANDLE > slot.width - 2 * GAP:
+            continue
+        inner = _inside(box, slot, left, text if has_title else "", words, bands)
+        if inner.width >= _SMALLEST[0] and inner.height >= _SMALLEST[1]:
+            _place(ax, inner)
+            before = max(0.0, inner.x0 - slot.x0 - GAP)
+            page = Page(ax, inner.width, inner.height, before, bands, _RIGHT_OF_GIVEN, has_legend)
+            return _titled(page, text) if has_title else page
+    _place(ax, box)
+    return Page(ax, box.width, box.height, 0, (0, 0), 0, has_legend=False, has_words=False)
+
+
+def _boxes(ax: Axes) -> tuple[Bbox, Bbox]:
+    """Return the reader's axes and their share of the figure, in points."""
+    figure: Any = ax.figure
+    scale = 72 / figure.dpi
+    x0, y0, x1, y1 = (edge * scale for edge in figure.bbox.extents)
+    box, *others = (
+        Bbox(_given(each).transformed(figure.transSubfigure).get_points() * scale)
+        for each in (ax, *(other for other in figure.axes if other is not ax))
+    )
+    for other in others:
+        if other.y0 < box.y1 and box.y0 < other.y1:  # beside it
+            x0 = max(x0, (other.x1 + box.x0) / 2) if other.x1 <= box.x0 else x0
+            x1 = min(x1, (other.x0 + box.x1) / 2) if other.x0 >= box.x1 else x1
+        if other.x0 < box.x1 and box.x0 < other.x1:  # above or below it
+            y0 = max(y0, (other.y1 + box.y0) / 2) if other.y1 <= box.y0 else y0
+            y1 = min(y1, (other.y0 + box.y1) / 2) if other.y0 >= box.y1 else y1
+    return box, Bbox.from_extents(x0, y0, x1, y1)
+
+
+def _given(ax: Axes) -> Bbox:
+    """Return where the reader put the axes, also where a picture has moved their edges."""
+    position = ax.get_position(original=True)
+    given, placed = _MOVED.get(ax, (position, position))
+    return given if np.array_equal(placed.get_points(), position.get_points()) else position
+
+
+def _inside(
+    box: Bbox,
+    slot: Bbox,
+    left: float,
+    title: str,
+    legend: Sequence[str],
+    bands: tuple[float, float],
+) -> Bbox:
+    """Return what is left of the axes where the words have their room."""
+    x0, x1 = max(box.x0, slot.x0 + left), min(box.x1, slot.x1 - _RIGHT_OF_GIVEN)
+    width = x1 - slot.x0 - GAP + _RIGHT_OF_GIVEN - GAP
+    above, below = margins(title, legend, bands, width)
+    return Bbox.from_extents(x0, max(box.y0, slot.y0 + below), x1, min(box.y1, slot.y1 - above))
+
+
+def _place(ax: Axes, box: Bbox) -> None:
+    figure: Any = ax.figure
+    if figure.get_layout_engine() is not None:
+        return  # it makes room for the words, whenever it draws
+    inverse = figure.transSubfigure.inverted()
+    given, placed = _given(ax), Bbox(box.get_points() * figure.dpi / 72).transformed(inverse)
+    if np.allclose(given.get_points(), placed.get_points(), rtol=0, atol=1e-9):
+        placed = given
+    ax.set_position(placed)
+    _MOVED[ax] = (given, ax.get_position(original=True))
 
 
 def margins(
-    title: str, legend: Sequence[str] = (), bands: tuple[float, float] = (BAND, BAND)
+    title: str,
+    legend: Sequence[str] = (),
+    bands: tuple[float, float] = (BAND, BAND),
+    width: float = WIDTH - 2 * GAP,
 ) -> tuple[float, float]:
     """Return the room above and below the axes for title, tick labels and legend."""
     lines = title.count("\n") + 1
-    above = GAP + lines * TITLE * LINE + GAP + bands[0]
-    rows = legend_rows(legend, WIDTH - 2 * GAP)
+    above = GAP + (lines * TITLE * LINE + GAP if title else 0) + bands[0]
+    rows = legend_rows(legend, width)
     return above, bands[1] + GAP + rows * (TEXT * LINE + _BETWEEN) + GAP * bool(rows)
 
 
 def legend_rows(words: Sequence[str], width: float) -> int:
     """Return how many rows a legend needs where it may be ``width`` points wide."""
-    return -int(-sum(text_width(entry) + _HANDLE for entry in words) // width)
+    for columns in range(len(words), 1, -1):
+        # matplotlib fills a legend column by column, and each is as wide as its widest entry.
+        each = np.array_split(np.array([text_width(entry) for entry in words]), columns)
+        if sum(float(column.max()) + _HANDLE for column in each) <= width:
+            return -(-len(words) // columns)
+    return len(words)
 
 
 def draw_empty(page: Page) -> Axes:
     """Say that there is nothing to draw, where there is not even a time."""
     page.ax.set_axis_off()
     say_empty(page)
-    return page.ax
+    return finished(page)
 
 
 def say_empty(page: Page) -> None:
@@ -140,10 +236,10 @@ def _titled(page: Page, title: str) -> Page:
 
 def draw_legend(page: Page, artists: Sequence[Artist], marker_size: float = 0) -> None:
     """Write the legend below the axes and their tick labels, outside the data."""
-    if not artists:
+    if not artists or not page.has_legend:
         return
     words = [str(artist.get_label()) for artist in artists]
-    rows = max(1, legend_rows(words, page.width + page.left))
+    rows = legend_rows(words, page.width + page.left + page.right_margin - GAP)
     legend = page.ax.legend(
         handles=artists,
         loc="upper left",
@@ -157,6 +253,18 @@ def draw_legend(page: Page, artists: Sequence[Artist], marker_size: float = 0) -
     )
     for handle in legend.legend_handles:
         _enlarge(handle, marker_size)
+
+
+def finished(page: Page) -> Axes:
+    """Return the axes of a picture that is drawn, without words where these have no room."""
+    if not page.has_words:
+        page.ax.set_xticks([])
+        page.ax.set_yticks([])
+        for child in page.ax.child_axes:
+            child.set_xticks([])
+        for text in [*page.ax.texts]:
+            text.remove()
+    return page.ax
 
 
 def _enlarge(handle: Any, size: float) -> None:

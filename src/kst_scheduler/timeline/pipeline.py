@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.timeline.page import GAP, Page, left_margin, own_page, page_on
+from kst_scheduler.timeline.page import (
+    GAP,
+    TALLEST,
+    Page,
+    finished,
+    left_margin,
+    margins,
+    own_page,
+    page_on,
+)
 from kst_scheduler.timeline.style import (
     BLUE,
     INK,
@@ -23,7 +32,7 @@ from kst_scheduler.timeline.style import (
     house_style,
     tint,
 )
-from kst_scheduler.timeline.words import clock, count, duration
+from kst_scheduler.timeline.words import clock, count, duration, fitted
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -34,9 +43,16 @@ if TYPE_CHECKING:
 _STAGES: Final = ("coalesce", "max_instances", "misfire_grace_time", "runs")
 _STAGE: Final = {"coalesced": 0, "skipped": 1, "missed": 2, "ok": 3}
 _ROW: Final = 24.0
+_LOWEST: Final = TEXT * LINE + 1
+"""No row is lower: each has its label."""
+_ONE_DAY: Final = timedelta(days=1)
 _BANDS: Final = (2 * TEXT * LINE + 4, 0.0)
 _MARK: Final = 9.0
 _WIDE: Final = 0.07
+_ALL: Final = 4.05
+"""The width of all stages."""
+_LABELS: Final = 100
+"""So many labels say how wide the widest of them is."""
 
 
 class Decision(NamedTuple):
@@ -78,14 +94,20 @@ def decide(
             "write timedelta(seconds=300), or None for no limit"
         )
     kept = times[-1:] if coalesce else times
+    dated = _is_long(times, now)
     folded = [
-        Decision(moment, "coalesced", f"coalesced into {clock(times[-1])}")
+        Decision(moment, "coalesced", f"coalesced into {clock(times[-1], dated=dated)}")
         for moment in times[: len(times) - len(kept)]
     ]
     if max_instances_free < 1:
         reason = "skipped: none is free"
         return folded + [Decision(moment, "skipped", reason) for moment in kept]
     return folded + [_checked(moment, now, grace) for moment in kept]
+
+
+def _is_long(times: Sequence[datetime], now: datetime) -> bool:
+    """Say whether a time of day alone would not say which day is meant."""
+    return bool(times) and now - times[0] >= _ONE_DAY
 
 
 def _checked(due: datetime, now: datetime, grace: timedelta | None) -> Decision:
@@ -107,6 +129,9 @@ def plot_pipeline(
 ) -> Axes:
     """Draw the way of each due run time through the stages, up to the one at which it left.
 
+    Where there are more of them than a figure has room for, those in the middle share a row, which
+    counts what happened to them.
+
     Args:
         due: the run times that have come since the scheduler last looked.
         now: when it looks, and when what is left starts.
@@ -114,7 +139,8 @@ def plot_pipeline(
         max_instances_free: how many instances of the job may still start; a whole batch takes one.
         grace: the job's ``misfire_grace_time``; None is no limit.
         title: replaces the automatic one, which counts what becomes of them.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
@@ -124,44 +150,77 @@ def plot_pipeline(
     decisions = decide(
         due, now, coalesce=coalesce, max_instances_free=max_instances_free, grace=grace
     )
+    now = now.astimezone(KST)
+    dated = _is_long([one.due for one in decisions], now)
     settings = (
         "True: the last one stays" if coalesce else "False: all stay",
         count(max_instances_free, "instance") + " free",
         "None: no limit" if grace is None else f"{duration(grace)}, asked at the start",
-        f"at {clock(now.astimezone(KST))}",
+        f"at {clock(now, dated=dated)}",
     )
-    title = _title(decisions, now.astimezone(KST)) if title is None else title
+    title = _title(decisions, clock(now, dated=dated)) if title is None else title
     with house_style():
-        rows = max(1, len(decisions))
-        labels = [f"due {clock(one.due)}" for one in decisions]
-        left = left_margin(labels)
-        page = (
-            page_on(ax, title, _BANDS)
-            if ax is not None
-            else own_page(title, left, rows * _ROW + GAP, bands=_BANDS)
-        )
-        _draw_stages(page, settings, rows)
+        page, shown = _page(decisions, dated, title, ax)
+        _draw_stages(page, settings, max(1, len(shown)))
+        labels = [_label(one, dated) for one in shown]
         page.ax.set_yticks(range(len(labels)), labels=labels)
-        for row, decision in enumerate(decisions):
-            _draw_way(page, row, decision)
-    return page.ax
+        for row, one in enumerate(shown):
+            if isinstance(one, Decision):
+                _draw_way(page, row, one)
+            else:
+                _write_reason(page, row, _gate(0), _counted(one))
+    return finished(page)
 
 
-def _title(decisions: list[Decision], now: datetime) -> str:
+def _page(
+    decisions: list[Decision], dated: bool, title: str, ax: Axes | None
+) -> tuple[Page, list[Decision | list[Decision]]]:
+    """Return the page, and its rows."""
+    if ax is not None:
+        left = left_margin([_label(one, dated) for one in _fitted(decisions, _LABELS)])
+        page = page_on(ax, title, left, (), _BANDS)
+        return page, _fitted(decisions, int(page.height // _LOWEST))
+    room = TALLEST - sum(margins(title, bands=_BANDS)) - GAP
+    shown = _fitted(decisions, int(room // _LOWEST))
+    height = max(1, len(shown)) * min(_ROW, room / max(1, len(shown))) + GAP
+    left = left_margin([_label(one, dated) for one in shown])
+    return own_page(title, left, height, bands=_BANDS), shown
+
+
+def _fitted(decisions: list[Decision], most: int) -> list[Decision | list[Decision]]:
+    """Return the rows of the picture: those in the middle are one where there are too many."""
+    if len(decisions) <= most:
+        return [*decisions]
+    first, last = most // 2, (most - 1) // 2
+    middle = decisions[first : len(decisions) - last]
+    return [*decisions[:first], middle, *decisions[len(decisions) - last :]]
+
+
+def _label(row: Decision | list[Decision], dated: bool) -> str:
+    if isinstance(row, Decision):
+        return f"due {clock(row.due, dated=dated)}"
+    return f"{len(row):,} more"
+
+
+def _title(decisions: list[Decision], now: str) -> str:
     if not decisions:
-        return f"nothing due at {clock(now)}"
+        return f"nothing due at {now}"
+    return f"{len(decisions):,} due at {now} KST: {_counted(decisions)}"
+
+
+def _counted(decisions: list[Decision]) -> str:
+    """Say how many run, were missed and so on."""
     statuses = [decision.status for decision in decisions]
-    said = [
-        f"{statuses.count(status)} {'run' if status == 'ok' else status}"
+    return ", ".join(
+        f"{statuses.count(status):,} {'run' if status == 'ok' else status}"
         for status in ("ok", "missed", "skipped", "coalesced")
         if status in statuses
-    ]
-    return f"{len(decisions)} due at {clock(now)} KST: {', '.join(said)}"
+    )
 
 
 def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
     """Draw the stages as gates across all ways, each with its name and how it is set."""
-    page.ax.set_xlim(0, 4.05)
+    page.ax.set_xlim(0, _ALL)
     page.ax.set_ylim(rows - 0.4, -0.6)
     page.ax.set_xticks([])
     page.ax.tick_params(axis="y", length=0, pad=8)
@@ -169,9 +228,10 @@ def _draw_stages(page: Page, settings: Sequence[str], rows: int) -> None:
     for stage, (name, setting) in enumerate(zip(_STAGES, settings, strict=True)):
         left = _gate(stage) - _WIDE
         page.ax.axvspan(left, left + 2 * _WIDE, color=tint(QUIET, 0.16), lw=0, zorder=0)
+        room = min(_gate(stage + 1) if stage < len(_STAGES) - 1 else _ALL, _ALL) - _gate(stage)
         for words, height, weight in ((name, TEXT * LINE, "bold"), (setting, 0, "normal")):
             page.ax.annotate(
-                words,
+                fitted(words, room * page.width / _ALL - 4, 1, TEXT, bold=weight == "bold"),
                 (left, 1),
                 (0, height + 4),
                 xycoords=page.ax.get_xaxis_transform(),
@@ -194,9 +254,15 @@ def _draw_way(page: Page, row: int, decision: Decision) -> None:
         [0, end], [row, row], color=BLUE if runs else THIN, lw=2 if runs else 1.4, zorder=1
     )
     page.ax.plot([end], [row], label=decision.status, **mark.line(_MARK))
+    _write_reason(page, row, end, decision.reason)
+
+
+def _write_reason(page: Page, row: int, stage: float, words: str) -> None:
+    # Beside the last stage there is the margin as well.
+    room = (_ALL - stage - _WIDE) * page.width / _ALL + page.right_margin - 4
     page.ax.annotate(
-        decision.reason,
-        (end + _WIDE, row),
+        fitted(words, room, 1),
+        (stage + _WIDE, row),
         (4, 0),
         textcoords="offset points",
         va="center_baseline",

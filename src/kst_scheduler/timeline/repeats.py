@@ -22,6 +22,7 @@ WORDS: Final = "the same occurrence"
 _LOCKED_OUT: Final = STATUSES.index("locked_out")
 _MOST_BOWS: Final = 200
 _MOST_WORDS: Final = 3
+_MOST_NAMES: Final = 4
 _WIDEST: Final = 16.0
 _STEPS: Final = np.linspace(0, 1, 13)
 
@@ -75,16 +76,37 @@ def draw_repeats(rows: Rows, repeats: Repeats, field: Field) -> Line2D | None:
 
 
 def repeat_words(rows: Rows, repeats: Repeats, field: Field, nodes: list[str]) -> list[LaneWords]:
-    """Return what is written behind a run that has a twin; none where there are many."""
+    """Return where an occurrence ran, behind the first of its runs; none where there are many."""
     rare = repeats.rare(rows)
+    runs: dict[tuple[int, float], list[int]] = {}
+    for one, other in zip(repeats.first[rare].tolist(), repeats.second[rare].tolist(), strict=True):
+        # The runs of an occurrence follow each other, each pair beginning where the last one ended.
+        runs.setdefault((int(rows.job[one]), float(rows.scheduled[one])), [one]).append(other)
     return [
         LaneWords(
-            f"ran on {short(nodes[rows.node[one]])} and on {short(nodes[rows.node[other]])}",
-            float(np.fmax(rows.finished[one], rows.started[one])),
-            int(field.lane[one]),
+            f"ran {_where([nodes[rows.node[row]] for row in same])}",
+            float(np.fmax(rows.finished[same[0]], rows.started[same[0]])),
+            int(field.lane[same[0]]),
         )
-        for one, other in zip(repeats.first[rare], repeats.second[rare], strict=True)
+        for same in runs.values()
+        # Under one mark of a lane without a node, draw_counts has said so.
+        if nodes[rows.node[same[0]]] or np.ptp(rows.started[same]) > 1.5 * field.page.day
     ]
+
+
+def _where(nodes: list[str]) -> str:
+    """Name the nodes of an occurrence's runs, or count them where they are many."""
+    names = [short(node) for node in dict.fromkeys(nodes) if node]
+    times = f"{len(nodes)} times"
+    if not names:  # lanes that stand for something else, or for every node
+        return times
+    if len(names) > _MOST_NAMES:
+        said = f"on {len(names)} nodes"
+    elif len(names) == 2:  # noqa: PLR2004 - two are not a list
+        said = f"on {names[0]} and on {names[1]}"
+    else:
+        said = f"on {' and '.join(part for part in (', '.join(names[:-1]), names[-1]) if part)}"
+    return said if len(names) == len(nodes) else f"{said} {times}"
 
 
 def _bows(

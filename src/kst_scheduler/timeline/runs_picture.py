@@ -29,6 +29,7 @@ from kst_scheduler.timeline.page import (
     Page,
     draw_empty,
     draw_legend,
+    finished,
     left_margin,
     margins,
     own_page,
@@ -85,7 +86,8 @@ def plot_timeline(
         end: the last moment to show.
         grace: the grace time of each job, drawn under its missed runs; None is no limit.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure whose size fits the lanes.
+        ax: draw here, after clearing it, instead of on a figure whose size fits the lanes; its
+            edges give way to the words around them.
 
     Raises:
         InvalidArgumentError: a column is missing, a status or a kind of incident is unknown, or
@@ -126,12 +128,12 @@ def _draw(
     draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
-    draw_time_axis(page.ax, scene.start, scene.end, page.width)
+    draw_time_axis(page, scene.start, scene.end)
     shading.draw_incidents(page, scene, lanes, notes)
     _draw_runs(page, scene, lanes, missing, repeats, overlaps)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
-    return page.ax
+    return finished(page)
 
 
 def _title(scene: Scene, lanes: Lanes, missing: list[gone.Absent], repeats: twins.Repeats) -> str:
@@ -176,13 +178,13 @@ def _page(
     scene: Scene, lanes: Lanes, title: str, legend: list[str], ax: Axes | None
 ) -> tuple[Page, Lanes, dict[str, list[shading.Note]]]:
     """Find the size at which lanes, labels, title and legend have their room."""
+    left = left_margin([label(name) for name in lanes.names])
     if ax is not None:
-        page = page_on(ax, title)
+        page = page_on(ax, title, left, legend)
         notes = shading.notes(scene, page.width)
         strips = shading.strips(notes)
         lane = (page.height - STRIP * sum(strips.values())) / (len(lanes) + 2 * MARGIN)
         return page, replace(lanes, strips=strips, strip=STRIP / lane), notes
-    left = left_margin([label(name) for name in lanes.names])
     notes = shading.notes(scene, WIDTH - left - RIGHT)
     strips = shading.strips(notes)
     reserved = STRIP * sum(strips.values())

@@ -72,6 +72,10 @@ class Scene:
     start: pd.Timestamp | None
     end: pd.Timestamp | None
     grace: Mapping[str, timedelta | None]
+    node_order: tuple[str, ...] = ()
+    """The names in the order of the reader's code, as far as it is known ..."""
+    job_order: tuple[str, ...] = ()
+    """... and the jobs' ids."""
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each status has; only statuses that occur."""
@@ -120,7 +124,9 @@ def scene(
         rows = _within(rows, day(first), day(last))
         apart = (incidents["start"] > last) | (incidents["end"] < first)
         incidents = incidents[~apart]
-    return Scene(rows, nodes, jobs, incidents, first, last, grace)
+    whole = not isinstance(source, pd.DataFrame)
+    orders = [tuple(getattr(source, name, ())) if whole else () for name in ("nodes", "jobs")]
+    return Scene(rows, nodes, jobs, incidents, first, last, grace, *orders)
 
 
 def _runs(source: Any) -> pd.DataFrame:

@@ -28,19 +28,23 @@ Note = tuple[str, float, int]
 def notes(scene: Scene, width: float) -> dict[str, list[Note]]:
     """Return what is written above each node's lanes, so that no two notes touch.
 
-    They are put into one strip, or two. Where even that does not do, one note counts them all.
+    They are put into one strip, or two. Where even that does not do, one note counts them all; and
+    there is none where that has no room.
     """
     struck = scene.incidents.sort_values("start", kind="stable")
     found = {}
     for node, incidents in struck.groupby("node", sort=False):
         placed = [_placed(scene, width, *row) for row in _records(incidents)]
-        found[str(node)] = _packed(placed, width) or [_summary(str(node), incidents)]
+        found[str(node)] = _packed(placed, width) or _summary(str(node), incidents, width)
     return found
 
 
 def strips(found: dict[str, list[Note]]) -> dict[str, int]:
     """Return how many strips each node needs."""
-    return {node: 1 + max(strip for _, _, strip in written) for node, written in found.items()}
+    return {
+        node: 1 + max((strip for _, _, strip in written), default=-1)
+        for node, written in found.items()
+    }
 
 
 def draw_incidents(page: Page, scene: Scene, lanes: Lanes, found: dict[str, list[Note]]) -> None:
@@ -117,6 +121,7 @@ def _packed(placed: list[tuple[str, float]], width: float) -> list[Note]:
     return packed
 
 
-def _summary(node: str, incidents: pd.DataFrame) -> Note:
+def _summary(node: str, incidents: pd.DataFrame, width: float) -> list[Note]:
     words = incidents_in_short(node, incidents["kind"])
-    return words, text_width(words) / 2 + 4, 0
+    half = text_width(words) / 2
+    return [(words, half + 4, 0)] if 2 * half + 4 <= width else []

@@ -7,16 +7,20 @@ colour vision tell apart. No picture depends on them alone: each status has its 
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import matplotlib as mpl
 import matplotlib.style
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, fontManager
 
+from kst_scheduler.caller import stack_level
 from kst_scheduler.runs import STATUSES
 
 if TYPE_CHECKING:
@@ -42,6 +46,17 @@ TITLE: Final = 11.0
 LINE: Final = 1.25
 """Height of a line of text, in text sizes."""
 DPI: Final = 100
+
+_FIRST, _LAST = "\uac00", "\ud7a3"  # Hangul
+_hangul_drawn: ContextVar[bool] = ContextVar("_hangul_drawn", default=False)
+"""Whether words of the picture that is being drawn have Hangul."""
+
+
+class FontWarning(UserWarning):
+    """Warns that words of a picture cannot be read, as no font of this machine has their letters.
+
+    It comes once, as the fonts are looked up once.
+    """
 
 
 @dataclass(frozen=True)
@@ -136,8 +151,11 @@ def house_style() -> Iterator[None]:
         "figure.dpi": DPI,
         "hatch.linewidth": 0.6,
     }
-    with matplotlib.style.context(["default", own]):
+    _hangul_drawn.set(False)
+    with mpl.style.context(["default", own]):
         yield
+    if _hangul_drawn.get() and len(_font_families()) == 1:
+        _warn_of_boxes()
 
 
 def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
@@ -152,6 +170,8 @@ def _line_width(line: str, size: float, bold: bool) -> float:
     """
     if line.isascii():
         return _measured_width(line, size, bold)
+    if any(_FIRST <= letter <= _LAST for letter in line):
+        _hangul_drawn.set(True)
     wide = "".join(letter for letter in line if unicodedata.east_asian_width(letter) in "WF")
     narrow = "".join(letter for letter in line if letter not in wide)
     return _measured_width(narrow, size, bold) + len(wide) * size
@@ -170,6 +190,22 @@ def _measured_width(line: str, size: float, bold: bool) -> float:
 @lru_cache(maxsize=1)
 def _measure() -> RendererAgg:
     return RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+
+
+def _warn_of_boxes() -> None:
+    # matplotlib's own warning comes once for each letter, whenever a picture is drawn.
+    warnings.filterwarnings("ignore", r"Glyph \d+ \(\\N\{HANGUL", UserWarning)
+    _say_which_font()
+
+
+@lru_cache(maxsize=1)
+def _say_which_font() -> None:
+    warnings.warn(
+        "no font here has Hangul, so pictures show boxes; install one (Debian and Ubuntu: apt "
+        f"install fonts-nanum), delete {mpl.get_cachedir()}, and start Python anew",
+        FontWarning,
+        stacklevel=stack_level(),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ _WIDE_LETTER: Final = 0.75 * TEXT
 """Points a letter of a label may take on average; of most names it takes less."""
 
 _LATE: Final = timedelta(minutes=1)
+_PROCESS: Final = "process"
 
 # The order in which a title tells what went wrong: the worst first.
 _WRONG: Final = ("missed", "error", "cancelled", "skipped", "coalesced")
@@ -93,6 +94,29 @@ def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> 
     return "\n".join(lines)
 
 
+def fitted(text: str, width: float, lines: int, size: float = TEXT, *, bold: bool = False) -> str:
+    """Wrap ``text`` into at most so many ``lines``, also within a word that is too wide.
+
+    What is left out shows as an ellipsis. It is empty where not even a letter has room.
+    """
+    rest = text
+    fitting: list[str] = []
+    while rest and len(fitting) < lines:
+        line = wrap(rest, width, size, bold=bold).split("\n")[0]
+        cut = len(line) < len(rest) and len(fitting) + 1 == lines
+        if cut or text_width(line, size, bold=bold) > width:
+            end = "…" if len(fitting) + 1 == lines else ""
+            while line and text_width(line.rstrip() + end, size, bold=bold) > width:
+                line = line[:-1]
+            if not line:
+                return ""
+            fitting.append(line.rstrip() + end)
+        else:
+            fitting.append(line)
+        rest = rest[len(line) :].lstrip(" ")
+    return "\n".join(fitting)
+
+
 def incident(
     node: str,
     kind: str,
@@ -102,13 +126,17 @@ def incident(
     *,
     dated: bool = False,
 ) -> str:
-    """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min"."""
+    """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min".
+
+    A node without a name, where the lanes stand for something else, is "process".
+    """
+    name = short(node) or _PROCESS
     if kind == "clock_jump":
-        return f"{short(node)} clock {_jump(detail)}"
+        return f"{name} clock {_jump(detail)}"
     state = {"freeze": "frozen", "crash": "down"}[kind]
     if pd.isna(end):
-        return f"{short(node)} {state} from {clock(start, dated=dated)} on"
-    return f"{short(node)} {state} {duration(end - start)}"
+        return f"{name} {state} from {clock(start, dated=dated)} on"
+    return f"{name} {state} {duration(end - start)}"
 
 
 def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
@@ -116,7 +144,7 @@ def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
     said = {"freeze": "frozen", "crash": "down", "clock_jump": "clock jumped"}
     kinds = list(kinds)
     parts = [f"{words} {kinds.count(kind)}x" for kind, words in said.items() if kind in kinds]
-    return f"{short(node)}: {', '.join(parts)}"
+    return f"{short(node) or _PROCESS}: {', '.join(parts)}"
 
 
 def verdict(

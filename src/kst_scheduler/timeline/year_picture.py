@@ -12,16 +12,27 @@ from matplotlib.patches import Patch, Rectangle
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.fires_picture import fires
+from kst_scheduler.timeline.lanes import label_step
 from kst_scheduler.timeline.page import (
     RIGHT,
     WIDTH,
     Page,
     draw_legend,
+    finished,
     left_margin,
     own_page,
     page_on,
 )
-from kst_scheduler.timeline.style import BLACK, BLUE, LINE, QUIET, TEXT, house_style, tint
+from kst_scheduler.timeline.style import (
+    BLACK,
+    BLUE,
+    LINE,
+    QUIET,
+    TEXT,
+    house_style,
+    text_width,
+    tint,
+)
 from kst_scheduler.timeline.words import count
 from kst_scheduler.timezone import KST
 
@@ -61,7 +72,8 @@ def plot_year(
         year: the year of the Gregorian calendar.
         calendar: outlines the holidays from Monday to Friday, and the title says what fires then.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own.
+        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
+            the words around them.
 
     Raises:
         InvalidArgumentError: the year is not one from 1900 to 2200, or the first argument is
@@ -132,13 +144,13 @@ def _draw(
         page.ax.add_patch(_outline(int(spot) // 7, int(spot) % 7))
     _finish(page, weeks)
     draw_legend(page, legend)
-    return page.ax
+    return finished(page)
 
 
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:
-    if ax is not None:
-        return page_on(ax, title, _BANDS)
     left = left_margin(_WEEKDAYS)
+    if ax is not None:
+        return page_on(ax, title, left, legend, _BANDS)
     cell = (WIDTH - left - RIGHT) / weeks
     return own_page(title, left, 7 * cell, legend, _BANDS)
 
@@ -187,9 +199,12 @@ def _draw_months(page: Page, start: pd.Timestamp, place: NDArray[np.intp]) -> No
     """Name the months above their first week, and draw a line between them."""
     firsts = pd.date_range(start, periods=12, freq="MS")
     spots = [int(place[first.day_of_year - 1]) for first in firsts]
+    # In a narrow picture the months keep their first letters, or nothing.
+    month = 4.3 * page.width / (int(place[-1]) // 7 + 1)
+    letters = 3 if month > text_width("May ") else 1 if month > text_width("M ") else 0
     for first, spot in zip(firsts, spots, strict=True):
         page.ax.annotate(
-            f"{first:%b}",
+            f"{first:%b}"[:letters],
             (spot // 7 + (spot % 7 > 0), 0),
             (0, 4),
             textcoords="offset points",
@@ -212,6 +227,7 @@ def _finish(page: Page, weeks: int) -> None:
     page.ax.set_xlim(0, weeks)
     page.ax.set_ylim(7, 0)
     page.ax.set_xticks([])
-    page.ax.set_yticks(np.arange(7) + 0.5, labels=_WEEKDAYS)
+    step = label_step(page.height / 7)
+    page.ax.set_yticks(np.arange(7)[::step] + 0.5, labels=_WEEKDAYS[::step])
     page.ax.tick_params(axis="y", length=0, pad=6)
     page.ax.spines[:].set_visible(False)

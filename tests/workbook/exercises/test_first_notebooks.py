@@ -55,6 +55,17 @@ RIGHT = [
         meeting = on_business_days(mondays, BusinessDays(), "next")
         """,
     ),
+    (
+        "3.5",
+        """
+        payroll = {
+            "closing": on_business_days(cron(day="last", hour=18), otherwise="previous"),
+            "transfer": on_business_days(
+                cron(day=25, hour=10), otherwise="previous"
+            ),
+        }
+        """,
+    ),
 ]
 
 

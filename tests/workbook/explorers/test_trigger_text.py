@@ -50,6 +50,7 @@ def test_a_field_left_open_is_told() -> None:
         ("0 99 * * *", "'99' in '0 99 \\* \\* \\*' is no hour of crontab"),
         ("hour=25", "25"),
         ("hour=", "'hour=' cannot be read; write a line of crontab"),
+        ("CRON_TZ=Asia/Seoul 0 3 * * *", r"write crontab\('0 3 \* \* \*', timezone='Asia/Seoul'\)"),
         ("hours=3", "'hours' is no field of cron\\(\\); did you mean hour\\?"),
         ("zone='UTC'", "'zone' is no field of cron\\(\\); the fields are year, month"),
         ("day_of_week=mon", "day_of_week=mon has no value that cron\\(\\) takes; write a number"),

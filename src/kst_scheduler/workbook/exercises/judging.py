@@ -17,6 +17,7 @@ import pandas as pd
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler.fire_times import fire_times
+from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
 from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, as_on_host, takes_zone_of_host
@@ -187,6 +188,17 @@ def compare_fires(
     if len(missing):
         words += f"; {len(missing):,} that are asked for are missing"
     raise NotYetError(f"{words}.", drawn)
+
+
+def year_picture(fires: pd.DatetimeIndex, year: int) -> Picture:
+    """Draw the days of a year on which something fires, with the Korean days off."""
+
+    def draw() -> Axes:
+        from kst_scheduler.timeline import plot_year  # noqa: PLC0415 - only when it is shown
+
+        return plot_year(fires, year, calendar=BusinessDays())
+
+    return partial(png, draw)
 
 
 def compare_all_year(trigger: BaseTrigger, expected: BaseTrigger) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.business_days import on_business_days
@@ -18,14 +17,13 @@ from kst_scheduler.workbook.exercises.judging import (
     compare_all_year,
     compare_fires,
     moment,
-    png,
     require_trigger,
+    year_picture,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
     from apscheduler.triggers.base import BaseTrigger
-    from matplotlib.axes import Axes
 
     from kst_scheduler.workbook.exercises.exercise import Picture
 
@@ -164,9 +162,4 @@ def _refuse_wrong_days(mine: pd.DatetimeIndex, drawn: tuple[Picture, ...]) -> No
 
 
 def _year(fires: pd.DatetimeIndex) -> Picture:
-    def draw() -> Axes:
-        from kst_scheduler.timeline import plot_year  # noqa: PLC0415 - only when it is shown
-
-        return plot_year(fires, 2026, calendar=BusinessDays())
-
-    return partial(png, draw)
+    return year_picture(fires, 2026)

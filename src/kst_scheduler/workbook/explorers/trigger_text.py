@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from apscheduler.triggers.cron import CronTrigger
 
+from kst_scheduler.crontab_line import zone_setting
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.triggers import cron, crontab
 
@@ -83,7 +84,7 @@ def _checked(text: str) -> str:
 
 
 def _has_fields(line: str) -> bool:
-    return "=" in line or line.startswith("cron(")
+    return ("=" in line and not zone_setting(line)) or line.startswith("cron(")
 
 
 def _name(name: str | None) -> str:
