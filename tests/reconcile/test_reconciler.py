@@ -244,16 +244,16 @@ def test_an_abandoned_run_that_the_next_claim_closes_is_passed_on() -> None:
 
 
 def test_an_abandoned_run_that_came_too_early_waits_until_it_is_due() -> None:
-    """B, three hours ahead, begins the run at 00:00 and dies; at 03:00 it is run by A."""
+    """B, four minutes ahead, begins the run at 02:56 and dies; at 03:00 it is run by A."""
     story = play(
         crawl_for(600),
-        nodes=[Node("A"), Node("B", 3 * 3600)],
-        incidents=[Crash("B", night(0, 5))],
+        nodes=[Node("A"), Node("B", 240)],
+        incidents=[Crash("B", night(2, 57))],
         catch_up=HOUR,
         until=night(4),
     )
     assert told(story) == [
-        (3, "ok", "attempt 1 on B lost its lease at 2026-05-09T15:05:40.000000Z")
+        (3, "ok", "attempt 1 on B lost its lease at 2026-05-09T17:57:40.000000Z")
     ]
     (run,) = story.seen("ok")
     assert (run.node, run.started_at) == ("A", THREE)
