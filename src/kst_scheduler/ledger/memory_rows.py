@@ -186,13 +186,16 @@ class MemoryRows:
     def now(self) -> datetime:
         """Return the loop's time, counted from what the wall clock showed at the first call.
 
-        In a simulation, where the wall clock of a node may be wrong, its loop tells the true one.
+        In a simulation, where the wall clock of a node may be wrong, its loop tells the true one;
+        the loops of another simulation begin at another time.
         """
         loop = asyncio.get_running_loop()
         seconds = timedelta(seconds=loop.time())
+        began: datetime | None = getattr(loop, "began_at", None)
+        if began is not None:
+            return began + seconds
         if self._clock_began is None:
-            began: datetime | None = getattr(loop, "began_at", None)
-            self._clock_began = began or datetime.now(UTC) - seconds
+            self._clock_began = datetime.now(UTC) - seconds
         return self._clock_began + seconds
 
     def _is_over(self, row: LedgerRow) -> bool:
