@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exercise_answers import all_exercises, asking_cells, judge, more_answers, wrong_answers
+from exercise_answers import (
+    SLOW,
+    all_exercises,
+    asking_cells,
+    judge,
+    more_answers,
+    wrong_answers,
+)
 from kst_scheduler.workbook.exercises import check
 
 if TYPE_CHECKING:
@@ -84,22 +91,29 @@ def test_typical_wrong_answers_have_each_a_message_of_their_own(number: str) -> 
     assert len({verdict.message for verdict in verdicts}) == len(answers)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_what_does_the_same_is_right(number: str) -> None:
+SHARES = [
+    *((number, 4 if number in SLOW else 1) for number in NUMBERS),
+    *(pytest.param(number, 1, marks=pytest.mark.long) for number in sorted(SLOW)),
+]
+"""Of the slow ones each fourth answer, and all of them where the long tests run."""
+
+
+@pytest.mark.parametrize(("number", "share"), SHARES)
+def test_what_does_the_same_is_right(number: str, share: int) -> None:
     """In whatever style it is written."""
     answers = more_answers(number, "right")
     assert len(answers) >= 2
-    for code in answers:
+    for code in answers[::share]:
         verdict = judge(number, code)
         assert verdict.outcome == "right", f"{code}\n\n{verdict}"
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_what_does_something_else_is_not_right(number: str) -> None:
+@pytest.mark.parametrize(("number", "share"), SHARES)
+def test_what_does_something_else_is_not_right(number: str, share: int) -> None:
     """However near it comes."""
     answers = more_answers(number, "wrong")
     assert len(answers) >= 3
-    for code in answers:
+    for code in answers[::share]:
         verdict = judge(number, code)
         assert verdict.outcome == "not yet", f"{code}\n\n{verdict}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from broken_answers import CHANGES, broken
-from exercise_answers import all_exercises, judge, more_answers
+from exercise_answers import SLOW, all_exercises, judge, more_answers
 from harmless_changes import EQUIVALENT
 from varied_answers import VARIATIONS, varied
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from kst_scheduler.workbook.exercises.verdict import Verdict
 
-SLOW = {"10.3", "11.1", "12.1"}
-"""Each answer to these takes some tenths of a second; by default only a few are judged."""
 NUMBERS = [
     pytest.param(number, marks=pytest.mark.long) if number in SLOW else number
     for number in all_exercises()
