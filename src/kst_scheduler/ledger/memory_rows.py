@@ -17,7 +17,7 @@ from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kst_scheduler.ledger.contract import ClaimRequest
     from kst_scheduler.occurrence import Occurrence
@@ -189,10 +189,12 @@ class MemoryRows:
         In a simulation, where the wall clock of a node may be wrong, its loop tells the true one.
         """
         loop = asyncio.get_running_loop()
+        true_time: Callable[[], datetime] | None = getattr(loop, "true_time", None)
+        if true_time is not None:
+            return true_time()
         seconds = timedelta(seconds=loop.time())
         if self._clock_began is None:
-            began: datetime | None = getattr(loop, "began_at", None)
-            self._clock_began = began or datetime.now(UTC) - seconds
+            self._clock_began = datetime.now(UTC) - seconds
         return self._clock_began + seconds
 
     def _is_over(self, row: LedgerRow) -> bool:
