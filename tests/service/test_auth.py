@@ -44,7 +44,7 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
 
 def address(path: str) -> str:
     """Return the path with a job's id in it."""
-    return path.replace("{job_id:path}", "nightly")
+    return path.replace("{job_id:any_text}", "nightly")
 
 
 def basic(password: str, name: str = "reader") -> str:
@@ -57,9 +57,9 @@ def test_all_routes_are_known() -> None:
     guarded = routes(create_app()) - PUBLIC
     assert guarded == BY_BASIC | {
         ("GET", "/admin/jobs"),
-        ("POST", "/admin/jobs/{job_id:path}/run"),
-        ("POST", "/admin/jobs/{job_id:path}/pause"),
-        ("POST", "/admin/jobs/{job_id:path}/resume"),
+        ("POST", "/admin/jobs/{job_id:any_text}/run"),
+        ("POST", "/admin/jobs/{job_id:any_text}/pause"),
+        ("POST", "/admin/jobs/{job_id:any_text}/resume"),
         ("GET", "/admin/runs"),
     }
 
