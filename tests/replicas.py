@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ from kst_scheduler.ledger.memory_rows import MemoryRows
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.simulation import current_node, simulate
-from kst_scheduler.timezone import UTC, kst
+from kst_scheduler.timezone import UTC, in_milliseconds, kst
 from kst_scheduler.triggers import cron
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ MORNING = kst(2026, 5, 10, 6)
 def night(hour: float, minute: float = 0, second: float = 0) -> datetime:
     """Return a moment of the night; hour 27 is 03:00 on the next one."""
     return NIGHT + timedelta(hours=hour, minutes=minute, seconds=second)
+
+
+def shown_now() -> datetime:
+    """Return the time by the node's clock, as tables show it."""
+    return in_milliseconds(datetime.now(UTC))
 
 
 class SwitchedLedger(MemoryLedger):
@@ -100,6 +105,16 @@ class _HostClockRows(MemoryRows):
         return datetime.now(UTC)
 
 
+def in_shown_times(row: LedgerRow) -> LedgerRow:
+    """Return a row with its times in whole milliseconds; a manual run is known by its own."""
+    times: dict[str, Any] = {
+        each.name: in_milliseconds(value)
+        for each in fields(row)
+        if isinstance(value := getattr(row, each.name), datetime) and each.name != "scheduled_at"
+    }
+    return replace(row, **times)
+
+
 @dataclass(frozen=True)
 class Night:
     """What became of a simulated night."""
@@ -113,8 +128,8 @@ class Night:
         return self.result.runs
 
     def rows(self) -> list[LedgerRow]:
-        """Return the ledger's rows, in the order of their scheduled time."""
-        rows = asyncio.run(self.ledger.rows())
+        """Return the ledger's rows, in the order of their scheduled time, as tables show them."""
+        rows = map(in_shown_times, asyncio.run(self.ledger.rows()))
         return sorted(rows, key=lambda row: (row.scheduled_at, row.id))
 
     def row(self) -> LedgerRow:

@@ -278,7 +278,7 @@ class _WatchedJob(JobStandIn):
         if grace is None or late <= grace * SECOND:
             return "not started: the scheduler was drained"
         by_clock = f" by the node's clock, which {_off(ahead)}" if abs(ahead) >= SECOND else ""
-        return f"{timedelta(microseconds=late)} late{by_clock}, grace time {grace} s"
+        return f"{_span(late)} late{by_clock}, grace time {grace} s"
 
     async def _await(self, *args: Any, **kwargs: Any) -> Any:
         serial, task = self._begin(), running_task()
@@ -326,8 +326,12 @@ def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
 
 def _off(ahead: int) -> str:
     """Return how far a clock is off, in words."""
-    span = timedelta(microseconds=abs(ahead))
-    return f"is {span} {'ahead' if ahead > 0 else 'behind'}"
+    return f"is {_span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+
+
+def _span(microseconds: int) -> timedelta:
+    """Return a span for a text, in whole milliseconds: nobody reads microseconds."""
+    return timedelta(milliseconds=microseconds // 1000)
 
 
 def _outcome(error: BaseException | None) -> tuple[str, str]:

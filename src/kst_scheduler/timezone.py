@@ -112,3 +112,12 @@ def as_kst_call(moment: datetime, least: int = 3) -> str:
     while len(parts) > least and parts[-1] == 0:
         parts.pop()
     return f"kst({', '.join(map(str, parts))})"
+
+
+def in_milliseconds(moment: datetime) -> datetime:
+    """Return a moment without its microseconds, as tables show it.
+
+    A simulated job looks at the clock a tenth of a millisecond after it is woken, and the tables
+    of a simulation leave that out.
+    """
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

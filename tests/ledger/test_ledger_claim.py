@@ -15,7 +15,7 @@ from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDate
 from kst_scheduler.ledger import Claim, ClaimRequest, MemoryLedger
 from kst_scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import Node, current_node, simulate
-from kst_scheduler.timezone import UTC, kst
+from kst_scheduler.timezone import UTC, in_milliseconds, kst
 from kst_scheduler.triggers import cron
 from ledgers import (
     HOUR,
@@ -184,7 +184,8 @@ def test_true_time_judges_leases_in_a_simulation() -> None:
     async def job() -> None:
         asked = request(current_occurrence(), current_node(), HOUR, datetime.now(UTC))
         claim = await ledger.claim(asked)
-        attempts.append((claim.request.instance, claim.attempt, claim.request.claimed_at))
+        claimed_at = in_milliseconds(claim.request.claimed_at)
+        attempts.append((claim.request.instance, claim.attempt, claimed_at))
 
     def register(scheduler: Any) -> None:
         scheduler.add_job(job, cron(hour=3), id="nps")

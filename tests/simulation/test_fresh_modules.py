@@ -193,10 +193,10 @@ def test_a_module_is_executed_at_the_nodes_time_and_in_its_zone(make: Make) -> N
 
         from kst_scheduler.simulation.clock import current_world
 
-        STARTED = datetime.now().isoformat()
+        STARTED = datetime.now().isoformat(timespec="milliseconds")
         if current_world():
             time.sleep(90)
-        LATER = datetime.now().isoformat()
+        LATER = datetime.now().isoformat(timespec="milliseconds")
 
         def register(scheduler, into):
             into.append((STARTED, LATER))
@@ -211,9 +211,9 @@ def test_a_module_is_executed_at_the_nodes_time_and_in_its_zone(make: Make) -> N
         host_timezone="America/New_York",
     )
     assert started == [
-        ("2026-05-09T11:00:00", "2026-05-09T11:01:30"),
-        ("2026-05-09T11:00:05", "2026-05-09T11:01:35"),
-        ("2026-05-09T12:01:00", "2026-05-09T12:02:30"),
+        ("2026-05-09T11:00:00.000", "2026-05-09T11:01:30.000"),
+        ("2026-05-09T11:00:05.000", "2026-05-09T11:01:35.000"),
+        ("2026-05-09T12:01:00.000", "2026-05-09T12:02:30.000"),
     ]
 
 

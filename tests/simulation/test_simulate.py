@@ -42,7 +42,8 @@ from kst_scheduler.simulation import (
     current_node,
     simulate,
 )
-from kst_scheduler.timezone import kst
+from kst_scheduler.simulation.world import LATE
+from kst_scheduler.timezone import in_milliseconds, kst
 
 
 def test_fires_from_start_inclusive_to_end_exclusive() -> None:
@@ -148,8 +149,9 @@ def test_clocks_agree_inside_a_job() -> None:
 
     simulate(register, NIGHT, MORNING)
     first, second = seen
-    assert first == (kst(2026, 5, 10, 3), kst(2026, 5, 10, 3).timestamp(), 10800, 10800)
-    assert second == (kst(2026, 5, 10, 3, 1, 30), first[1] + 90, 10890, 10890)
+    woken = kst(2026, 5, 10, 3, microsecond=LATE)
+    assert first == (woken, woken.timestamp(), 10800, 10800)
+    assert second == (woken + timedelta(seconds=90), first[1] + 90, 10890, 10890)
 
 
 def test_two_nodes_run_every_occurrence_twice() -> None:
@@ -435,7 +437,7 @@ def test_thread_waits_for_a_coroutine_of_the_loop() -> None:
             waiting = asyncio.run_coroutine_threadsafe(asyncio.sleep(90, "done"), loop)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=30)
-            seen.append((datetime.now(tz=NIGHT.tzinfo), waiting.result()))
+            seen.append((in_milliseconds(datetime.now(tz=NIGHT.tzinfo)), waiting.result()))
 
         scheduler.add_job(work, "cron", hour=3, minute=0, id="work")
 

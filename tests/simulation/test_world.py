@@ -12,7 +12,7 @@ from lessons import NIGHT
 
 from kst_scheduler.simulation import simulate
 from kst_scheduler.simulation.clock import current_world, virtual_time
-from kst_scheduler.simulation.world import World
+from kst_scheduler.simulation.world import LATE, TICK, World
 
 
 class Host:
@@ -28,7 +28,7 @@ class Host:
 
 def test_strands_take_turns_in_the_order_of_time() -> None:
     """Each strand runs until it waits; the next wake-up decides who goes on, ties by age."""
-    world = World(0, 100)
+    world = World(0, 100_000)
     seen: list[tuple[str, int]] = []
 
     def strand(name: str, pause: int) -> Any:
@@ -39,12 +39,13 @@ def test_strands_take_turns_in_the_order_of_time() -> None:
 
         return run
 
-    world.spawn(Host(), strand("slow", 20))
-    world.spawn(Host(), strand("fast", 10))
+    world.spawn(Host(), strand("slow", 20_000))
+    world.spawn(Host(), strand("fast", 10_000))
     world.run()
     world.close()
-    assert seen == [("fast", 10), ("slow", 20), ("fast", 20), ("slow", 40)]
-    assert world.now == 100
+    order = [("fast", 10), ("slow", 20), ("fast", 20), ("slow", 40)]
+    assert seen == [(name, milliseconds * TICK + LATE) for name, milliseconds in order]
+    assert world.now == 100_000
 
 
 def test_nothing_happens_at_the_end_itself() -> None:

@@ -32,12 +32,16 @@ def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """Return records of ``FIELDS`` as a table of runs, then attempt, rows, trigger and duration_ms.
 
     ``rows`` and ``duration_ms`` are Int64, which knows missing values; ``detail`` is "" where there
-    is no error. ``duration_ms`` is by a monotonic clock, so it is right where a clock was set.
+    is no error. A scheduled run begins and ends in whole milliseconds. ``duration_ms`` is by a
+    monotonic clock, so it is right where a clock was set.
     """
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     columns = dict(zip(HISTORY_COLUMNS, zip(*records, strict=True), strict=False))
     table = pd.DataFrame({name: _series(name, columns.get(name, ())) for name in HISTORY_COLUMNS})
+    is_manual = table["trigger"] == "manual"  # and known by its microsecond, before which it is not
+    for name in ("started_at", "finished_at"):
+        table[name] = table[name].where(is_manual, table[name].dt.floor("ms"))
     order = ["scheduled_at", "node", "job_id", "trigger"]
     return table.sort_values(order, kind="stable", ignore_index=True)
 

@@ -17,7 +17,7 @@ from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kst_scheduler.ledger.contract import ClaimRequest
     from kst_scheduler.occurrence import Occurrence
@@ -186,14 +186,14 @@ class MemoryRows:
     def now(self) -> datetime:
         """Return the loop's time, counted from what the wall clock showed at the first call.
 
-        In a simulation, where the wall clock of a node may be wrong, its loop tells the true one;
-        the loops of another simulation begin at another time.
+        In a simulation, where the wall clock of a node may be wrong, its loop returns the true
+        time, also in another simulation that begins at another time.
         """
         loop = asyncio.get_running_loop()
+        true_time: Callable[[], datetime] | None = getattr(loop, "true_time", None)
+        if true_time is not None:
+            return true_time()
         seconds = timedelta(seconds=loop.time())
-        began: datetime | None = getattr(loop, "began_at", None)
-        if began is not None:
-            return began + seconds
         if self._clock_began is None:
             self._clock_began = datetime.now(UTC) - seconds
         return self._clock_began + seconds

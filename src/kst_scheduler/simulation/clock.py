@@ -182,12 +182,12 @@ class _Either:
 
 def _since_start(world: World) -> float:
     world.count_read()
-    return (world.now - world.start) / SECOND
+    return world.elapsed / SECOND
 
 
 def _since_start_ns(world: World) -> int:
     world.count_read()
-    return (world.now - world.start) * 1000
+    return world.elapsed * 1000
 
 
 def _sleep(world: World, seconds: Any, /) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import moments
+from kst_scheduler.runs import RunLog, moments
+from kst_scheduler.simulation.world import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,17 @@ if TYPE_CHECKING:
 
 LOGGERS: Final = ("apscheduler", "kst_scheduler")
 """Whose records are kept; those below them included."""
+
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class ShownRunLog(RunLog):
+    """The rows of a simulation's runs; a manual run was due when it was asked for, at a tick."""
+
+    def add(self, node: str, job_id: str, scheduled_at: int, *rest: Any, **more: Any) -> None:
+        """Append one row."""
+        super().add(node, job_id, shown(scheduled_at), *rest, **more)
 
 
 class LogCapture(logging.Handler):
@@ -32,7 +46,7 @@ class LogCapture(logging.Handler):
         """Keep the true time, the node, the level and the message of one record."""
         strand = self._world.current
         node = strand.host.name if strand else ""
-        self._rows.append((self._world.now, node, record.levelname, record.getMessage()))
+        self._rows.append((self._world.shown, node, record.levelname, _message(record)))
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -62,3 +76,17 @@ class LogCapture(logging.Handler):
                 },
             }
         )
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message; how late a run was found is in whole milliseconds, as in the tables."""
+    if isinstance(record.args, tuple):
+        record = copy.copy(record)
+        record.args = tuple(map(_in_milliseconds, record.args or ()))
+    return record.getMessage()
+
+
+def _in_milliseconds(argument: object) -> object:
+    if type(argument) is not timedelta:
+        return argument
+    return argument // _MILLISECOND * _MILLISECOND

@@ -7,15 +7,14 @@ import asyncio
 import math
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.fire_times.instants import SECOND
-from kst_scheduler.timezone import UTC
+from kst_scheduler.fire_times.instants import SECOND, moment_at
 
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
+    from datetime import datetime
     from typing import Self
 
     from kst_scheduler.simulation.world import Strand, World
@@ -88,12 +87,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the seconds since the simulation began, whatever the wall clock does."""
-        return (self.world.now - self.world.start) / SECOND
+        return self.world.elapsed / SECOND
 
-    @property
-    def began_at(self) -> datetime:
-        """The true moment from which ``time`` counts, for a ledger in memory (its clock)."""
-        return datetime.fromtimestamp(self.world.start / SECOND, UTC)
+    def true_time(self) -> datetime:
+        """Return the true time in whole milliseconds, which is the clock of a ledger in memory."""
+        return moment_at(self.world.shown)
 
     def steady_for(self) -> float:
         """Return for how many seconds the host's wall clock goes as this loop's; infinity: always.

@@ -15,6 +15,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.runs import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
+from kst_scheduler.simulation.world import TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,9 @@ class SimulatedNode:
         self._strand: Strand | None = None
         """The event loop of the latest process."""
 
+        self._restarts_at: int | None = None
+        """When its next process starts, after a crash."""
+
         self.fault_at_start = False
         """Whether it freezes or crashes at the very start of the simulation."""
 
@@ -58,6 +62,12 @@ class SimulatedNode:
         self._loops.append(loop)
         self._strand = self._world.spawn(self, loop.run_forever, loop)
 
+    def restart(self) -> None:
+        """Start a new process, unless another crash has come before."""
+        if self._restarts_at == self._world.now:
+            self._restarts_at = None
+            self.boot()
+
     def freeze(self, until: int) -> None:
         """Let the process stand still until then."""
         self.frozen_until = until
@@ -65,12 +75,15 @@ class SimulatedNode:
     def crash(self, restart_at: int | None) -> None:
         """Kill the process, and note what falls due until the next one starts."""
         self._world.bury(self)
+        self._restarts_at = restart_at
         end = self._world.end if restart_at is None else min(restart_at, self._world.end)
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             self._note_due(recorder, end, NODE_DOWN)
             why = "the node crashed"
-            recorder.end("cancelled", self._world.now, why, not_started=f"{why} before it started")
+            recorder.end(
+                "cancelled", self._world.shown, why, not_started=f"{why} before it started"
+            )
             recorder.close()
 
     def jump(self, microseconds: int) -> None:
@@ -109,14 +122,14 @@ class SimulatedNode:
             scheduler = make_scheduler()
             _check_scheduler(scheduler)
             self._recorder = RunRecorder(
-                scheduler, self.name, log=self._log, clock=lambda: self._world.now
+                scheduler, self.name, log=self._log, clock=lambda: self._world.shown
             )
             self._recorder.grace = self.grace
             scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
             _check_registered(register(scheduler))
             self._program.registered(scheduler)
             if scheduler.state != STATE_STOPPED:
-                self._let_fault_come_first()
+                self._take_time_to_start()
             # Later, for a task that register made may start it: the lifespan of an application.
             asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
@@ -129,14 +142,18 @@ class SimulatedNode:
         try:
             if scheduler.state == STATE_STOPPED:
                 scheduler.start()
-                self._let_fault_come_first()
+                self._take_time_to_start()
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self._world.fail(error)
 
-    def _let_fault_come_first(self) -> None:
-        """Before what is due at the very start is run: a real process would have run before."""
-        if self.fault_at_start and self._world.now == self._world.start:
-            self._world.park(self._world.now)
+    def _take_time_to_start(self) -> None:
+        """Take as long as the seed says, so that a fault at the very start comes before a run.
+
+        The scheduler has started, so what is due at the very start is not lost to it.
+        """
+        start_up = self._world.chance.start_up(self.name, self._world.now) * TICK
+        if start_up or (self.fault_at_start and self._world.now == self._world.start):
+            self._world.park(self._world.now + start_up)
 
     def _note_due(self, recorder: RunRecorder, until: int, detail: str) -> None:
         for job_id, moment in self._due(recorder.scheduler, until):

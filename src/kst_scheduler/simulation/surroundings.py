@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def seeded() -> Iterator[None]:
-    """Let ``random`` (jitter, say) and the ids of jobs without one come out the same every time."""
+def seeded(seed: int | None = None) -> Iterator[None]:
+    """Let ``random`` (jitter, say) and the ids of jobs without one come out the same every time.
+
+    ``random`` follows the seed; the ids are the same with each.
+    """
     state, make_id = random.getstate(), apscheduler.job.uuid4
-    random.seed(0)
+    random.seed(seed or 0)
     ids = random.Random(0)  # noqa: S311 - names, not secrets
     # apscheduler.job.uuid4: APScheduler 3.11.3 names a job without an id by it.
     apscheduler.job.uuid4 = lambda: uuid.UUID(int=ids.getrandbits(128), version=4)

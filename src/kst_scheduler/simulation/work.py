@@ -46,7 +46,7 @@ class WorkLog:
         occurrence = current_occurrence()
         scheduled_at = microseconds(occurrence.scheduled_at)
         run = world.current.host.name, occurrence.job_id, scheduled_at
-        self._pieces.append((*run, world.now, piece))
+        self._pieces.append((*run, world.shown, piece))
 
     def clear(self) -> None:
         """Forget all pieces, before another simulation."""

@@ -22,9 +22,15 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from kst_scheduler.errors import SimulationStuckError
 from kst_scheduler.fire_times.instants import SECOND
+from kst_scheduler.simulation.chance import Chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TICK: Final = 1_000
+"""Microseconds from one tick of a simulated host's timer to the next."""
+LATE: Final = 100
+"""Microseconds from the whole millisecond to the tick."""
 
 STEPS_AT_ONE_INSTANT: Final = 100_000
 """How often strands may run without time going on before the simulation calls itself stuck."""
@@ -63,17 +69,24 @@ class Strand:
 
     __slots__ = (
         *("blocked", "buried", "greenlet", "hooks", "host", "ident", "loop", "running"),
-        *("selecting", "task", "token"),
+        *("number", "selecting", "task", "token"),
     )
 
     def __init__(
-        self, host: Host, run: greenlet, loop: asyncio.AbstractEventLoop | None, ident: int
+        self,
+        host: Host,
+        run: greenlet,
+        loop: asyncio.AbstractEventLoop | None,
+        ident: int,
+        number: int,
     ) -> None:
         self.host = host
         self.greenlet = run
         self.loop = loop
         self.ident = ident
         """What ``threading.get_ident`` returns in it; a node's own loop has its real thread's."""
+        self.number = number
+        """How many were spawned before it."""
         self.hooks = NO_HOOKS
         self.running: asyncio.AbstractEventLoop | None = None
         """The event loop that runs in it, and the task that runs in that, while it waits."""
@@ -91,7 +104,8 @@ class Strand:
 class World:
     """The clock that all simulated nodes share, and the order in which they run."""
 
-    def __init__(self, start: int, end: int) -> None:
+    def __init__(self, start: int, end: int, seed: int | None = None) -> None:
+        self.chance = Chance(seed)
         self.start = start
         self.end = end
         self.now = start
@@ -105,8 +119,9 @@ class World:
         self.on_host: Callable[[Host], object] = _nothing
         """Called when another node is the one that runs."""
         self._host: Host | None = None
-        self._heap: list[tuple[int, int, Strand | Callable[[], object], int]] = []
+        self._heap: list[tuple[int, float, int, Strand | Callable[[], object], int]] = []
         self._pushed = 0
+        self._spawned = 0
         self.steps = 0
         """How often strands have waited, or could have."""
         self._reads = 0
@@ -116,6 +131,16 @@ class World:
         self._strands: dict[Strand, None] = {}  # in the order in which they were spawned
         self._main = getcurrent()
         self._hooks = sys.get_asyncgen_hooks()
+
+    @property
+    def shown(self) -> int:
+        """The time as the tables have it: the whole millisecond where a tick is just past it."""
+        return shown(self.now)
+
+    @property
+    def elapsed(self) -> int:
+        """Microseconds on every monotonic clock: nothing at first, whole ones where it ticks."""
+        return max(0, self.now - self.start - LATE)
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
         """Run ``function`` at ``when``, outside any node."""
@@ -134,7 +159,9 @@ class World:
         It runs in ``context``, by default a copy of the caller's.
         """
         run = greenlet(self._guarded(function), self._main)
-        strand = Strand(host, run, loop, self.thread_id if ident is None else ident)
+        ident = self.thread_id if ident is None else ident
+        strand = Strand(host, run, loop, ident, self._spawned)
+        self._spawned += 1
         run.gr_context = contextvars.copy_context() if context is None else context
         self._strands[strand] = None
         self._push(self.now, strand, 0)
@@ -147,7 +174,7 @@ class World:
             raise RuntimeError("only a simulated node can wait in virtual time")
         self.step()
         if until is not None:
-            until = max(until, self.now)
+            until = self.now if until <= self.now else self._wake_up(strand, until)
             if until < self.end and (not self._heap or until < self._heap[0][0]):
                 self.now = until  # nobody else is due before: go on without a switch
                 return
@@ -236,7 +263,7 @@ class World:
 
     def _run(self) -> None:
         while self._heap and not self.failure:
-            when, _, target, token = self._heap[0]
+            when, _, _, target, token = self._heap[0]
             if when >= self.end:
                 break
             heappop(self._heap)
@@ -246,7 +273,7 @@ class World:
             elif token != target.token or target.greenlet.dead:
                 continue
             elif target.host.frozen_until > when:
-                self._push(target.host.frozen_until, target, token)
+                self._push(self._wake_up(target, target.host.frozen_until), target, token)
             else:
                 self.now = max(self.now, when)
                 self._resume(target)
@@ -289,7 +316,14 @@ class World:
 
     def _push(self, when: int, target: Strand | Callable[[], object], token: int) -> None:
         self._pushed += 1
-        heappush(self._heap, (when, self._pushed, target, token))
+        # What is planned before the start comes first, in its order: nodes boot, then incidents.
+        rank = 0.0
+        if self.running and isinstance(target, Strand):
+            rank = self.chance.rank(target.number, when)
+        heappush(self._heap, (when, rank, self._pushed, target, token))
+
+    def _wake_up(self, strand: Strand, due: int) -> int:
+        return wake_up(due) + self.chance.lateness(strand.number, due) * TICK
 
     def _guarded(self, function: Callable[[], Any]) -> Callable[[], None]:
         def body() -> None:
@@ -301,6 +335,24 @@ class World:
                 self.fail(error)
 
         return body
+
+
+def wake_up(due: int) -> int:
+    """Return when the system wakes a thread that waits until ``due``.
+
+    Its timer ticks once a millisecond, as Linux's epoll counts, a tenth of one after the whole one.
+    So what is due by the clock on the wall is due when a job looks, as in life, and waiting again
+    and again adds nothing up.
+    """
+    return due + (LATE - due) % TICK
+
+
+def shown(instant: int) -> int:
+    """Return an instant as the tables have it: without what a tick is late.
+
+    Manual runs of one tick have a microsecond each, and keep it.
+    """
+    return instant - LATE if LATE <= instant % TICK < 2 * LATE else instant
 
 
 def _nothing(*_: object) -> None:

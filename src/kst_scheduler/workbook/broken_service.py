@@ -23,7 +23,7 @@ from apscheduler.triggers.cron import CronTrigger
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.simulation import current_node
 from kst_scheduler.simulation.redis_server import SimulatedRedis
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, in_milliseconds, kst
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,4 +150,4 @@ def _office() -> Office:
 
 
 def _note(what: str) -> None:
-    _office().deeds.append(Deed(datetime.now(KST), current_node(), what))
+    _office().deeds.append(Deed(in_milliseconds(datetime.now(KST)), current_node(), what))

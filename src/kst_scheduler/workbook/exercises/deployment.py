@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import simulate
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
 from kst_scheduler.workbook.exercises.judging import png, shown
 
@@ -59,7 +59,7 @@ class Deployment:
             async with app.router.lifespan_context(app):
                 self.started = scheduler.running
                 await asyncio.sleep((SIGTERM - datetime.now(KST)).total_seconds())
-            self.closed_after = datetime.now(KST) - SIGTERM
+            self.closed_after = in_milliseconds(datetime.now(KST)) - SIGTERM
             self.left_running = scheduler.running
         except Exception as error:  # noqa: BLE001 - raised again when the simulation is over
             self._errors.append(error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.simulation import SimulationResult, simulate
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_scheduler.workbook.exercises.awaited import Awaited
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function, shown
@@ -78,7 +78,7 @@ class Parsing:
     async def _store_pages(self, pages: Any) -> None:
         await asyncio.sleep(60)
         self.stored.append(pages)
-        self.stored_at = datetime.now(KST)
+        self.stored_at = in_milliseconds(datetime.now(KST))
 
     @property
     def store_calls(self) -> int:

@@ -18,7 +18,7 @@ from kst_scheduler.once import once
 from kst_scheduler.runs import NAT, RunLog
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import current_node, simulate
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.crawl_nights import at_once
 from kst_scheduler.workbook.exercises.deployment import require_app
@@ -101,12 +101,12 @@ class Replicas:
             app = require_app(self._make_service(self._ledger, self._crawl))
             async with app.router.lifespan_context(app):
                 await self._stop[node].wait()
-            self.closed[node] = datetime.now(KST)
+            self.closed[node] = in_milliseconds(datetime.now(KST))
         except Exception as error:  # noqa: BLE001 - raised again when the simulation is over
             self._errors.append(error)
 
     async def _crawl(self) -> int:
-        crawl = Crawl(current_node(), datetime.now(KST))
+        crawl = Crawl(current_node(), in_milliseconds(datetime.now(KST)))
         self.crawls.append(crawl)
         takes = CRAWL
         if crawl.begin.day == STOPPED.day:
@@ -115,7 +115,7 @@ class Replicas:
             asyncio.get_running_loop().call_later(max(seconds, 0), self._stop[crawl.node].set)
         await asyncio.sleep(takes.total_seconds())
         if crawl.node not in self.closed:
-            crawl.end = datetime.now(KST)
+            crawl.end = in_milliseconds(datetime.now(KST))
         return 250
 
     def rows(self) -> int:
