@@ -90,7 +90,12 @@ def all_ok(count: int) -> list[tuple[int, str, int]]:
     return [(each, "ok", 1) for each in range(count)]
 
 
-@pytest.mark.parametrize("minutes", [0.5, 10, 14])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "minutes", [pytest.param(0.5, marks=LONG), 10, pytest.param(14, marks=LONG)]
+)
 @pytest.mark.parametrize("by", [DAYS, HOUR, -DAYS, -HOUR])
 def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float) -> None:
     """At noon no job is due, so nothing is missed, nobody is alerted, and each night is run."""
