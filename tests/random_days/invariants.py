@@ -70,32 +70,34 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
 
 
 def _was_paused(story: Story, name: str, moment: datetime) -> bool:
-    """Tell whether a job was paused on all nodes: the last one that had it was paused, not down."""
-    ends = [_last_active(story, node.name, name, moment) for node in story.day.nodes()]
-    if any(why == "" for _, why in ends):
-        return False
-    latest = max(at for at, _ in ends)
-    return any(why == "paused" and at > latest - 2 * SETTLED for at, why in ends)
+    """Tell whether what is due at a moment leaves no row, as the job was paused.
+
+    So it is where no replica could run it, one was paused, and none that was down came back before
+    the pause was over: that one would have gone on from where the last look ended.
+    """
+    states = [_state(story, node.name, name, moment) for node in story.day.nodes()]
+    pauses = [end for why, end in states if why == "paused"]
+    is_everywhere = all(why for why, _ in states)
+    backs = [end for why, end in states if why == "down"]
+    return is_everywhere and bool(pauses) and all(back >= max(pauses) - SETTLED for back in backs)
 
 
-def _last_active(story: Story, node: str, name: str, moment: datetime) -> tuple[datetime, str]:
-    """Return until when a node was to run a job before a moment, and why it was not any more."""
+def _state(story: Story, node: str, name: str, moment: datetime) -> tuple[str, datetime]:
+    """Return what keeps a node from running a job at a moment, and until when; "": nothing does."""
     downs = [
         (each.at, each.end or END, isinstance(each, Crash))
         for each in story.day.incidents
         if each.node == node and not isinstance(each, ClockJump)
     ]
-    spans = [(at, end, "down") for at, end, _ in downs]
-    spans += [(at, END, "down") for at in _hangs(story, node)]
     for pause in story.day.pauses:
         if (pause.node, pause.job) == (node, name):
-            crashes = [at for at, end, kills in downs if kills and end > pause.start]
-            spans.append((pause.start, min([pause.end, *crashes]), "paused"))
-    why, at = "", moment
-    for start, end, reason in sorted(spans, reverse=True):
-        if start - SETTLED <= at <= end + SETTLED:
-            why, at = reason, start
-    return at, why
+            crashes = [at for at, _, kills in downs if kills and pause.start <= at < pause.end]
+            end = min([pause.end, *crashes])
+            if pause.start - SETTLED <= moment <= end + SETTLED:
+                return "paused", end
+    ends = [end for at, end, _ in downs if at - SETTLED <= moment <= end + SETTLED]
+    ends += [END for at in _hangs(story, node) if at - SETTLED <= moment]
+    return ("down", max(ends)) if ends else ("", moment)
 
 
 def _hangs(story: Story, node: str) -> list[datetime]:

@@ -310,3 +310,16 @@ async def test_a_stopped_reconciler_leaves_no_listener_and_a_started_one_has_its
         await reconciler.stop()
         assert scheduler._listeners == []
     await scheduler.drain(1)
+
+
+@pytest.mark.parametrize(("start", "end"), [(2.5, 3.5), (3.5, 4.5)])
+def test_what_waited_before_a_pause_is_not_lost_by_it(start: float, end: float) -> None:
+    """A run of four hours keeps 02:00 waiting; only what is due in the pause leaves no row."""
+    replicas = Replicas(cron(hour="*/2", minute=0), catch_up=HOUR, seconds=15_000)
+    replicas.at("A", start, pause)
+    replicas.at("A", end, resume)
+    rows = dict(told(replicas.play(nodes=1, hours=12)))
+    assert rows[0] == "ok"
+    assert rows[2] in {"missed", "skipped"}
+    assert (4 in rows) == (not start < 4 < end)
+    assert 6 in rows

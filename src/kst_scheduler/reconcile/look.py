@@ -62,8 +62,21 @@ class OwnLook(NamedTuple):
     """How far this replica has moved on the mark of a job."""
 
     mark: datetime | None = None
+    at: datetime | None = None
+    """When it looked last, and the job was not paused here."""
+    gap: timedelta = timedelta(0)
+    """How long before that it had looked."""
+    paused_from: datetime | None = None
+    """From when on the job is paused here, as far as its looks tell; None: it is not."""
     paused_until: datetime | None = None
-    """When it saw last that the job is paused here; None: it was not."""
+    """When it saw that last."""
+
+
+class Pause(NamedTuple):
+    """A time in which what was due of a job has left no row, as the job was paused."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -99,10 +112,11 @@ class JobLook:
         # A job that was over when it was added never had a next run time, and is not paused.
         if self.job.next_run_time is None and not self.is_over:
             return await self._leave_paused(mark)
-        since = await self._since(mark)
-        overdue = await self._overdue(since)
+        since = self.now if mark is None else mark  # without one, its history begins now
+        pause = await self._pause(mark)
+        overdue = await self._overdue(since, pause)
         left = await self._settle(overdue) if overdue else []
-        await self._move_on(mark, min([max(since, self.until), *left]))
+        await self._move_on(mark, min([max(since, self.until), *left]), pause)
         return not left
 
     async def close_lost(self) -> None:
@@ -125,8 +139,11 @@ class JobLook:
         await self.close_lost()
         own = self.own_looks.get(self.job.id, OwnLook())
         if mark is not None and own.mark == mark:
-            await self.ledger.look(_paused_mark(self.job.id), self.until)
-        self.own_looks[self.job.id] = OwnLook(own.mark, self.until)
+            await self.ledger.look(_paused_mark(self.job.id, mark), self.until)
+        if own.paused_from is None and own.at is not None:
+            # A process that was frozen until now was not paused all the while.
+            own = own._replace(paused_from=max(own.at, self.until - 2 * own.gap))
+        self.own_looks[self.job.id] = own._replace(paused_until=self.until)
         return True
 
     async def _mark(self) -> datetime | None:
@@ -143,22 +160,30 @@ class JobLook:
         _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
         return self.steady_since
 
-    async def _move_on(self, mark: datetime | None, until: datetime) -> None:
+    async def _move_on(self, mark: datetime | None, until: datetime, pause: Pause | None) -> None:
+        own = self.own_looks.get(self.job.id, OwnLook())
         if mark is None or until > mark:
             await self.ledger.look(self.job.id, until)
-            self.own_looks[self.job.id] = OwnLook(until)
+            own = own._replace(mark=until)
+        gap = timedelta(0) if own.at is None else self.until - own.at
+        own = own._replace(at=self.until, gap=gap)
+        # What was due before a pause, and waits for a run to end, holds the mark before the pause.
+        if pause is None or until >= pause.end:
+            own = own._replace(paused_from=None, paused_until=None)
+        self.own_looks[self.job.id] = own
 
-    async def _since(self, mark: datetime | None) -> datetime:
-        """Return from when on the job is looked at: where the last look ended, or its pause."""
-        if mark is None:
-            return self.now  # a job that is looked at for the first time begins its history now
+    async def _pause(self, mark: datetime | None) -> Pause | None:
+        """Return when the job was paused on all replicas that could have run it, if it was."""
         own = self.own_looks.get(self.job.id)
-        if own is None or own.paused_until is None:
-            return mark
-        if own.mark == mark:
-            return max(mark, own.paused_until)
-        paused = await self.ledger.looked_until(_paused_mark(self.job.id))
-        return max(mark, min(paused, own.paused_until)) if paused else mark
+        if mark is None or own is None or own.paused_until is None:
+            return None
+        end = own.paused_until
+        if own.mark != mark:
+            paused = await self.ledger.looked_until(_paused_mark(self.job.id, mark))
+            if paused is None:
+                return None
+            end = min(paused, end)
+        return Pause(own.paused_from or mark, end)
 
     def _lost(self) -> Overdue:
         """Return what is known of the runs that lost their lease, where nothing is to be run."""
@@ -174,7 +199,7 @@ class JobLook:
             max_attempts=self.once_job.max_attempts,
         )
 
-    async def _overdue(self, since: datetime) -> Overdue | None:
+    async def _overdue(self, since: datetime, pause: Pause | None) -> Overdue | None:
         """Return what is to be judged, if anything."""
         # A node whose clock is ahead runs what others will find due much later.
         abandoned = [
@@ -185,6 +210,9 @@ class JobLook:
         taken = [row.scheduled_at for row in abandoned if row.trigger == "schedule"]
         start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
         fires = self.plan.between(start, self.until)
+        if pause is not None:
+            begin, end = map(microseconds, pause)
+            fires = fires[(fires < begin) | (fires >= end)]
         due = self._due(fires, since) if len(fires) else []
         if not due and not abandoned:
             return None
@@ -293,12 +321,13 @@ class JobLook:
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
 
 
-def _paused_mark(job_id: str) -> str:
+def _paused_mark(job_id: str, mark: datetime) -> str:
     """Return the name under which the ledger has up to when a job was paused on all replicas.
 
-    A ledger has one mark for each name, and a job's own name may be as long as names can be.
+    It counts only until another replica moves the job's own mark on. A ledger has one mark for each
+    name, and a job's own name may be as long as names can be.
     """
-    return f"paused:{hashlib.sha256(job_id.encode()).hexdigest()}"
+    return f"paused:{hashlib.sha256(f'{job_id}@{mark.timestamp()}'.encode()).hexdigest()}"
 
 
 def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:
