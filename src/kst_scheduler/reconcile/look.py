@@ -133,16 +133,18 @@ class JobLook:
             B:  down since 02:30     ...        is back: 03:00 is since the mark
 
         The last one to have moved it on is paused, too, and lives: that it notes under another name
-        (``_paused_mark``), for those that are paused as well. When their pause ends, nobody but
+        (``_pause_marks``), for those that are paused as well. When their pause ends, nobody but
         they could have run the job until then, and what it would have run leaves no row.
         """
         await self.close_lost()
         own = self.own_looks.get(self.job.id, OwnLook())
-        if mark is not None and own.mark == mark:
-            await self.ledger.look(_paused_mark(self.job.id, mark), self.until)
         if own.paused_from is None and own.at is not None:
             # A process that was frozen until now was not paused all the while.
             own = own._replace(paused_from=max(own.at, self.until - 2 * own.gap))
+        if mark is not None and own.mark == mark:
+            begin, end = _pause_marks(self.job.id, mark)
+            await self.ledger.look(begin, own.paused_from or mark)
+            await self.ledger.look(end, self.until)
         self.own_looks[self.job.id] = own._replace(paused_until=self.until)
         return True
 
@@ -177,13 +179,14 @@ class JobLook:
         own = self.own_looks.get(self.job.id)
         if mark is None or own is None or own.paused_until is None:
             return None
-        end = own.paused_until
+        start, end = own.paused_from or mark, own.paused_until
         if own.mark != mark:
-            paused = await self.ledger.looked_until(_paused_mark(self.job.id, mark))
-            if paused is None:
+            names = _pause_marks(self.job.id, mark)
+            last_start, last_end = [await self.ledger.looked_until(name) for name in names]
+            if last_start is None or last_end is None:
                 return None
-            end = min(paused, end)
-        return Pause(own.paused_from or mark, end)
+            start, end = max(start, last_start), min(end, last_end)
+        return Pause(start, end) if start < end else None
 
     def _lost(self) -> Overdue:
         """Return what is known of the runs that lost their lease, where nothing is to be run."""
@@ -321,13 +324,14 @@ class JobLook:
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
 
 
-def _paused_mark(job_id: str, mark: datetime) -> str:
-    """Return the name under which the ledger has up to when a job was paused on all replicas.
+def _pause_marks(job_id: str, mark: datetime) -> tuple[str, str]:
+    """Return the names under which the ledger has from when and until when all were paused.
 
-    It counts only until another replica moves the job's own mark on. A ledger has one mark for each
-    name, and a job's own name may be as long as names can be.
+    They count only until another replica moves the job's own mark on. A ledger has one mark for
+    each name, and a job's own name may be as long as names can be.
     """
-    return f"paused:{hashlib.sha256(f'{job_id}@{mark.timestamp()}'.encode()).hexdigest()}"
+    name = hashlib.sha256(f"{job_id}@{mark.timestamp()}".encode()).hexdigest()
+    return f"paused from:{name}", f"paused until:{name}"
 
 
 def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:
