@@ -216,12 +216,12 @@ def test_memos_of_triggers_that_are_gone_are_dropped() -> None:
         scheduler.add_job(nothing, "cron", hour="*/6", id="six-hourly")
         scheduler.add_listener(count, 2**12)
 
-    stores = {"default": SQLAlchemyJobStore(url="sqlite://")}
+    store = SQLAlchemyJobStore(url="sqlite://")
     simulate(
         register,
         NIGHT,
         NIGHT + timedelta(hours=6),
-        scheduler=lambda: plain_scheduler(jobstores=stores),
+        scheduler=lambda: plain_scheduler(jobstores={"default": store}),
     )
     assert len(counts) == 6
     assert max(counts) <= 2 * MEMOS_BEFORE_A_LOOK

@@ -83,7 +83,7 @@ def test_the_texts_of_code_that_is_made_for_each_run_do_not_add_up(
     counts: list[int] = []
     simulate(register, NIGHT, NIGHT + timedelta(hours=1))
     assert [f'File "run {run}"' in text for run, text in enumerate(heard)] == [True] * 60
-    assert max(counts) < 30
+    assert max(counts) < 40  # of 60: how soon one goes is the garbage collector's affair
 
 
 def test_apscheduler_formats_tracebacks_by_this_name() -> None:

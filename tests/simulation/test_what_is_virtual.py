@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import random
 import re
 import subprocess
@@ -75,7 +76,7 @@ def run(job: Any, **options: Any) -> None:
             raise
 
     def register(scheduler: AsyncIOScheduler) -> None:
-        noted = note_coroutine if asyncio.iscoroutinefunction(job) else note
+        noted = note_coroutine if inspect.iscoroutinefunction(job) else note
         scheduler.add_job(noted, cron(hour=3, minute=0), id="job")
 
     simulate(register, DUE, DUE + timedelta(hours=1), **options)
