@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pytest
@@ -34,6 +35,26 @@ def _levels_of_loggers() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _closed_job_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what simulated processes leave open when they end: Python 3.13 began to warn of it."""
+    module = sys.modules.get("apscheduler.jobstores.sqlalchemy")  # dear to import, and seldom used
+    if module is None:
+        yield
+        return
+    made: list[Any] = []
+    make = module.SQLAlchemyJobStore.__init__
+
+    def note(store: Any, *args: Any, **kwargs: Any) -> None:
+        make(store, *args, **kwargs)
+        made.append(store)
+
+    monkeypatch.setattr(module.SQLAlchemyJobStore, "__init__", note)
+    yield
+    for store in made:
+        store.engine.dispose()
 
 
 @pytest.fixture
