@@ -9,7 +9,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,6 +33,7 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.timezone import in_milliseconds, kst
 from kst_scheduler.triggers import at, cron
+from odd_errors import PageError, classless_error
 from replicas import NIGHT, Night, SwitchedLedger, crawl_for, in_shown_times, night, play, shown_now
 
 if TYPE_CHECKING:
@@ -413,27 +413,6 @@ class HostileCancelledError(asyncio.CancelledError):
     """The same, from a task of the job's own."""
 
     __str__ = HostileError.__str__
-
-
-def classless_error() -> Exception:
-    """Return an error that does not say what it is; pytest itself would ask a class of a module."""
-
-    class ClasslessError(Exception):
-        @property
-        def __class__(self) -> Any:
-            raise RuntimeError("no class")
-
-        @__class__.setter
-        def __class__(self, value: Any) -> None: ...
-
-    return ClasslessError("page")
-
-
-@dataclass(frozen=True)
-class PageError(Exception):
-    """An error that nothing can be set on, not even a traceback."""
-
-    page: int
 
 
 @contextlib.asynccontextmanager

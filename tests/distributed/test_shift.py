@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.timezone import KST
 from kst_scheduler.triggers import cron
 from ledgers import expire, outcome
+from odd_errors import PageError, classless_error
 from replicas import SwitchedLedger
 
 if TYPE_CHECKING:
@@ -436,27 +437,6 @@ async def test_what_is_not_tried_again_has_failed(
     await queue.work()
     row = await queue.row()
     assert (row.status, row.attempt) == ("error", attempts)
-
-
-def classless_error() -> Exception:
-    """Return an error that does not say what it is; pytest itself would ask a class of a module."""
-
-    class ClasslessError(Exception):
-        @property
-        def __class__(self) -> Any:
-            raise RuntimeError("no class")
-
-        @__class__.setter
-        def __class__(self, value: Any) -> None: ...
-
-    return ClasslessError("page")
-
-
-@dataclass(frozen=True)
-class PageError(Exception):
-    """An error that nothing can be set on, not even a traceback."""
-
-    page: int
 
 
 @pytest.mark.parametrize("make", [classless_error, GeneratorExit, lambda: PageError(7)])

@@ -11,10 +11,10 @@ import contextlib
 import sys
 import threading
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.simulation.sources import PROGRAMS, is_the_readers
+from kst_scheduler.simulation.sources import PROGRAMS, global_names, is_the_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def _of_function(function: FunctionType) -> Iterator[_Slot]:
     yield from ((None, "", each) for each in function.__defaults__ or ())
     if _is_own(function):
         everything = function.__globals__
-        for name in _names(function.__code__) & everything.keys():
+        for name in global_names(function.__code__) & everything.keys():
             yield everything, name, everything[name]
 
 
@@ -124,9 +124,3 @@ def _is_own(thing: Any) -> bool:
     """Tell whether a function or class is the reader's."""
     module = sys.modules.get(thing.__module__ or "")
     return module is not None and (module.__name__ in PROGRAMS or is_the_readers(module))
-
-
-def _names(code: CodeType) -> set[str]:
-    """Return the global names that a function uses, those of functions within it included."""
-    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*map(_names, inner))

@@ -21,7 +21,7 @@ from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.simulation.primitives import VirtualLock
-from kst_scheduler.simulation.sources import PROGRAMS, is_the_readers
+from kst_scheduler.simulation.sources import PROGRAMS, global_names, is_the_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -159,7 +159,7 @@ def places(*functions: Any) -> list[Place]:
 
 def _of(function: FunctionType) -> Iterator[Place]:
     code, everything = function.__code__, function.__globals__
-    names = _names(code)
+    names = global_names(code)
     for name in sorted(names & everything.keys()):
         yield _item(name, name, everything, partial(_reads, code, "GLOBAL", name))
         if isinstance(module := everything[name], ModuleType) and is_the_readers(module):
@@ -199,12 +199,6 @@ def _item(shown: str, name: str, values: dict[str, Any], uses: Callable[[], bool
 def _is_a_librarys(function: FunctionType) -> bool:
     module = sys.modules.get(function.__globals__.get("__name__", ""))
     return module is not None and module.__name__ not in PROGRAMS and not is_the_readers(module)
-
-
-def _names(code: CodeType) -> set[str]:
-    """Return the global names that a function uses, those of functions within it included."""
-    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
 
 
 def _contents(value: Any) -> list[Any]:
