@@ -56,7 +56,7 @@ async def test_a_coroutine_that_another_task_closes_is_torn_down() -> None:
 
 
 def test_a_coroutine_without_a_task_can_only_be_torn_down() -> None:
-    """Whoever steps it by hand may close it."""
+    """Code that steps it by hand may close it."""
     assert is_torn_down(GeneratorExit(), None)
     assert not is_torn_down(ValueError(), None)
     assert running_task() is None

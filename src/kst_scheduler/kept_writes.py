@@ -15,7 +15,7 @@ Another process cannot know what is kept here. While the lease of the row holds,
 an outage that is over before the lease is does no harm, and a lease was renewed when a third of it
 had gone by. After a longer one, those that have noticed it leave the row alone at first, a look
 until the next look (kst_scheduler.reconcile), a claim for some seconds (kst_scheduler.takeover).
-Whoever has not noticed it, and claims within the second until the next try here, takes over or
+A replica that has not noticed it, and claims before the next try here (a second), takes over or
 closes the run: then the kept outcome is refused, as its attempt has gone::
 
     A   work ends | write fails, is kept | fails | fails    | written

@@ -260,7 +260,7 @@ class OnceJob:
         try:
             result = await self._leased(claim, since, work)
         except LeaseLostError:
-            raise  # the row waits for whoever takes it over
+            raise  # the row waits for the replica that takes it over
         except BaseException as error:
             if is_torn_down(error, task):
                 raise

@@ -92,7 +92,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is set up, what becomes of it, and why."""
+    """What is set up, the outcome, and why."""
 
     name: str
     play: Callable[[Stage], None]

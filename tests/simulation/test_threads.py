@@ -362,7 +362,7 @@ def test_two_nodes_share_no_thread() -> None:
 
 
 def test_sqlite_by_aiosqlite_takes_no_time() -> None:
-    """Its thread is one of the simulation's, so time stands still while it works."""
+    """Its thread is one of the simulation's, so no time passes while it works."""
     import aiosqlite
 
     said: list[Any] = []

@@ -67,7 +67,7 @@ def hand_off(
             the attempts of the row; within the job's catch-up window.
 
     Raises:
-        InvalidArgumentError: the job is none of ``once``; the app is none of ``task_app``, or has
+        InvalidArgumentError: the job is not from ``once``; the app is not from ``task_app``, or has
             another namespace than the job's ledger; or ``retry`` cannot be meant.
 
     """
