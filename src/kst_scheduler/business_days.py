@@ -52,8 +52,8 @@ def on_business_days(
     A trigger that skips is finished when it finds no such day within ``SEARCH_YEARS``.
 
     Raises:
-        InvalidArgumentError: ``otherwise`` is not one of the three, ``nth_of_month`` is no place in a
-            month or is combined with another ``otherwise`` than "skip", the trigger has jitter
+        InvalidArgumentError: ``otherwise`` is not one of the three, ``nth_of_month`` is no place in
+            a month or is combined with another ``otherwise`` than "skip", the trigger has jitter
             (which can carry a run into the next day), or it does not say its zone.
         TimezoneError: the trigger combines others of different zones.
         MissingExtraError: the package ``holidays`` is not installed.
