@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -44,6 +44,9 @@ from kst_scheduler.simulation import (
 )
 from kst_scheduler.simulation.world import LATE
 from kst_scheduler.timezone import in_milliseconds, kst
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 def test_fires_from_start_inclusive_to_end_exclusive() -> None:
@@ -736,6 +739,72 @@ def test_quiet_teardown(capfd: pytest.CaptureFixture[str]) -> None:
 
     simulate(register, NIGHT, MORNING, incidents=[Crash("A", kst(2026, 5, 10, 3, 30))])
     assert capfd.readouterr() == ("", "")
+
+
+async def _clean_up(ran: list[str]) -> None:
+    ran.append("clean up")
+    await asyncio.sleep(0)
+    ran.append("cleaned up")
+
+
+TEARDOWNS: dict[str, Callable[[list[str]], Awaitable[object]]] = {
+    "shield": lambda ran: asyncio.shield(_clean_up(ran)),
+    "create_task": lambda ran: asyncio.create_task(_clean_up(ran)),
+    "gather": lambda ran: asyncio.gather(_clean_up(ran), _clean_up(ran)),
+    "wait_for": lambda ran: asyncio.wait_for(_clean_up(ran), 1),
+    "get_event_loop": lambda ran: asyncio.get_event_loop().create_task(_clean_up(ran)),
+    "to_thread": lambda ran: asyncio.to_thread(ran.append, "in a thread"),
+    "call_soon": lambda ran: _soon(ran.append, "soon"),
+}
+
+
+async def _soon(call: Callable[..., object], *args: object) -> None:
+    asyncio.get_event_loop().call_soon(call, *args)
+
+
+@pytest.mark.parametrize("teardown", TEARDOWNS.values(), ids=TEARDOWNS)
+@pytest.mark.parametrize("in_a_loop", [False, True], ids=["script", "notebook"])
+def test_what_a_finally_schedules_at_the_end_goes_nowhere(
+    teardown: Callable[[list[str]], Awaitable[object]],
+    in_a_loop: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither to the loop of the notebook that runs the simulation, nor to one that nobody runs."""
+    made: list[asyncio.AbstractEventLoop] = []
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "__init__", _noted(made))
+    ran: list[str] = []
+
+    def register(scheduler: Any) -> None:
+        async def work() -> None:
+            try:
+                await asyncio.sleep(86_400)
+            finally:
+                await teardown(ran)
+
+        scheduler.add_job(work, "cron", hour=3)
+
+    async def in_a_notebook() -> None:
+        simulate(register, NIGHT, MORNING, incidents=crash)
+        await asyncio.sleep(0.01)
+
+    crash = [Crash("A", kst(2026, 5, 10, 3, 30))]
+    if in_a_loop:
+        asyncio.run(in_a_notebook())
+    else:
+        simulate(register, NIGHT, MORNING, incidents=crash)
+    assert not {"cleaned up", "in a thread", "soon"} & set(ran)
+    assert all(loop.is_closed() for loop in made)
+
+
+def _noted(made: list[asyncio.AbstractEventLoop]) -> Callable[..., None]:
+    """Return an ``__init__`` of event loops that notes which are made."""
+    make = asyncio.SelectorEventLoop.__init__
+
+    def make_and_note(loop: asyncio.SelectorEventLoop, *args: Any) -> None:
+        made.append(loop)
+        make(loop, *args)
+
+    return make_and_note
 
 
 def test_grace_is_reported_for_the_pictures() -> None:
