@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -154,8 +155,13 @@ def _without_one(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Dict(keys, values)
 
 
-def broken(code: str) -> Iterator[tuple[str, str]]:
-    """Yield what each change does to an answer: its name with the line, and the code."""
+@cache
+def broken(code: str) -> tuple[tuple[str, str], ...]:
+    """Return what each change does to an answer: its name with the line, and the code."""
+    return tuple(_all_broken(code))
+
+
+def _all_broken(code: str) -> Iterator[tuple[str, str]]:
     count = sum(1 for _ in ast.walk(ast.parse(code)))
     before = ast.unparse(ast.parse(code))
     seen = {before}

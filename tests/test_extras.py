@@ -210,7 +210,16 @@ def faults(extra: str, seen: dict[str, str]) -> Iterator[str]:
             yield f"{use}: {outcome}"
 
 
-@pytest.mark.parametrize("extra", [extra for extra in EXTRAS if extra != "workbook"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        extra
+        if extra in {CORE, "simulation", "service"}
+        else pytest.param(extra, marks=pytest.mark.long)
+        for extra in EXTRAS
+        if extra != "workbook"
+    ],
+)
 def test_each_use_works_or_names_its_extra(extra: str, tmp_path: Path) -> None:
     """With the core alone, and with each extra alone, whose packages are all that is found."""
     assert [*faults(extra, outcomes(sys.executable, tmp_path, refused(extra)))] == []

@@ -50,7 +50,7 @@ def _inner(zone: ZoneInfo) -> dict[str, BaseTrigger]:
         "interval with a fraction": IntervalTrigger(seconds=7200.1, start_date=first),
         "date": DateTrigger(first),
         "calendar": CalendarIntervalTrigger(
-            days=1, hour=2, minute=30, start_date=date(2026, 2, 1), timezone=zone
+            days=3, hour=2, minute=30, start_date=date(2026, 2, 1), timezone=zone
         ),
     }
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-DAYS = 3 * DAY
+DAYS = DAY
 """How far the clock is wrong: each simulated day has 1,440 looks."""
-SPAN = 5
+SPAN = 3
 """Days that are simulated."""
 
 
@@ -114,13 +114,13 @@ def test_a_job_that_is_due_meanwhile_is_caught_up(
     """The clock is wrong from 02:55 to 03:05.
 
     Where it is also the ledger's and is ahead, nobody can know that the night it shows has not
-    come: its work is done three days early.
+    come: its work is done a day early.
     """
     service = Service(ledger=ledger())
     story = service.play(SPAN, excursion("AB", 2 + 55 / 60, 10, by), 2)
     assert nights(story) == all_ok(SPAN)
     is_early = ledger is HostClockLedger and by > timedelta(0)
-    assert service.nights_begun() == ([0, 0, 1, 2, 4] if is_early else list(range(SPAN)))
+    assert service.nights_begun() == ([0, 0, 2] if is_early else list(range(SPAN)))
 
 
 @pytest.mark.parametrize(
@@ -168,25 +168,25 @@ def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:
 def test_what_a_clock_that_was_ahead_has_moved_on_is_looked_at_again() -> None:
     """Ahead for two hours, long enough to be believed: the nights after it are reconciled."""
     service = Service()
-    crashes = [Crash(node, night(24 * 2 + 2.5), 2 * HOUR) for node in "AB"]
+    crashes = [Crash(node, night(24 + 2.5), 2 * HOUR) for node in "AB"]
     story = service.play(SPAN, [*excursion("AB", 12, 120, DAYS), *crashes], 2)
     assert nights(story) == all_ok(SPAN)
-    started_at = story.rows()[2].started_at
+    started_at = story.rows()[1].started_at
     assert started_at is not None
-    assert started_at >= night(24 * 2 + 4.5)
+    assert started_at >= night(24 + 4.5)
 
 
 def test_a_clock_that_was_ahead_forgets_nothing() -> None:
     """A year ahead, every row would be old."""
     service = Service(retention=10 * DAY)
-    story = service.play(SPAN, excursion("AB", 24 * 3, 10, 365 * DAY), 2)
+    story = service.play(SPAN, excursion("AB", 24 * 2, 10, 365 * DAY), 2)
     assert nights(story) == all_ok(SPAN)
 
 
 def test_a_process_that_is_started_by_a_wrong_clock_forgets_nothing_at_once() -> None:
     """It cannot know, but that nobody has looked for so long is reason enough to wait."""
     service = Service(retention=10 * DAY)
-    begin = 24 * 3
+    begin = 24 * 2
     incidents = [
         *excursion("A", begin, 10, 365 * DAY),
         Crash("A", night(begin, 1), timedelta(minutes=1)),
@@ -262,7 +262,7 @@ def test_a_dead_replica_is_closed_by_a_claim_once_the_clock_has_stood() -> None:
 
 
 def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:
-    """A process that was started by a wrong clock writes 30 nights as missed: each is run."""
+    """A process that was started by a wrong clock writes the next night as missed: it is run."""
     service = Service()
     incidents = [
         *excursion("A", 12, 10, DAYS),

@@ -268,7 +268,14 @@ def at_work(
 
 @posix
 @pytest.mark.parametrize(
-    "job_id", ["thread", "deaf", "left_behind", "left_behind_without_once", "blocking"]
+    "job_id",
+    [
+        "thread",
+        pytest.param("deaf", marks=pytest.mark.long),
+        "left_behind",
+        pytest.param("left_behind_without_once", marks=pytest.mark.long),
+        pytest.param("blocking", marks=pytest.mark.long),
+    ],
 )
 def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: str) -> None:
     """In a thread of its own or of asyncio.to_thread, deaf to cancelling, or blocking the loop."""
@@ -282,7 +289,10 @@ def test_sigterm_ends_a_process_whose_job_does_not_end(tmp_path: Path, job_id: s
 
 
 @posix
-@pytest.mark.parametrize("job_id", ["keeps_the_lock", "keeps_the_lock_in_the_loop"])
+@pytest.mark.parametrize(
+    "job_id",
+    ["keeps_the_lock", pytest.param("keeps_the_lock_in_the_loop", marks=pytest.mark.long)],
+)
 def test_a_job_that_keeps_pythons_lock_does_not_keep_the_process(
     tmp_path: Path, job_id: str
 ) -> None:
@@ -342,7 +352,10 @@ def test_an_outcome_that_cannot_be_written_does_not_reach_past_the_limit(tmp_pat
 
 
 @posix
-@pytest.mark.parametrize("job_id", ["thread", "deaf", "left_behind"])
+@pytest.mark.parametrize(
+    "job_id",
+    ["thread", *(pytest.param(job, marks=pytest.mark.long) for job in ("deaf", "left_behind"))],
+)
 def test_uvicorn_ends_by_the_signal_when_the_runs_are_drained(tmp_path: Path, job_id: str) -> None:
     """As the deployment guide says of the application without ``serve``: uvicorn's own doing."""
     uvicorn = ("uvicorn", "--factory", "kst_scheduler.service:create_app", "--port=0")

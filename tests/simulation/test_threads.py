@@ -286,6 +286,40 @@ def test_asyncio_run_in_a_thread_while_others_work() -> None:
     ]
 
 
+async def _nap() -> None:
+    await asyncio.sleep(60)
+
+
+def test_a_thread_has_the_event_loop_that_it_set_and_no_other() -> None:
+    """The older way to run a coroutine in a thread; that thread's loop is no other's."""
+
+    def first() -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(asyncio.gather(_nap(), _nap()))
+        assert asyncio.get_event_loop() is loop
+        loop.close()
+
+    def second() -> None:
+        time.sleep(30)
+        with pytest.raises(RuntimeError, match="no current event loop in thread"):
+            asyncio.get_event_loop()
+
+    def third() -> None:
+        nap = _nap()
+        with pytest.raises(RuntimeError, match="no current event loop in thread"):
+            asyncio.gather(nap)
+        nap.close()
+
+    async def in_a_notebook() -> None:
+        simulated = run(first, second, third)
+        assert simulated == [("first", "01:00"), ("second", "00:30"), ("third", "00:00")]
+        assert asyncio.get_event_loop() is asyncio.get_running_loop()
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(in_a_notebook())
+
+
 def test_a_deadlock_is_a_run_that_never_ends() -> None:
     """As in real life: two threads that wait for each other do so to the end."""
 

@@ -102,7 +102,7 @@ def test_no_words_leave_a_figure_of_any_size_or_touch(
 
 
 @pytest.mark.parametrize("name", DRAW)
-@pytest.mark.parametrize("size", [(10, 7), (6, 4)], ids=str)
+@pytest.mark.parametrize("size", [pytest.param((10, 7), marks=pytest.mark.long), (6, 4)], ids=str)
 def test_in_a_grid_each_picture_keeps_to_its_share(
     name: str, size: tuple[float, float], bad_night: Any, see: Any
 ) -> None:

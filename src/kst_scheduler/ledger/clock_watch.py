@@ -114,8 +114,12 @@ _OF_LOOPS: Final[
 
 def clock_watch(ledger: Ledger) -> ClockWatch:
     """Return what the running event loop, whose clock it is compared with, knows of a ledger's."""
-    watches = _OF_LOOPS.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
-    return watches.setdefault(ledger, ClockWatch())
+    loop = asyncio.get_running_loop()
+    if (watches := _OF_LOOPS.get(loop)) is None:
+        watches = _OF_LOOPS[loop] = WeakKeyDictionary()
+    if (watch := watches.get(ledger)) is None:
+        watch = watches[ledger] = ClockWatch()
+    return watch
 
 
 async def has_come(ledger: Ledger, moment: datetime) -> bool:

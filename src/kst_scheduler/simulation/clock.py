@@ -209,6 +209,22 @@ def _new_event_loop(world: World) -> asyncio.AbstractEventLoop:
     return VirtualLoop(world)
 
 
+def _get_event_loop(world: World, **_stacklevel: int) -> asyncio.AbstractEventLoop:
+    """Return the strand's own loop: that of the real thread is the notebook's, or would be made."""
+    loop = asyncio._get_running_loop()
+    if loop is None and world.current is not None:
+        loop = world.current.set_loop
+    if loop is None:
+        name = threading.current_thread().name
+        raise RuntimeError(f"There is no current event loop in thread {name!r}.")
+    return loop
+
+
+def _set_event_loop(world: World, loop: asyncio.AbstractEventLoop | None) -> None:
+    if world.current is not None:
+        world.current.set_loop = loop
+
+
 def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
     """Connect without SQLite's own wait for a lock: its holder could not continue meanwhile."""
     if len(args) > 1:
@@ -235,9 +251,13 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (queue.SimpleQueue, lambda _world: virtual_simple_queue()),
     (threading.local, lambda _world, *args, **kwargs: virtual_local(*args, **kwargs)),
     (asyncio.events.new_event_loop, _new_event_loop),
+    (asyncio.events.get_event_loop, _get_event_loop),
+    (asyncio.events.set_event_loop, _set_event_loop),
     (asyncio.as_completed, as_completed),
     (sqlite3.connect, _connect_to_sqlite),
 ]
+if sys.version_info < (3, 12):  # what the library itself asks there
+    _VIRTUAL.append((asyncio.events._get_event_loop, _get_event_loop))  # type: ignore[attr-defined]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
 """What is exchanged under every name that a module has for it."""
 

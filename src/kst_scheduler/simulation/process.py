@@ -108,8 +108,10 @@ class SimulatedNode:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
         self._program.enter(self)
         for loop in self._loops:
-            with _as_running(loop):
-                _tear_down_tasks(loop)
+            for task in asyncio.all_tasks(loop):
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with contextlib.suppress(BaseException):  # nobody is left to hear of it
+                    task.get_coro().close()
             loop.close()
         if self._recorder is not None:
             self._recorder.close()
@@ -178,31 +180,6 @@ class SimulatedNode:
         if recorder.scheduler.state == STATE_PAUSED and not frozen:
             return "the scheduler was paused to the end"
         return self._why_nothing_starts() or "the scheduler had stopped looking for due jobs"
-
-
-@contextlib.contextmanager
-def _as_running(loop: VirtualLoop) -> Iterator[None]:
-    """Let what a ``finally`` schedules go to its own loop, which never runs it.
-
-    Without a running loop asyncio takes the thread's: a notebook's own, or a new one.
-    """
-    caller = asyncio._get_running_loop()
-    asyncio._set_running_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(caller)
-
-
-def _tear_down_tasks(loop: VirtualLoop) -> None:
-    """Close the coroutines of a loop, also those of the tasks that their ``finally`` begins."""
-    closed: set[asyncio.Task[object]] = set()
-    while left := asyncio.all_tasks(loop) - closed:
-        for task in left:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            with contextlib.suppress(BaseException):  # nobody is left to hear of it
-                task.get_coro().close()
-        closed |= left
 
 
 def _check_scheduler(scheduler: object) -> None:

@@ -69,7 +69,7 @@ class Strand:
 
     __slots__ = (
         *("blocked", "buried", "greenlet", "hooks", "host", "ident", "loop", "running"),
-        *("number", "selecting", "task", "token"),
+        *("number", "selecting", "set_loop", "task", "token"),
     )
 
     def __init__(
@@ -91,6 +91,8 @@ class Strand:
         self.running: asyncio.AbstractEventLoop | None = None
         """The event loop that runs in it, and the task that runs in that, while it waits."""
         self.task: asyncio.Task[Any] | None = None
+        self.set_loop: asyncio.AbstractEventLoop | None = None
+        """What ``asyncio.set_event_loop`` was given in it."""
         self.token = 0
         """Grows at each resumption, so that an older wake-up in the heap counts for nothing."""
         self.selecting = False
