@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import sys
+from typing import Final
+
+from kst_scheduler.errors import ServerError
+
+FIRST_PORT: Final = 20_000
+LAST_PORT: Final = 32_767
+"""Linux and macOS give connections a port beyond these, so none takes that of a stopped server."""
 
 
 def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody uses at the moment, and that the system gives no connection.
+
+    Raises:
+        ServerError: there is none.
+
+    """
+    ports = range(FIRST_PORT, LAST_PORT + 1)
+    begin = secrets.randbelow(len(ports))  # not by ``random``, whose seed is the reader's
+    for port in [*ports[begin:], *ports[:begin]]:
+        if not is_taken(port):
+            return port
+    raise ServerError(f"no port between {FIRST_PORT} and {LAST_PORT} is free")
 
 
 def is_taken(port: int) -> bool:
