@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import URLError
@@ -19,6 +18,7 @@ import matplotlib as mpl
 import psutil
 
 from kst_scheduler.servers.child import spawn
+from kst_scheduler.servers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +34,7 @@ def running_lab(notebook: Path, home: Path, *options: str, **environment: str) -
     What it would otherwise keep for the user is in ``home``. At the end neither it nor a kernel
     is left.
     """
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     fixed = ["--no-browser", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
     server = spawn(
         [str(COMMAND), str(notebook), *fixed, "--ServerApp.port_retries=0", *options],

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import selectors
-import socket
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from kst_scheduler.nps.data import Workplaces
 from kst_scheduler.nps.errors import CODES, error_for
 from kst_scheduler.nps.sandbox import Sandbox, create_sandbox, sandbox_client, use_sandbox
 from kst_scheduler.nps.server import serve_sandbox
+from kst_scheduler.servers.ports import free_port
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:
@@ -414,12 +414,6 @@ def test_no_thread_takes_part(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch)
 # The key
 
 
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 async def _in_process(settings: NpsSettings, sandbox: Sandbox) -> object:
     sandbox.faults.add("http_503", times=2)
     return await crawl_nps(settings=settings)
@@ -434,7 +428,7 @@ async def _on_a_socket(settings: NpsSettings, sandbox: Sandbox) -> object:
 
 
 async def _nobody_listens(settings: NpsSettings, sandbox: Sandbox) -> object:
-    address = f"http://127.0.0.1:{_closed_port()}/x"
+    address = f"http://127.0.0.1:{free_port()}/x"
     assert settings.service_key
     return await crawl_nps(settings=sandbox.settings(base_url=address, **_SOCKET))
 

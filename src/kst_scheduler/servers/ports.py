@@ -23,7 +23,8 @@ def free_port() -> int:
     """
     ports = range(FIRST_PORT, LAST_PORT + 1)
     begin = secrets.randbelow(len(ports))  # not by ``random``, whose seed is the reader's
-    for port in [*ports[begin:], *ports[:begin]]:
+    in_turn: list[int] = [*ports[begin:], *ports[:begin]]
+    for port in in_turn:
         if not is_taken(port):
             return port
     raise ServerError(f"no port between {FIRST_PORT} and {LAST_PORT} is free")
