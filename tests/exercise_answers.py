@@ -26,7 +26,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 MORE_ANSWERS = Path(__file__).parent / "workbook" / "more_answers"
 
 
-SLOW = {"2.2", "5.3", "7.3", "8.2", "8.3", "9.4", "10.3", "11.1", "12.1"}
+SLOW = {"2.2", "5.3", "7.3", "7.4", "8.2", "8.3", "9.4", "10.3", "11.1", "12.1"}
 """Exercises whose judge simulates much; by default only a few of all their answers are judged."""
 
 

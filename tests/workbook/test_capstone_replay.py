@@ -139,21 +139,18 @@ def digest(replayed: Replay) -> str:
 
 
 def test_a_replay_is_the_same_on_every_machine(mended: Replay) -> None:
-    """In two other time zones, and under two other hash seeds."""
+    """In another time zone, and under another hash seed."""
     here = Path(__file__)
     code = (
         "from test_capstone_replay import *; print(digest(replay(repaired, bad_month(1, days=7))))"
     )
     path = os.pathsep.join(map(str, (here.parent, here.parents[1])))  # as pytest has it
-    places = [("America/New_York", "1"), ("Asia/Seoul", "2")]
-    processes = [
-        subprocess.Popen(  # noqa: S603 - the tests' own code
-            [sys.executable, "-c", code],
-            env=os.environ | {"TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for zone, seed in places
-    ]
-    answers = [process.communicate(timeout=120)[0].strip() for process in processes]
-    assert answers == [digest(mended)] * 2
+    done = subprocess.run(  # noqa: S603 - the tests' own code
+        [sys.executable, "-c", code],
+        env=os.environ | {"TZ": "America/New_York", "PYTHONHASHSEED": "1", "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == digest(mended)
