@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -156,6 +158,7 @@ async def main() -> None:
 """
 
 
+@pytest.mark.long
 def test_a_readers_strict_project_is_checked(tmp_path: Path) -> None:
     """What the README writes passes, and what is misspelt is flagged, on each of its lines."""
     (tmp_path / "mypy.ini").write_text(SETTINGS)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
+import pytest
 
 from kst_scheduler import cron, kst
 from kst_scheduler.ledger import MemoryLedger
@@ -18,8 +19,6 @@ from kst_scheduler.simulation import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    import pytest
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
     from kst_scheduler.service import Service
@@ -71,6 +70,7 @@ class BusyLedger(MemoryLedger):
         return await answer
 
 
+@pytest.mark.long
 def test_a_thousand_due_jobs_leave_a_service_alive_and_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -108,7 +108,16 @@ def test_run_times_of_several_days_have_dates(see: Any) -> None:
     assert see.title(ax) == "12 due at 13 May 00:00 KST: 1 run, 11 coalesced"
 
 
-@pytest.mark.parametrize("number", [36, 60, 69, 1_000, 100_000])
+@pytest.mark.parametrize(
+    "number",
+    [
+        36,
+        pytest.param(60, marks=pytest.mark.long),
+        69,
+        1_000,
+        pytest.param(100_000, marks=pytest.mark.long),
+    ],
+)
 def test_many_run_times_fit_one_figure(number: int, see: Any) -> None:
     """No figure is taller than twelve inches, and no label touches the next."""
     due = [kst(2026, 5, 10) + each * timedelta(seconds=30) for each in range(number)]
