@@ -113,7 +113,7 @@ nbval.plugin.IPyNbFile.setup = _set_up_and_send
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    """Compile the tests once where that was never done, and not in each process at the same time."""
+    """Compile the tests once where that was never done, not in each process at the same time."""
     if not (Path(__file__).parent / "tests" / "__pycache__").exists():
         collect = [sys.executable, "-m", "pytest", "-n0", "--collect-only", "-q", *config.args]
         subprocess.run(collect, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - as here

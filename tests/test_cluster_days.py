@@ -36,11 +36,11 @@ def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(20, DAYS, 20))]
+    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
 )
 def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
-    """Twenty days each, always the same; one that fails is shrunk, and told in words."""
-    for number in range(first, first + 20):
+    """Ten days each, always the same; one that fails is shrunk, and told in words."""
+    for number in range(first, first + 10):
         failure = search(number)
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
 
@@ -93,7 +93,9 @@ def first_day_that_fails(ledger: type[MemoryLedger] = MemoryLedger) -> int | Non
     return next(failed, None)
 
 
-@pytest.mark.parametrize("ledger", [Unclaimed, Unrenewed, Unfenced])
+@pytest.mark.parametrize(
+    "ledger", [Unclaimed, Unrenewed, pytest.param(Unfenced, marks=pytest.mark.long)]
+)
 def test_a_ledger_without_one_of_its_safeguards_is_found_out(ledger: type[MemoryLedger]) -> None:
     """Without the claim, the renewal or the fence a day goes wrong before long."""
     assert first_day_that_fails(ledger) is not None

@@ -96,7 +96,8 @@ class RunRecorder:
         self._running: dict[int, tuple[str, int, int]] = {}
         self._submitted: dict[_WatchedJob, None] = {}
         """The batches of run times that are not through, in the order of submission."""
-        self._is_over = False
+        self.is_over = False
+        """Whether the process has ended, and what comes later is not recorded."""
         self._serial = itertools.count()
         self._watched: list[BaseExecutor] = []
         self.scheduler = scheduler
@@ -134,7 +135,7 @@ class RunRecorder:
         detail: str = "",
     ) -> None:
         """Add a row; times are microseconds since 1970 in UTC."""
-        if self._is_over:
+        if self.is_over:
             return
         with self._lock:
             before = len(self._log)
@@ -165,7 +166,7 @@ class RunRecorder:
             for moment in batch.not_decided():
                 self.add(batch.id, moment, "missed", detail=not_started)
         # What unwinds the process decides about the rest of a batch, too: too late to be recorded.
-        self._is_over = True
+        self.is_over = True
 
     def submitted(self, batch: _WatchedJob) -> None:
         """Note that an executor has taken the run times of a batch."""
@@ -253,8 +254,14 @@ class _WatchedJob(JobStandIn):
         self.func = self._await if awaited else self._call
 
     def each(self) -> Iterator[datetime]:
-        """Yield the run times, and note each that APScheduler finds too late to run."""
+        """Yield the run times, and note each that APScheduler finds too late to run.
+
+        When the process has ended there is no further one, though APScheduler swallows what unwinds
+        the run in progress, and would start the next.
+        """
         for run_time in self._run_times:
+            if self._recorder.is_over:
+                return
             self._scheduled_at = microseconds(run_time)
             self._began = False
             self._decided += 1

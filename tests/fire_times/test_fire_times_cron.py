@@ -58,33 +58,48 @@ def test_common_fields_equal_the_loop_around_each_change(
         assert_equals_loop(CronTrigger(**fields, timezone=zone), start, day + timedelta(days=40))
 
 
-@settings(derandomize=True, max_examples=500)
-@given(st.data())
-def test_random_fields_equal_the_loop(data: st.DataObject) -> None:
+@pytest.mark.parametrize("examples", [200, pytest.param(2_000, marks=pytest.mark.long)])
+def test_random_fields_equal_the_loop(examples: int) -> None:
     """Random fields, dates and spans in Seoul, New York and London are exact."""
-    zone = data.draw(st.sampled_from([SEOUL, NEW_YORK, LONDON, NEW_YORK]))
-    start, end = data.draw(spans(zone))
-    assert_equals_loop(data.draw(crons(zone, start)), start, end)
+
+    @settings(derandomize=True, max_examples=examples)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        zone = data.draw(st.sampled_from([SEOUL, NEW_YORK, LONDON, NEW_YORK]))
+        start, end = data.draw(spans(zone))
+        assert_equals_loop(data.draw(crons(zone, start)), start, end)
+
+    check()
 
 
-@settings(derandomize=True, max_examples=300)
-@given(st.data())
-def test_odd_zones_equal_the_loop(data: st.DataObject) -> None:
+@pytest.mark.parametrize("examples", [120, pytest.param(1_000, marks=pytest.mark.long)])
+def test_odd_zones_equal_the_loop(examples: int) -> None:
     """Zones whose clocks change by other steps, at midnight or for a month of fasting are exact."""
-    zone = data.draw(st.sampled_from(ODD_ZONES))
-    start, end = data.draw(spans(zone))
-    assert_equals_loop(data.draw(crons(zone, start)), start, end)
+
+    @settings(derandomize=True, max_examples=examples)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        zone = data.draw(st.sampled_from(ODD_ZONES))
+        start, end = data.draw(spans(zone))
+        assert_equals_loop(data.draw(crons(zone, start)), start, end)
+
+    check()
 
 
-@settings(derandomize=True, max_examples=150)
-@given(st.data())
-def test_or_of_crons_equals_the_loop(data: st.DataObject) -> None:
+@pytest.mark.parametrize("examples", [60, pytest.param(500, marks=pytest.mark.long)])
+def test_or_of_crons_equals_the_loop(examples: int) -> None:
     """An OrTrigger of cron triggers is exact, also when its parts are in different zones."""
-    zone = data.draw(st.sampled_from([NEW_YORK, LONDON, *ODD_ZONES[:3]]))
-    start, end = data.draw(spans(zone))
-    zones = st.sampled_from([zone, zone, SEOUL, LONDON])
-    parts = [data.draw(crons(data.draw(zones), start)) for _ in range(2)]
-    assert_equals_loop(OrTrigger(parts), start, end)
+
+    @settings(derandomize=True, max_examples=examples)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        zone = data.draw(st.sampled_from([NEW_YORK, LONDON, *ODD_ZONES[:3]]))
+        start, end = data.draw(spans(zone))
+        zones = st.sampled_from([zone, zone, SEOUL, LONDON])
+        parts = [data.draw(crons(data.draw(zones), start)) for _ in range(2)]
+        assert_equals_loop(OrTrigger(parts), start, end)
+
+    check()
 
 
 def test_ten_years_lose_the_same_midnights_as_the_library() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lessons import NIGHT
@@ -64,12 +65,15 @@ def work(kind: str, seconds: float) -> Any:
     ]
 
 
-@settings(max_examples=40)
-@given(jobs=st.lists(job, min_size=1, max_size=3), incidents=troubles())
-def test_each_fire_time_has_one_row_on_each_node(
-    jobs: list[dict[str, Any]], incidents: list[Incident]
-) -> None:
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.long)])
+def test_each_fire_time_has_one_row_on_each_node(examples: int) -> None:
     """Whatever the jobs and the incidents, the rows of a job on a node are its fire times."""
+    given_days = given(jobs=st.lists(job, min_size=1, max_size=3), incidents=troubles())
+    settings(max_examples=examples)(given_days(check))()
+
+
+def check(jobs: list[dict[str, Any]], incidents: list[Incident]) -> None:
+    """Compare the rows of one simulation with the fire times."""
     triggers = {f"job-{number}": cron(minute=each["minute"]) for number, each in enumerate(jobs)}
 
     def register(scheduler: Any) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -33,6 +34,7 @@ from kst_scheduler.errors import (
     TimezoneError,
 )
 from kst_scheduler.runs import duplicates
+from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import (
     ClockJump,
     Crash,
@@ -734,11 +736,47 @@ def test_quiet_teardown(capfd: pytest.CaptureFixture[str]) -> None:
             finally:
                 await asyncio.sleep(1)
 
+        async def stubborn() -> None:
+            for _ in range(100):
+                with contextlib.suppress(BaseException):
+                    await asyncio.sleep(86_400)
+
         scheduler.add_job(work, "cron", hour=3)
+        scheduler.add_job(stubborn, "cron", hour=3)
         scheduler.add_job(time.sleep, "cron", args=[86_400], hour=3)
 
     simulate(register, NIGHT, MORNING, incidents=[Crash("A", kst(2026, 5, 10, 3, 30))])
+    gc.collect()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("scheduler", [KSTScheduler, plain_scheduler])
+@pytest.mark.parametrize("incidents", [[], [Crash("A", kst(2026, 5, 10, 5, 30))]], ids=len)
+def test_no_run_begins_after_the_end(scheduler: Any, incidents: list[Incident]) -> None:
+    """What has to wait for the run before it never starts, though that is torn down at the end."""
+    begun: list[str] = []
+
+    def register(scheduler: Any) -> None:
+        async def work() -> None:
+            begun.append("coroutine")
+            await asyncio.sleep(86_400)
+
+        def thread() -> None:
+            begun.append("thread")
+            time.sleep(86_400)
+
+        options = {"coalesce": False, "misfire_grace_time": None, "max_instances": 3}
+        for job in (work, thread):
+            scheduler.add_job(job, "cron", hour="1-4", minute="*/10", **options)
+
+    freeze = Freeze("A", kst(2026, 5, 10, 0, 30), timedelta(hours=4))
+    runs = simulate(
+        register, NIGHT, MORNING, incidents=[freeze, *incidents], scheduler=scheduler
+    ).runs
+    gc.collect()
+    started = runs["started_at"].notna().sum()
+    assert len(begun) == started
+    assert started > 0
 
 
 async def _clean_up(ran: list[str]) -> None:

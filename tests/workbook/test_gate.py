@@ -29,10 +29,10 @@ NUMBERS = list(all_exercises())
 
 
 SHARES = [
-    *((number, 4 if number in SLOW else 1) for number in NUMBERS),
+    *((number, 6 if number in SLOW else 1) for number in NUMBERS),
     *(pytest.param(number, 1, marks=pytest.mark.long) for number in sorted(SLOW)),
 ]
-"""Of the slow ones each fourth answer, and all of them where the long tests run."""
+"""Of the slow ones each sixth answer, and all of them where the long tests run."""
 
 
 async def _nothing(*_: object) -> None:

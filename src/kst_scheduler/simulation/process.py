@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apscheduler.events import EVENT_JOB_ADDED
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -15,7 +15,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.recorder import RunRecorder
 from kst_scheduler.runs import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.world import TICK
+from kst_scheduler.simulation.world import MOST_EXITS, TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +110,7 @@ class SimulatedNode:
         for loop in self._loops:
             for task in asyncio.all_tasks(loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with contextlib.suppress(BaseException):  # nobody is left to hear of it
-                    task.get_coro().close()
+                _close(task.get_coro())
             loop.close()
         if self._recorder is not None:
             self._recorder.close()
@@ -180,6 +179,14 @@ class SimulatedNode:
         if recorder.scheduler.state == STATE_PAUSED and not frozen:
             return "the scheduler was paused to the end"
         return self._why_nothing_starts() or "the scheduler had stopped looking for due jobs"
+
+
+def _close(coroutine: Any) -> None:
+    """Unwind a coroutine; one that swallows the exit is thrown it again, as a thread is."""
+    for _ in range(MOST_EXITS):
+        with contextlib.suppress(BaseException):  # nobody is left to hear of it
+            coroutine.close()
+            return
 
 
 def _check_scheduler(scheduler: object) -> None:
