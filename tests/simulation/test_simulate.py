@@ -233,6 +233,17 @@ def test_crash_cuts_runs_and_loses_what_falls_due() -> None:
     assert kst(2026, 5, 10, 1, 10) not in finally_ran  # kill -9 runs no finally block
 
 
+def test_crashes_that_touch_have_rows_for_the_whole_time() -> None:
+    """The second comes before the restart, so no process is there that could miss anything."""
+    at, hour = kst(2026, 5, 10, 0, 30), timedelta(hours=1)
+    crashes = [Crash("A", at, hour), Crash("A", at + hour, hour), Crash("A", at + 2 * hour, hour)]
+    result = simulate(hourly, NIGHT, MORNING, incidents=[*crashes[::-1], Crash("B", at)], nodes=2)
+    runs = result.runs[result.runs["node"] == "A"]
+    assert hours(runs, "ok") == [0, 4, 5]
+    assert hours(runs, "missed") == [1, 2, 3]
+    assert len(result.incidents) == 4
+
+
 def test_crash_for_good() -> None:
     """Without a restart everything after the crash is missed."""
     runs = simulate(hourly, NIGHT, MORNING, incidents=[Crash("A", kst(2026, 5, 10, 2, 30))]).runs

@@ -184,7 +184,7 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
         for node in nodes.values():
             node.boot()
         for incident in incidents:
-            _plan(world, nodes[incident.node], incident)
+            _plan(world, nodes[incident.node], incident, incidents)
         world.run()
         for node in nodes.values():
             node.finish()
@@ -195,7 +195,9 @@ def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Inci
                 node.close()
 
 
-def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
+def _plan(
+    world: World, node: SimulatedNode, incident: Incident, incidents: Sequence[Incident]
+) -> None:
     at = microseconds(incident.at)
     if at == world.start and not isinstance(incident, ClockJump):
         node.fault_at_start = True
@@ -205,10 +207,20 @@ def _plan(world: World, node: SimulatedNode, incident: Incident) -> None:
         node.jumps.append(at)
         world.call_at(at, functools.partial(node.jump, round(incident.seconds * SECOND)))
     elif isinstance(incident, Crash):
-        restart_at = None if incident.end is None else wake_up(microseconds(incident.end))
+        end = _end_of_crashes(incident, incidents)
+        restart_at = None if end is None else wake_up(microseconds(end))
         world.call_at(at, functools.partial(node.crash, restart_at))
         if restart_at is not None:
             world.call_at(restart_at, node.restart)
+
+
+def _end_of_crashes(crash: Crash, incidents: Sequence[Incident]) -> datetime | None:
+    """Return when a node is up again: a crash at the very moment of the restart comes before it."""
+    end = crash.end
+    for each in incidents:  # in the order of time
+        if isinstance(each, Crash) and each.node == crash.node and each.at == end:
+            end = each.end
+    return end
 
 
 def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
