@@ -37,7 +37,7 @@ from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.job_threads import threads_have_ended, threads_of, watch_threads
 from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.lease import renewed
-from kst_scheduler.ledger.clock_watch import has_come
+from kst_scheduler.ledger.clock_watch import has_come, was_in_time
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.outcome import as_json, failed, succeeded, told
@@ -332,6 +332,7 @@ class OnceJob:
             max_attempts=self.max_attempts,
             function=self.function,
             may_take=takeover.may_take,
+            stands=functools.partial(was_in_time, self.ledger),
         )
 
         async def ask() -> tuple[Claim, float]:

@@ -17,7 +17,7 @@ from kst_scheduler.timezone import KST, UTC
 from ledgers import HOUR, only_row, outcome, with_ledger
 
 if TYPE_CHECKING:
-    from kst_scheduler.ledger import Ledger
+    from kst_scheduler.ledger import Ledger, LedgerRow
 
 MONTH = timedelta(days=30)
 
@@ -56,6 +56,26 @@ async def test_a_row_that_was_written_by_a_clock_ahead_is_claimed_in_time(ledger
     assert (await only_row(ledger)).status == "ok"
     with pytest.raises(LockedOutError, match="was claimed by A: ok"):
         await ledger.claim(claim_of(occurrence, "B"))
+
+
+@with_ledger
+async def test_a_row_stands_where_the_process_knows_that_the_clock_is_behind(
+    ledger: Ledger,
+) -> None:
+    """It was written in its time, though that is in the future by the clock of now."""
+    does_stand = True
+
+    async def stands(row: LedgerRow) -> bool:
+        return does_stand and row == await only_row(ledger)
+
+    occurrence = due(HOUR)
+    await ledger.miss(occurrence, "1:00:00 late", "A")
+    await written_at(ledger, datetime.now(UTC) + HOUR)
+    request = replace(claim_of(occurrence, "B"), stands=stands)
+    with pytest.raises(LockedOutError, match="was claimed by A: missed"):
+        await ledger.claim(request)
+    does_stand = False
+    assert (await ledger.claim(request)).attempt == 1
 
 
 @with_ledger

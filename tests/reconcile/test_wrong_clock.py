@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger.memory_rows import MemoryRows
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
 from kst_scheduler.simulation import ClockJump, Crash, Node, current_node, simulate
@@ -17,6 +18,7 @@ from replicas import NIGHT, HostClockLedger, Night, crawl_for, night
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from kst_scheduler.ledger import LedgerRow
     from kst_scheduler.scheduler import KSTScheduler
@@ -271,3 +273,47 @@ def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:
     story = service.play(SPAN, incidents)
     assert {row.status for row in service.alerted} <= {"missed"}
     assert nights(story) == all_ok(SPAN)
+
+
+class _BehindRows(MemoryRows):
+    def now(self) -> datetime:
+        moment = super().now()
+        return moment - 2 * HOUR if night(5, 55) <= moment < night(6, 5) else moment
+
+
+class BehindLedger(MemoryLedger):
+    """Its clock is two hours behind for ten minutes, from 05:55 on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = _BehindRows()
+
+
+def test_what_was_missed_in_its_time_stands_also_by_a_clock_that_is_behind() -> None:
+    """By the clock of that moment, the row would be one that a clock ahead has written.
+
+    A       down at 03:00 | 05:00: back, writes 03:00 as missed
+    B       three hours behind ...................................... 06:00: claims 03:00
+    ledger                                 05:55: set back two hours, to before the row was written
+    """
+    service = Service(HOUR, BehindLedger())
+    end = night(7)
+    nodes = [Node("A"), Node("B", clock_offset=-3 * 3600)]
+    down = [Crash("A", night(2, 50), night(5) - night(2, 50))]
+    story = Night(simulate(service.register, NIGHT, end, nodes, down), service.ledger)
+    assert nights(story) == [(0, "missed", 0)]
+    assert service.began == []
+    assert [row.status for row in service.alerted] == ["missed"]
+
+
+def test_a_clock_that_was_ahead_for_long_costs_no_run_after_it_is_right() -> None:
+    """Nine hours ahead for 25 minutes, long enough to be believed: the night is run in its time.
+
+    clock   02:30: ahead | believed: 03:00 is missed | 02:55: right, not believed yet
+    A                                                                           | 03:00: claims
+    """
+    service = Service(5 * MINUTE)
+    story = service.play(2, excursion("A", 24 + 2.5, 25, 9 * HOUR))
+    assert nights(story) == all_ok(2)
+    assert service.nights_begun() == [0, 1]
+    assert [row.status for row in service.alerted] == ["missed"]

@@ -94,6 +94,9 @@ async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
         _warn_of_others(store, request, met)
         if met.has_lease_that_is_over and request.may_take and not await request.may_take():
             met = met.as_in_progress()
+        if met.own and met.own.is_untimely and request.stands:
+            is_untimely = not await request.stands(met.own.row)
+            met = met._replace(own=met.own._replace(is_untimely=is_untimely))
         claim = await _clear(store, request, met)
         if claim:
             return claim

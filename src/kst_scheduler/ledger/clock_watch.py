@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kst_scheduler.ledger.contract import Ledger
+    from kst_scheduler.ledger.contract import Ledger, LedgerRow
 
 MAX_STEP: Final = 2.0
 """Seconds that a clock may gain or lose between two readings, and was not set."""
@@ -90,6 +90,10 @@ class ClockWatch:
         last = self._believed
         return last is not None and last.shown + timedelta(seconds=at - last.received) >= moment
 
+    def has_long_shown(self, moment: datetime, at: float) -> bool:
+        """Tell the same of a clock that had stood for 15 minutes when it was believed last."""
+        return self.steady_for >= BELIEVED_AFTER and self.has_shown(moment, at)
+
     def is_steady_for(self, span: timedelta) -> bool:
         """Tell whether the clock was not set for so long, or never since the first reading."""
         return not self.was_set or self.steady_for >= span
@@ -138,6 +142,31 @@ async def has_come(ledger: Ledger, moment: datetime) -> bool:
     now = await ledger.now()
     watch.believes(Reading(now, sent, loop.time()))
     return now >= moment - MAX_EARLY
+
+
+async def was_in_time(ledger: Ledger, row: LedgerRow) -> bool:
+    """Tell whether a run was called missed in its time, though the clock is behind that now.
+
+    Either the clock was ahead then, or it is behind now; a process that has known the clock for
+    long before it was set takes it for behind::
+
+        clock   12:00: 10:15 is missed | set back to 11:18: not believed | right again
+        claim                              10:15: the row stands
+
+    A claim in the first 15 minutes after its time by the clock of now is in time all the same: a
+    clock that was ahead for long, and is right now, must cost no run. Later ones are left to a
+    look, which knows by then whether the clock is right.
+
+    Raises:
+        LedgerUnavailableError: the ledger is away.
+
+    """
+    at = asyncio.get_running_loop().time()
+    if row.written_at is None or row.written_at < row.scheduled_at:
+        return False
+    if not clock_watch(ledger).has_long_shown(row.written_at, at):
+        return False
+    return await ledger.now() - row.scheduled_at > BELIEVED_AFTER
 
 
 async def believed_time(ledger: Ledger) -> datetime | None:
