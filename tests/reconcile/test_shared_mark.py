@@ -207,6 +207,20 @@ def test_a_job_that_is_paused_everywhere_leaves_no_row(a: float, first: str) -> 
     assert replicas.alerted == []
 
 
+def test_pauses_leave_no_more_notes_the_longer_a_service_runs() -> None:
+    """Paused a dozen times, each time longer than a look: the ledger has the names of one pause."""
+    replicas, names = Replicas(cron(minute=0)), []
+    for hour in range(12):
+        for node in "AB":
+            replicas.at(node, hour + 0.3, pause)
+            replicas.at(node, hour + 0.7, resume)
+        replicas.at("A", hour + 0.9, lambda *_: names.append({*replicas.ledger._looked_until}))
+    story = replicas.play(hours=12)
+    assert told(story) == [(hour, "ok") for hour in range(12)]
+    assert names[0] == names[-1]
+    assert len(names[0]) == 4
+
+
 def test_a_pause_on_all_replicas_ends_where_one_of_them_dies() -> None:
     """B, the last one to look, dies at 02:30 while it is paused: what is due then is not paused."""
     replicas = Replicas(cron(minute=30))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +18,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.reconcile.overdue import Overdue, nominal_time
+from kst_scheduler.reconcile.pause_notes import Pause, note_pause, noted_pause
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -70,13 +70,6 @@ class OwnLook(NamedTuple):
     """From when on the job is paused here, as far as its looks tell; None: it is not."""
     paused_until: datetime | None = None
     """When it saw that last."""
-
-
-class Pause(NamedTuple):
-    """A time in which what was due of a job has left no row, as the job was paused."""
-
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True)
@@ -132,8 +125,8 @@ class JobLook:
             A: looks until 02:45, is paused    ...          ...
             B:  down since 02:30     ...        is back: 03:00 is since the mark
 
-        The last one to have moved it on is paused, too, and lives: that it notes under another name
-        (``_pause_marks``), for those that are paused as well. When their pause ends, nobody but
+        The last one to have moved it on is paused, too, and lives: that it notes
+        (``pause_notes``), for those that are paused as well. When their pause ends, nobody but
         they could have run the job until then, and what it would have run leaves no row.
         """
         await self.close_lost()
@@ -142,9 +135,8 @@ class JobLook:
             # A process that was frozen until now was not paused all the while.
             own = own._replace(paused_from=max(own.at, self.until - 2 * own.gap))
         if mark is not None and own.mark == mark:
-            begin, end = _pause_marks(self.job.id, mark)
-            await self.ledger.look(begin, own.paused_from or mark)
-            await self.ledger.look(end, self.until)
+            pause = Pause(own.paused_from or mark, self.until)
+            await note_pause(self.ledger, self.job.id, mark, pause)
         self.own_looks[self.job.id] = own._replace(paused_until=self.until)
         return True
 
@@ -181,11 +173,10 @@ class JobLook:
             return None
         start, end = own.paused_from or mark, own.paused_until
         if own.mark != mark:
-            names = _pause_marks(self.job.id, mark)
-            last_start, last_end = [await self.ledger.looked_until(name) for name in names]
-            if last_start is None or last_end is None:
+            noted = await noted_pause(self.ledger, self.job.id, mark)
+            if noted is None:
                 return None
-            start, end = max(start, last_start), min(end, last_end)
+            start, end = max(start, noted.start), min(end, noted.end)
         return Pause(start, end) if start < end else None
 
     def _lost(self) -> Overdue:
@@ -322,16 +313,6 @@ class JobLook:
             if closed is not None:
                 self.looked.closed.append(closed)
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
-
-
-def _pause_marks(job_id: str, mark: datetime) -> tuple[str, str]:
-    """Return the names under which the ledger has from when and until when all were paused.
-
-    They count only until another replica moves the job's own mark on. A ledger has one mark for
-    each name, and a job's own name may be as long as names can be.
-    """
-    name = hashlib.sha256(f"{job_id}@{mark.timestamp()}".encode()).hexdigest()
-    return f"paused from:{name}", f"paused until:{name}"
 
 
 def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:
