@@ -7,11 +7,9 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
 from in_loop import in_loop
 from kst_scheduler.fire_times import fire_times
-from kst_scheduler.ledger import ClaimRequest, MemoryLedger, SqlLedger
+from kst_scheduler.ledger import ClaimRequest
 from kst_scheduler.occurrence import Occurrence
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Looked, Reconciler
@@ -22,7 +20,6 @@ from replicas import crawl_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from apscheduler.triggers.base import BaseTrigger
 
@@ -32,17 +29,6 @@ if TYPE_CHECKING:
     NewLedger = Callable[[], Ledger]
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def new_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> NewLedger:
-    """Return a maker of a ledger of one store."""
-    if request.param == "memory":
-        return MemoryLedger
-    if request.param == "sqlite":
-        return lambda: SqlLedger(f"sqlite:///{tmp_path}/ledger.db")
-    url = request.getfixturevalue("postgres_url")
-    return lambda: SqlLedger(url)
 
 
 @contextlib.asynccontextmanager
