@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from kst_scheduler.ledger import LedgerRow
     from random_days.plan import JobPlan
     from random_days.play import Story
-    from random_days.watch import Work
+    from random_days.watch import Move, Work
 
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
 
 MAX_ATTEMPTS: Final = 3
 """The default of once: so many attempts may lose their lease."""
+
+CLOCKS_DIFFER: Final = timedelta(seconds=5)
+"""By so much at most, on days with pauses."""
 
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
@@ -54,7 +57,7 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
     watermark = asyncio.run(story.ledger.looked_until(name)) or MIDNIGHT
     since = story.watch.first_looks.get(name, END)
     for each in sorted(each for each in fires - {*times} if since <= each < watermark):
-        if story.day.clock_was_wrong(each + SETTLED, 4 * SETTLED) or _was_paused(story, name, each):
+        if story.day.clock_was_wrong(each, SETTLED) or _was_paused(story, name, each):
             continue
         yield f"{name}@{each} has no row, and was looked at"
     for row in rows:
@@ -72,42 +75,71 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
 def _was_paused(story: Story, name: str, moment: datetime) -> bool:
     """Tell whether what is due at a moment leaves no row, as the job was paused.
 
-    So it is where no replica could run it, one was paused, and none that was down came back before
-    the pause was over: that one would have gone on from where the last look ended.
+    So it is where no process could run it, and the one that moved the mark over it was paused
+    then, and so was the one that had moved the mark on before it: it may be the same one, which
+    cannot know of others that are down.
     """
-    states = [_state(story, node.name, name, moment) for node in story.day.nodes()]
-    pauses = [end for why, end in states if why == "paused"]
-    is_everywhere = all(why for why, _ in states)
-    backs = [end for why, end in states if why == "down"]
-    return is_everywhere and bool(pauses) and all(back >= max(pauses) - SETTLED for back in backs)
+    moves = [each for each in story.watch.moves[name] if moment < each.after]
+    last = max((each for each in moves if each.before and each.before <= moment), key=_after)
+    earlier = [each for each in story.watch.moves[name] if each.after == last.before]
+    before = {each.process for each in earlier} or {last.process}
+    processes = [last.process, *before]
+    return all(_is_paused(story, each, name, moment) for each in processes) and not any(
+        _could_run(story, node.name, name, moment) for node in story.day.nodes()
+    )
 
 
-def _state(story: Story, node: str, name: str, moment: datetime) -> tuple[str, datetime]:
-    """Return what keeps a node from running a job at a moment, and until when; "": nothing does."""
-    downs = [
-        (each.at, each.end or END, isinstance(each, Crash))
+def _after(move: Move) -> datetime:
+    return move.after
+
+
+def _is_paused(story: Story, process: str, name: str, moment: datetime) -> bool:
+    """Tell whether a process lives at a moment, and the job is paused in it."""
+    return any(
+        each.start - CLOCKS_DIFFER <= moment <= each.end + CLOCKS_DIFFER
+        for each in story.watch.pauses
+        if (each.process, each.job) == (process, name)
+        and not any(each.start <= crash.at < moment for crash in _crashes(story, process[0]))
+    )
+
+
+def _crashes(story: Story, node: str) -> list[Crash]:
+    found = (each for each in story.day.incidents if isinstance(each, Crash))
+    return [each for each in found if each.node == node]
+
+
+def _could_run(story: Story, node: str, name: str, moment: datetime) -> bool:
+    """Tell whether a process of a node was there at a moment, and was not kept from running it."""
+    process = _process(story, node, moment)
+    is_paused = _is_paused(story, process, name, moment)
+    is_stopped = _is_stopped(story, node, moment)
+    return not (is_stopped or is_paused or _is_held_up(story, process, moment))
+
+
+def _process(story: Story, node: str, moment: datetime) -> str:
+    """Return the name of the process that a node has at a moment, or had last."""
+    return f"{node}{1 + sum((each.end or END) <= moment for each in _crashes(story, node))}"
+
+
+def _is_stopped(story: Story, node: str, moment: datetime) -> bool:
+    """Tell whether a node is down or frozen at a moment."""
+    return any(
+        each.at - CLOCKS_DIFFER <= moment <= (each.end or END) + CLOCKS_DIFFER
         for each in story.day.incidents
         if each.node == node and not isinstance(each, ClockJump)
-    ]
-    for pause in story.day.pauses:
-        if (pause.node, pause.job) == (node, name):
-            crashes = [at for at, _, kills in downs if kills and pause.start <= at < pause.end]
-            end = min([pause.end, *crashes])
-            if pause.start - SETTLED <= moment <= end + SETTLED:
-                return "paused", end
-    ends = [end for at, end, _ in downs if at - SETTLED <= moment <= end + SETTLED]
-    ends += [END for at in _hangs(story, node) if at - SETTLED <= moment]
-    return ("down", max(ends)) if ends else ("", moment)
+    )
 
 
-def _hangs(story: Story, node: str) -> list[datetime]:
-    """Return when a run has hung the process of a node for the rest of its life."""
+def _is_held_up(story: Story, process: str, moment: datetime) -> bool:
+    """Tell whether a run has hung a process before a moment, or blocks its event loop then."""
     jobs = story.day.named_jobs()
-    return [
-        work.begin
-        for work in story.witness.works
-        if work.instance[0] == node and jobs[work.occurrence.job_id].kills and not work.end
-    ]
+    for work in story.witness.works:
+        job = jobs[work.occurrence.job_id]
+        if work.instance == process and (work.hangs or job.blocks):
+            end = END if work.hangs else work.begin + timedelta(seconds=job.seconds)
+            if work.begin - CLOCKS_DIFFER <= moment <= end + CLOCKS_DIFFER:
+                return True
+    return False
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:
@@ -126,15 +158,14 @@ def _is_busy(story: Story, name: str, rows: list[LedgerRow]) -> bool:
 
 
 def _is_blocked(story: Story) -> bool:
-    """Tell whether an event loop was blocked to the end of the day, and so its reconciler."""
-    jobs = story.day.named_jobs()
-    return any(
-        (jobs[work.occurrence.job_id].kills and not work.end)
-        or (
-            jobs[work.occurrence.job_id].blocks
-            and work.begin + timedelta(seconds=jobs[work.occurrence.job_id].seconds) > END - SETTLED
-        )
-        for work in story.witness.works
+    """Tell whether no event loop turned at the end of the day, and so no reconciler looked."""
+    return not any(_turns_at_the_end(story, node.name) for node in story.day.nodes())
+
+
+def _turns_at_the_end(story: Story, node: str) -> bool:
+    return not any(
+        _is_stopped(story, node, at) or _is_held_up(story, _process(story, node, at), at)
+        for at in (END - SETTLED, END)
     )
 
 
@@ -144,10 +175,11 @@ def _behind(story: Story) -> timedelta:
 
 
 def _skews(story: Story) -> list[timedelta]:
-    """Return how far the clocks are ahead at the end of the day, at nodes that are up."""
+    """Return how far the clocks are ahead at the end of the day, where a loop turns."""
     day = story.day
-    down = {each.node for each in day.incidents if each.end is None}
-    skews = {node.name: node.clock_offset for node in day.nodes() if node.name not in down}
+    skews = {
+        node.name: node.clock_offset for node in day.nodes() if _turns_at_the_end(story, node.name)
+    }
     for each in day.incidents:
         if each.node in skews:
             skews[each.node] += getattr(each, "seconds", 0)
@@ -182,7 +214,7 @@ def _is_explained(story: Story, ran: list[Work]) -> bool:
     The row is in the log in its place, or the log says that it was lost, or that its lock was; or
     the process died first, or was blocked to the end of the day.
     """
-    if _is_blocked(story) or any(
+    if any(_is_held_up(story, work.instance, END) for work in ran[:-1]) or any(
         story.day.clock_was_wrong(moment, LEASE)
         for work in ran
         for moment in (work.begin, work.end)
@@ -221,7 +253,7 @@ def _excused(story: Story, row: LedgerRow) -> bool:
 
     The process died or stood still, the answer of the ledger was lost, or the day was over.
     """
-    at = story.watch.written_off[row.id]
+    at, process = story.watch.written_off[row.id]
     soon = at + timedelta(seconds=LOOK_EVERY) * 2
     outages = any(
         each.server == "ledger" and each.start - SETTLED < soon and at < each.end + SETTLED
@@ -230,5 +262,7 @@ def _excused(story: Story, row: LedgerRow) -> bool:
     incidents = any(
         not isinstance(each, ClockJump) and at <= (each.end or END) and each.at <= soon
         for each in story.day.incidents
+        if each.node == process[0]
     )
-    return outages or incidents or _is_blocked(story) or soon > END
+    is_held_up = any(_is_held_up(story, process, each) for each in (at, soon))
+    return outages or incidents or is_held_up or soon > END

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -105,15 +104,14 @@ class _Cluster:
         self.alerted: list[LedgerRow] = []
         self._ledger: Any = FaultyLedger(watch, day)
         self._redis = FaultyRedis(day)
-        self._boots: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     def register(self, scheduler: KSTScheduler) -> None:
         """Add the jobs to a new process."""
         node = current_node()
-        self._boots[node] += 1
+        self.watch.boots[node] += 1
         self.watch.first_readings.pop(node, None)
-        instance = f"{node}{self._boots[node]}"
+        instance = self.watch.process()
         for name, job in self.day.named_jobs().items():
             run = self._guarded(name, job, instance)
             scheduler.add_job(run, job.trigger(), id=name, misfire_grace_time=GRACE)
@@ -126,8 +124,18 @@ class _Cluster:
         for pause in self.day.pauses:
             if pause.node == node and (after := (pause.start - true_time()).total_seconds()) >= 0:
                 length = (pause.end - pause.start).total_seconds()
-                loop.call_later(after, _if_it_is_there, scheduler.pause_job, pause.job)
-                loop.call_later(after + length, _if_it_is_there, scheduler.resume_job, pause.job)
+                loop.call_later(after, self._pause, scheduler, pause.job)
+                loop.call_later(after + length, self._resume, scheduler, pause.job)
+
+    def _pause(self, scheduler: KSTScheduler, job_id: str) -> None:
+        with contextlib.suppress(JobLookupError):  # a job of one date may be over
+            scheduler.pause_job(job_id)
+            self.watch.note_pause(job_id)
+
+    def _resume(self, scheduler: KSTScheduler, job_id: str) -> None:
+        with contextlib.suppress(JobLookupError):
+            self.watch.note_resume(job_id)
+            scheduler.resume_job(job_id)
 
     def _guarded(
         self, name: str, job: JobPlan, instance: str
@@ -151,6 +159,7 @@ class _Cluster:
         work = witness.begin(instance, is_once=job.guard != "lock")
         end = loop.time() + job.seconds
         if job.kills and witness.fails(work):
+            work.hangs = True
             time.sleep((END - MIDNIGHT).total_seconds())  # noqa: ASYNC251 - to be survived
         if job.blocks:
             time.sleep(job.seconds)  # noqa: ASYNC251 - the fault to be survived
@@ -178,11 +187,6 @@ class _Cluster:
 
     async def _alert(self, rows: list[LedgerRow]) -> None:
         self.alerted.extend(rows)
-
-
-def _if_it_is_there(act: Callable[[str], object], job_id: str) -> None:
-    with contextlib.suppress(JobLookupError):  # a job of one date may be over
-        act(job_id)
 
 
 async def _behind(lock: Any, work: Callable[[], Coroutine[Any, Any, object]]) -> object:

@@ -31,6 +31,25 @@ class Held:
     """How it ended; empty while it runs."""
 
 
+@dataclass
+class Move:
+    """The mark of a job was moved on, as a look of a replica had seen to what was due before."""
+
+    process: str
+    before: datetime | None
+    after: datetime
+
+
+@dataclass
+class Paused:
+    """A job was paused in a process, which may have died meanwhile."""
+
+    process: str
+    job: str
+    start: datetime
+    end: datetime = END
+
+
 class Watch:
     """Stands before a ledger, and keeps its own account of who holds what until when."""
 
@@ -45,8 +64,13 @@ class Watch:
         self.rows_held: dict[int, Held] = {}
         self.held_by: dict[tuple[str, str], Claim] = {}
         self.first_looks: dict[str, datetime] = {}
-        self.written_off: dict[int, datetime] = {}
-        """When each row was written as missed, or closed."""
+        self.moves: dict[str, list[Move]] = defaultdict(list)
+        """Of the mark of each job, in order."""
+        self.pauses: list[Paused] = []
+        self.boots: Counter[str] = Counter()
+        """How many processes each node has had."""
+        self.written_off: dict[int, tuple[datetime, str]] = {}
+        """When each row was written as missed, or closed, and by which process."""
         ledger._rows.on_close = self._note_closed
 
     def __getattr__(self, name: str) -> Any:
@@ -95,7 +119,7 @@ class Watch:
         """Note the row, and whether the occurrence was due."""
         row: LedgerRow | None = await self.ledger.miss(occurrence, reason, instance)
         if row:
-            self.written_off[row.id] = true_time()
+            self.written_off[row.id] = true_time(), self.process()
             if self._cannot_know():
                 self.untimely.add(row.id)
             elif occurrence.scheduled_at > true_time():
@@ -103,7 +127,7 @@ class Watch:
         return row
 
     def _note_closed(self, row: LedgerRow) -> None:
-        self.written_off[row.id] = true_time()
+        self.written_off[row.id] = true_time(), self.process()
         held = self.rows_held.get(row.id)
         is_held = held and not held.end and true_time() < held.until
         if is_held and not self.leases_are_wrong():
@@ -131,7 +155,25 @@ class Watch:
     async def look(self, source: str, until: datetime) -> None:
         """Note where the history of a job begins."""
         self.first_looks.setdefault(source, until)
+        before = await self.ledger.looked_until(source)
         await self.ledger.look(source, until)
+        if before is None or until > before:
+            self.moves[source].append(Move(self.process(), before, until))
+
+    def process(self) -> str:
+        """Return the name of the process that calls."""
+        node = current_node()
+        return f"{node}{self.boots[node]}"
+
+    def note_pause(self, job: str) -> None:
+        """Note that a job is paused in this process from now on."""
+        self.pauses.append(Paused(self.process(), job, true_time()))
+
+    def note_resume(self, job: str) -> None:
+        """Note that a job is not paused in this process any more."""
+        for each in self.pauses:
+            if (each.process, each.job) == (self.process(), job):
+                each.end = min(each.end, true_time())
 
 
 @dataclass
@@ -143,6 +185,8 @@ class Work:
     begin: datetime
     claim: Claim | None
     end: datetime | None = None
+    hangs: bool = False
+    """Whether it has hung its process for good."""
     strayed: bool = False
     """Whether it has done the one step that nothing could stop."""
 
