@@ -186,7 +186,7 @@ class FaultyRedis:
             await self._time_out()
         while any(each <= true_time() for each in self._emptied):
             self._emptied.remove(min(self._emptied))
-            await execute("FLUSHALL")
+            await _whole(execute("FLUSHALL"))
         answer = await _answer(kind, lambda: _whole(execute(*args, **options)))
         if kind == "deaf":
             await self._time_out()

@@ -15,7 +15,7 @@ from kst_scheduler.reconcile import Reconciler, once_jobs
 from kst_scheduler.scheduler import KSTScheduler
 from kst_scheduler.simulation import Crash, Freeze, current_node, simulate
 from kst_scheduler.triggers import at, cron
-from replicas import NIGHT, Night, crawl_for, in_shown_times, night
+from replicas import NIGHT, Night, SwitchedLedger, crawl_for, in_shown_times, night
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,7 +40,7 @@ class Replicas:
         seconds: float = 60,
         **options: Any,
     ) -> None:
-        self.ledger = MemoryLedger()
+        self.ledger: MemoryLedger = MemoryLedger()
         self.alerted: list[LedgerRow] = []
         self.plan: dict[str, list[tuple[float, Callable[[KSTScheduler, Reconciler], object]]]] = {}
         self._trigger = trigger or cron(hour=3)
@@ -337,3 +337,19 @@ def test_what_waited_before_a_pause_is_not_lost_by_it(start: float, end: float) 
     assert rows[2] in {"missed", "skipped"}
     assert (4 in rows) == (not start < 4 < end)
     assert 6 in rows
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("second", [32, 45])
+def test_what_was_due_just_before_a_pause_is_not_lost_by_it(second: int, nodes: int) -> None:
+    """The ledger is away at 03:00, for longer than a claim waits, and no look comes in between.
+
+    A       03:00: claims | gives up | is paused | looks ... | resumes: 03:00 was not paused
+    ledger  [.......... away ..........]
+    """
+    replicas = Replicas()
+    replicas.ledger = SwitchedLedger(away=lambda _name, now: 10_795 < now < 10_835)
+    for node in "AB"[:nodes]:
+        replicas.at(node, 3 + second / 3600, pause)
+        replicas.at(node, 4.5, resume)
+    assert told(replicas.play(nodes=nodes, hours=6)) == [(3, "ok")]

@@ -96,6 +96,9 @@ class JobLook:
     """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
     """From when on the ledger's clock was not set, as far as this replica knows."""
+    paused_at: datetime | None = None
+    """When the job was paused here, by this host's clock; None: that is not known. What was due
+    before it, since the last look, is not lost by the pause."""
     is_over: bool = False
     """Whether the job has left the scheduler because its trigger never fires again."""
 
@@ -133,7 +136,10 @@ class JobLook:
         own = self.own_looks.get(self.job.id, OwnLook())
         if own.paused_from is None and own.at is not None:
             # A process that was frozen until now was not paused all the while.
-            own = own._replace(paused_from=max(own.at, self.until - 2 * own.gap))
+            paused_from = max(own.at, self.until - 2 * own.gap)
+            if self.paused_at is not None:
+                paused_from = max(paused_from, min(self.paused_at, self.now))
+            own = own._replace(paused_from=paused_from)
         if mark is not None and own.mark == mark:
             pause = Pause(own.paused_from or mark, self.until)
             await note_pause(self.ledger, self.job.id, mark, pause)

@@ -12,7 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from apscheduler.events import EVENT_ALL_JOBS_REMOVED, EVENT_JOB_ADDED, EVENT_JOB_REMOVED
+from apscheduler.events import (
+    EVENT_ALL_JOBS_REMOVED,
+    EVENT_JOB_ADDED,
+    EVENT_JOB_MODIFIED,
+    EVENT_JOB_REMOVED,
+)
 
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.once import OnceJob
@@ -43,6 +48,8 @@ class OnceJobs:
         self._removed: dict[str, Job] = {}
         self._ended_before: set[str] = set()
         """The ids of jobs whose trigger had ended when they were added."""
+        self._paused_at: dict[str, datetime] = {}
+        """When each job was paused here, by this host's clock, as its fires are."""
         self._listens = False
         self.open()
 
@@ -55,7 +62,7 @@ class OnceJobs:
         for job in seen.values():
             if job.id not in self._seen:
                 self._left(job)
-        mask = EVENT_JOB_ADDED | EVENT_JOB_REMOVED | EVENT_ALL_JOBS_REMOVED
+        mask = EVENT_JOB_ADDED | EVENT_JOB_MODIFIED | EVENT_JOB_REMOVED | EVENT_ALL_JOBS_REMOVED
         self._scheduler.add_listener(self._heard, mask)
         self._listens = True
 
@@ -75,6 +82,10 @@ class OnceJobs:
         """Tell whether a job has left the scheduler because its last fire time has gone by."""
         return job.id in self._over
 
+    def paused_at(self, job: Job) -> datetime | None:
+        """Return when a job was paused here; None: it is not, or that was not heard."""
+        return self._paused_at.get(job.id)
+
     def drop(self, job: Job) -> None:
         """Forget a job that is over."""
         self._over.pop(job.id, None)
@@ -82,22 +93,35 @@ class OnceJobs:
     def close(self) -> None:
         """Listen no more."""
         self._scheduler.remove_listener(self._heard)
+        self._paused_at.clear()
         self._listens = False
 
     def _heard(self, event: SchedulerEvent) -> None:
-        if event.code == EVENT_ALL_JOBS_REMOVED:
+        if event.code == EVENT_JOB_MODIFIED:
+            self._modified(event.job_id, event.jobstore)
+        elif event.code == EVENT_ALL_JOBS_REMOVED:
+            self._paused_at.clear()
             for job_id in list(self._seen):
                 self._left(self._seen.pop(job_id))
         elif event.code == EVENT_JOB_ADDED:
             self._over.pop(event.job_id, None)
             self._removed.pop(event.job_id, None)
+            self._paused_at.pop(event.job_id, None)
             job = self._scheduler.get_job(event.job_id, event.jobstore)
             if job is not None and self._once(job):
                 self._seen[job.id] = job
                 ended = fires_no_more(job, datetime.now(UTC))
                 (self._ended_before.add if ended else self._ended_before.discard)(job.id)
         elif event.job_id in self._seen:
+            self._paused_at.pop(event.job_id, None)
             self._left(self._seen.pop(event.job_id))
+
+    def _modified(self, job_id: str, jobstore: str) -> None:
+        job = self._scheduler.get_job(job_id, jobstore)
+        if job is None or getattr(job, "next_run_time", job) is not None:
+            self._paused_at.pop(job_id, None)
+        else:
+            self._paused_at.setdefault(job_id, datetime.now(UTC))
 
     def _left(self, job: Job) -> None:
         """Keep a job that has left the scheduler, as one that is over or was removed.

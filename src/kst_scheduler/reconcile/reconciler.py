@@ -263,6 +263,7 @@ class Reconciler:
             looked=looked,
             own_looks=self._own_looks,
             steady_since=now - self._clock.steady_for,
+            paused_at=self._jobs.paused_at(job),
             is_over=self._jobs.is_over(job),
         )
 
