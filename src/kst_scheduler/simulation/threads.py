@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import functools
 import itertools
@@ -89,11 +90,14 @@ def end_all() -> None:
 def _end(thread: threading.Thread) -> None:
     """Let the real ``is_alive`` and ``join`` know, too, that a thread has ended."""
     del _alive[thread]
-    threading._active.pop(thread._ident, None)  # type: ignore[attr-defined]
+    ident: int = thread._ident  # type: ignore[attr-defined]
+    threading._active.pop(ident, None)  # type: ignore[attr-defined]
     thread._is_stopped = True  # type: ignore[attr-defined] # until 3.12
-    handle = getattr(thread, "_handle", None)  # from 3.13 on
-    if handle is not None:
+    make_handle = getattr(_thread, "_make_thread_handle", None)  # from 3.13 on
+    if make_handle is not None:
+        handle = make_handle(ident)  # its own one refuses to be done: it was never started
         handle._set_done()
+        thread._handle = handle  # type: ignore[attr-defined]
 
 
 def is_alive(thread: threading.Thread) -> bool:
