@@ -6,14 +6,18 @@ import asyncio
 import concurrent.futures
 import contextvars
 import inspect
+import multiprocessing
+import os
 import random
 import re
+import select
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +34,7 @@ import tzlocal
 from kst_scheduler import KST, Node, cron, kst, simulate
 from kst_scheduler.errors import SimulationBlockedError
 from kst_scheduler.simulation import watchdog
+from kst_scheduler.simulation.clock import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
 DUE = kst(2026, 5, 10, 3)
 DOCUMENT = (Path(__file__).parents[2] / "SIMULATION.md").read_text(encoding="utf-8")
+SLEEP_SHORT, SLEEP_LONG = (
+    [sys.executable, "-c", f"import time; time.sleep({seconds})"] for seconds in (0.2, 3600)
+)
 ROWS: dict[str, Callable[[], None]] = {}
 
 
@@ -339,6 +347,28 @@ def _processes() -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)  # noqa: S603
         assert done.stdout.strip() == b"True"
         assert time.monotonic() == began
+        with pytest.raises(subprocess.TimeoutExpired):
+            subprocess.run(SLEEP_LONG, capture_output=True, check=True, timeout=0.2)  # noqa: S603
+        # Ends in good time on any machine: with the simulated clock it took all of the timeout.
+        subprocess.run(SLEEP_SHORT, check=True, timeout=3600)  # noqa: S603
+        with subprocess.Popen(SLEEP_SHORT) as process:  # noqa: S603
+            assert process.wait(timeout=3600) == 0
+        child = multiprocessing.get_context("spawn").Process(
+            target=select.select, args=([], [], [], 3600)
+        )
+        child.start()
+        child.join(timeout=0.1)
+        assert child.is_alive()
+        child.kill()
+        child.join()
+        assert time.monotonic() == began
+        if hasattr(os, "fork"):
+            with warnings.catch_warnings():  # of the threads of the test runner
+                warnings.simplefilter("ignore", DeprecationWarning)
+                forked = os.fork()
+            if forked == 0:
+                os._exit(0 if current_world() is None else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
         with ProcessPoolExecutor() as pool, pytest.raises(Exception, match="process pool"):
             pool.submit(print)
 

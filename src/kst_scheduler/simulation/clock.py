@@ -9,8 +9,12 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
+import functools
+import multiprocessing.process
+import os
 import queue
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -90,6 +94,35 @@ def real_time() -> Iterator[None]:
         _world = world
 
 
+_ABOUT_PROCESSES: Final = (
+    (subprocess.Popen, "wait"),
+    (subprocess.Popen, "communicate"),
+    (multiprocessing.process.BaseProcess, "join"),
+)
+"""What waits for another process, which has the real clock, with a timeout of its own."""
+
+
+def _in_real_time(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if current_world() is None:
+            return method(*args, **kwargs)
+        with real_time():
+            return method(*args, **kwargs)
+
+    return call
+
+
+def _leave_world() -> None:
+    """Give a forked process the real clock: nothing would wake what waits there."""
+    global _world  # noqa: PLW0603 - see virtual_time
+    _world = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_world)
+
+
 class _WorldTraveller(time_machine.Traveller):
     def time_ns(self) -> int:
         world = _world
@@ -130,6 +163,7 @@ def _patches() -> Iterator[None]:
         (ThreadPoolExecutor, "submit", _submit),
         (ThreadPoolExecutor, "shutdown", _shutdown),
         (ProcessPoolExecutor, "submit", _submit_to_process),
+        *((owner, name, _in_real_time(getattr(owner, name))) for owner, name in _ABOUT_PROCESSES),
         # A scheduler never waits while it holds one, and it takes five for each fire.
         (BaseScheduler, "_create_lock", lambda _scheduler: real_rlock()),
     ]
