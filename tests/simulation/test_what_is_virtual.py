@@ -241,7 +241,7 @@ def _sqlite() -> None:
     run(job)
 
 
-@row("`random`, the ids that APScheduler makes up")
+@row("`random`, the ids that APScheduler generates")
 def _random() -> None:
     seen = []
 
@@ -297,7 +297,7 @@ def _cpu_time() -> None:
     run(job)
 
 
-@row("a function that was stored before, as `def job(sleep=time.sleep)`")
+@row("a function that was stored before `simulate`, as `def job(sleep=time.sleep)`")
 def _stored() -> None:
     def job(sleep: Callable[[float], None] = time.sleep) -> None:
         began = time.monotonic()
@@ -307,7 +307,7 @@ def _stored() -> None:
     run(job)
 
 
-@row("a method of a lock that was stored before, as `acquire = lock.acquire`")
+@row("a method of a lock that was stored before `simulate`, as `acquire = lock.acquire`")
 def _older_lock() -> None:
     lock = threading.Lock()
     lock.acquire()
@@ -318,7 +318,7 @@ def _older_lock() -> None:
             run(lambda: acquire())  # noqa: PLW0108 - a line of this file
 
 
-@row("threads that were there before")
+@row("threads that were started before `simulate`")
 def _older_thread() -> None:
     asked, answered, seen = threading.Event(), threading.Event(), []
 
@@ -417,7 +417,7 @@ def _closure() -> None:
     assert seen == [0, 1]
 
 
-@row("`uuid.uuid4`, `secrets`, `os.urandom`, the order of a set of strings")
+@row("your own calls of `uuid.uuid4`, `secrets`, `os.urandom`, the order of a set of strings")
 def _unforeseeable() -> None:
     seen = []
 

@@ -196,8 +196,8 @@ def _waits(errors: Errors) -> str | None:
         if isinstance(error, _WaitsError):
             return (
                 f"{error.node} finds the lock held at {error.at:%H:%M}, and {PATIENCE} second "
-                "later your lock still waits for it. Whoever waits gets it in the end, and repeats "
-                "the work: raise `LockedOutError` at once."
+                "later your lock still waits for it. A replica that waits gets the lock later, and "
+                "repeats the work: raise `LockedOutError` at once."
             )
     return None
 
