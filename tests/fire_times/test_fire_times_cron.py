@@ -58,28 +58,25 @@ def test_common_fields_equal_the_loop_around_each_change(
         assert_equals_loop(CronTrigger(**fields, timezone=zone), start, day + timedelta(days=40))
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(2_000, marks=pytest.mark.long)])
-def test_random_fields_equal_the_loop(examples: int) -> None:
-    """Random fields, dates and spans in Seoul, New York and London are exact."""
+@pytest.mark.parametrize(
+    ("zones", "examples"),
+    [
+        ([SEOUL, NEW_YORK, LONDON, NEW_YORK], 200),
+        (ODD_ZONES, 120),
+        pytest.param([SEOUL, NEW_YORK, LONDON, NEW_YORK], 2_000, marks=pytest.mark.long),
+        pytest.param(ODD_ZONES, 1_000, marks=pytest.mark.long),
+    ],
+)
+def test_random_fields_equal_the_loop(zones: list[ZoneInfo], examples: int) -> None:
+    """Random fields, dates and spans are exact.
+
+    Odd zones are those whose clocks change by other steps, at midnight or for a month of fasting.
+    """
 
     @settings(derandomize=True, max_examples=examples)
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        zone = data.draw(st.sampled_from([SEOUL, NEW_YORK, LONDON, NEW_YORK]))
-        start, end = data.draw(spans(zone))
-        assert_equals_loop(data.draw(crons(zone, start)), start, end)
-
-    check()
-
-
-@pytest.mark.parametrize("examples", [120, pytest.param(1_000, marks=pytest.mark.long)])
-def test_odd_zones_equal_the_loop(examples: int) -> None:
-    """Zones whose clocks change by other steps, at midnight or for a month of fasting are exact."""
-
-    @settings(derandomize=True, max_examples=examples)
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        zone = data.draw(st.sampled_from(ODD_ZONES))
+        zone = data.draw(st.sampled_from(zones))
         start, end = data.draw(spans(zone))
         assert_equals_loop(data.draw(crons(zone, start)), start, end)
 

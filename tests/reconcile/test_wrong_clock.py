@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-DAYS = DAY
-"""How far the clock is wrong: each simulated day has 1,440 looks."""
 SPAN = 3
-"""Days that are simulated."""
+"""Days that are simulated; each has 1,440 looks."""
 
 
 def jumps(nodes: str, hour: float, by: timedelta) -> list[Incident]:
@@ -98,7 +96,7 @@ LONG = pytest.mark.long
 @pytest.mark.parametrize(
     "minutes", [pytest.param(0.5, marks=LONG), 10, pytest.param(14, marks=LONG)]
 )
-@pytest.mark.parametrize("by", [DAYS, HOUR, -DAYS, -HOUR])
+@pytest.mark.parametrize("by", [DAY, HOUR, -DAY, -HOUR])
 def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float) -> None:
     """At noon no job is due, so nothing is missed, nobody is alerted, and each night is run."""
     service = Service()
@@ -108,7 +106,7 @@ def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float
     assert service.alerted == []
 
 
-@pytest.mark.parametrize("by", [DAYS, -DAYS])
+@pytest.mark.parametrize("by", [DAY, -DAY])
 @pytest.mark.parametrize("ledger", [HostClockLedger, MemoryLedger])
 def test_a_job_that_is_due_meanwhile_is_caught_up(
     ledger: type[MemoryLedger], by: timedelta
@@ -171,7 +169,7 @@ def test_what_a_clock_that_was_ahead_has_moved_on_is_looked_at_again() -> None:
     """Ahead for two hours, long enough to be believed: the nights after it are reconciled."""
     service = Service()
     crashes = [Crash(node, night(24 + 2.5), 2 * HOUR) for node in "AB"]
-    story = service.play(SPAN, [*excursion("AB", 12, 120, DAYS), *crashes], 2)
+    story = service.play(SPAN, [*excursion("AB", 12, 120, DAY), *crashes], 2)
     assert nights(story) == all_ok(SPAN)
     started_at = story.rows()[1].started_at
     assert started_at is not None
@@ -197,7 +195,7 @@ def test_a_process_that_is_started_by_a_wrong_clock_forgets_nothing_at_once() ->
     assert [each for each in nights(story) if each[0] < SPAN] == all_ok(SPAN)
 
 
-@pytest.mark.parametrize("by", [DAYS, -DAYS])
+@pytest.mark.parametrize("by", [DAY, -DAY])
 def test_a_run_in_progress_is_taken_from_nobody(by: timedelta) -> None:
     """It renews its lease by whatever clock there is, and its work is not begun by another."""
     service, begun = Service(), []
@@ -267,7 +265,7 @@ def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:
     """A process that was started by a wrong clock writes the next night as missed: it is run."""
     service = Service()
     incidents = [
-        *excursion("A", 12, 10, DAYS),
+        *excursion("A", 12, 10, DAY),
         Crash("A", night(12, 1), timedelta(minutes=1)),
     ]
     story = service.play(SPAN, incidents)

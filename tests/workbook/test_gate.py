@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
-import gc
 import re
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,9 +18,6 @@ from exercise_answers import (
     wrong_answers,
 )
 from kst_scheduler.workbook.exercises import check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EXERCISES = list(all_exercises().values())
 NUMBERS = list(all_exercises())
@@ -46,17 +41,7 @@ CONSTANTS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _collected_here() -> Iterator[None]:
-    """Let coroutines that an answer never awaits end here, and not in whichever test comes next.
-
-    What is older than the test is frozen: looking through it all took half of the gate's time.
-    """
-    gc.freeze()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-        gc.collect()
+pytestmark = pytest.mark.usefixtures("collected_here")
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import gc
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +14,6 @@ from harmless_changes import EQUIVALENT
 from varied_answers import VARIATIONS, varied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kst_scheduler.workbook.exercises.verdict import Verdict
 
 QUICK = [number for number in all_exercises() if number not in SLOW][::6]
@@ -31,14 +27,7 @@ SOME_SLOW = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _collected_here() -> Iterator[None]:
-    """Let coroutines that an answer never awaits end here, as in test_gate.py."""
-    gc.freeze()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-        gc.collect()
+pytestmark = pytest.mark.usefixtures("collected_here")
 
 
 @pytest.mark.parametrize("number", NUMBERS)
