@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from kst_scheduler.servers.embedded import EmbeddedServer
 
@@ -24,6 +25,9 @@ mpl.use("Agg")
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("fresh", deadline=None)
 settings.load_profile("fixed")
+# Hypothesis also draws what it reads as constants in the modules that are loaded, so the examples
+# would depend on which tests ran before in the same process.
+providers._get_local_constants = providers.Constants
 
 
 @pytest.fixture(autouse=True)

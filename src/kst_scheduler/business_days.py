@@ -195,7 +195,8 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
         return self.calendar.next_business_day(day - _ONE_DAY)
 
     def _day_of(self, moment: datetime) -> date:
-        return moment.astimezone(self.timezone).date()
+        # By UTC: within one zone nothing is converted, and a time that no clock shows would stay.
+        return moment.astimezone(UTC).astimezone(self.timezone).date()
 
     def _at(self, day: date, clock: time = time()) -> datetime:
         """Return an instant, in UTC, where comparing never meets a clock hour that occurs twice."""

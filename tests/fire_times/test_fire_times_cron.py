@@ -5,8 +5,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
+from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loop_oracle import (
@@ -19,6 +21,7 @@ from loop_oracle import (
     spans,
 )
 
+from kst_scheduler.business_days import on_business_days
 from kst_scheduler.fire_times import fire_times, fire_timestamps
 from kst_scheduler.fire_times.asking import keeps_rule
 from kst_scheduler.fire_times.instants import microseconds
@@ -97,6 +100,51 @@ def test_or_of_crons_equals_the_loop(examples: int) -> None:
         assert_equals_loop(OrTrigger(parts), start, end)
 
     check()
+
+
+STARTS_IN_GAPS = [
+    datetime(2009, 3, 8, 2, 1, tzinfo=NEW_YORK),
+    datetime(2026, 3, 8, 2, 59, 59, 999_999, tzinfo=NEW_YORK),
+    datetime(2026, 3, 8, 2, 30, tzinfo=NEW_YORK, fold=1),
+    datetime(2026, 3, 29, 1, 30, tzinfo=LONDON),
+    datetime(2026, 10, 4, 2, 15, tzinfo=ZoneInfo("Australia/Lord_Howe")),
+    datetime(2011, 12, 30, 12, tzinfo=ZoneInfo("Pacific/Apia")),
+]
+
+
+@pytest.mark.parametrize("start", STARTS_IN_GAPS, ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"hour": "1-4", "second": 0},
+        {"minute": 0},
+        {"second": "*/7"},
+        {"day": "last,31", "hour": 0, "minute": 0},
+    ],
+    ids=str,
+)
+def test_a_start_that_no_clock_shows_has_no_fire_before_it(
+    start: datetime, rule: dict[str, Any]
+) -> None:
+    """The library compares such a start by its clock time, and may answer an earlier instant."""
+    zone = start.tzinfo
+    end = start.astimezone(UTC) + timedelta(days=3)
+    plain = CronTrigger(**rule, timezone=zone)
+    other = CronTrigger(hour="*/2", timezone=SEOUL)
+    for trigger in (
+        plain,
+        OrTrigger([plain, other]),
+        OrTrigger([other, plain]),
+        AndTrigger([plain, CronTrigger(second=0, timezone=zone)]),
+        IntervalTrigger(minutes=7, timezone=zone, start_date=start - timedelta(days=1)),
+        CalendarIntervalTrigger(days=1, hour=start.hour, minute=0, timezone=zone),
+        on_business_days(plain),
+        on_business_days(plain, otherwise="previous"),
+    ):
+        found = fire_timestamps(trigger, start, end)
+        assert (found >= microseconds(start)).all()
+        if not isinstance(trigger, AndTrigger):  # with it the library searches for ever
+            assert_equals_loop(trigger, start, end)
 
 
 def test_ten_years_lose_the_same_midnights_as_the_library() -> None:

@@ -174,13 +174,14 @@ class _Fires:
 
         A clock time that does not exist settles nothing: the next search starts at that time.
         """
-        asked = []
+        asked, first = [], microseconds(self._start)
         self.reached = NEVER  # unless a fire before the end is found
         for fire in answers(self._trigger, self._start, self._previous):
             instant = microseconds(fire)
             if instant >= self._end:
                 break
-            asked.append(instant)
+            if instant >= first:  # a start that no clock shows is compared by its clock time
+                asked.append(instant)
             if instant >= settled and exists(fire):
                 self._previous, self.reached = fire, instant
                 break
