@@ -10,6 +10,7 @@ import matplotlib as mpl
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from kst_scheduler.servers.embedded import EmbeddedServer
 
@@ -27,7 +28,7 @@ settings.register_profile("fresh", deadline=None)
 settings.load_profile("fixed")
 # Hypothesis also draws what it reads as constants in the modules that are loaded, so the examples
 # would depend on which tests ran before in the same process.
-providers._get_local_constants = providers.Constants
+providers._get_local_constants = Constants
 
 
 @pytest.fixture(autouse=True)
