@@ -1,0 +1,261 @@
+"""What the reader's functions and objects can reach, and where they find each value.
+
+Followed are globals, closures, defaults and arguments, the attributes of the reader's objects,
+classes, functions and modules, and what is in lists, dicts and the like; never a library's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+from types import (
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.simulation.sources import PROGRAMS, is_the_readers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+MAX_VALUES: Final = 10_000
+"""How many values are looked at, and how many of one list or dict."""
+MISSING: Final = object()
+"""What a slot holds that is empty."""
+
+_ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
+_BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"))
+"""What finds an attribute or a global by a string."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a value is found."""
+
+    owner: Any
+    """What has it: the dict of globals or attributes, a cell, a list, a function, or itself."""
+    key: Any
+    path: str
+    """As the reader writes it: ``guard.done``."""
+    read: Callable[[], Any]
+    write: Callable[[Any], None] | None = None
+    """Exchanges the value; None: that is impossible."""
+    kind: str = ""
+    """A GLOBAL, DEREF (of a closure), DEFAULT, FAST (argument) or ATTR; empty: it has no name."""
+    code: CodeType | None = None
+    """That of the reader's function which finds it by that name; None: any may, it is an ATTR."""
+
+
+class Reach:
+    """What ``roots`` can reach: the slots, and the reader's functions among the values.
+
+    Args:
+        roots: functions, objects and partials.
+        skip: is not followed.
+        only_named: an attribute is followed only if a function that was reached names it.
+
+    """
+
+    def __init__(self, *roots: Any, skip: Iterable[Any] = (), only_named: bool = False) -> None:
+        self.slots: list[Slot] = []
+        self.functions: list[FunctionType] = []
+        self.names = set[str]()
+        """What these functions name: globals and attributes."""
+        self.values = {id(each): each for each in skip}
+        waiting, unnamed = (
+            deque(_part(each, "") for each in roots),
+            defaultdict[str, list[Slot]](list),
+        )
+        while waiting and len(self.values) < MAX_VALUES:
+            slot = waiting.popleft()
+            value = slot.read()
+            if type(value) in _ATOMS or id(value) in self.values:
+                continue
+            self.values[id(value)] = value
+            if type(value) is FunctionType and is_own(value):
+                self.functions.append(value)
+                new = (names_in(value.__code__) | strings_in(value.__code__)) - self.names
+                self.names |= new
+                for name in sorted(new & unnamed.keys()):
+                    waiting += unnamed.pop(name)
+            for each in _slots_of(value, slot.path):
+                self.slots.append(each)
+                is_unnamed = each.kind == "ATTR" and each.key not in self.names
+                if only_named and is_unnamed and not each.key.startswith("__"):
+                    unnamed[each.key].append(each)
+                else:
+                    waiting.append(each)
+
+
+def is_own(thing: Any) -> bool:
+    """Tell whether a function, class or module is the reader's."""
+    is_function, is_class = type(thing) is FunctionType, issubclass(type(thing), type)
+    names = thing.__globals__ if is_function else attributes_of(thing)
+    name = names.get("__module__" if is_class else "__name__", "" if is_function else None)
+    if not isinstance(name, str):
+        return False
+    module = sys.modules.get(name)
+    return module is None or name in PROGRAMS or is_the_readers(module)
+
+
+def attributes_of(value: Any) -> Mapping[str, Any]:
+    """Return the attributes that a value has itself; none of its code runs."""
+    with contextlib.suppress(Exception):  # a property of this name may raise whatever it likes
+        found = object.__getattribute__(value, "__dict__")
+        if isinstance(found, dict | MappingProxyType):
+            return found
+    return {}
+
+
+def names_in(code: CodeType) -> set[str]:
+    """Return the names of globals and attributes in code, that of functions inside included."""
+    return set(code.co_names).union(*map(names_in, _inner(code)))
+
+
+def strings_in(code: CodeType) -> set[str]:
+    """Return the names that code may find by a string, as ``getattr`` does."""
+    found = set(code.co_consts) if _BY_NAME & set(code.co_names) else set[Any]()
+    names = {each for each in found if isinstance(each, str)}
+    return names.union(*map(strings_in, _inner(code)))
+
+
+def _inner(code: CodeType) -> list[CodeType]:
+    return [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def slots_of_attributes(owner: Any, path: str = "") -> Iterator[Slot]:
+    """Yield those of an object, class, function or module; special ones only if functions."""
+    values, kind = attributes_of(owner), type(owner)
+    is_class = issubclass(kind, type)
+    classes = owner.__mro__ if is_class else kind.__mro__
+    holder = owner if is_class else values  # a class shows its attributes in a new proxy each time
+    private = tuple(f"_{each.__name__.lstrip('_')}__" for each in classes)
+    for key, value in list(values.items()):
+        if isinstance(key, str) and (not key.startswith("__") or type(value) is FunctionType):
+            shown = key[key.index("__") :] if key.startswith(private) else key
+            put = partial(type.__setattr__, owner) if is_class else values.__setitem__  # type: ignore[attr-defined]
+            read, write = partial(values.get, key, MISSING), partial(put, key)
+            yield Slot(holder, key, f"{path}.{shown}", read, write, "ATTR")
+    for each in classes if is_own(kind) else ():
+        for key, member in vars(each).items():
+            if type(member) is MemberDescriptorType and is_own(each):  # of __slots__
+                read, write = partial(_member, member, owner), partial(member.__set__, owner)
+                yield Slot(owner, key, f"{path}.{key}", read, write, "ATTR")
+
+
+def _slots_of(value: Any, path: str) -> Iterator[Slot]:
+    kind = type(value)
+    if kind is FunctionType:
+        yield from _of_function(value)
+    elif kind is MethodType:
+        yield from (_part(value.__self__, "self"), _part(value.__func__, ""))
+    elif issubclass(kind, partial):
+        yield _part(value.func, "")
+        yield from _arguments(value)
+    elif kind in {classmethod, staticmethod}:
+        yield _part(value.__func__, "")
+    elif kind is property:
+        yield from (_part(value.fget, ""), _part(value.fset, ""))
+    elif kind is cached_property:
+        yield _part(value.func, "")
+    elif value is os or value is os.getenv:
+        yield Slot(vars(os), "environ", "os.environ", partial(getattr, os, "environ"), None, "ATTR")
+    elif issubclass(kind, ModuleType) and is_own(value):
+        yield from slots_of_attributes(value, path)
+    elif issubclass(kind, type) and is_own(value):
+        yield from slots_of_attributes(value, value.__name__)
+        yield from (_part(each, "") for each in value.__bases__)
+    elif is_own(kind) or kind is SimpleNamespace:
+        yield from slots_of_attributes(value, path or "self")
+        yield _part(kind, "")
+    yield from _items(value, path)
+    yield _part(attributes_of(value).get("__wrapped__"), "")
+
+
+def _items(value: Any, path: str) -> Iterator[Slot]:
+    kind, inside = type(value), list[tuple[Any, Any]]()
+    if issubclass(kind, dict):
+        inside = list(islice(dict.items(value), MAX_VALUES))
+    for sequence in (list, tuple, set, frozenset, deque):
+        if issubclass(kind, sequence):
+            inside = list(enumerate(islice(sequence.__iter__(value), MAX_VALUES)))
+    for key, each in inside:
+        if type(each) not in _ATOMS:
+            shown = f"{path}[{key!r}]" if type(key) in _ATOMS else path
+            if kind in {list, dict}:
+                read, write = partial(_itself, each), partial(value.__setitem__, key)
+                yield Slot(value, key, shown, read, write)
+            else:
+                yield _part(each, shown)
+
+
+def _of_function(function: FunctionType) -> Iterator[Slot]:
+    code, everything, own = function.__code__, function.__globals__, is_own(function)
+    if own:
+        for name in sorted((names_in(code) | strings_in(code)) & everything.keys()):
+            yield _item(everything, name, "GLOBAL", code)
+        yield from slots_of_attributes(function, function.__name__)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        read = partial(getattr, cell, "cell_contents", MISSING)
+        write, kind = partial(setattr, cell, "cell_contents"), "DEREF" if own else ""
+        yield Slot(cell, name, name, read, write, kind, code)
+    kind, count = "DEFAULT" if own else "", len(function.__defaults__ or ())
+    for place, name in enumerate(code.co_varnames[code.co_argcount - count : code.co_argcount]):
+        read, write = partial(_default, function, place), partial(_set_default, function, place)
+        yield Slot(function, name, name, read, write, kind, code)
+    for name in function.__kwdefaults__ or ():
+        yield _item(function.__kwdefaults__, name, kind, code)
+
+
+def _arguments(given: partial[Any]) -> Iterator[Slot]:
+    """Yield what a function is called with; whose it is, its address tells."""
+    function = attributes_of(given.func).get("__wrapped__", given.func)
+    is_bound = type(function) is not FunctionType
+    if is_bound:
+        is_method = type(function) is MethodType
+        function = function.__func__ if is_method else getattr(type(function), "__call__", None)
+    code = getattr(function, "__code__", None)
+    names = code.co_varnames[is_bound : code.co_argcount] if code else ()
+    for name, value in [*zip(names, given.args, strict=False), *given.keywords.items()]:
+        yield Slot(value, name, name, partial(_itself, value), None, "FAST" if code else "", code)
+    yield from (_part(value, "") for value in given.args[len(names) :])
+
+
+def _item(values: dict[str, Any], name: str, kind: str, code: CodeType) -> Slot:
+    read, write = partial(values.get, name, MISSING), partial(values.__setitem__, name)
+    return Slot(values, name, name, read, write, kind, code)
+
+
+def _part(value: Any, path: str) -> Slot:
+    return Slot(value, "", path, partial(_itself, value))
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _member(member: MemberDescriptorType, owner: Any) -> Any:
+    with contextlib.suppress(AttributeError):  # empty yet
+        return member.__get__(owner)
+    return MISSING
+
+
+def _default(function: FunctionType, place: int) -> Any:
+    defaults = function.__defaults__ or ()
+    return defaults[place] if place < len(defaults) else MISSING
+
+
+def _set_default(function: FunctionType, place: int, value: Any) -> None:
+    defaults = function.__defaults__ or ()
+    function.__defaults__ = (*defaults[:place], value, *defaults[place + 1 :])
