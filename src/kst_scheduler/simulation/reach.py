@@ -34,6 +34,10 @@ MAX_VALUES: Final = 10_000
 MISSING: Final = object()
 """What a slot holds that is empty."""
 
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
+_WRAPPERS: Final = (MethodType, partial, property, cached_property, classmethod, staticmethod)
+_WRAPPED: Final = ("__self__", "__func__", "func", "fget", "fset")
+"""Where these keep what they are made of."""
 _ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"))
 """What finds an attribute or a global by a string."""
@@ -73,10 +77,7 @@ class Reach:
         self.names = set[str]()
         """What these functions name: globals and attributes."""
         self.values = {id(each): each for each in skip}
-        waiting, unnamed = (
-            deque(_part(each, "") for each in roots),
-            defaultdict[str, list[Slot]](list),
-        )
+        waiting, unnamed = deque(map(_part, roots)), defaultdict[str, list[Slot]](list)
         while waiting and len(self.values) < MAX_VALUES:
             slot = waiting.popleft()
             value = slot.read()
@@ -120,84 +121,68 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
 
 def names_in(code: CodeType) -> set[str]:
     """Return the names of globals and attributes in code, that of functions inside included."""
-    return set(code.co_names).union(*map(names_in, _inner(code)))
+    return {name for each in codes_in(code) for name in each.co_names}
 
 
 def strings_in(code: CodeType) -> set[str]:
     """Return the names that code may find by a string, as ``getattr`` does."""
-    found = set(code.co_consts) if _BY_NAME & set(code.co_names) else set[Any]()
-    names = {each for each in found if isinstance(each, str)}
-    return names.union(*map(strings_in, _inner(code)))
+    found = (each.co_consts for each in codes_in(code) if _BY_NAME & set(each.co_names))
+    return {name for strings in found for name in strings if isinstance(name, str)}
 
 
-def _inner(code: CodeType) -> list[CodeType]:
-    return [each for each in code.co_consts if isinstance(each, CodeType)]
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    """Yield code, and that of the functions inside."""
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from codes_in(each)
 
 
 def slots_of_attributes(owner: Any, path: str = "") -> Iterator[Slot]:
     """Yield those of an object, class, function or module; special ones only if functions."""
     values, kind = attributes_of(owner), type(owner)
-    is_class = issubclass(kind, type)
+    is_class, is_module = issubclass(kind, type), issubclass(kind, ModuleType)
     classes = owner.__mro__ if is_class else kind.__mro__
-    holder = owner if is_class else values  # a class shows its attributes in a new proxy each time
     private = tuple(f"_{each.__name__.lstrip('_')}__" for each in classes)
+    put = partial(type.__setattr__, owner) if is_class else getattr(values, "__setitem__", None)
     for key, value in list(values.items()):
         if isinstance(key, str) and (not key.startswith("__") or type(value) is FunctionType):
-            shown = key[key.index("__") :] if key.startswith(private) else key
-            put = partial(type.__setattr__, owner) if is_class else values.__setitem__  # type: ignore[attr-defined]
-            read, write = partial(values.get, key, MISSING), partial(put, key)
-            yield Slot(holder, key, f"{path}.{shown}", read, write, "ATTR")
-    for each in classes if is_own(kind) else ():
-        for key, member in vars(each).items():
-            if type(member) is MemberDescriptorType and is_own(each):  # of __slots__
-                read, write = partial(_member, member, owner), partial(member.__set__, owner)
-                yield Slot(owner, key, f"{path}.{key}", read, write, "ATTR")
+            shown = f"{path}.{key[key.index('__') :] if key.startswith(private) else key}"
+            read, write = partial(values.get, key, MISSING), put and partial(put, key)
+            yield Slot(values if is_module else owner, key, shown, read, write, "ATTR")
+    for key, member in (each for base in classes if is_own(base) for each in vars(base).items()):
+        if type(member) is MemberDescriptorType and not is_class:  # of __slots__
+            read, write = partial(_member, member, owner), partial(member.__set__, owner)
+            yield Slot(owner, key, f"{path}.{key}", read, write, "ATTR")
 
 
 def _slots_of(value: Any, path: str) -> Iterator[Slot]:
     kind = type(value)
+    is_class = issubclass(kind, type)
     if kind is FunctionType:
         yield from _of_function(value)
-    elif kind is MethodType:
-        yield from (_part(value.__self__, "self"), _part(value.__func__, ""))
-    elif issubclass(kind, partial):
-        yield _part(value.func, "")
-        yield from _arguments(value)
-    elif kind in {classmethod, staticmethod}:
-        yield _part(value.__func__, "")
-    elif kind is property:
-        yield from (_part(value.fget, ""), _part(value.fset, ""))
-    elif kind is cached_property:
-        yield _part(value.func, "")
+    elif issubclass(kind, _WRAPPERS):
+        yield from (_part(getattr(value, each, None), "self") for each in _WRAPPED)
     elif value is os or value is os.getenv:
         yield Slot(vars(os), "environ", "os.environ", partial(getattr, os, "environ"), None, "ATTR")
-    elif issubclass(kind, ModuleType) and is_own(value):
-        yield from slots_of_attributes(value, path)
-    elif issubclass(kind, type) and is_own(value):
-        yield from slots_of_attributes(value, value.__name__)
-        yield from (_part(each, "") for each in value.__bases__)
-    elif is_own(kind) or kind is SimpleNamespace:
-        yield from slots_of_attributes(value, path or "self")
-        yield _part(kind, "")
+    elif kind is SimpleNamespace or is_own(value if issubclass(kind, type | ModuleType) else kind):
+        yield from slots_of_attributes(value, value.__name__ if is_class else path or "self")
+        yield from map(_part, (*(value.__bases__ if is_class else ()), kind))
+    if issubclass(kind, partial):
+        yield from _arguments(value)
     yield from _items(value, path)
-    yield _part(attributes_of(value).get("__wrapped__"), "")
+    yield _part(attributes_of(value).get("__wrapped__"))
 
 
 def _items(value: Any, path: str) -> Iterator[Slot]:
-    kind, inside = type(value), list[tuple[Any, Any]]()
-    if issubclass(kind, dict):
-        inside = list(islice(dict.items(value), MAX_VALUES))
-    for sequence in (list, tuple, set, frozenset, deque):
-        if issubclass(kind, sequence):
-            inside = list(enumerate(islice(sequence.__iter__(value), MAX_VALUES)))
-    for key, each in inside:
+    kind = type(value)
+    base = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
+    pairs = dict.items(value) if base is dict else enumerate(base.__iter__(value) if base else ())
+    for key, each in list(islice(pairs, MAX_VALUES)):
         if type(each) not in _ATOMS:
             shown = f"{path}[{key!r}]" if type(key) in _ATOMS else path
-            if kind in {list, dict}:
-                read, write = partial(_itself, each), partial(value.__setitem__, key)
-                yield Slot(value, key, shown, read, write)
-            else:
-                yield _part(each, shown)
+            write = partial(value.__setitem__, key) if kind in {list, dict} else None
+            yield Slot(value, key, shown, partial(_itself, each), write)
 
 
 def _of_function(function: FunctionType) -> Iterator[Slot]:
@@ -214,22 +199,21 @@ def _of_function(function: FunctionType) -> Iterator[Slot]:
     for place, name in enumerate(code.co_varnames[code.co_argcount - count : code.co_argcount]):
         read, write = partial(_default, function, place), partial(_set_default, function, place)
         yield Slot(function, name, name, read, write, kind, code)
-    for name in function.__kwdefaults__ or ():
-        yield _item(function.__kwdefaults__, name, kind, code)
+    keywords = function.__kwdefaults__ or {}
+    yield from (_item(keywords, name, kind, code) for name in keywords)
 
 
 def _arguments(given: partial[Any]) -> Iterator[Slot]:
     """Yield what a function is called with; whose it is, its address tells."""
     function = attributes_of(given.func).get("__wrapped__", given.func)
-    is_bound = type(function) is not FunctionType
-    if is_bound:
-        is_method = type(function) is MethodType
-        function = function.__func__ if is_method else getattr(type(function), "__call__", None)
+    kind = type(function)
+    if kind is not FunctionType:
+        function = function.__func__ if kind is MethodType else attributes_of(kind).get("__call__")
     code = getattr(function, "__code__", None)
-    names = code.co_varnames[is_bound : code.co_argcount] if code else ()
+    names = code.co_varnames[kind is not FunctionType : code.co_argcount] if code else ()
     for name, value in [*zip(names, given.args, strict=False), *given.keywords.items()]:
         yield Slot(value, name, name, partial(_itself, value), None, "FAST" if code else "", code)
-    yield from (_part(value, "") for value in given.args[len(names) :])
+    yield from map(_part, given.args[len(names) :])
 
 
 def _item(values: dict[str, Any], name: str, kind: str, code: CodeType) -> Slot:
@@ -237,7 +221,7 @@ def _item(values: dict[str, Any], name: str, kind: str, code: CodeType) -> Slot:
     return Slot(values, name, name, read, write, kind, code)
 
 
-def _part(value: Any, path: str) -> Slot:
+def _part(value: Any, path: str = "") -> Slot:
     return Slot(value, "", path, partial(_itself, value))
 
 

@@ -1,4 +1,4 @@
-"""What simulated nodes share and real replicas do not: memory and locks that the reader's code finds.
+"""What simulated nodes share and real replicas do not: memory and locks of the reader's code.
 
 All nodes live in one process, so a global, a closure or an object is one for all of them, unless
 each process executes the module for itself (``fresh_modules``). A set of what is done would be a
@@ -18,20 +18,22 @@ import logging
 import os
 import queue
 import threading
-import weakref
 from array import array
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, deque
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from functools import partial
 from itertools import chain, islice
+from operator import attrgetter
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from kst_scheduler.simulation.primitives import VirtualLock
-from kst_scheduler.simulation.reach import MISSING, Reach, Slot, attributes_of, names_in, strings_in
+from kst_scheduler.simulation.reach import MISSING, Reach, Slot, codes_in, names_in, strings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from apscheduler.job import Job
 
@@ -52,43 +54,37 @@ LOCKS: Final = (
 
 _FOLLOWED: Final = (FunctionType, MethodType, type)
 """What ``register`` is given and nodes do not share on purpose, as they do a ledger."""
+_CONTAINERS: Final = (OrderedDict, dict, list, tuple, set, frozenset, deque)
 _CACHE: Final = functools._lru_cache_wrapper
-_INSIDE: Final[dict[type, Callable[[Any], Iterable[Any]]]] = {
-    **{each: each.__iter__ for each in (list, tuple, set, frozenset, deque)},
-    dict: lambda each: chain(dict.keys(each), dict.values(each)),
-    OrderedDict: lambda each: chain(OrderedDict.keys(each), OrderedDict.values(each)),
-    bytearray: lambda each: [bytes(each)],
-    array: lambda each: [each.tobytes()],
-    UserDict: lambda each: [each.data],
-    UserList: lambda each: [each.data],
-    ChainMap: lambda each: [each.maps],
-    # By their addresses: what is compared must not keep them.
-    weakref.WeakSet: lambda each: map(id, each),
-    weakref.WeakKeyDictionary: lambda each: map(id, chain(each.keys(), each.values())),
-    weakref.WeakValueDictionary: lambda each: map(id, chain(each.keys(), each.values())),
-    queue.Queue: lambda each: [each.queue],
-    queue.SimpleQueue: lambda each: [each.qsize()],
-    asyncio.Queue: lambda each: [each._queue],
-    threading.Event: lambda each: [each._flag],
-    asyncio.Event: lambda each: [each._value],
-    asyncio.Future: lambda each: [each._state],
-    concurrent.futures.Future: lambda each: [each._state],
-    io.StringIO: lambda each: [each.getvalue()],
-    io.BytesIO: lambda each: [each.getvalue()],
-    ContextVar: lambda each: [each.get()],
-    os._Environ: lambda each: [dict(each)],
-    _CACHE: lambda each: each.cache_info(),
+_STATE: Final[dict[type, Any]] = {
+    **dict.fromkeys(_CONTAINERS),
+    bytearray: bytes,
+    array: array.tobytes,
+    io.StringIO: io.StringIO.getvalue,
+    io.BytesIO: io.BytesIO.getvalue,
+    **dict.fromkeys((UserDict, UserList), attrgetter("data")),
+    **dict.fromkeys((WeakSet, WeakKeyDictionary, WeakValueDictionary), attrgetter("data")),
+    ChainMap: attrgetter("maps"),
+    queue.Queue: attrgetter("queue"),
+    queue.SimpleQueue: queue.SimpleQueue.qsize,
+    asyncio.Queue: attrgetter("_queue"),
+    threading.Event: attrgetter("_flag"),
+    asyncio.Event: attrgetter("_value"),
+    **dict.fromkeys((asyncio.Future, concurrent.futures.Future), attrgetter("_state")),
+    ContextVar: ContextVar.get,
+    os._Environ: dict,
+    _CACHE: _CACHE.cache_info,
 }
-"""What is compared of the objects that can be a memory."""
-_ITERATES: Final = {"__next__", "__anext__"}
+"""What can be a memory, and what of it is compared; None: what is in it."""
+_ITERATORS: Final = (Iterator, AsyncIterator)
 _COMPARED: Final = (bool, int, float, str, bytes, type(None))
 _MOST_COMPARED: Final = 10_000
 """Values of one memory; of a larger one only the first are compared, and its length."""
-_ONLY_WRITE: Final = frozenset(
-    ("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "clear", "discard")
-) | {"set"}
-"""Methods of lists, sets, dicts and events that return and raise nothing, whatever is in them."""
-
+_ONLY_WRITE: Final = {
+    *("append", "appendleft", "extend", "extendleft", "insert", "put", "put_nowait"),
+    *("add", "update", "clear", "discard", "set"),
+}
+"""Methods that return nothing and raise nothing, whatever is in the list, set, dict or queue."""
 _COLLECT: Final = {"BUILD_LIST": 1, "BUILD_TUPLE": 1, "BUILD_SET": 1, "BUILD_MAP": 2}
 """What puts values into a new list or dict, such as ``args=[seen]``, and how many for each."""
 _ENTER: Final = {"BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL"}
@@ -129,7 +125,9 @@ class SharedMemory:
         ]
         locks = [slots for slots, before in shared if issubclass(type(before[0]), LOCKS)]
         guards = [
-            slots for slots, before in shared if slots not in locks and _differs(slots, before)
+            slots
+            for slots, before in shared
+            if slots not in locks and not _is_same(_contents(slots[0].read()), before)
         ]
         if names := self._names_of_read(guards):
             _logger.warning(
@@ -164,9 +162,7 @@ class SharedMemory:
                 self._reached_by.setdefault(key, set()).add(process)
         self._codes |= {id(each.__code__): each.__code__ for each in reach.functions}
         if not is_late:
-            spaces = [each.__globals__ for each in reach.functions]
-            values = [*reach.values.values(), *spaces]
-            self._owners |= {id(each): each for each in (*values, *map(attributes_of, values))}
+            self._owners |= reach.values | {id(each.owner): each.owner for each in reach.slots}
 
     def _names_of_read(self, found: list[list[Slot]]) -> str:
         codes = list(self._codes.values())
@@ -184,16 +180,15 @@ def is_read(slot: Slot, codes: Iterable[CodeType] = ()) -> bool:
     """Tell whether the code that finds a slot, one of ``codes`` if any may, reads its value."""
     # An argument that a function inside uses is in a cell.
     kinds = (slot.kind, "DEREF") if slot.kind in {"DEFAULT", "FAST"} else (slot.kind,)
+    value: Any = slot.read()
+    if issubclass(type(value), queue.Queue | asyncio.Queue) and value.maxsize > 0:
+        return True  # each put tells whether it is full
     return any(
-        slot.key in strings_in(code)
+        (slot.kind in {"ATTR", "GLOBAL"} and slot.key in strings_in(code))
         or (slot.key == "environ" and "getenv" in names_in(code))
         or any(_reads(code, kind.replace("DEFAULT", "FAST"), slot.key) for kind in kinds)
         for code in ([slot.code] if slot.code else codes)
     )
-
-
-def _differs(slots: list[Slot], before: list[Any]) -> bool:
-    return not _is_same(_contents(slots[0].read()), before)
 
 
 def _contents(value: Any) -> list[Any]:
@@ -204,13 +199,18 @@ def _contents(value: Any) -> list[Any]:
         if len(found) >= _MOST_COMPARED:
             break
         kind = type(each)
-        base = next((base for base in kind.__mro__ if base in _INSIDE), None)
-        if base is not None:
-            found += [kind, base.__len__(each) if hasattr(base, "__len__") else 1]  # type: ignore[attr-defined]
-            with contextlib.suppress(Exception):  # it is closed, or a subclass has nothing inside
-                waiting += islice(_INSIDE[base](each), _MOST_COMPARED)
-        elif kind.__module__ in {"builtins", "itertools"} and _ITERATES & set(dir(kind)):
-            found.append(object())  # whoever reads an iterator changes it
+        base: Any = next((base for base in kind.__mro__ if base in _STATE), None)
+        if base in _CONTAINERS:
+            found += [kind, base.__len__(each)]
+            is_dict = issubclass(base, dict)
+            inside = chain(base.keys(each), base.values(each)) if is_dict else base.__iter__(each)
+            waiting += islice(inside, _MOST_COMPARED)
+        elif base is not None:
+            found.append(kind)
+            with contextlib.suppress(Exception):  # it is closed, or not set
+                waiting.append(_STATE[base](each))
+        elif kind.__module__ in {"builtins", "itertools"} and issubclass(kind, _ITERATORS):
+            found.append(object())  # to read from an iterator is to change it
         else:
             found.append(each)
     return found
@@ -229,17 +229,22 @@ def _reads(code: CodeType, kind: str, name: str) -> bool:
     ``kind`` is how it is loaded: as a GLOBAL, a DEREF (of a closure), a FAST or an ATTR. The names
     of instructions are those of CPython 3.11 to 3.15.
     """
-    steps = list(dis.get_instructions(code))
-    for place, step in enumerate(steps):
-        if step.opname.startswith("LOAD_") and kind in step.opname.replace("METHOD", "ATTR"):
+    for each in codes_in(code):
+        steps = list(dis.get_instructions(each))
+        for place, step in enumerate(steps):
+            loads = step.opname.startswith("LOAD_") and kind in step.opname.replace(
+                "METHOD", "ATTR"
+            )
             loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-            above = len(loaded) - 1 - loaded.index(name) if name in loaded else 0
-            if name in loaded and not _only_writes(steps[place + 1 :], name, above):
-                return True
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return any(
-        _reads(each, kind, name) for each in inner if kind != "DEREF" or name in each.co_freevars
-    )
+            if (
+                loads
+                and name in loaded
+                and (kind != "DEREF" or each is code or name in each.co_freevars)
+            ):
+                above = len(loaded) - 1 - loaded.index(name)
+                if not _only_writes(steps[place + 1 :], name, above):
+                    return True
+    return False
 
 
 def _only_writes(steps: list[dis.Instruction], name: str, above: int) -> bool:
