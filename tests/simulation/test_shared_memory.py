@@ -345,6 +345,7 @@ ONLY_WRITES = [
     "seen[k] += 1",
     "seen[k]['x'] = 1",
     "seen[k].append(1)",
+    "seen.put(1)",
     "v(args=[seen])",
     "v(kwargs={'a': seen})",
 ]
@@ -353,6 +354,9 @@ READS = [
     "len(seen)",
     "v(seen)",
     "y = seen",
+    "v.seen = seen",
+    "v['x'] = seen.x",
+    "with seen: pass",
     "y = f'{seen}'",
     "y = seen[0]",
     "y = [z for z in seen]",

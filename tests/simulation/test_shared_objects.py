@@ -303,6 +303,15 @@ class Guard:
 guard = Guard()
 def job(): return guard.first
 
+## an object that is compared with errors: guard.seen
+class Guard:
+    def __init__(self): self.seen = set()
+    def __eq__(self, other): raise RuntimeError
+    __hash__ = None
+guard = Guard()
+def job():
+    if not guard.seen: guard.seen.add(1)
+
 ## a simple queue: todo
 import queue
 todo = queue.SimpleQueue()

@@ -43,7 +43,7 @@ _BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"
 """What finds an attribute or a global by a string."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
     """Where a value is found."""
 

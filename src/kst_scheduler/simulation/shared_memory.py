@@ -155,8 +155,8 @@ class SharedMemory:
         for slot in reach.slots:
             if slot.kind and (slot.kind != "ATTR" or slot.key in reach.names):
                 key = id(slot.owner), slot.key
-                is_new = is_late and key not in self._before and id(slot.owner) in self._owners
                 if key not in self._before:
+                    is_new = is_late and id(slot.owner) in self._owners
                     self._before[key] = [MISSING] if is_new else _contents(slot.read())
                 self._slots.setdefault(key, []).append(slot)
                 self._reached_by.setdefault(key, set()).add(process)
@@ -230,24 +230,20 @@ def _reads(code: CodeType, kind: str, name: str) -> bool:
     of instructions are those of CPython 3.11 to 3.15.
     """
     for each in codes_in(code):
+        if kind == "DEREF" and each is not code and name not in each.co_freevars:
+            continue
         steps = list(dis.get_instructions(each))
-        for place, step in enumerate(steps):
-            loads = step.opname.startswith("LOAD_") and kind in step.opname.replace(
-                "METHOD", "ATTR"
-            )
+        for after, step in enumerate(steps, 1):
+            loads = step.opname.replace("METHOD", "ATTR")  # as Python 3.11 loads what it calls
             loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-            if (
-                loads
-                and name in loaded
-                and (kind != "DEREF" or each is code or name in each.co_freevars)
-            ):
+            if name in loaded and loads.startswith("LOAD_") and kind in loads:
                 above = len(loaded) - 1 - loaded.index(name)
-                if not _only_writes(steps[place + 1 :], name, above):
+                if not _only_writes(steps[after:], kind, name, above):
                     return True
     return False
 
 
-def _only_writes(steps: list[dis.Instruction], name: str, above: int) -> bool:
+def _only_writes(steps: list[dis.Instruction], kind: str, name: str, above: int) -> bool:
     """Tell whether the value that was loaded just before is only written to, or handed on.
 
     ``seen.append(x)``, ``seen[key] = x``, ``counts[key] += 1``, ``count += 1`` and ``args=[seen]``
@@ -264,10 +260,10 @@ def _only_writes(steps: list[dis.Instruction], name: str, above: int) -> bool:
             return True
         left = above + dis.stack_effect(step.opcode, step.arg, jump=False)
         if left < 0:  # it is taken
-            stores = step.opname in {"STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR"}
+            rebinds = step.opname == f"STORE_{kind}" and step.argval == name
             sets_item = step.opname == "STORE_SUBSCR" and (above == 1 or copied)
-            dropped = step.opname == "POP_TOP" and step is not steps[0]  # which tells whether it is
-            return (stores and step.argval == name) or sets_item or dropped
+            dropped = step.opname == "POP_TOP" and step is not steps[0]  # it tells if it is
+            return rebinds or sets_item or dropped
         copied = copied or step.opname == "COPY"
         above = left
     return False
