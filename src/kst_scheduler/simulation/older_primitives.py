@@ -7,33 +7,26 @@ where ``register`` can reach such a one, it finds a virtual one while the simula
 from __future__ import annotations
 
 import _thread
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from kst_scheduler.simulation.reach import Reach
+from kst_scheduler.simulation.reach import Reach, exchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
-@contextlib.contextmanager
-def exchanged(register: Callable[..., object]) -> Iterator[None]:
+def virtual_primitives(register: Callable[..., object]) -> AbstractContextManager[None]:
     """Put virtual primitives where ``register`` can reach real ones, and put these back."""
-    undo: list[tuple[Callable[[Any], None], Any]] = []
-    new: dict[int, Any] = {}
-    try:
-        found = [(slot.write, slot.read()) for slot in Reach(register).slots if slot.write]
-        for write, value in found:
-            if id(value) not in new and (made := _virtual(value)) is not None:
-                new[id(value)] = made
-            if id(value) in new:
-                undo.append((write, value))
-                write(new[id(value)])
-        yield
-    finally:
-        for write, value in undo:
-            write(value)
+    made: dict[int, Any] = {}
+
+    def stand_in(value: Any) -> Any:
+        if id(value) not in made:
+            made[id(value)] = _virtual(value)
+        return made[id(value)]
+
+    return exchanged(Reach(register).slots, stand_in)
 
 
 def _virtual(value: Any) -> Any:

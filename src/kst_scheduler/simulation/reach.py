@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 from types import (
@@ -64,11 +64,7 @@ class Slot:
 class Reach:
     """What ``roots`` can reach: the slots, and the reader's functions among the values.
 
-    Args:
-        roots: functions, objects and partials.
-        skip: is not followed.
-        only_named: an attribute is followed only if a function that was reached names it.
-
+    What is in ``skip`` is not followed; ``only_named``, nor is an attribute that no function names.
     """
 
     def __init__(self, *roots: Any, skip: Iterable[Any] = (), only_named: bool = False) -> None:
@@ -97,6 +93,22 @@ class Reach:
                     unnamed[each.key].append(each)
                 else:
                     waiting.append(each)
+
+
+@contextlib.contextmanager
+def exchanged(slots: Iterable[Slot], stand_in: Callable[[Any], Any]) -> Iterator[None]:
+    """Let slots hold in the block what ``stand_in`` returns for a value; None: the value itself."""
+    found = [(slot.write, slot.read()) for slot in slots if slot.write]
+    undo: list[tuple[Callable[[Any], None], Any]] = []
+    try:
+        for write, value in found:
+            if (other := stand_in(value)) is not None:
+                undo.append((write, value))
+                write(other)
+        yield
+    finally:
+        for write, value in undo:
+            write(value)
 
 
 def is_own(thing: Any) -> bool:
@@ -182,7 +194,7 @@ def _items(value: Any, path: str) -> Iterator[Slot]:
         if type(each) not in _ATOMS:
             shown = f"{path}[{key!r}]" if type(key) in _ATOMS else path
             write = partial(value.__setitem__, key) if kind in {list, dict} else None
-            yield Slot(value, key, shown, partial(_itself, each), write)
+            yield replace(_part(each, shown), owner=value, key=key, write=write)
 
 
 def _of_function(function: FunctionType) -> Iterator[Slot]:
@@ -212,7 +224,7 @@ def _arguments(given: partial[Any]) -> Iterator[Slot]:
     code = getattr(function, "__code__", None)
     names = code.co_varnames[kind is not FunctionType : code.co_argcount] if code else ()
     for name, value in [*zip(names, given.args, strict=False), *given.keywords.items()]:
-        yield Slot(value, name, name, partial(_itself, value), None, "FAST" if code else "", code)
+        yield replace(_part(value, name), key=name, kind="FAST" if code else "", code=code)
     yield from map(_part, given.args[len(names) :])
 
 
@@ -222,11 +234,7 @@ def _item(values: dict[str, Any], name: str, kind: str, code: CodeType) -> Slot:
 
 
 def _part(value: Any, path: str = "") -> Slot:
-    return Slot(value, "", path, partial(_itself, value))
-
-
-def _itself(value: Any) -> Any:
-    return value
+    return Slot(value, "", path, lambda: value)
 
 
 def _member(member: MemberDescriptorType, owner: Any) -> Any:
