@@ -312,6 +312,22 @@ guard = Guard()
 def job():
     if not guard.seen: guard.seen.add(1)
 
+## the only instance of a class: Guard._one
+class Guard:
+    _one = None
+    def __new__(cls):
+        if cls._one is None: cls._one = super().__new__(cls)
+        return cls._one
+def job(): Guard()
+
+## an attribute that is deleted: guard.token
+class Guard: token = 1
+guard = Guard()
+guard.token = 2
+def job():
+    try: del guard.token
+    except AttributeError: pass
+
 ## a simple queue: todo
 import queue
 todo = queue.SimpleQueue()
@@ -523,6 +539,21 @@ def begin(scheduler, store):
     def job(): store.first(1)
     scheduler.add_job(job, 'cron', hour='*')
 register = partial(begin, store=guard)
+
+## a dataclass that only notes
+from dataclasses import dataclass, field
+@dataclass(order=True, slots=True)
+class Notes:
+    seen: list = field(default_factory=list)
+notes = Notes()
+def job(): notes.seen.append(1)
+
+## a class that shows what it has noted
+class Notes:
+    def __init__(self): self.seen = []
+    def __repr__(self): return f"{self.seen}"
+notes = Notes()
+def job(): notes.seen.append(1)
 
 ## a queue that the jobs only fill
 import queue, asyncio

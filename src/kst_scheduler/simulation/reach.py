@@ -35,10 +35,15 @@ MISSING: Final = object()
 """What a slot holds that is empty."""
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
+_FUNCTIONS: Final = (FunctionType, staticmethod, classmethod)  # such as __new__
 _WRAPPERS: Final = (MethodType, partial, property, cached_property, classmethod, staticmethod)
 _WRAPPED: Final = ("__self__", "__func__", "func", "fget", "fset")
 """Where these keep what they are made of."""
 _ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
+_LOOKING: Final = frozenset(
+    f"__{name}__" for name in ("repr", "str", "eq", "hash", "lt", "le", "gt", "ge", "getstate")
+)
+"""Special methods that compare or show an object, as those that ``dataclass`` makes do."""
 _BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"))
 """What finds an attribute or a global by a string."""
 
@@ -89,7 +94,7 @@ class Reach:
             for each in _slots_of(value, slot.path):
                 self.slots.append(each)
                 is_unnamed = each.kind == "ATTR" and each.key not in self.names
-                if only_named and is_unnamed and not each.key.startswith("__"):
+                if only_named and is_unnamed and (each.key[:2] != "__" or each.key in _LOOKING):
                     unnamed[each.key].append(each)
                 else:
                     waiting.append(each)
@@ -158,7 +163,7 @@ def slots_of_attributes(owner: Any, path: str = "") -> Iterator[Slot]:
     private = tuple(f"_{each.__name__.lstrip('_')}__" for each in classes)
     put = partial(type.__setattr__, owner) if is_class else getattr(values, "__setitem__", None)
     for key, value in list(values.items()):
-        if isinstance(key, str) and (not key.startswith("__") or type(value) is FunctionType):
+        if isinstance(key, str) and (not key.startswith("__") or type(value) in _FUNCTIONS):
             shown = f"{path}.{key[key.index('__') :] if key.startswith(private) else key}"
             read, write = partial(values.get, key, MISSING), put and partial(put, key)
             yield Slot(values if is_module else owner, key, shown, read, write, "ATTR")

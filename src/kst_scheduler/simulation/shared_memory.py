@@ -240,6 +240,8 @@ def _reads(code: CodeType, kind: str, name: str) -> bool:
                 above = len(loaded) - 1 - loaded.index(name)
                 if not _only_writes(steps[after:], kind, name, above):
                     return True
+            if step.opname == f"DELETE_{kind}" and step.argval == name:
+                return True  # an error tells that it is gone
     return False
 
 
