@@ -69,7 +69,8 @@ class Slot:
 class Reach:
     """What ``roots`` can reach: the slots, and the reader's functions among the values.
 
-    What is in ``skip`` is not followed; ``only_named``, nor is an attribute that no function names.
+    What is in ``skip`` is not followed. An attribute of a module counts if one of these functions
+    names it, and with ``only_named`` so does one of any other.
     """
 
     def __init__(self, *roots: Any, skip: Iterable[Any] = (), only_named: bool = False) -> None:
@@ -84,20 +85,24 @@ class Reach:
             value = slot.read()
             if type(value) in _ATOMS or id(value) in self.values:
                 continue
-            self.values[id(value)] = value
+            self.values[id(value)], found = value, list[Slot]()
             if type(value) is FunctionType and is_own(value):
                 self.functions.append(value)
                 new = (names_in(value.__code__) | strings_in(value.__code__)) - self.names
                 self.names |= new
                 for name in sorted(new & unnamed.keys()):
-                    waiting += unnamed.pop(name)
+                    found += unnamed.pop(name)
+            is_lazy = only_named or issubclass(type(value), ModuleType)
             for each in _slots_of(value, slot.path):
-                self.slots.append(each)
-                is_unnamed = each.kind == "ATTR" and each.key not in self.names
-                if only_named and is_unnamed and (each.key[:2] != "__" or each.key in _LOOKING):
+                if is_lazy and each.kind == "ATTR" and not self._may_be_found(each.key):
                     unnamed[each.key].append(each)
                 else:
-                    waiting.append(each)
+                    found.append(each)
+            self.slots += found
+            waiting += found
+
+    def _may_be_found(self, name: str) -> bool:
+        return name in self.names or (name.startswith("__") and name not in _LOOKING)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,15 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from kst_scheduler.simulation.primitives import VirtualLock
-from kst_scheduler.simulation.reach import MISSING, Reach, Slot, codes_in, names_in, strings_in
+from kst_scheduler.simulation.reach import (
+    MISSING,
+    Reach,
+    Slot,
+    attributes_of,
+    codes_in,
+    names_in,
+    strings_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -153,7 +161,7 @@ class SharedMemory:
         """Note each slot and its contents; one that an owner did not have before was empty."""
         reach = Reach(*self._roots[process], skip=self._handed, only_named=True)
         for slot in reach.slots:
-            if slot.kind and (slot.kind != "ATTR" or slot.key in reach.names):
+            if slot.kind:
                 key = id(slot.owner), slot.key
                 if key not in self._before:
                     is_new = is_late and id(slot.owner) in self._owners
@@ -162,7 +170,8 @@ class SharedMemory:
                 self._reached_by.setdefault(key, set()).add(process)
         self._codes |= {id(each.__code__): each.__code__ for each in reach.functions}
         if not is_late:
-            self._owners |= reach.values | {id(each.owner): each.owner for each in reach.slots}
+            values = [*reach.values.values(), *(each.__globals__ for each in reach.functions)]
+            self._owners |= {id(each): each for each in (*values, *map(attributes_of, values))}
 
     def _names_of_read(self, found: list[list[Slot]]) -> str:
         codes = list(self._codes.values())
