@@ -13,7 +13,8 @@ from lessons import MORNING, NIGHT
 
 from kst_scheduler import MemoryLedger, once, simulate
 from kst_scheduler.simulation import Crash, current_node
-from kst_scheduler.simulation.shared_memory import _MOST_COMPARED, _contents, places
+from kst_scheduler.simulation.reach import Reach
+from kst_scheduler.simulation.shared_memory import _MOST_COMPARED, _contents, is_read
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:
@@ -344,6 +345,7 @@ ONLY_WRITES = [
     "seen[k] += 1",
     "seen[k]['x'] = 1",
     "seen[k].append(1)",
+    "seen.put(1)",
     "v(args=[seen])",
     "v(kwargs={'a': seen})",
 ]
@@ -352,6 +354,9 @@ READS = [
     "len(seen)",
     "v(seen)",
     "y = seen",
+    "v.seen = seen",
+    "v['x'] = seen.x",
+    "with seen: pass",
     "y = f'{seen}'",
     "y = seen[0]",
     "y = [z for z in seen]",
@@ -386,6 +391,5 @@ def test_the_use_of_a_name_is_told_from_its_code(statement: str, reads: bool) ->
     for source in sources:
         names: dict[str, Any] = {}
         exec(source, names)  # noqa: S102 - many small functions
-        uses = {place.name: place.uses() for place in places(names["f"])}
-        found = uses["`seen`"] if "`seen`" in uses else uses["a default argument"]
-        assert found == reads, source
+        (seen,) = (slot for slot in Reach(names["f"]).slots if slot.key == "seen")
+        assert is_read(seen) == reads, source

@@ -454,6 +454,29 @@ def test_a_lock_of_before_excludes_as_well(kind: str) -> None:
     assert together(lambda: made) == [("first", "01:00"), ("second", "02:00")]
 
 
+class _Slotted:
+    shared = threading.Lock()
+    __slots__ = ("own",)
+
+    def __init__(self) -> None:
+        self.own = threading.Lock()
+
+
+_SLOTTED = _Slotted()
+
+
+def _default(lock: Any = threading.Lock()) -> Any:  # noqa: B008 - what is looked for
+    return lock
+
+
+@pytest.mark.parametrize("find", [lambda: _Slotted.shared, lambda: _SLOTTED.own, _default])
+def test_a_lock_of_a_class_of_slots_or_a_default_excludes_as_well(find: Any) -> None:
+    """Wherever a name leads to it; afterwards it is itself again."""
+    before = find()
+    assert together(find) == [("first", "01:00"), ("second", "02:00")]
+    assert find() is before
+
+
 def test_a_thread_local_of_before_is_each_threads_own() -> None:
     """What the main thread keeps in it, the node's loop sees, and its threads do not."""
     local = threading.local()

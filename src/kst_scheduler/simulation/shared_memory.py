@@ -1,6 +1,6 @@
-"""What simulated nodes share and real replicas do not: memory and locks of the reader's functions.
+"""What simulated nodes share and real replicas do not: memory and locks of the reader's code.
 
-All nodes live in one process, so a global, a closure or a default is one for all of them, unless
+All nodes live in one process, so a global, a closure or an object is one for all of them, unless
 each process executes the module for itself (``fresh_modules``). A set of what is done would be a
 perfect guard there. A list that the jobs only append to guards nothing, and is how a reader sees
 what has happened: so what counts is how the functions use the name.
@@ -9,22 +9,39 @@ what has happened: so what counts is how the functions use the name.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import dis
+import functools
+import io
 import logging
-import sys
+import os
+import queue
 import threading
-from collections import Counter, deque
-from dataclasses import dataclass
+from array import array
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, deque
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from functools import partial
-from itertools import islice
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from itertools import chain, islice
+from operator import attrgetter
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from kst_scheduler.simulation.primitives import VirtualLock
-from kst_scheduler.simulation.sources import PROGRAMS, global_names, is_the_readers
+from kst_scheduler.simulation.reach import (
+    MISSING,
+    Reach,
+    Slot,
+    attributes_of,
+    codes_in,
+    names_in,
+    strings_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from apscheduler.job import Job
 
@@ -43,162 +60,144 @@ LOCKS: Final = (
 )
 """What excludes within one process only."""
 
+_FOLLOWED: Final = (FunctionType, MethodType, type)
+"""What ``register`` is given and nodes do not share on purpose, as they do a ledger."""
+_CONTAINERS: Final = (OrderedDict, dict, list, tuple, set, frozenset, deque)
+_CACHE: Final = functools._lru_cache_wrapper
+_STATE: Final[dict[type, Any]] = {
+    **dict.fromkeys(_CONTAINERS),
+    bytearray: bytes,
+    array: array.tobytes,
+    io.StringIO: io.StringIO.getvalue,
+    io.BytesIO: io.BytesIO.getvalue,
+    **dict.fromkeys((UserDict, UserList), attrgetter("data")),
+    **dict.fromkeys((WeakSet, WeakKeyDictionary, WeakValueDictionary), attrgetter("data")),
+    ChainMap: attrgetter("maps"),
+    queue.Queue: attrgetter("queue"),
+    queue.SimpleQueue: queue.SimpleQueue.qsize,
+    asyncio.Queue: attrgetter("_queue"),
+    threading.Event: attrgetter("_flag"),
+    asyncio.Event: attrgetter("_value"),
+    **dict.fromkeys((asyncio.Future, concurrent.futures.Future), attrgetter("_state")),
+    ContextVar: ContextVar.get,
+    os._Environ: dict,
+    _CACHE: _CACHE.cache_info,
+}
+"""What can be a memory, and what of it is compared; None: what is in it."""
+_ITERATORS: Final = (Iterator, AsyncIterator)
 _COMPARED: Final = (bool, int, float, str, bytes, type(None))
 _MOST_COMPARED: Final = 10_000
 """Values of one memory; of a larger one only the first are compared, and its length."""
-_ONLY_WRITE: Final = frozenset(
-    ("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "clear", "discard")
-)
-"""Methods of lists, sets and dicts that return nothing and raise nothing, whatever is in them."""
-
+_ONLY_WRITE: Final = {
+    *("append", "appendleft", "extend", "extendleft", "insert", "put", "put_nowait"),
+    *("add", "update", "clear", "discard", "set"),
+}
+"""Methods that return nothing and raise nothing, whatever is in the list, set, dict or queue."""
 _COLLECT: Final = {"BUILD_LIST": 1, "BUILD_TUPLE": 1, "BUILD_SET": 1, "BUILD_MAP": 2}
 """What puts values into a new list or dict, such as ``args=[seen]``, and how many for each."""
-
-
-@dataclass
-class Place:
-    """Where a function finds a value."""
-
-    name: str
-    """As in "`seen`"."""
-    owner: Any
-    """What has it: a module's globals, a cell, or the function itself."""
-    read: Callable[[], Any]
-    uses: Callable[[], bool]
-    """Tells whether the function reads it, rather than only writes to it."""
-    before: Any = None
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """The same for each function that finds the same value."""
-        return id(self.owner), self.name
+_ENTER: Final = {"BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL"}
+"""What begins a ``with``."""
 
 
 class SharedMemory:
     """What the functions of a simulation can reach, and what it was before."""
 
     def __init__(self, functions: Iterable[Any]) -> None:
-        self._places: dict[tuple[int, str], list[Place]] = {}
+        roots, self._handed = list(functions), list[Any]()
+        for each in roots:
+            if isinstance(each, partial):
+                roots.append(each.func)
+                given = (*each.args, *each.keywords.values())
+                self._handed += [value for value in given if type(value) not in _FOLLOWED]
+        self._roots: list[list[Any]] = []
+        """What each process begins with; number 0 stands for all."""
+        self._slots: dict[tuple[int, str], list[Slot]] = {}
+        self._before: dict[tuple[int, str], list[Any]] = {}
         self._reached_by: dict[tuple[int, str], set[int]] = {}
-        """Which processes reach a place; all do when it is number 0."""
-        self._processes = 0
-        self._note(places(*functions))
+        self._owners: dict[int, Any] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._begin([each for each in roots if not isinstance(each, partial)])
 
     def look_at(self, jobs: Iterable[Job]) -> None:
         """Note what the jobs of one more process can reach, and what they are given."""
-        self._processes += 1
-        for job in jobs:
-            self._note([*places(job.func), *_arguments(job)])
+        self._begin([partial(job.func, *job.args, **job.kwargs) for job in jobs])
 
     def warn(self) -> None:
         """Log what the nodes have shared, if a guard could be made of it, and what locks."""
+        for process in range(len(self._roots)):
+            self._note(process, is_late=True)
         shared = [
-            found
-            for key, found in self._places.items()
+            (slots, self._before[key])
+            for key, slots in self._slots.items()
             if 0 in self._reached_by[key] or len(self._reached_by[key]) > 1
         ]
-        locks = [found for found in shared if isinstance(found[0].before, LOCKS)]
-        if guards := [found for found in shared if found not in locks and _is_guard(found)]:
+        locks = [slots for slots, before in shared if issubclass(type(before[0]), LOCKS)]
+        guards = [
+            slots
+            for slots, before in shared
+            if slots not in locks and not _is_same(_contents(slots[0].read()), before)
+        ]
+        if names := self._names_of_read(guards):
             _logger.warning(
                 "%s: all nodes of this simulation share it, as they live in one process, and the "
                 "jobs read it; real replicas have each their own, and lose it in a crash. Keep it "
                 "in a ledger, a database or Redis; or write register at the top level of a module, "
                 "which each simulated process executes for itself",
-                _names_of(guards),
+                names,
             )
-        if locks:
+        if names := self._names_of_read(locks):
             _logger.warning(
                 "%s: a lock that excludes within one process only, and all nodes of this "
                 "simulation live in one; between real replicas it excludes nothing. Use once() "
                 "with a ledger, or redis_lock()",
-                _names_of(locks),
+                names,
             )
 
-    def _note(self, found: Iterable[Place]) -> None:
-        for place in found:
-            value = place.read()
-            if not isinstance(value, (*PLAIN, *LOCKS)):
-                continue
-            place.before = value if isinstance(value, LOCKS) else _contents(value)
-            self._places.setdefault(place.key, []).append(place)
-            self._reached_by.setdefault(place.key, set()).add(self._processes)
+    def _begin(self, roots: list[Any]) -> None:
+        self._roots.append(roots)
+        self._note(len(self._roots) - 1)
+
+    def _note(self, process: int, *, is_late: bool = False) -> None:
+        """Note each slot and its contents; one that an owner did not have before was empty."""
+        reach = Reach(*self._roots[process], skip=self._handed, only_named=True)
+        for slot in reach.slots:
+            if slot.kind:
+                key = id(slot.owner), slot.key
+                if key not in self._before:
+                    is_new = is_late and id(slot.owner) in self._owners
+                    self._before[key] = [MISSING] if is_new else _contents(slot.read())
+                self._slots.setdefault(key, []).append(slot)
+                self._reached_by.setdefault(key, set()).add(process)
+        self._codes |= {id(each.__code__): each.__code__ for each in reach.functions}
+        if not is_late:
+            values = [*reach.values.values(), *(each.__globals__ for each in reach.functions)]
+            self._owners |= {id(each): each for each in (*values, *map(attributes_of, values))}
+
+    def _names_of_read(self, found: list[list[Slot]]) -> str:
+        codes = list(self._codes.values())
+        read = [slots[0] for slots in found if any(is_read(each, codes) for each in slots)]
+        return ", ".join(dict.fromkeys(map(_name_of, read)))
 
 
-def _is_guard(found: list[Place]) -> bool:
-    now = _contents(found[0].read())
-    return not _is_same(now, found[0].before) and any(place.uses() for place in found)
+def _name_of(slot: Slot) -> str:
+    if slot.kind == "DEFAULT":
+        return "a default argument"
+    return f"`{slot.path}`{' (its cache)' if type(slot.read()) is _CACHE else ''}"
 
 
-def _names_of(found: list[list[Place]]) -> str:
-    return ", ".join(dict.fromkeys(places[0].name for places in found))
-
-
-def places(*functions: Any) -> list[Place]:
-    """Return where these functions, and the reader's functions that they name, find values.
-
-    Looked at are globals, attributes of the reader's modules, closures and defaults.
-    """
-    waiting, seen, found = list(functions), set[int](), []
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, partial):
-            waiting += [value.func, *value.args, *value.keywords.values()]
-        elif isinstance(value, MethodType):
-            waiting.append(value.__func__)
-        elif isinstance(value, FunctionType) and id(value) not in seen:
-            seen.add(id(value))
-            waiting.append(getattr(value, "__wrapped__", None))
-            if _is_a_librarys(value):  # a decorator's: it holds the function that it decorates
-                waiting += [each.read() for each in _of(value) if isinstance(each.owner, CellType)]
-                continue
-            for place in _of(value):
-                found.append(place)
-                waiting.append(place.read())
-    return found
-
-
-def _of(function: FunctionType) -> Iterator[Place]:
-    code, everything = function.__code__, function.__globals__
-    names = global_names(code)
-    for name in sorted(names & everything.keys()):
-        yield _item(name, name, everything, partial(_reads, code, "GLOBAL", name))
-        if isinstance(module := everything[name], ModuleType) and is_the_readers(module):
-            for each in sorted(names & vars(module).keys()):
-                uses = partial(_reads, code, "ATTR", each)
-                yield _item(f"{name}.{each}", each, vars(module), uses)
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        yield Place(
-            f"`{name}`",
-            cell,
-            partial(getattr, cell, "cell_contents", None),
-            partial(_reads, code, "DEREF", name),
-        )
-    yield Place(
-        "a default argument",
-        function,
-        partial(getattr, function, "__defaults__"),
-        partial(_reads_a_default, function),
+def is_read(slot: Slot, codes: Iterable[CodeType] = ()) -> bool:
+    """Tell whether the code that finds a slot, one of ``codes`` if any may, reads its value."""
+    # An argument that a function inside uses is in a cell.
+    kinds = (slot.kind, "DEREF") if slot.kind in {"DEFAULT", "FAST"} else (slot.kind,)
+    value: Any = slot.read()
+    if issubclass(type(value), queue.Queue | asyncio.Queue) and value.maxsize > 0:
+        return True  # each put tells whether it is full
+    return any(
+        (slot.kind in {"ATTR", "GLOBAL"} and slot.key in strings_in(code))
+        or (slot.key == "environ" and "getenv" in names_in(code))
+        or any(_reads(code, kind.replace("DEFAULT", "FAST"), slot.key) for kind in kinds)
+        for code in ([slot.code] if slot.code else codes)
     )
-
-
-def _arguments(job: Job) -> Iterator[Place]:
-    """Yield the memory that a job is given as an argument; whose it is, its address tells."""
-    code = getattr(job.func, "__code__", None)
-    if code is not None:
-        given = dict(zip(code.co_varnames, job.args, strict=False)) | job.kwargs
-        for name, value in given.items():
-            if isinstance(value, list | dict | set | deque | bytearray):
-                uses = partial(_reads_an_argument, code, name)
-                yield Place(f"`{name}`", value, partial(_itself, value), uses)
-
-
-def _item(shown: str, name: str, values: dict[str, Any], uses: Callable[[], bool]) -> Place:
-    return Place(f"`{shown}`", values, partial(values.get, name), uses)
-
-
-def _is_a_librarys(function: FunctionType) -> bool:
-    module = sys.modules.get(function.__globals__.get("__name__", ""))
-    return module is not None and module.__name__ not in PROGRAMS and not is_the_readers(module)
 
 
 def _contents(value: Any) -> list[Any]:
@@ -208,12 +207,19 @@ def _contents(value: Any) -> list[Any]:
     for each in waiting:
         if len(found) >= _MOST_COMPARED:
             break
-        if isinstance(each, bytearray):
-            found.append(bytes(each))
-        elif isinstance(each, dict | list | tuple | set | frozenset | deque):
-            found += [type(each), len(each)]
-            waiting += islice(each, _MOST_COMPARED)
-            waiting += islice(each.values(), _MOST_COMPARED) if isinstance(each, dict) else ()
+        kind = type(each)
+        base: Any = next((base for base in kind.__mro__ if base in _STATE), None)
+        if base in _CONTAINERS:
+            found += [kind, base.__len__(each)]
+            is_dict = issubclass(base, dict)
+            inside = chain(base.keys(each), base.values(each)) if is_dict else base.__iter__(each)
+            waiting += islice(inside, _MOST_COMPARED)
+        elif base is not None:
+            found.append(kind)
+            with contextlib.suppress(Exception):  # it is closed, or not set
+                waiting.append(_STATE[base](each))
+        elif kind.__module__ in {"builtins", "itertools"} and issubclass(kind, _ITERATORS):
+            found.append(object())  # to read from an iterator is to change it
         else:
             found.append(each)
     return found
@@ -226,41 +232,29 @@ def _is_same(now: list[Any], before: list[Any]) -> bool:
     )
 
 
-def _reads_a_default(function: FunctionType) -> bool:
-    code, defaults = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    return any(_reads_an_argument(code, name) for name in names)
-
-
-def _reads_an_argument(code: CodeType, name: str) -> bool:
-    # One that a function inside uses is in a cell.
-    return any(_reads(code, kind, name) for kind in ("FAST", "DEREF"))
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
 def _reads(code: CodeType, kind: str, name: str) -> bool:
     """Tell whether code does more with a name than to write to what it means.
 
     ``kind`` is how it is loaded: as a GLOBAL, a DEREF (of a closure), a FAST or an ATTR. The names
     of instructions are those of CPython 3.11 to 3.15.
     """
-    steps = list(dis.get_instructions(code))
-    for place, step in enumerate(steps):
-        if step.opname.startswith("LOAD_") and kind in step.opname:
+    for each in codes_in(code):
+        if kind == "DEREF" and each is not code and name not in each.co_freevars:
+            continue
+        steps = list(dis.get_instructions(each))
+        for after, step in enumerate(steps, 1):
+            loads = step.opname.replace("METHOD", "ATTR")  # as Python 3.11 loads what it calls
             loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
-            above = len(loaded) - 1 - loaded.index(name) if name in loaded else 0
-            if name in loaded and not _only_writes(steps[place + 1 :], name, above):
-                return True
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return any(
-        _reads(each, kind, name) for each in inner if kind != "DEREF" or name in each.co_freevars
-    )
+            if name in loaded and loads.startswith("LOAD_") and kind in loads:
+                above = len(loaded) - 1 - loaded.index(name)
+                if not _only_writes(steps[after:], kind, name, above):
+                    return True
+            if step.opname == f"DELETE_{kind}" and step.argval == name:
+                return True  # an error tells that it is gone
+    return False
 
 
-def _only_writes(steps: list[dis.Instruction], name: str, above: int) -> bool:
+def _only_writes(steps: list[dis.Instruction], kind: str, name: str, above: int) -> bool:
     """Tell whether the value that was loaded just before is only written to, or handed on.
 
     ``seen.append(x)``, ``seen[key] = x``, ``counts[key] += 1``, ``count += 1`` and ``args=[seen]``
@@ -271,15 +265,16 @@ def _only_writes(steps: list[dis.Instruction], name: str, above: int) -> bool:
         return steps[0].argval in _ONLY_WRITE
     copied = False
     for step in steps:
-        if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs:
+        if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs or step.opname in _ENTER:
             return False
         if step.opname in _COLLECT and above < (step.arg or 0) * _COLLECT[step.opname]:
             return True
         left = above + dis.stack_effect(step.opcode, step.arg, jump=False)
         if left < 0:  # it is taken
-            rebinds = step.opname in {"STORE_GLOBAL", "STORE_DEREF"} and step.argval == name
+            rebinds = step.opname == f"STORE_{kind}" and step.argval == name
             sets_item = step.opname == "STORE_SUBSCR" and (above == 1 or copied)
-            return rebinds or sets_item or step.opname == "POP_TOP"
+            dropped = step.opname == "POP_TOP" and step is not steps[0]  # it tells if it is
+            return rebinds or sets_item or dropped
         copied = copied or step.opname == "COPY"
         above = left
     return False

@@ -25,7 +25,7 @@ from kst_scheduler.simulation.incidents import (
     incidents_table,
 )
 from kst_scheduler.simulation.log import LogCapture, ShownRunLog
-from kst_scheduler.simulation.older_primitives import exchanged
+from kst_scheduler.simulation.older_primitives import virtual_primitives
 from kst_scheduler.simulation.process import SimulatedNode
 from kst_scheduler.simulation.progress import progress
 from kst_scheduler.simulation.surroundings import (
@@ -139,7 +139,7 @@ def simulate(
         interruptible(world),
         watched(world),
         virtual_time(world),
-        exchanged(register),
+        virtual_primitives(register),
         reported_timezone(host_timezone),
         seeded(seed),
         cancelled_in_order(),

@@ -6,7 +6,7 @@ import os
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -64,9 +64,3 @@ def _file_of(spec: ModuleSpec) -> str:
     """Return the source file of a module; empty: it has none."""
     origin = spec.origin if spec.has_location and spec.loader is not None else None
     return origin if origin and origin.endswith(".py") else ""
-
-
-def global_names(code: CodeType) -> set[str]:
-    """Return the global names that a function uses, those of functions within it included."""
-    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*map(global_names, inner))

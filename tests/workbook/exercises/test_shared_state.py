@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from functools import partial, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kst_scheduler.workbook.exercises.exercise import NotYetError
 from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 seen: set[str] = set()
 count = 0
@@ -132,6 +136,24 @@ def test_what_stays_the_same_is_fine() -> None:
     with each_replica_for_itself(_remembers, allowed=("`seen`",)):
         _remembers("A")
     seen.clear()
+
+
+def test_what_a_module_has_for_others_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what the answer names there counts."""
+    (tmp_path / "my_helpers.py").write_text(
+        "import threading\nlock, seen = threading.Lock(), []\ndef note(each): seen.append(each)\n"
+        "def locked():\n  with lock: pass"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {"helpers": importlib.import_module("my_helpers")}
+    exec("def good(): helpers\ndef bad(): helpers.note(1)", names)  # noqa: S102 - a notebook's
+    with each_replica_for_itself(names["good"]):
+        names["helpers"].note(0)
+    with pytest.raises(NotYetError, match="`seen`"), each_replica_for_itself(names["bad"]):
+        names["bad"]()
+    assert names["helpers"].seen == [0]
 
 
 def test_anything_can_be_looked_at() -> None:

@@ -15,7 +15,7 @@ from kst_scheduler.workbook.exercises.deployment import require_app
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import require_function
 from kst_scheduler.workbook.exercises.own_loop import in_own_loop
-from kst_scheduler.workbook.exercises.reach import put_in_place
+from kst_scheduler.workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

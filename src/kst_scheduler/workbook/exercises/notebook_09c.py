@@ -16,7 +16,7 @@ from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
-from kst_scheduler.workbook.exercises.reach import put_in_place
+from kst_scheduler.workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,9 +12,9 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.simulation.reach import Reach, Slot
 from kst_scheduler.simulation.shared_memory import LOCKS, PLAIN
 from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.reach import Place, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,27 +34,30 @@ def each_replica_for_itself(answer: Any, allowed: tuple[str, ...] = ()) -> Itera
         NotYetError: one of them has changed, or is a lock that holds within one process.
 
     """
-    places = _of_kinds(answer, PLAIN, allowed)
-    for place in places:
-        place.before = copy.deepcopy(place.read())
-    changed: list[Place] = []
+    memory = [(slot, copy.deepcopy(slot.read())) for slot in _of_kinds(answer, PLAIN, allowed)]
+    changed: list[Slot] = []
     try:
         yield
     finally:
-        changed += [place for place in places if place.read() != place.before]
-        for place in changed:
-            place.write(place.before)
+        for slot, before in memory:
+            if slot.read() != before and slot.write:
+                changed.append(slot)
+                slot.write(before)
     shared = changed or _of_kinds(answer, _TO_BE_SHARED, allowed)
     if shared:
         raise NotYetError(
-            f"Your answer keeps something in {shared[0].name}, and the simulated replicas share "
-            "it, as they live in one process. Real replicas have each their own."
+            f"Your answer keeps something in {_name_of(shared[0])}, and the simulated replicas "
+            "share it, as they live in one process. Real replicas have each their own."
         )
 
 
-def _of_kinds(answer: Any, kinds: tuple[type, ...], allowed: tuple[str, ...]) -> list[Place]:
+def _of_kinds(answer: Any, kinds: tuple[type, ...], allowed: tuple[str, ...]) -> list[Slot]:
     return [
-        place
-        for place in places_of(answer)
-        if place.name not in allowed and isinstance(place.read(), kinds)
+        slot
+        for slot in Reach(answer).slots
+        if slot.kind and _name_of(slot) not in allowed and isinstance(slot.read(), kinds)
     ]
+
+
+def _name_of(slot: Slot) -> str:
+    return "a default argument" if slot.kind == "DEFAULT" else f"`{slot.key}`"
