@@ -224,6 +224,11 @@ def _since_start_ns(world: World) -> int:
     return world.elapsed * 1000
 
 
+def _clocks(*names: str) -> set[int]:
+    """Return the numbers of those of the system's clocks that this machine has."""
+    return {getattr(time, f"CLOCK_{name}") for name in names if hasattr(time, f"CLOCK_{name}")}
+
+
 def _sleep(world: World, seconds: Any, /) -> None:
     if not isinstance(seconds, int | float) or not seconds >= 0:
         time_sleep(seconds)  # raises, or takes what can be an index
@@ -233,6 +238,29 @@ def _sleep(world: World, seconds: Any, /) -> None:
 
 def _ctime(_world: World, seconds: float | None = None, /) -> str:
     return time_ctime(time.time() if seconds is None else seconds)
+
+
+def _asctime(_world: World, *moment: Any) -> str:
+    return time_asctime(*(moment or (time.localtime(),)))
+
+
+_WALL_CLOCKS: Final = _clocks("REALTIME", "TAI")
+_MONOTONIC_CLOCKS: Final = _clocks(
+    *("MONOTONIC", "MONOTONIC_RAW", "MONOTONIC_RAW_APPROX", "BOOTTIME", "HIGHRES"),
+    *("UPTIME", "UPTIME_RAW", "UPTIME_RAW_APPROX"),
+)
+
+
+def _clock_gettime(world: World, clock: Any, /) -> float:
+    if clock in _MONOTONIC_CLOCKS:
+        return _since_start(world)
+    return time.time() if clock in _WALL_CLOCKS else time_clock_gettime(clock)
+
+
+def _clock_gettime_ns(world: World, clock: Any, /) -> int:
+    if clock in _MONOTONIC_CLOCKS:
+        return _since_start_ns(world)
+    return time.time_ns() if clock in _WALL_CLOCKS else time_clock_gettime_ns(clock)
 
 
 def _get_ident(world: World) -> int:
@@ -269,7 +297,7 @@ def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
 
 
 sqlite_connect = sqlite3.connect
-time_sleep, time_ctime = time.sleep, time.ctime
+time_sleep, time_ctime, time_asctime = time.sleep, time.ctime, time.asctime
 
 _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (time.sleep, _sleep),
@@ -278,6 +306,7 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (time.perf_counter, _since_start),
     (time.perf_counter_ns, _since_start_ns),
     (time.ctime, _ctime),
+    (time.asctime, _asctime),
     (threading.get_ident, _get_ident),
     (threading.Lock, lambda _world: VirtualLock(current_world)),
     (_thread.allocate_lock, lambda _world: VirtualLock(current_world)),
@@ -290,6 +319,10 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (asyncio.as_completed, as_completed),
     (sqlite3.connect, _connect_to_sqlite),
 ]
+if hasattr(time, "clock_gettime"):
+    time_clock_gettime, time_clock_gettime_ns = time.clock_gettime, time.clock_gettime_ns
+    _VIRTUAL.append((time_clock_gettime, _clock_gettime))
+    _VIRTUAL.append((time_clock_gettime_ns, _clock_gettime_ns))
 if sys.version_info < (3, 12):  # what the library itself asks there
     _VIRTUAL.append((asyncio.events._get_event_loop, _get_event_loop))  # type: ignore[attr-defined]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
