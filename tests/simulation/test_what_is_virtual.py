@@ -11,9 +11,12 @@ import inspect
 import logging
 import multiprocessing
 import os
+import queue
 import random
 import re
 import select
+import selectors
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -399,7 +402,7 @@ def _older_thread() -> None:
     assert seen[0] in {year, year + 1}
 
 
-@row("processes, `subprocess`")
+@row("processes, `subprocess`, `multiprocessing`")
 def _processes() -> None:
     def job() -> None:
         began = time.monotonic()
@@ -431,13 +434,26 @@ def _processes() -> None:
             assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
         with ProcessPoolExecutor() as pool, pytest.raises(Exception, match="process pool"):
             pool.submit(print)
+        with pytest.raises(queue.Empty):
+            multiprocessing.get_context("spawn").Queue().get(timeout=0.01)
 
     run(job)
 
 
-@row("sockets")
+@row("sockets, `select`, `selectors`")
 def _sockets() -> None:
     async def job() -> None:
+        one, other = socket.socketpair()
+        with one, other, selectors.DefaultSelector() as selector:
+            began = time.monotonic()
+            one.settimeout(0.01)
+            with pytest.raises(TimeoutError):
+                one.recv(1)
+            selector.register(one, selectors.EVENT_READ)
+            assert select.select([one], [], [], 0.01) == ([], [], [])
+            assert selector.select(0.01) == []
+            assert time.monotonic() == began
+
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readline())
             writer.close()
