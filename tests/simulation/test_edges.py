@@ -79,7 +79,10 @@ def test_any_other_year_has_its_fires(year: int) -> None:
     assert runs["scheduled_at"].dt.year.unique().tolist() == [year]
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, "60", None])
+@pytest.mark.parametrize(
+    "number",
+    [math.nan, math.inf, -math.inf, "60", None, True, 1e12, -1e12, 1e300, 10**12, 10**400],
+)
 def test_a_clock_offset_is_a_finite_number(number: Any) -> None:
     """Of a node, and of a jump."""
     with pytest.raises(InvalidArgumentError, match="clock_offset"):
@@ -88,14 +91,42 @@ def test_a_clock_offset_is_a_finite_number(number: Any) -> None:
         simulate(hourly, START, END, incidents=[ClockJump("A", START, number)])
 
 
-@pytest.mark.parametrize("nodes", [2.0, "AB", None, ["A", "B"], True, math.nan, Node("A")])
+def test_a_clock_shows_a_year_that_there_is() -> None:
+    """Also where several jumps add up, or the simulated span itself is far off."""
+    decade = 3e8
+    first, last = datetime(1972, 1, 1, tzinfo=KST), datetime(9997, 1, 1, tzinfo=KST)
+    for start, sign in [(first, -1), (last, 1)]:
+        span = start, start + HALF
+        with pytest.raises(InvalidArgumentError, match="from 1970 to 9998"):
+            simulate(hourly, *span, nodes=[Node("A", sign * decade)])
+        with pytest.raises(InvalidArgumentError, match="from 1970 to 9998"):
+            simulate(hourly, *span, incidents=[ClockJump("A", start, sign * decade / 5)] * 5)
+
+
+@pytest.mark.parametrize("name", [5, None, "", True, []])
+def test_a_node_has_a_name(name: Any) -> None:
+    """A text, by which incidents and tables call it."""
+    with pytest.raises(InvalidArgumentError, match="name is not a text"):
+        simulate(hourly, START, END, nodes=[Node(name)])
+
+
+@pytest.mark.parametrize("incidents", [None, 5, 1e12, math.nan, "A", Crash("A", START)])
+def test_incidents_are_a_list(incidents: Any) -> None:
+    """One alone is none."""
+    with pytest.raises(InvalidArgumentError, match=r"incidents=.*is not a list"):
+        simulate(hourly, START, END, incidents=incidents)
+
+
+@pytest.mark.parametrize(
+    "nodes", [2.0, 1e12, -1e12, 10**12, math.inf, "AB", None, ["A", "B"], True, math.nan, Node("A")]
+)
 def test_nodes_are_a_count_or_nodes(nodes: Any) -> None:
     """Anything else says what to write."""
     with pytest.raises(InvalidArgumentError, match=r"nodes=.*Node\("):
         simulate(hourly, START, END, nodes=nodes)
 
 
-@pytest.mark.parametrize("duration", [30, None, "1h", math.nan])
+@pytest.mark.parametrize("duration", [30, None, "1h", math.nan, 1e12, True, timedelta.max])
 def test_the_length_of_an_incident_is_a_timedelta(duration: Any) -> None:
     """Of a freeze, and of the time until a restart; None: it is not restarted."""
     with pytest.raises(InvalidArgumentError, match="timedelta"):

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import time
 from datetime import timedelta
 from types import CoroutineType
 from typing import Any
+
+import pytest
 
 from kst_scheduler import kst, simulate
 
@@ -72,3 +75,48 @@ def test_a_caller_without_automatic_garbage_collection_keeps_it_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_task_that_is_torn_down_is_not_reported(
+    blocks: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody retrieves what ends it, for whoever awaits it is torn down as well."""
+
+    async def release() -> None:
+        try:
+            if blocks:
+                time.sleep(7200)  # noqa: ASYNC251 - beyond the end
+            await asyncio.sleep(7200)
+        finally:
+            raise OSError("no answer")
+
+    async def work() -> None:
+        releasing = asyncio.create_task(release())
+        await asyncio.shield(releasing)
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(work, "cron", minute=30)
+
+    simulate(register, NIGHT, NIGHT + timedelta(hours=1))
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+def test_a_task_that_failed_in_time_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """Its error is the job's own, also where it is found after the end."""
+    cycle: list[Any] = []
+
+    async def fail() -> None:
+        raise OSError("no answer")
+
+    async def work() -> None:
+        cycle.append([cycle, asyncio.create_task(fail())])
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(work, "cron", minute=30)
+
+    simulate(register, NIGHT, NIGHT + timedelta(hours=1))
+    cycle.clear()
+    gc.collect()
+    assert "never retrieved" in caplog.text

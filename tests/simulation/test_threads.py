@@ -6,6 +6,8 @@ import asyncio
 import concurrent.futures
 import contextvars
 import queue
+import re
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -368,6 +370,40 @@ def test_a_loop_without_a_pause_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(SimulationError, match=r"test_threads\.py:\d+.*CPU time"):
         run(job)
+
+
+def _alarm() -> tuple[Any, tuple[float, float]]:
+    return signal.getsignal(signal.SIGVTALRM), signal.getitimer(signal.ITIMER_VIRTUAL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_regular_expression_that_backtracks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds Python's lock, so that no other thread can look."""
+    monkeypatch.setattr(watchdog, "INTERVAL", 0.02)
+    monkeypatch.setattr(watchdog, "MAX_CPU_SECONDS", 0.2)
+
+    def job() -> None:
+        re.match("(a+)+$", "a" * 27 + "b")
+
+    before = _alarm()
+    with pytest.raises(SimulationError, match=r"test_threads\.py:\d+, re\.match.*CPU time"):
+        run(job)
+    assert _alarm() == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_timer_of_the_caller_stays_the_callers() -> None:
+    """And so does what it does with the signal."""
+    before = signal.signal(signal.SIGVTALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 3600)
+    try:
+        handler, _ = _alarm()
+        run(lambda: None)
+        assert _alarm()[0] is handler
+        assert 3000 < _alarm()[1][0] <= 3600
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.mark.parametrize("read", [lambda: datetime.now(KST), lambda: time.monotonic() or 1])

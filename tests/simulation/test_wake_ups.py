@@ -10,10 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from apscheduler.triggers.cron import CronTrigger
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from lessons import MORNING, NIGHT, hourly, plain_scheduler
 
+from kst_scheduler.fire_times.instants import microseconds as instant
+from kst_scheduler.occurrence import current_occurrence
 from kst_scheduler.runs import lateness
 from kst_scheduler.simulation import Crash, Freeze, simulate
+from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.simulation.world import LATE, TICK, shown, wake_up
 from kst_scheduler.timezone import KST, kst
 
@@ -30,6 +35,57 @@ def test_a_timer_wakes_at_the_first_tick_that_is_not_before(due: int) -> None:
     assert due <= woken < due + TICK
     assert wake_up(woken) == woken
     assert shown(woken) == woken - LATE
+
+
+@given(
+    microseconds=st.lists(st.integers(0, 3_600_000_000 - 1), max_size=50, unique=True),
+    seed=st.none() | st.integers(0, 9),
+)
+@example(microseconds=[350_049, 350_050, 350_100, 350_101, 350_199, 351_000], seed=None)
+@settings(max_examples=20)
+def test_no_job_starts_before_it_is_due(microseconds: list[int], seed: int | None) -> None:
+    """Neither by the clock that it reads nor in the tables: jitter is due at any microsecond."""
+    dues = [THREE + timedelta(microseconds=each) for each in microseconds]
+    read: list[tuple[datetime, datetime]] = []
+    log = WorkLog()
+
+    def job() -> None:
+        read.append((current_occurrence().scheduled_at, datetime.now(KST)))
+        log.note()
+
+    def register(scheduler: Any) -> None:
+        for due in dues:
+            scheduler.add_job(job, "date", run_date=due)
+
+    result = simulate(register, THREE, MORNING, seed=seed)
+    assert sorted(due for due, _ in read) == sorted(dues)
+    assert all(due <= now for due, now in read)
+    for runs in (result.runs, log.begun(result).runs):
+        assert (runs["scheduled_at"] <= runs["started_at"]).all()
+        assert (runs["started_at"] <= runs["finished_at"]).all()
+        at_ticks = {due for due in dues if shown(instant(due)) != instant(due)}
+        by_due = zip(sorted(dues), runs["started_at"], strict=True)
+        assert all(due <= started or due in at_ticks for due, started in by_due)
+
+
+@given(offset=st.integers(0, 2 * TICK), seed=st.none() | st.integers(0, 9))
+@settings(max_examples=30)
+def test_nor_with_jitter(offset: int, seed: int | None) -> None:
+    """Of one job after the other, from a start at any microsecond."""
+    begin = THREE + timedelta(microseconds=offset)
+    read: list[tuple[datetime, datetime]] = []
+
+    def job() -> None:
+        read.append((current_occurrence().scheduled_at, datetime.now(KST)))
+
+    def register(scheduler: Any) -> None:
+        scheduler.add_job(job, CronTrigger(second="*/7", jitter=3, timezone=KST))
+
+    runs = simulate(register, begin, begin + timedelta(minutes=10), seed=seed).runs
+    assert len(read) > 50
+    assert all(due <= now for due, now in read)
+    done = runs[runs["status"] == "ok"]
+    assert (done["scheduled_at"] <= done["started_at"]).all()
 
 
 def test_a_job_sees_that_its_time_has_gone_by() -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
+import email.utils
 import inspect
+import logging
 import multiprocessing
 import os
+import queue
 import random
 import re
 import select
+import selectors
+import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,8 +26,9 @@ import time
 import uuid
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from time import asctime as asctime_of_another_name
 from time import sleep as under_another_name
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +76,10 @@ def test_every_row_has_a_test() -> None:
 def run(job: Any, **options: Any) -> None:
     """Run a job at 03:00 and let its error be the test's."""
     errors: list[BaseException] = []
+    began: list[bool] = []
 
     def note(*arguments: Any) -> None:
+        began.append(True)
         try:
             job(*arguments)
         except BaseException as error:
@@ -77,6 +87,7 @@ def run(job: Any, **options: Any) -> None:
             raise
 
     async def note_coroutine(*arguments: Any) -> None:
+        began.append(True)
         try:
             await job(*arguments)
         except BaseException as error:
@@ -90,6 +101,7 @@ def run(job: Any, **options: Any) -> None:
     simulate(register, DUE, DUE + timedelta(hours=1), **options)
     if errors:
         raise errors[0]
+    assert began
 
 
 def in_virtual_time(moment: datetime) -> bool:
@@ -97,33 +109,78 @@ def in_virtual_time(moment: datetime) -> bool:
     return timedelta(0) <= moment - DUE < timedelta(milliseconds=1)
 
 
-@row("`datetime.now`, `time.time`, `time.ctime`")
+@row("`datetime.now`, `date.today`, `time.time`, `time.asctime`, `time.ctime`")
 def _wall_clock() -> None:
     def job() -> None:
-        ahead = timedelta(seconds=60)
-        assert in_virtual_time(datetime.now(KST) - ahead)
-        assert in_virtual_time(datetime.fromtimestamp(time.time(), KST) - ahead)
-        assert time.ctime() == "Sat May  9 18:01:00 2026"
+        assert time.monotonic() == 60
+        assert in_virtual_time(datetime.now(KST))
+        assert in_virtual_time(datetime.fromtimestamp(time.time(), KST))
+        assert in_virtual_time(datetime.fromtimestamp(time.time_ns() / 1e9, KST))
+        assert date.today() == datetime.today().date() == date(2026, 5, 9)  # noqa: DTZ002, DTZ011
+        words = "Sat May  9 18:00:00 2026"
+        assert time.ctime() == time.ctime(None) == time.strftime("%a %b %e %H:%M:%S %Y") == words
+        assert time.asctime() == asctime_of_another_name() == words
+        assert time.asctime(time.gmtime()) == time.asctime(time.localtime(None)) == words
+        assert time.asctime(time.gmtime(0)) == "Thu Jan  1 00:00:00 1970"
+        with pytest.raises(TypeError):
+            time.asctime(None)  # type: ignore[arg-type]
 
-    run(job, nodes=[Node("A", clock_offset=60)])
+    run(job, nodes=[Node("A", clock_offset=-60)])
 
 
-@row("`pandas.Timestamp.now`")
-def _pandas() -> None:
-    run(lambda: None)
-
+@row("`time.clock_gettime(time.CLOCK_REALTIME)`")
+def _wall_clock_by_number() -> None:
     def job() -> None:
-        assert in_virtual_time(pd.Timestamp.now(KST).to_pydatetime())
+        for name in ("CLOCK_REALTIME", "CLOCK_TAI"):
+            if hasattr(time, name):
+                clock = getattr(time, name)
+                assert time.clock_gettime(clock) == time.time()
+                assert time.clock_gettime_ns(clock) == time.time_ns()
 
     run(job)
 
 
-@row("`time.monotonic`, `time.perf_counter`, `loop.time`")
+@row('`pandas.Timestamp.now`, `pandas.to_datetime("now")`')
+def _pandas() -> None:
+    def job() -> None:
+        assert in_virtual_time(pd.Timestamp.now(KST).to_pydatetime())
+        utc = pd.Timestamp.now("UTC")
+        assert pd.to_datetime("now", utc=True) == utc
+        naive = utc.tz_localize(None)
+        assert pd.Timestamp("now") == pd.Timestamp("today") == pd.Timestamp.today() == naive
+
+    run(job)
+
+
+@row("`email.utils.formatdate`, the times in `logging` records and in `uuid.uuid1`")
+def _times_in_other_things() -> None:
+    def job() -> None:
+        assert email.utils.formatdate() == "Sat, 09 May 2026 18:00:00 -0000"
+        assert in_virtual_time(email.utils.localtime())
+        record = logging.makeLogRecord({})
+        assert in_virtual_time(datetime.fromtimestamp(record.created, KST))
+        since_1582 = timedelta(microseconds=uuid.uuid1().time // 10)
+        assert in_virtual_time(datetime(1582, 10, 15, tzinfo=UTC) + since_1582)
+
+    run(job)
+
+
+@row(
+    "`time.monotonic`, `time.perf_counter`, `loop.time`, `time.clock_gettime(time.CLOCK_MONOTONIC)`"
+)
 def _monotonic_clock() -> None:
+    numbers = [
+        getattr(time, f"CLOCK_{name}")
+        for name in ("MONOTONIC", "MONOTONIC_RAW", "BOOTTIME", "UPTIME_RAW")
+        if hasattr(time, f"CLOCK_{name}")
+    ]
+
     async def job() -> None:
         await asyncio.sleep(600)
-        clocks = time.monotonic(), time.perf_counter(), asyncio.get_running_loop().time()
-        assert clocks == pytest.approx((600, 600, 600), abs=0.001)
+        clocks = [time.monotonic(), time.perf_counter(), asyncio.get_running_loop().time()]
+        clocks += map(time.clock_gettime, numbers)
+        clocks += (time.clock_gettime_ns(number) / 1e9 for number in numbers)
+        assert clocks == pytest.approx([600] * len(clocks), abs=0.001)
 
     run(job)
 
@@ -286,11 +343,17 @@ def _numpy() -> None:
     run(job)
 
 
-@row("`time.process_time`, `time.thread_time`")
+@row("`time.process_time`, `time.thread_time`, `os.times`")
 def _cpu_time() -> None:
+    def spent() -> list[float]:
+        times = [time.process_time(), time.thread_time(), os.times().user + os.times().system]
+        clocks = ("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID")
+        times += (time.clock_gettime(getattr(time, each)) for each in clocks if hasattr(time, each))
+        return times
+
     def job() -> None:
-        began, spent = time.monotonic(), time.process_time()
-        while time.process_time() == spent:
+        began, before = time.monotonic(), spent()
+        while not all(now > then for now, then in zip(spent(), before, strict=True)):
             sum(range(1_000))
         assert time.monotonic() == began
 
@@ -339,7 +402,7 @@ def _older_thread() -> None:
     assert seen[0] in {year, year + 1}
 
 
-@row("processes, `subprocess`")
+@row("processes, `subprocess`, `multiprocessing`")
 def _processes() -> None:
     def job() -> None:
         began = time.monotonic()
@@ -371,13 +434,26 @@ def _processes() -> None:
             assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
         with ProcessPoolExecutor() as pool, pytest.raises(Exception, match="process pool"):
             pool.submit(print)
+        with pytest.raises(queue.Empty):
+            multiprocessing.get_context("spawn").Queue().get(timeout=0.01)
 
     run(job)
 
 
-@row("sockets")
+@row("sockets, `select`, `selectors`")
 def _sockets() -> None:
     async def job() -> None:
+        one, other = socket.socketpair()
+        with one, other, selectors.DefaultSelector() as selector:
+            began = time.monotonic()
+            one.settimeout(0.01)
+            with pytest.raises(TimeoutError):
+                one.recv(1)
+            selector.register(one, selectors.EVENT_READ)
+            assert select.select([one], [], [], 0.01) == ([], [], [])
+            assert selector.select(0.01) == []
+            assert time.monotonic() == began
+
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readline())
             writer.close()
@@ -401,7 +477,12 @@ def _files() -> None:
         def job() -> None:
             with path.open("a", encoding="utf-8") as file:
                 file.write("ran\n")
+            assert os.path.getmtime(path) >= before  # noqa: PTH204 - the function of the row
+            with contextlib.closing(sqlite3.connect(":memory:")) as database:
+                (now,) = database.execute("select unixepoch()").fetchone()
+            assert now >= int(before)
 
+        before = int(time.time())
         run(job, nodes=2)
         assert path.read_text(encoding="utf-8") == "ran\nran\n"
 
@@ -417,16 +498,20 @@ def _closure() -> None:
     assert seen == [0, 1]
 
 
-@row("your own calls of `uuid.uuid4`, `secrets`, `os.urandom`, the order of a set of strings")
+@row(
+    "your own calls of `uuid.uuid4`, `secrets`, `os.urandom`, `random.Random()`, "
+    "the order of a set of strings"
+)
 def _unforeseeable() -> None:
     seen = []
 
     def job() -> None:
-        seen.append(uuid.uuid4())
+        seen.append((uuid.uuid4(), random.Random().random()))  # noqa: S311
 
     run(job)
     run(job)
-    assert seen[0] != seen[1]
+    assert seen[0][0] != seen[1][0]
+    assert seen[0][1] != seen[1][1]
 
 
 @pytest.mark.parametrize("words", list(ROWS))

@@ -157,5 +157,36 @@ WRONG = {
             """,
             "comes of your run is `[<coroutine object",
         ),
+        (
+            """
+            async def crawl_pages(fetch):
+                pages = []
+                for number in range(1, 6):
+                    try:
+                        async with asyncio.timeout(5 * 60):
+                            pages.append(await fetch(number))
+                    except BaseException:
+                        pass
+                return pages
+            """,
+            "your run goes on",
+        ),
+        (
+            """
+            async def crawl_pages(fetch):
+                pages = []
+                try:
+                    for number in range(1, 6):
+                        try:
+                            async with asyncio.timeout(5 * 60):
+                                pages.append(await fetch(number))
+                        except TimeoutError:
+                            pass
+                except BaseException:
+                    pass
+                return pages
+            """,
+            "as if nobody had cancelled it",
+        ),
     ],
 }

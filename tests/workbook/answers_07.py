@@ -35,6 +35,10 @@ ONE_NAME = LOCK.replace("    token =", '    name = "lock"\n    token =').replace
         await client.eval(own, 1, name, token)
 """,
 )
+SWALLOWS = ONE_NAME.replace('    name = "lock"\n', "").replace(
+    "        yield\n", "        yield\n    except BaseException:\n        pass\n"
+)
+CANCELLED = SWALLOWS.replace("except BaseException", "except asyncio.CancelledError")
 IN_MEMORY = """
 import contextlib
 
@@ -104,6 +108,8 @@ WRONG = {
         (LOCK.replace(TRY, "    yield\n    if True:\n"), "ended with an error"),
         (LOCK.replace("@contextlib.asynccontextmanager\n", ""), "takes no such thing"),
         (IN_MEMORY, "a Redis each"),
+        (SWALLOWS, "A crawl raises `OSError` in the block of your lock, and the lock keeps it"),
+        (f"import asyncio\n{CANCELLED}", "A crawl raises `CancelledError` in the block"),
         ("def own_lock(client, name): return client.lock(name)", "cannot be: too many"),
     ],
     "7.4": [

@@ -10,8 +10,13 @@ import _thread
 import asyncio
 import contextlib
 import functools
+import multiprocessing.connection
+import multiprocessing.pool
 import multiprocessing.process
+import multiprocessing.queues
+import multiprocessing.synchronize
 import os
+import pkgutil
 import queue
 import sqlite3
 import subprocess
@@ -50,7 +55,6 @@ _real_thread_join = threading.Thread.join
 _real_thread_is_alive = threading.Thread.is_alive
 _real_submit = ThreadPoolExecutor.submit
 _real_shutdown = ThreadPoolExecutor.shutdown
-_real_process_submit = ProcessPoolExecutor.submit
 
 
 def current_world() -> World | None:
@@ -98,6 +102,10 @@ _ABOUT_PROCESSES: Final = (
     (subprocess.Popen, "wait"),
     (subprocess.Popen, "communicate"),
     (multiprocessing.process.BaseProcess, "join"),
+    (multiprocessing.queues.Queue, "get"),
+    (multiprocessing.queues.Queue, "put"),  # starts a thread, which feeds the other process
+    (multiprocessing.queues.JoinableQueue, "put"),
+    (multiprocessing.synchronize.Condition, "wait_for"),
 )
 """What waits for another process, which has the real clock, with a timeout of its own."""
 
@@ -109,6 +117,29 @@ def _in_real_time(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(*args, **kwargs)
         with real_time():
             return method(*args, **kwargs)
+
+    return call
+
+
+_POOLS: Final = (
+    (ProcessPoolExecutor, "submit"),
+    (multiprocessing.pool.Pool, "__init__"),
+    # For one that was made before: what takes work calls it (private, CPython 3.11 to 3.15).
+    (multiprocessing.pool.Pool, "_check_running"),
+)
+"""What gives work to other processes by threads that wait for them."""
+
+
+def _refused(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(pool: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_world() is None:
+            return method(pool, *args, **kwargs)
+        vars(pool).setdefault("_state", multiprocessing.pool.INIT)  # what Pool.__del__ looks at
+        raise SimulationError(
+            "a process pool runs in real time, so a simulation cannot use it; use the "
+            "ThreadPoolExecutor of concurrent.futures there"
+        )
 
     return call
 
@@ -162,8 +193,8 @@ def _patches() -> Iterator[None]:
         (threading.Thread, "is_alive", _thread_is_alive),
         (ThreadPoolExecutor, "submit", _submit),
         (ThreadPoolExecutor, "shutdown", _shutdown),
-        (ProcessPoolExecutor, "submit", _submit_to_process),
         *((owner, name, _in_real_time(getattr(owner, name))) for owner, name in _ABOUT_PROCESSES),
+        *((owner, name, _refused(getattr(owner, name))) for owner, name in _POOLS),
         # A scheduler never waits while it holds one, and it takes five for each fire.
         (BaseScheduler, "_create_lock", lambda _scheduler: real_rlock()),
     ]
@@ -213,6 +244,12 @@ class _Either:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # pickled for another process, it is the real one
+        return pkgutil.resolve_name, (f"{self._real.__module__}:{self._real.__qualname__}",)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Either:  # as of a function
+        return self
+
 
 def _since_start(world: World) -> float:
     world.count_read()
@@ -224,6 +261,11 @@ def _since_start_ns(world: World) -> int:
     return world.elapsed * 1000
 
 
+def _clocks(*names: str) -> set[int]:
+    """Return the numbers of those of the system's clocks that this machine has."""
+    return {getattr(time, f"CLOCK_{name}") for name in names if hasattr(time, f"CLOCK_{name}")}
+
+
 def _sleep(world: World, seconds: Any, /) -> None:
     if not isinstance(seconds, int | float) or not seconds >= 0:
         time_sleep(seconds)  # raises, or takes what can be an index
@@ -233,6 +275,34 @@ def _sleep(world: World, seconds: Any, /) -> None:
 
 def _ctime(_world: World, seconds: float | None = None, /) -> str:
     return time_ctime(time.time() if seconds is None else seconds)
+
+
+def _asctime(_world: World, *moment: Any) -> str:
+    return time_asctime(*(moment or (time.localtime(),)))
+
+
+_WALL_CLOCKS: Final = _clocks("REALTIME", "TAI")
+_MONOTONIC_CLOCKS: Final = _clocks(
+    *("MONOTONIC", "MONOTONIC_RAW", "MONOTONIC_RAW_APPROX", "BOOTTIME", "HIGHRES"),
+    *("UPTIME", "UPTIME_RAW", "UPTIME_RAW_APPROX"),
+)
+
+
+def _clock_gettime(world: World, clock: Any, /) -> float:
+    if clock in _MONOTONIC_CLOCKS:
+        return _since_start(world)
+    return time.time() if clock in _WALL_CLOCKS else time_clock_gettime(clock)
+
+
+def _clock_gettime_ns(world: World, clock: Any, /) -> int:
+    if clock in _MONOTONIC_CLOCKS:
+        return _since_start_ns(world)
+    return time.time_ns() if clock in _WALL_CLOCKS else time_clock_gettime_ns(clock)
+
+
+def _wait_for_connections(_world: World, *args: Any, **kwargs: Any) -> list[Any]:
+    with real_time():
+        return connection_wait(*args, **kwargs)
 
 
 def _get_ident(world: World) -> int:
@@ -269,7 +339,8 @@ def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
 
 
 sqlite_connect = sqlite3.connect
-time_sleep, time_ctime = time.sleep, time.ctime
+connection_wait = multiprocessing.connection.wait
+time_sleep, time_ctime, time_asctime = time.sleep, time.ctime, time.asctime
 
 _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (time.sleep, _sleep),
@@ -278,6 +349,7 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (time.perf_counter, _since_start),
     (time.perf_counter_ns, _since_start_ns),
     (time.ctime, _ctime),
+    (time.asctime, _asctime),
     (threading.get_ident, _get_ident),
     (threading.Lock, lambda _world: VirtualLock(current_world)),
     (_thread.allocate_lock, lambda _world: VirtualLock(current_world)),
@@ -289,7 +361,12 @@ _VIRTUAL: Final[list[tuple[Any, Callable[..., Any]]]] = [
     (asyncio.events.set_event_loop, _set_event_loop),
     (asyncio.as_completed, as_completed),
     (sqlite3.connect, _connect_to_sqlite),
+    (connection_wait, _wait_for_connections),
 ]
+if hasattr(time, "clock_gettime"):
+    time_clock_gettime, time_clock_gettime_ns = time.clock_gettime, time.clock_gettime_ns
+    _VIRTUAL.append((time_clock_gettime, _clock_gettime))
+    _VIRTUAL.append((time_clock_gettime_ns, _clock_gettime_ns))
 if sys.version_info < (3, 12):  # what the library itself asks there
     _VIRTUAL.append((asyncio.events._get_event_loop, _get_event_loop))  # type: ignore[attr-defined]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
@@ -366,11 +443,3 @@ def _shutdown(pool: Any, wait: bool = True, *, cancel_futures: bool = False) -> 
         return
     _real_shutdown(pool, wait=False, cancel_futures=cancel_futures)
     threads.shut_down(world, pool, wait=wait, cancel_futures=cancel_futures)
-
-
-def _submit_to_process(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    if current_world() is None:
-        return _real_process_submit(pool, function, *args, **kwargs)
-    raise SimulationError(
-        "a process pool runs in real time, so a simulation cannot; use a thread pool there"
-    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -81,6 +80,14 @@ class ClockJump:
 
 Incident: TypeAlias = Freeze | Crash | ClockJump
 
+MAX_SECONDS: Final = 10 * 366 * 24 * 3600
+"""By how much a clock may be off."""
+FAR: Final = 10**15
+"""A number this large is not printed: it may have hundreds of digits."""
+FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC).timestamp()
+LAST: Final = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
+"""What a clock may show; a CronTrigger knows no year before."""
+
 KINDS = {Freeze: "freeze", Crash: "crash", ClockJump: "clock_jump"}
 
 
@@ -104,6 +111,8 @@ def check_nodes(nodes: int | Sequence[Node]) -> list[Node]:
         )
     for node in nodes:
         _check_seconds(node.clock_offset, f"{node!r}: clock_offset")
+        if not isinstance(node.name, str) or not node.name:
+            raise InvalidArgumentError(f'{node!r}: name is not a text; write Node("A")')
     names = [node.name for node in nodes]
     if not names:
         raise InvalidArgumentError("nodes=[] leaves nobody to run the jobs; write nodes=1")
@@ -122,6 +131,11 @@ def check_incidents(
             length, or begins while the node is still frozen or down from another.
 
     """
+    if not isinstance(incidents, list | tuple):
+        raise InvalidArgumentError(
+            f"incidents={incidents!r} is not a list; write "
+            'incidents=[Freeze("A", kst(2026, 5, 10, 3), timedelta(minutes=30))]'
+        )
     names = [node.name for node in nodes]
     for incident in incidents:
         _check_incident(incident, names, start, end)
@@ -133,6 +147,8 @@ def check_incidents(
                 raise InvalidArgumentError(
                     f"overlapping incidents on node {name}: {later} begins before {earlier} is over"
                 )
+    for node in nodes:
+        _check_clock(node, ordered, start, end)
     return ordered
 
 
@@ -168,7 +184,12 @@ def _check_incident(
         _check_seconds(incident.seconds, f"{kind}: seconds")
     elif not isinstance(_length(incident), timedelta | None):
         raise InvalidArgumentError(f"{incident} lasts no timedelta; write timedelta(minutes=30)")
-    length = incident.end - incident.at if incident.end is not None else None
+    try:
+        length = incident.end - incident.at if incident.end is not None else None
+    except OverflowError as error:
+        raise InvalidArgumentError(
+            f"{incident} ends after the year 9999; write timedelta(minutes=30)"
+        ) from error
     if type(incident) is not ClockJump and length is not None and length <= timedelta(0):
         raise InvalidArgumentError(f"{incident} lasts no time; give it a positive timedelta")
 
@@ -181,9 +202,30 @@ def _length(incident: Freeze | Crash) -> object:
 
 
 def _check_seconds(seconds: object, name: str) -> None:
-    if isinstance(seconds, int | float) and math.isfinite(seconds):
-        return
-    raise InvalidArgumentError(f"{name}={seconds!r} is not a finite number of seconds")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds != seconds:  # noqa: PLR0124 - NaN
+        raise InvalidArgumentError(
+            f"{name}={seconds!r} is not a finite number of seconds; write one, such as 30"
+        )
+    if abs(seconds) > MAX_SECONDS:
+        number = f"={seconds:g}" if abs(seconds) < FAR else ""
+        raise InvalidArgumentError(
+            f"{name}{number} is more than ten years; write a finite number of seconds, such as 30"
+        )
+
+
+def _check_clock(node: Node, incidents: Sequence[Incident], start: datetime, end: datetime) -> None:
+    """Refuse a clock that would show a year that no datetime has, or no CronTrigger."""
+    offset = node.clock_offset
+    jumps = [each for each in incidents if isinstance(each, ClockJump) and each.node == node.name]
+    for cause, seconds in [(node, 0.0), *((jump, jump.seconds) for jump in jumps)]:
+        offset += seconds
+        for moment in (start, end):
+            shown = moment.timestamp() + offset
+            if offset and not FIRST <= shown <= LAST:
+                raise InvalidArgumentError(
+                    f"{cause} sets the clock of node {node.name} by {offset:+,.0f} s in all, so it "
+                    "would show a year that is not from 1970 to 9998; write fewer seconds"
+                )
 
 
 def _instants(times: Sequence[datetime | None]) -> NDArray[np.int64]:

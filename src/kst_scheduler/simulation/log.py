@@ -6,13 +6,13 @@ import contextlib
 import copy
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import RunLog, moments
-from kst_scheduler.simulation.world import shown
+from kst_scheduler.runs import NAT, RunLog, moments
+from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,21 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 class ShownRunLog(RunLog):
     """The rows of a simulation's runs; a manual run was due when it was asked for, at a tick."""
 
-    def add(self, node: str, job_id: str, scheduled_at: int, *rest: Any, **more: Any) -> None:
-        """Append one row."""
-        super().add(node, job_id, shown(scheduled_at), *rest, **more)
+    def add(
+        self,
+        node: str,
+        job_id: str,
+        scheduled_at: int,
+        status: str,
+        started_at: int = NAT,
+        finished_at: int = NAT,
+        detail: str = "",
+    ) -> None:
+        """Append one row, in which nothing is before its cause."""
+        scheduled_at = shown(scheduled_at)
+        started_at = shown_after(scheduled_at, started_at)
+        finished_at = shown_after(started_at, finished_at)
+        super().add(node, job_id, scheduled_at, status, started_at, finished_at, detail)
 
 
 class LogCapture(logging.Handler):

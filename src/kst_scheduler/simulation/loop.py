@@ -9,6 +9,8 @@ from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+from greenlet import GreenletExit
+
 from kst_scheduler.fire_times.instants import SECOND, moment_at
 
 if TYPE_CHECKING:
@@ -105,6 +107,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         """Create a future."""
         return Future(loop=self)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that nobody retrieves, unless it comes of a strand that was unwound.
+
+        A task that blocks at the end of the simulation, or before a look at a failure, ends there.
+        """
+        error: BaseException | None = context.get("exception")
+        while error is not None:
+            if isinstance(error, GreenletExit):
+                return
+            error = error.__context__
+        super().call_exception_handler(context)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,

@@ -32,7 +32,7 @@ INTERVAL: Final = 1.0
 MAX_IDLE_LOOKS: Final = 7
 """How many looks may find the same step, and no CPU time used, before a job is called blocked."""
 MAX_CPU_SECONDS: Final = 9.0
-"""CPU time that one step may take."""
+"""CPU time that one step may take; up to a look of it may have been that of the step before."""
 IDLE: Final = 0.01
 """Share of a CPU that a thread uses which waits, at most."""
 
@@ -48,36 +48,108 @@ def watched(world: World) -> Iterator[None]:
     thread whatever blocks is left; in another one it can stop what runs on and on, and can only
     print what blocks.
     """
-    over = threading.Event()
-    watchdog = threading.Thread(
-        target=_watch, args=(world, over), name="kst-scheduler-watchdog", daemon=True
-    )
-    watchdog.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watchdog.join()
+    over, meter = threading.Event(), _Meter(world)
+    with _alarm(world, meter) as wind:
+        watchdog = threading.Thread(
+            target=_watch,
+            args=(world, over, meter, wind),
+            name="kst-scheduler-watchdog",
+            daemon=True,
+        )
+        watchdog.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watchdog.join()
 
 
-def _watch(world: World, over: threading.Event) -> None:
-    clock = _cpu_clock(world.thread_id)
-    steps, idle_looks = -1, 0
-    at_step = at_look = clock()
+class _Meter:
+    """How much CPU time the step that runs has taken."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.clock = _cpu_clock(world.thread_id)
+        self._steps = world.steps
+        self._began = self._seen = self.clock()
+
+    def is_new(self) -> bool:
+        """Tell whether the step is another one than at the last look, after which it began."""
+        last, self._seen = self._seen, self.clock()
+        if self._world.steps == self._steps:
+            return False
+        self._steps, self._began = self._world.steps, last
+        return True
+
+    def forgive(self) -> None:
+        """Begin to count anew."""
+        self._began = self.clock()
+
+    def is_full(self) -> bool:
+        """Tell whether the step has taken all that it may."""
+        return self.clock() - self._began >= MAX_CPU_SECONDS
+
+
+def _watch(world: World, over: threading.Event, meter: _Meter, wind: Callable[[], object]) -> None:
+    idle_looks, at_look = 0, meter.clock()
     while not over.wait(INTERVAL):
-        now = clock()
+        wind()
+        now = meter.clock()
         is_idle, at_look = now - at_look < IDLE * INTERVAL, now
-        if world.steps != steps:
-            steps, idle_looks, at_step = world.steps, 0, now
+        if meter.is_new():
+            idle_looks = 0
             continue
         idle_looks = idle_looks + 1 if is_idle else 0
-        if idle_looks < MAX_IDLE_LOOKS and now - at_step < MAX_CPU_SECONDS:
+        if idle_looks < MAX_IDLE_LOOKS and not meter.is_full():
             continue
-        frame = sys._current_frames().get(world.thread_id)
-        if frame is not None and world.running and not _is_debugged(frame):
-            _interrupt(world, SimulationBlockedError(_place(frame), waits=is_idle))
+        if _blocked(world, sys._current_frames().get(world.thread_id), waits=is_idle):
             return
-        idle_looks, at_step = 0, now
+        idle_looks = 0
+        meter.forgive()
+
+
+@contextlib.contextmanager
+def _alarm(world: World, meter: _Meter) -> Iterator[Callable[[], object]]:
+    """Look from within the simulating thread, where the watchdog cannot; yield what puts it off.
+
+    A regular expression that backtracks holds Python's lock all the while, so no other thread runs.
+    But it heeds signals, in the main thread. The timer of CPU time sends one, unless it is taken.
+    """
+    if not _has_alarm(world):
+        yield lambda: None
+        return
+
+    def look(_number: int, frame: FrameType | None) -> None:
+        if not meter.is_new() and meter.is_full():
+            _blocked(world, frame, waits=False)
+
+    def wind() -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 2 * INTERVAL, INTERVAL)
+
+    signal.signal(signal.SIGVTALRM, look)
+    try:
+        wind()
+        yield wind
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+
+
+def _has_alarm(world: World) -> bool:
+    return (
+        hasattr(signal, "setitimer")
+        and threading.main_thread().ident == world.thread_id
+        and signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+        and signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+    )
+
+
+def _blocked(world: World, frame: FrameType | None, *, waits: bool) -> bool:
+    """End the simulation that stands at a frame; return whether it runs, and nobody debugs it."""
+    if frame is None or not world.running or _is_debugged(frame):
+        return False
+    _interrupt(world, SimulationBlockedError(_place(frame), waits=waits))
+    return True
 
 
 def _cpu_clock(thread_id: int) -> Callable[[], float]:

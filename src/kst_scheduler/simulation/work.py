@@ -18,6 +18,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.occurrence import current_occurrence
 from kst_scheduler.runs import NAT, moments
 from kst_scheduler.simulation.clock import current_world
+from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:
     from kst_scheduler.simulation.simulate import SimulationResult
@@ -44,9 +45,9 @@ class WorkLog:
         if world is None or world.current is None:
             raise SimulationError("a piece of work can only be noted inside a simulated job")
         occurrence = current_occurrence()
-        scheduled_at = microseconds(occurrence.scheduled_at)
+        scheduled_at = shown(microseconds(occurrence.scheduled_at))  # as the table of runs has it
         run = world.current.host.name, occurrence.job_id, scheduled_at
-        self._pieces.append((*run, world.shown, piece))
+        self._pieces.append((*run, shown_after(scheduled_at, world.shown), piece))
 
     def clear(self) -> None:
         """Forget all pieces, before another simulation."""

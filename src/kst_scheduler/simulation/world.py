@@ -357,5 +357,13 @@ def shown(instant: int) -> int:
     return instant - LATE if LATE <= instant % TICK < 2 * LATE else instant
 
 
+def shown_after(cause: int, instant: int) -> int:
+    """Return a shown instant, but not before the shown cause of what happens in it.
+
+    A job that is due between the whole millisecond and the tick, as jitter may be, starts when due.
+    """
+    return cause if 0 < cause - instant <= LATE else instant
+
+
 def _nothing(*_: object) -> None:
     """Do nothing."""

@@ -137,6 +137,7 @@ def crawl_with_limits(crawl_pages: Any) -> Right:
     _require_one_at_a_time(crawl, shots)
     _require_good_night(crawl, shots)
     _require_stuck_page_lost(crawl, shots)
+    _require_cancelled(crawl_pages, shots)
     why = "The run of 02:00 gives up on one page, returns the four others, and is over by 03:00."
     return Right(why, shots[:1])
 
@@ -218,11 +219,25 @@ def _require_stuck_page_lost(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
         raise NotYetError(f"At 02:00 the reply to page 3 never comes, and {words}", shots)
 
 
+def _require_cancelled(crawl_pages: Callable[..., Any], shots: tuple[Picture, ...]) -> None:
+    """A cancelled run ends, and does not call itself done."""
+    words = Crawl(crawl_pages, cancelled=True).after_cancel
+    if words:
+        raise NotYetError(
+            f"A drain cancels your run while it awaits a page, and {words}: what ends the wait for "
+            "a page ends the cancellation, too.",
+            shots,
+        )
+
+
 class Crawl:
     """Three hours in which pages are crawled, and what the runs returned, by their hour."""
 
-    def __init__(self, crawl: Callable[..., Any]) -> None:
+    def __init__(self, crawl: Callable[..., Any], *, cancelled: bool = False) -> None:
         self.returned: dict[int, Any] = {}
+        self.after_cancel = ""
+        """What a cancelled run does that does not end as cancelled."""
+        self._job = self._cancelled_run if cancelled else self._run
         self.most_at_once = self._awaited_now = 0
         self._crawl = crawl
         self._fetch = Awaited(self._reply)
@@ -246,13 +261,23 @@ class Crawl:
         return str(dict(zip(runs["scheduled_at"].dt.hour, runs[column], strict=True))[hour])
 
     def _add_job(self, scheduler: AsyncIOScheduler) -> None:
-        scheduler.add_job(self._run, "cron", minute=0, id="hourly-crawl")
+        scheduler.add_job(self._job, "cron", minute=0, id="hourly-crawl")
 
     async def _run(self) -> None:
         hour = datetime.now(KST).hour
         pages = self._crawl(self._fetch)
         pages = await pages if inspect.isawaitable(pages) else pages
         self.returned[hour] = list(pages) if isinstance(pages, tuple) else pages
+
+    async def _cancelled_run(self) -> None:
+        run = asyncio.create_task(self._run())
+        await asyncio.sleep(60)
+        run.cancel()
+        await asyncio.sleep(1)
+        if not run.done():
+            self.after_cancel = "your run goes on"
+        elif not run.cancelled():
+            self.after_cancel = "your run ends as if nobody had cancelled it"
 
     async def _reply(self, number: int) -> str:
         self._awaited_now += 1

@@ -112,6 +112,7 @@ def write_a_lock(own_lock: Any) -> Right:
         _check_it_is_in_redis(own_lock)
         played = [_judge(own_lock, night) for night in ALL]
         _check_it_has_a_name(own_lock)
+        _check_it_passes_errors_on(own_lock)
     last = played[ALL.index(OUTLIVED[-1])]
     return Right(
         f"{len(played)} nights, and nobody got the lock while it held. Below is the one in which A "
@@ -167,6 +168,30 @@ def _check_it_has_a_name(own_lock: Any) -> None:
         raise NotYetError(
             "While `lock:one` is held, nobody gets `lock:another`: two jobs that have nothing to "
             "do with each other would wait for each other. `name` is the lock's name."
+        )
+
+
+def _check_it_passes_errors_on(own_lock: Any) -> None:
+    """Refuse a lock that makes a good run of one that failed or was cancelled."""
+    client, kept = SimulatedRedis().client(), list[str]()
+
+    async def fail_twice() -> None:
+        for error in (OSError("no answer"), asyncio.CancelledError()):
+            name = type(error).__name__
+            with contextlib.suppress(type(error)):
+                async with own_lock(client, f"lock:{name}", TTL):
+                    raise error
+                kept.append(name)
+
+    simulate(
+        lambda scheduler: scheduler.add_job(fail_twice, "cron", hour=3),
+        THREE - timedelta(minutes=1),
+        THREE + timedelta(minutes=1),
+    )
+    if kept:
+        raise NotYetError(
+            f"A crawl raises `{kept[0]}` in the block of your lock, and the lock keeps it: the run "
+            "is ok, and nobody learns that it is not."
         )
 
 
