@@ -131,6 +131,25 @@ def test_notes_of_incidents_that_have_no_room_are_left_out(month: Any, see: Any)
     assert not [text for text in see.texts(ax) if text.startswith("A: frozen 1x")]
 
 
+@pytest.mark.parametrize(("count", "size"), [(60, (10, 12)), (26, (7, 5))], ids=str)
+def test_notes_of_so_many_nodes_leave_their_lanes_room(
+    count: int, size: tuple[float, float], table: Any, struck: Any, see: Any
+) -> None:
+    """Each node is frozen once; their notes together are taller than the axes."""
+    runs, names = table(), [f"node-{number:02}" for number in range(count)]
+    for name in names:
+        runs.run(name, "nightly", DAY + timedelta(hours=3))
+    frozen = struck(
+        *[(name, "freeze", DAY, DAY + timedelta(hours=2), "") for name in names],
+        (names[0], "clock_jump", DAY + timedelta(hours=1), None, "60"),
+    )
+    ax = sheet(size).subplots()
+    plot_timeline(runs.table(), incidents=frozen, end=DAY + timedelta(hours=5), ax=ax)
+    assert_apart(see.words(ax), ax.figure)
+    bottom, top = ax.get_ylim()
+    assert bottom > max(see.lanes(ax).values()) > min(see.lanes(ax).values()) > top
+
+
 def test_different_pictures_stand_side_by_side(bad_night: Any, see: Any) -> None:
     """As a report has them."""
     figure = sheet((14, 12))
