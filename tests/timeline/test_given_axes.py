@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from kst_scheduler.fates import fates
 from kst_scheduler.timeline import (
@@ -148,6 +149,24 @@ def test_notes_of_so_many_nodes_leave_their_lanes_room(
     assert_apart(see.words(ax), ax.figure)
     bottom, top = ax.get_ylim()
     assert bottom > max(see.lanes(ax).values()) > min(see.lanes(ax).values()) > top
+
+
+@pytest.mark.parametrize("name", ["month", "pipeline"])
+@pytest.mark.parametrize("width", [10, 5, 4, 3.2])
+def test_no_mark_covers_the_words_beside_it(
+    name: str, width: float, bad_night: Any, see: Any
+) -> None:
+    """In a narrow picture, as in a grid of four."""
+    ax = sheet((width, 4)).subplots()
+    DRAW[name](bad_night, ax)
+    words = [text.get_window_extent().padded(-0.5) for text in see.words(ax)]
+    for line in see.lines(ax):
+        if str(line.get_marker()) == "None":
+            continue
+        half = line.get_markersize() / 2 * ax.figure.dpi / 72
+        for x, y in ax.transData.transform(line.get_xydata()):
+            mark = Bbox.from_extents(x - half, y - half, x + half, y + half)
+            assert not any(mark.overlaps(box) for box in words), (x, y)
 
 
 def test_different_pictures_stand_side_by_side(bad_night: Any, see: Any) -> None:
