@@ -546,3 +546,10 @@ def test_a_dense_trigger_leaps_to_its_day_of_the_month() -> None:
     trigger = on_business_days(counting, nth_of_month=-1)
     assert trigger.get_next_fire_time(None, kst(2026, 9, 1)) == kst(2026, 9, 30)
     assert counting.asked < 5
+
+
+@pytest.mark.parametrize("calendar", ["previous", {}, date(2026, 5, 1)], ids=repr)
+def test_what_is_no_calendar_is_refused(calendar: Any) -> None:
+    """The second argument is easily taken for ``otherwise``."""
+    with pytest.raises(InvalidArgumentError, match="otherwise='previous'"):
+        on_business_days(cron(day=25, hour=9), calendar)

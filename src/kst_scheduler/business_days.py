@@ -52,16 +52,16 @@ def on_business_days(
     A trigger that skips is finished when it finds no such day within ``SEARCH_YEARS``.
 
     Raises:
-        InvalidArgumentError: ``otherwise`` is not one of the three, ``nth_of_month`` is no place in
-            a month or is combined with another ``otherwise`` than "skip", the trigger has jitter
-            (which can carry a run into the next day), or it does not say its zone.
+        InvalidArgumentError: ``calendar`` is not a BusinessDays, ``otherwise`` is not one of the
+            three, ``nth_of_month`` is no place in a month or is combined with another ``otherwise``
+            than "skip", the trigger has jitter (which can carry a run into the next day), or it
+            does not say its zone.
         TimezoneError: the trigger combines others of different zones.
         MissingExtraError: the package ``holidays`` is not installed.
 
     """
-    return BusinessDayTrigger(
-        trigger, calendar or BusinessDays(), otherwise, nth_of_month=nth_of_month
-    )
+    calendar = BusinessDays() if calendar is None else calendar
+    return BusinessDayTrigger(trigger, calendar, otherwise, nth_of_month=nth_of_month)
 
 
 class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
@@ -80,6 +80,7 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
         *,
         nth_of_month: int | None = None,
     ) -> None:
+        _check_calendar(calendar)
         _check_choice(otherwise, nth_of_month)
         _refuse_jitter(trigger)
         self.trigger = trigger
@@ -259,6 +260,14 @@ def _can_begin_anywhere(trigger: BaseTrigger) -> bool:
     if isinstance(trigger, OrTrigger):
         return all(isinstance(part, CronTrigger) for part in trigger.triggers)
     return isinstance(trigger, CronTrigger | IntervalTrigger)
+
+
+def _check_calendar(calendar: object) -> None:
+    if not isinstance(calendar, BusinessDays):
+        raise InvalidArgumentError(
+            f"calendar={calendar!r} is not a BusinessDays; write otherwise='previous' or 'next' by "
+            "its name, or calendar=BusinessDays(extra_holidays=[date(2026, 5, 1)])"
+        )
 
 
 def _check_choice(otherwise: str, nth_of_month: int | None) -> None:

@@ -75,8 +75,10 @@ def _integer(value: object) -> int | None:
     if is_a(value, int):
         return None if is_a(value, bool, Enum) else int.__index__(value)  # type: ignore[arg-type]
     numpy: Any = sys.modules.get("numpy")
-    kind = getattr(numpy, "integer", None)  # None also while NumPy is being imported
-    return numpy.generic.item(value) if kind and is_a(value, kind) else None
+    # To NumPy a span of time is an integer, too. Both are None while NumPy is being imported.
+    kind, span = getattr(numpy, "integer", None), getattr(numpy, "timedelta64", None)
+    is_number = kind and span and is_a(value, kind) and not is_a(value, span)
+    return numpy.generic.item(value) if is_number else None
 
 
 def _field(value: object, name: str) -> object:

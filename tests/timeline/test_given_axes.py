@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from kst_scheduler.fates import fates
 from kst_scheduler.timeline import (
@@ -129,6 +130,43 @@ def test_notes_of_incidents_that_have_no_room_are_left_out(month: Any, see: Any)
     assert_apart(see.words(ax), ax.figure)
     assert "C: frozen 15x" in see.texts(ax)
     assert not [text for text in see.texts(ax) if text.startswith("A: frozen 1x")]
+
+
+@pytest.mark.parametrize(("count", "size"), [(60, (10, 12)), (26, (7, 5))], ids=str)
+def test_notes_of_so_many_nodes_leave_their_lanes_room(
+    count: int, size: tuple[float, float], table: Any, struck: Any, see: Any
+) -> None:
+    """Each node is frozen once; their notes together are taller than the axes."""
+    runs, names = table(), [f"node-{number:02}" for number in range(count)]
+    for name in names:
+        runs.run(name, "nightly", DAY + timedelta(hours=3))
+    frozen = struck(
+        *[(name, "freeze", DAY, DAY + timedelta(hours=2), "") for name in names],
+        (names[0], "clock_jump", DAY + timedelta(hours=1), None, "60"),
+    )
+    ax = sheet(size).subplots()
+    plot_timeline(runs.table(), incidents=frozen, end=DAY + timedelta(hours=5), ax=ax)
+    assert_apart(see.words(ax), ax.figure)
+    bottom, top = ax.get_ylim()
+    assert bottom > max(see.lanes(ax).values()) > min(see.lanes(ax).values()) > top
+
+
+@pytest.mark.parametrize("name", ["month", "pipeline"])
+@pytest.mark.parametrize("width", [10, 5, 4, 3.2])
+def test_no_mark_covers_the_words_beside_it(
+    name: str, width: float, bad_night: Any, see: Any
+) -> None:
+    """In a narrow picture, as in a grid of four."""
+    ax = sheet((width, 4)).subplots()
+    DRAW[name](bad_night, ax)
+    words = [text.get_window_extent().padded(-0.5) for text in see.words(ax)]
+    for line in see.lines(ax):
+        if str(line.get_marker()) == "None":
+            continue
+        half = line.get_markersize() / 2 * ax.figure.dpi / 72
+        for x, y in ax.transData.transform(line.get_xydata()):
+            mark = Bbox.from_extents(x - half, y - half, x + half, y + half)
+            assert not any(mark.overlaps(box) for box in words), (x, y)
 
 
 def test_different_pictures_stand_side_by_side(bad_night: Any, see: Any) -> None:

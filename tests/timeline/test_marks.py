@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from kst_scheduler.runs import STATUSES
 from kst_scheduler.timeline import plot_timeline
@@ -90,6 +92,22 @@ def test_full_lanes_become_bands_that_show_where_a_run_is_lacking(month: Any, se
     assert len(breaks) == 1
     assert breaks[0] == pytest.approx((down - 1 / 24, up), abs=0.05)
     assert len(see.line(ax, "missed").get_xdata()) == 48
+
+
+def test_a_tall_lane_makes_no_tall_marks(table: Any, see: Any) -> None:
+    """The legend shows them as tall as they are drawn, and its lines are as tall as a text."""
+    runs = table()
+    for hour in range(2_000):
+        runs.run("A", "hourly", kst(2026, 5, 1) + hour * timedelta(hours=1))
+    for day in range(80):
+        runs.run("A", "daily", kst(2026, 5, 1, 3) + day * timedelta(days=1))
+    figure = Figure((5, 6))
+    FigureCanvasAgg(figure)
+    ax = plot_timeline(runs.table(), ax=figure.subplots())
+    drawn = [line for line in see.lines(ax) if line.get_label() == "ok"]
+    legend: Any = ax.get_legend()
+    shown = [*drawn, *legend.get_lines()]
+    assert max(max(line.get_linewidth(), line.get_markersize()) for line in shown) < 20
 
 
 @pytest.mark.parametrize("both", [False, True])

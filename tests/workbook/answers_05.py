@@ -83,6 +83,20 @@ WRONG = {
         ),
         (lifespan("pass", "await scheduler.drain(105)"), "the scheduler does not run"),
         (
+            """
+            def make_app(scheduler):
+                scheduler.start()
+
+                @asynccontextmanager
+                async def lifespan(app):
+                    yield
+                    await scheduler.drain(105)
+
+                return FastAPI(lifespan=lifespan)
+            """,
+            "starts the scheduler itself",
+        ),
+        (
             lifespan("scheduler.start()", "await scheduler.drain(30)"),
             "Yours is cancelled after 30 s",
         ),

@@ -69,6 +69,8 @@ _TOP: Final = 0.09
 """Where the day's number and its holiday begin, as a share of the day's height ..."""
 _MIDDLE: Final = 0.64
 """... and where the middle of its fate is."""
+_ASIDE: Final = 0.13
+"""Where the middle of a mark is that has words beside it, as a share of the day's width."""
 _INDENT: Final = 0.23
 """Where its words begin, as a share of the day's width."""
 _NUMBER: Final = 16.0
@@ -179,6 +181,11 @@ class Cell:
         return min(_MARK, self.width / 2, self.height / 2)
 
     @property
+    def mark_beside_words(self) -> float:
+        """The size of its mark where words follow; the widest is 1.25 times as wide."""
+        return min(self.mark, 2 / 1.25 * (_INDENT - _ASIDE) * self.width - 1)
+
+    @property
     def has_number(self) -> bool:
         """Whether the day's number has room above the mark."""
         above = _MIDDLE * self.height - self.mark / 2
@@ -225,9 +232,10 @@ def _draw_day(
     if cell.has_number:
         _write(page, (x + 0.06, y + _TOP), str(day.day), va="top", weight="bold", color=INK)
     if mark:
-        aside = 0.13 if words or not said else 0.5
+        aside = _ASIDE if words or not said else 0.5
         middle = _MIDDLE if cell.has_number else 0.5
-        page.ax.plot([x + aside], [y + middle], **mark.line(cell.mark))
+        size = cell.mark_beside_words if words else cell.mark
+        page.ax.plot([x + aside], [y + middle], **mark.line(size))
         _write(page, (x + _INDENT, y + middle), words, va="center", color=INK)
     if holiday:
         name = cell.holiday(_short(holiday), words)

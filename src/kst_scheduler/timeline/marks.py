@@ -36,6 +36,8 @@ _BAND: Final = 2.0
 _WITHOUT_NEWS: Final = (STATUSES.index("ok"), STATUSES.index("locked_out"))
 _MANY: Final = 5_000
 _MOST_COUNTS: Final = 12
+_TALLEST: Final = 32.4
+"""A tick or a band is as tall as in a lane of so many points, at the most: the legend shows it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _draw_status(
         styles = [(free, mark.line(field.largest)), (small, edged), (packed, mark.small(_TIGHT))]
         lines = [_plot(rows, field, chosen, mark.words, look) for chosen, look in styles]
     else:
-        tall = field.lane_points * (0.55 if code == 0 else 0.3)
+        tall = min(field.lane_points, _TALLEST) * (0.55 if code == 0 else 0.3)
         tick = {"ls": "none", "marker": "|", "ms": tall, "mec": mark.edge, "mew": 0.9}
         ticks, band = tight[room[tight] >= _BAND], tight[room[tight] < _BAND]
         styles = [(free, mark.line(field.largest)), (ticks, tick | {"zorder": mark.layer})]

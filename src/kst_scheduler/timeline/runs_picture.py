@@ -181,17 +181,25 @@ def _page(
     left = left_margin([label(name) for name in lanes.names])
     if ax is not None:
         page = page_on(ax, title, left, legend)
-        notes = shading.notes(scene, page.width)
+        notes = _with_room(shading.notes(scene, page.width), page.height)
         strips = shading.strips(notes)
         lane = (page.height - STRIP * sum(strips.values())) / (len(lanes) + 2 * MARGIN)
         return page, replace(lanes, strips=strips, strip=STRIP / lane), notes
-    notes = shading.notes(scene, WIDTH - left - RIGHT)
+    room = TALLEST - sum(margins(title, legend))
+    notes = _with_room(shading.notes(scene, WIDTH - left - RIGHT), room)
     strips = shading.strips(notes)
-    reserved = STRIP * sum(strips.values())
-    room = TALLEST - sum(margins(title, legend)) - reserved
+    room -= STRIP * sum(strips.values())
     lane = min(LANE, room / (len(lanes) + 2 * MARGIN))
     lanes = replace(lanes, strips=strips, strip=STRIP / lane)
     return own_page(title, left, lane * lanes.units, legend), lanes, notes
+
+
+def _with_room(
+    notes: dict[str, list[shading.Note]], height: float
+) -> dict[str, list[shading.Note]]:
+    """Return the notes, or none where their strips would leave the lanes less than a third."""
+    taken = STRIP * sum(shading.strips(notes).values())
+    return notes if taken <= height * 2 / 3 else {node: [] for node in notes}
 
 
 def _legend_words(

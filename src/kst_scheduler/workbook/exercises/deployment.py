@@ -31,6 +31,8 @@ class Deployment:
     def __init__(
         self, make_app: Callable[..., Any], add_jobs: Callable[[KSTScheduler], object]
     ) -> None:
+        self.started_early = False
+        """Whether the scheduler ran before the lifespan had been entered."""
         self.started = False
         """Whether the scheduler ran once the lifespan had been entered."""
         self.closed_after: timedelta | None = None
@@ -56,6 +58,7 @@ class Deployment:
     async def _serve(self, scheduler: KSTScheduler) -> None:
         try:
             app = require_app(self._make_app(scheduler))
+            self.started_early = scheduler.running
             async with app.router.lifespan_context(app):
                 self.started = scheduler.running
                 await asyncio.sleep((SIGTERM - datetime.now(KST)).total_seconds())

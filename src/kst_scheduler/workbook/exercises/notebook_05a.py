@@ -147,6 +147,11 @@ def _four_times(ends: Any) -> dict[str, str]:
 
 
 def _require_start_and_end(night: Deployment) -> None:
+    if night.started_early:
+        raise NotYetError(
+            "Your function starts the scheduler itself. A module that calls it has no event loop "
+            "yet; the lifespan has one."
+        )
     if not night.started:
         raise NotYetError("Your lifespan reaches its `yield`, and the scheduler does not run.")
     if night.closed_after is None:
