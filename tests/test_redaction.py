@@ -297,15 +297,14 @@ HOSTILE = [
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_the_time_is_linear_in_the_length(unit: str) -> None:
-    """Twice the text takes twice the CPU time; were it quadratic, it would be four times.
+    """Eight times the text takes eight times the CPU time; were it quadratic, it would be 64 times.
 
-    A megabyte takes some 0.5 s.
+    What else a busy machine does makes a part of that difference, so the limit lies between.
     """
     short, long = (
-        min(_seconds(unit * (n // len(unit))) for _ in range(3)) for n in (25_000, 50_000)
+        min(_seconds(unit * (n // len(unit))) for _ in range(3)) for n in (10_000, 80_000)
     )
-    assert long < 3 * short + 0.001
-    assert long < 0.125
+    assert long < 24 * short
 
 
 def _seconds(text: str) -> float:
