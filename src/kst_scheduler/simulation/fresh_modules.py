@@ -1,8 +1,9 @@
-"""Each simulated process has the reader's modules to itself, as each real process has.
+"""Each simulated process has its own copy of the user's modules, as each real process has.
 
-All nodes live in one process, so a set or a lock of the reader's module would be one for all of
-them, and would survive a crash. So each process of a node executes a fresh copy of that module, and
-of the modules beside it that it imports. While a node runs, ``sys.modules`` holds its copies::
+All nodes live in one real process. Without copies they would share each global set or lock of the
+user's module, and it would survive a crash. So each process of a node executes a fresh copy of that
+module, and of the modules beside it that it imports. While a node runs, ``sys.modules`` holds its
+copies::
 
     node A runs          sys.modules["app"] is A's copy     import app, pickles, "app:job" find it
     node B runs          sys.modules["app"] is B's copy
