@@ -330,7 +330,7 @@ def _set_event_loop(world: World, loop: asyncio.AbstractEventLoop | None) -> Non
 
 
 def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
-    """Connect with a timeout of 0: while SQLite waits for a lock, its holder cannot run."""
+    """Connect with a timeout of 0: while SQLite waits for a lock, no job runs."""
     if len(args) > 1:
         args = (args[0], 0, *args[2:])
     else:
