@@ -330,7 +330,7 @@ def _set_event_loop(world: World, loop: asyncio.AbstractEventLoop | None) -> Non
 
 
 def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
-    """Connect with a timeout of 0: while SQLite waits for a lock, no job runs."""
+    """Connect with a timeout of 0: while SQLite waits for a lock, no other job runs."""
     if len(args) > 1:
         args = (args[0], 0, *args[2:])
     else:
@@ -384,7 +384,7 @@ class _Names:
         self._found: list[tuple[dict[str, Any], str, Any]] = []
 
     def find(self) -> list[tuple[dict[str, Any], str, Any]]:
-        """Return the namespace, the name and the original of each; only new modules are searched."""
+        """Return namespace, name and original of each; only new modules are searched."""
         modules = dict(sys.modules)
         for name, module in modules.items():
             if self._seen.get(name) is not module:
