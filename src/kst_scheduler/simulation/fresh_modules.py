@@ -117,8 +117,8 @@ class Program:
                 importlib.import_module(name)
         except Exception as error:  # noqa: BLE001 - whatever a module raises
             _logger.warning(
-                "%s cannot be executed once more (%s: %s), so the nodes share what it keeps in "
-                "memory; real replicas have each their own",
+                "%s cannot be executed once more (%s: %s), so the nodes share its "
+                "memory; real replicas have one each",
                 *(", ".join(self._roots), type(error).__name__, error),
             )
             return self._end_with_the_callers()
