@@ -45,8 +45,8 @@ def watched(world: World) -> Iterator[None]:
     """End a simulation that is blocked.
 
     A real thread looks once a second. It interrupts a simulation in the main thread as Ctrl-C does,
-    which ends a wait and a computation. In another thread it can interrupt only a computation: a
-    wait goes on, so the error is printed at once, and raised when the wait ends.
+    which ends a wait and a computation. In another thread it can interrupt only a computation. A
+    wait continues there, so the error is printed at once, and raised when the wait ends.
     """
     over, meter = threading.Event(), _Meter(world)
     with _alarm(world, meter) as wind:
