@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Otherwise = Literal["skip", "next", "previous"]
 
 SEARCH_YEARS: Final = 20
-"""How long a trigger that skips looks for a business day before it counts as finished."""
+"""How far ahead a trigger with "skip" looks for a business day before it ends."""
 
 _ONE_DAY: Final = timedelta(days=1)
 _NEXT_MOMENT: Final = timedelta(microseconds=1)
@@ -36,27 +36,27 @@ def on_business_days(
     *,
     nth_of_month: int | None = None,
 ) -> BusinessDayTrigger:
-    """Return a trigger that fires when ``trigger`` does, and only on Korean business days.
+    """Return a trigger that fires when ``trigger`` does, but only on Korean business days.
 
-    ``otherwise`` says what happens to a fire on another day: "skip" drops it; "next" and
-    "previous" move it to the same clock time on the next or the previous business day, where it is
-    one run with any other fire at that time. ``nth_of_month`` keeps one business day of each
-    month, counted from the month's end where it is negative: 1 is the first, -1 the last. A month
-    with fewer business days has none. The day is judged by the clock of the trigger's own zone.
-    ``calendar`` is ``BusinessDays()`` unless the reader has days of their own.
+    ``otherwise`` says what happens to a fire time on another day. "skip" drops it. "next" and
+    "previous" move it to the same clock time on the next or the previous business day; if there is
+    a fire time already, the two are one. ``nth_of_month`` keeps one business day of each month: 1
+    is the first, -1 the last. In a month with too few business days, nothing fires. The date is
+    that of the trigger's own zone. ``calendar`` is ``BusinessDays()`` by default; pass your own to
+    add or remove days.
 
     - payday on the 25th or the business day before:
       ``on_business_days(cron(day=25, hour=9), otherwise="previous")``
     - the last business day of a month: ``on_business_days(cron(hour=9), nth_of_month=-1)``
 
-    A trigger that skips is finished when it finds no such day within ``SEARCH_YEARS``.
+    With "skip", the trigger ends if it finds no such day within 20 years (``SEARCH_YEARS``).
 
     Raises:
-        InvalidArgumentError: ``calendar`` is not a BusinessDays, ``otherwise`` is not one of the
-            three, ``nth_of_month`` is no place in a month or is combined with another ``otherwise``
-            than "skip", the trigger has jitter (which can carry a run into the next day), or it
-            does not say its zone.
-        TimezoneError: the trigger combines others of different zones.
+        InvalidArgumentError: ``calendar`` is not a BusinessDays; ``otherwise`` is not one of the
+            three; ``nth_of_month`` is not from 1 to 31 or from -1 to -31, or is combined with
+            "next" or "previous"; the trigger has jitter, which can move a run into the next day; or
+            it has no zone.
+        TimezoneError: the trigger combines triggers of different zones.
         MissingExtraError: the package ``holidays`` is not installed.
 
     """

@@ -50,7 +50,7 @@ class SimulationError(KSTSchedulerError):
 
 
 class SimulationStuckError(SimulationError):
-    """Raised when simulated code runs on and on without letting any time pass."""
+    """Raised when simulated code loops and lets no time pass."""
 
     def __init__(self, node: str, now: int, did: str = "ran 100,000 steps") -> None:
         moment = datetime.fromtimestamp(now / 1_000_000, UTC).isoformat()
@@ -62,15 +62,15 @@ class SimulationStuckError(SimulationError):
 
 
 class SimulationBlockedError(SimulationError):
-    """Raised when simulated code waits for something real that never comes, or never ends."""
+    """Raised when simulated code waits too long for something real, or computes without end."""
 
     def __init__(self, place: str = "a job", *, waits: bool = False) -> None:
         why = (
-            "waits for something outside virtual time, such as a lock that was made before the "
-            "simulation, and no other job can run meanwhile: make it inside register or the job"
+            "waits for something real, and no other job can run meanwhile; create a lock or event "
+            "inside register or the job, and replace a slow process or server by time.sleep"
             if waits
             else "has run for 9 seconds of CPU time without waiting, and no other job can run "
-            "meanwhile: a loop there must wait, and long work is simulated by time.sleep"
+            "meanwhile; add a wait to a loop, and replace long work by time.sleep"
         )
         super().__init__(f"the simulation cannot go on; {place}: {why}")
 

@@ -30,18 +30,17 @@ _ONE_DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, init=False)
 class BusinessDays:
-    """The days that are neither weekend nor public holiday in South Korea.
+    """The days that are neither a weekend nor a public holiday in South Korea.
 
-    Holidays are the ``PUBLIC`` ones of ``holidays.country_holidays("KR")``, substitute days
-    included; in 2026 these are, among others, 1 May, 3 June and 17 July. What a company or a bank
-    closes for beyond them is the reader's to add. Days are plain dates on the Korean calendar.
+    Holidays are the ``PUBLIC`` ones of ``holidays.country_holidays("KR")``, with substitute days.
+    In 2026 they include 1 May, 3 June and 17 July. Days are plain dates of the Korean calendar.
 
-    ``extra_holidays`` are days off that the package does not know; ``extra_business_days`` are
-    worked although they are a holiday or lie on a weekend.
+    Add further days off of a company or a bank as ``extra_holidays``. ``extra_business_days`` are
+    worked although they are a holiday or a weekend.
 
     Raises:
-        InvalidArgumentError: a value is not a date, a date is in both lists, or a year that is
-            asked for lies outside those that the package knows (1948 to 2100 in 0.109).
+        InvalidArgumentError: a value is not a date, a date is in both lists, or the package
+            ``holidays`` does not know the year (0.109 knows 1948 to 2100).
         MissingExtraError: the package is not installed.
 
     """

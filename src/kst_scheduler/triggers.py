@@ -53,15 +53,16 @@ def cron(
     timezone: str | tzinfo = KST,
     jitter: int | None = None,
 ) -> CronTrigger:
-    """Return a CronTrigger that fires when a clock in ``timezone`` matches every field given.
+    """Return a CronTrigger that fires when a clock in ``timezone`` matches every given field.
 
-    Fields above the least significant one given match everything, those below it their lowest
-    value. All fields must match together: ``day="1-7", day_of_week="mon"`` is the first Monday of
-    a month, whereas crontab would fire on the first seven days and on all Mondays. Weekdays are
-    best written as names: 0 is Monday here, and Sunday in crontab (see ``crontab``).
+    A field that is left out is ``*`` if it is larger than the smallest given one, and its lowest
+    value if it is smaller: ``cron(hour=3)`` is every day at 03:00:00. All fields must match:
+    ``day="1-7", day_of_week="mon"`` is the first Monday of a month, where crontab would fire on the
+    first seven days and on all Mondays. Write weekdays as names: 0 is Monday here, and Sunday in
+    crontab (see ``crontab``).
 
-    ``start_date`` and ``end_date`` are aware and inclusive. ``jitter`` delays each run by up to
-    that many seconds at random; replicas then disagree about the time of a run.
+    ``start_date`` and ``end_date`` are aware and inclusive. ``jitter`` delays each run by a random
+    time of up to that many seconds, so replicas no longer agree on the due time.
 
     Raises:
         InvalidArgumentError: no field is given, a value is not understood, or no date can match.
@@ -69,8 +70,8 @@ def cron(
         TimezoneError: the zone is unknown.
 
     Warns:
-        TriggerWarning: hour or minute is left open between two fields that are given, so that the
-            trigger fires many times. Write ``minute="*"`` if that is meant.
+        TriggerWarning: hour or minute is left out between two given fields, so the trigger fires
+            many times. Write ``minute="*"`` if that is meant.
 
     """
     arguments = locals()
@@ -115,18 +116,19 @@ def every(
 ) -> IntervalTrigger:
     """Return an IntervalTrigger that fires at whole intervals from ``anchor``, and not before it.
 
-    APScheduler's own starts counting when it is built, so replicas and restarts disagree. This one
-    counts from a fixed Korean midnight: ``every(hours=6)`` fires at 00:00, 06:00, 12:00 and 18:00
-    KST on every replica. An interval that does not divide a day, such as 5 hours, fires at other
-    times each day, but at the same ones everywhere. It counts elapsed time: in a zone with
-    daylight saving its clock time moves by an hour.
+    By default APScheduler counts from the moment at which the trigger is created, so each replica
+    and each restart has other fire times. This one counts from a fixed midnight, 2001-01-01 KST:
+    ``every(hours=6)`` fires at 00:00, 06:00, 12:00 and 18:00 KST on every replica. An interval that
+    does not divide a day, such as 5 hours, fires at different times each day, and still at the same
+    times on every replica. It counts elapsed time: in a zone with daylight saving its clock time
+    moves by an hour.
 
-    There is no jitter: an IntervalTrigger adds it to the previous, delayed run, so the phase would
-    drift. Shift ``anchor`` instead to spread jobs.
+    There is no jitter: an IntervalTrigger counts from the previous, delayed run, so the delays
+    would add up. To spread jobs, shift ``anchor``.
 
     Raises:
         InvalidArgumentError: the interval is zero, negative or not in whole seconds (an occurrence
-            is known by its second), or ``end_date`` lies before ``anchor``.
+            is identified by its second), or ``end_date`` lies before ``anchor``.
         NaiveDatetimeError: ``anchor`` or ``end_date`` has no zone.
         TimezoneError: the zone is unknown.
 
@@ -163,17 +165,18 @@ def at(moment: datetime) -> DateTrigger:
 
 
 def crontab(expression: str, timezone: str | tzinfo = KST) -> CronTrigger | OrTrigger:
-    """Return a trigger that fires when crontab's own daemon would run the line.
+    """Return a trigger that fires when the cron daemon would run the line.
 
     ``expression`` is five fields (minute, hour, day of the month, month, day of the week) with
     lists, ranges, steps and English names, or one of @yearly, @annually, @monthly, @weekly,
-    @daily, @midnight and @hourly. Unlike ``CronTrigger.from_crontab`` it takes 0 and 7 for Sunday.
-    Where neither day field begins with a star a day that matches either of them is enough, and
-    the result is an OrTrigger; each time fires once. Otherwise both must match. (crontab(5); in
-    zones with daylight saving the changes of the clock are APScheduler's affair, not the daemon's.)
+    @daily, @midnight and @hourly. Unlike in ``CronTrigger.from_crontab``, 0 and 7 are Sunday.
+
+    If one of the two day fields begins with a star, a day must match both. Otherwise it must match
+    only one of them, and the result is an OrTrigger; each time fires once. This is the rule of
+    crontab(5). In a zone with daylight saving, APScheduler's rules apply when the clock changes.
 
     Raises:
-        InvalidArgumentError: the line is not crontab's, or no date can match.
+        InvalidArgumentError: the line is not valid in a crontab, or no date can match.
         TimezoneError: the zone is unknown.
 
     """

@@ -44,8 +44,8 @@ _SHORTEST_MONTH: Final = 28
 def describe(trigger: BaseTrigger) -> str:
     """Return a sentence without a full stop, such as "every weekday at 03:00 KST".
 
-    A zone other than Korea's is called by its IANA name. Clock times that fit no few words are
-    given field by field; a trigger of a kind that is not known here is shown as its own text.
+    A zone other than Korea's has its IANA name. Clock times that would need too many words are
+    given field by field. An unknown kind of trigger is shown as its ``str()``.
     """
     return str(trigger)
 

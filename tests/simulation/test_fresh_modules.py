@@ -458,7 +458,7 @@ def test_a_module_that_cannot_be_executed_twice_is_shared_and_the_log_says_so(ma
     rows = log[log["level"] == "WARNING"]
     assert rows["message"].item() == (
         "reader_app cannot be executed once more (ValueError: duplicated: runs_total), so the "
-        "nodes share what it keeps in memory; real replicas have each their own"
+        "nodes share its memory; real replicas have one each"
     )
     assert app.done == [1, 1]
 

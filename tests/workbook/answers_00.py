@@ -22,8 +22,8 @@ WRONG = {
         ),
         ("starts = [kst(2026, 5, 18, 12), kst(2026, 5, 19, 12)]", "has Mon 18 May 12:00 KST, and"),
         ("starts = [kst(2026, 5, 19, 12).replace(tzinfo=None)]", "is in no zone"),
-        ('starts = ["2026-05-19 12:00"]', "a str. A moment is asked for"),
-        ("starts = kst(2026, 5, 19, 12)", "A list of moments is asked for"),
+        ('starts = ["2026-05-19 12:00"]', "a str. Expected a moment"),
+        ("starts = kst(2026, 5, 19, 12)", "Expected a list of moments"),
         ("starts = []", "is empty"),
     ]
 }

@@ -33,10 +33,10 @@ WRONG = {
         (_starts("10, 6, 30", "10, 12"), "a clock in America/Los_Angeles shows 20:00"),
         (_starts("10, 6, 30", yakutsk="10, 12"), "a clock in Asia/Yakutsk shows 12:00"),
         ('starts = {"Asia/Kolkata": "06:30"}', 'has no "America/Los_Angeles"'),
-        ("starts = kst(2026, 5, 10, 3)", "A dict by host is asked for"),
+        ("starts = kst(2026, 5, 10, 3)", "Expected a dict by host"),
         (
             "starts = dict.fromkeys(['Asia/Kolkata', 'America/Los_Angeles', 'Asia/Yakutsk'], 3)",
-            "`3`, an int. A moment is asked for",
+            "`3`, an int. Expected a moment",
         ),
     ],
     "2.2": [

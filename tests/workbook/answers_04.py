@@ -9,7 +9,7 @@ WRONG = {
         ('statuses = ["coalesced"] * 4 + ["ok"]', "You say `coalesced` at 01:00"),
         ('statuses = {"01:00": "ok", "02:00": "ok"}', "has 2 words"),
         ('statuses = ["missed", "ok", "late", "skipped", "ok"]', "`'late'`, a str, is no status"),
-        ('statuses = "missed ok ok skipped ok"', "A list of five words"),
+        ('statuses = "missed ok ok skipped ok"', "Expected a list of five words"),
     ],
     "4.2": [
         ("options = {}", "fold the reports of 01:00 and 02:00 and 03:00"),
@@ -122,7 +122,7 @@ WRONG = {
                         pages += [await fetch(number)]
                 return pages
             """,
-            "comes of your run is an error",
+            "Your run ends with an error",
         ),
         (
             """
@@ -148,14 +148,14 @@ WRONG = {
                         pass
                 return pages
             """,
-            "comes of your run is `[]`, a list",
+            "Your run returns `[]`, a list",
         ),
         (
             """
             def crawl_pages(fetch):
                 return [fetch(number) for number in range(1, 6)]
             """,
-            "comes of your run is `[<coroutine object",
+            "Your run returns `[<coroutine object",
         ),
         (
             """

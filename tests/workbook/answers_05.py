@@ -66,7 +66,7 @@ WRONG = {
             """,
             "which is in no zone",
         ),
-        ('ends = {"crawl": "03:20"}', "nothing of `report`, `export`, `lifespan`"),
+        ('ends = {"crawl": "03:20"}', "no time for `report`, `export`, `lifespan`"),
         (
             'ends = {"crawl": 20, "report": 27, "export": 50, "lifespan": 27}',
             "`crawl` has `20`, an int",
@@ -109,7 +109,7 @@ WRONG = {
             lifespan("scheduler.start()", "app.end = asyncio.create_task(scheduler.drain(105))"),
             "and the scheduler works on",
         ),
-        ("def make_app(scheduler): return scheduler", "a KSTScheduler. A FastAPI app"),
+        ("def make_app(scheduler): return scheduler", "a KSTScheduler. Expected a FastAPI app"),
         ("async def make_app(scheduler): return FastAPI()", "is an `async def`"),
         ("def make_app(): return FastAPI()", "too many positional arguments"),
         (
@@ -139,7 +139,7 @@ WRONG = {
         (service("ledger.open"), "On 10 May nobody crawls"),
         (
             "def make_service(ledger, crawl): return create_app",
-            "a function. A FastAPI application is asked for",
+            "a function. Expected a FastAPI application",
         ),
     ],
 }

@@ -48,9 +48,9 @@ WRONG = {
             PREDICTED.format(report=REPORT, token=TOKEN, crawl=["14:00", "14:20", "15:20"]),
             "What does a cron trigger go by",
         ),
-        (PREDICTED.format(report="'14:20'", token=TOKEN, crawl=CRAWL), "A list of times"),
+        (PREDICTED.format(report="'14:20'", token=TOKEN, crawl=CRAWL), "Expected a list of times"),
         (PREDICTED.format(report=[1420], token=TOKEN, crawl=CRAWL), "has `1420`, an int"),
-        ('runs = ["14:20"]', "A dict is asked for"),
+        ('runs = ["14:20"]', "Expected a dict"),
     ],
     "6.2": [
         (
@@ -58,7 +58,7 @@ WRONG = {
             def trigger(scheduler, job_id):
                 scheduler.modify_job(job_id, next_run_time=datetime.now(KST))
             """,
-            "1 of 5 are gone, 4 faults are left.",
+            "Fixed: 1 of 5 faults. Left: 4.",
         ),
         (
             """
@@ -89,7 +89,7 @@ WRONG = {
                 if not scheduler.running_occurrences(job_id):
                     scheduler.run_now(job_id)
             """,
-            "4 of 5 are gone, 1 fault is left.",
+            "Fixed: 4 of 5 faults. Left: 1.",
         ),
         (
             """
@@ -125,7 +125,7 @@ WRONG = {
     def press(job_id):
         return {"ok": True}
             """,
-            "where 409 is asked for",
+            "expected 409",
         ),
         ("def make_app(scheduler, key): return FastAPI()", "Your paths: none"),
         (

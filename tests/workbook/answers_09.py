@@ -80,7 +80,10 @@ IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").rep
 WRONG = {
     "9.1": [
         (STATUSES.replace('"frozen at 03:00": "ok"', '"frozen at 03:00": "missed"'), "frozen at"),
-        (STATUSES.replace('"killed at 03:05": "ok"', '"killed at 03:05": "error"'), "the window."),
+        (
+            STATUSES.replace('"killed at 03:05": "ok"', '"killed at 03:05": "error"'),
+            "catch-up window it is `error`",
+        ),
         (STATUSES.replace("cancelled", "ok"), "stopped at 03:05: the row does not end as `ok`"),
         (STATUSES.replace("cancelled", "fail"), "You say `'fail'`"),
         ('statuses = ["ok"] * 5', "Give each of the five nights"),
@@ -91,7 +94,7 @@ WRONG = {
         (RATE.replace('["scheduled_at"]', '["finished_at"]'), "the day on which it ended"),
         (RATE.replace(".dt.date", '.dt.tz_convert("UTC").dt.date'), "belongs to the day before"),
         (RATE.replace(".mean()", ".mean() * 100"), "between 0 and 1"),
-        (RATE.replace(".mean()", ""), "A Series is asked for"),
+        (RATE.replace(".mean()", ""), "Expected a Series"),
     ],
     "9.3": [
         (NOT_OK, "has Fri 8 May 03:00, and its run ended ok"),
@@ -111,26 +114,29 @@ WRONG = {
     "9.4": [
         (
             RECORDED.replace(CANCELLED, ""),
-            "stopped at 03:05. One row is asked for. Your rows: none",
+            "stopped at 03:05. Expected one row. Your rows: none",
         ),
         (RECORDED.replace("monotonic", "time"), "duration_ms is -2,400,000"),
         (RECORDED.replace("monotonic", "process_time"), "the time that the processor worked"),
         (RECORDED.replace("1000 * (", "("), "Those are seconds"),
         (RECORDED.replace("1000 * (", "1 / 60 * ("), "Those are minutes"),
         (IN_THE_TRY, "The crawl ended as ok, and its row says `'error'`"),
-        (UNGUARDED, "The crawl was ok, and what you make of it raises `ConnectionError`"),
+        (UNGUARDED, "The crawl was ok, and your decorated job raises `ConnectionError`"),
         (
             UNGUARDED.replace(
                 '            await record("ok", None)\n',
                 "            with contextlib.suppress(ConnectionError):\n"
                 '                await record("ok", None)\n',
             ),
-            "The crawl raised `TimeoutError`, and what you make of it raises `ConnectionError`",
+            "The crawl raised `TimeoutError`, and your decorated job raises `ConnectionError`",
         ),
         (RECORDED.replace("repr(error)", "str(error)"), "does not say what was raised"),
         (RECORDED.replace("            return result\n", ""), "returns `None`"),
-        (RECORDED.replace("                raise\n", "                return\n"), "keeps it"),
+        (RECORDED.replace("                raise\n", "                return\n"), "swallows it"),
         (RECORDED.replace('"error"', '"fail"'), "The row says `'fail'`"),
-        (RECORDED.replace("        return run\n", "        return run()\n"), "A new async def"),
+        (
+            RECORDED.replace("        return run\n", "        return run()\n"),
+            "Expected a new async def",
+        ),
     ],
 }

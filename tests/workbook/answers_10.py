@@ -38,8 +38,8 @@ WRONG = {
         ),
         ("ttl = timedelta(minutes=10)", "lives 600 seconds"),
         ("ttl = True", "`True`, a bool"),
-        ("ttl = -720", "Between a second and a day"),
-        ('ttl = float("nan")', "Between a second and a day"),
+        ("ttl = -720", "between a second and a day"),
+        ('ttl = float("nan")', "between a second and a day"),
         ('ttl = "720"', "`'720'`, a str"),
     ],
     "10.3": [

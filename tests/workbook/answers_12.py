@@ -29,10 +29,10 @@ WRONG = {
         (_trigger("cron(hour=3, **spread(job_id, minutes=30))"), "500 of your jobs start before"),
         (_trigger("cron(hour=2, jitter=1800)"), "so three replicas draw three times"),
         (_trigger("cron(**spread(job_id, minutes=30))"), "fires 48 times in two nights"),
-        (_trigger("spread(job_id, minutes=30)"), "A trigger is asked for"),
+        (_trigger("spread(job_id, minutes=30)"), "Expected a trigger"),
         (_RANDOM, "on replica B. So both run it"),
         (_HASH, "asks Python's `hash`"),
-        ("trigger_of = cron(hour=2)", "A function is asked for"),
+        ("trigger_of = cron(hour=2)", "Expected a function"),
         ("def trigger_of():\n    return cron(hour=2)", "is called as `trigger_of(crawl-042)`"),
     ],
 }

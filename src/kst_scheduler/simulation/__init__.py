@@ -1,4 +1,4 @@
-"""Run the real APScheduler through days of Korean time in milliseconds, with faults on demand."""
+"""Run the real APScheduler for days of Korean time within milliseconds, with faults on demand."""
 
 from kst_scheduler.extras import require_extra
 

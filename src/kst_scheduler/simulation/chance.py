@@ -1,7 +1,7 @@
-"""What a seed varies in a simulation: who comes first, how late a wake-up is, how long a start is.
+"""What a seed varies in a simulation: the order of threads, late wake-ups, and slow starts.
 
-Each answer is drawn from the seed and from what is asked about, not from a stream: the same on
-every machine and every version of Python, however often another one is asked for.
+Each value is a hash of the seed and of the question, not the next number of a generator. So it is
+the same on every machine and Python version, and does not depend on earlier questions.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 from kst_scheduler.errors import InvalidArgumentError
 
 LATEST: Final = 2
-"""Milliseconds by which a wake-up is late at most, beside the tick's own."""
+"""Milliseconds by which a wake-up is late at most, in addition to the tick's 0.1."""
 SLOWEST: Final = 499
-"""Milliseconds that a process takes to start at most: no run is too late for a grace of 1 s."""
+"""Milliseconds that a process takes to start at most: less than APScheduler's grace time of 1 s."""
 
 
 class Chance:

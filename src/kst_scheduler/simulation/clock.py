@@ -1,7 +1,7 @@
-"""What the time is, for the simulating thread alone; every other thread keeps the real clock.
+"""The virtual clock of the simulating thread; every other thread keeps the real clock.
 
 time-machine patches ``datetime`` and ``time`` in C, once. Its traveller is replaced by one that
-asks the world, so nothing has to be done as virtual time goes on.
+reads the time from the world, so no patch changes while virtual time passes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def current_world() -> World | None:
 def virtual_time(world: World) -> Iterator[None]:
     """Give the calling thread the world's time, and put everything back at the end.
 
-    The patches are process-wide, so one simulation runs at a time; another thread's waits its turn.
+    The patches are process-wide, so one simulation runs at a time. Those of other threads wait.
     """
     global _world  # noqa: PLW0603 - one simulation a process, see above
     if current_world() is not None:
@@ -107,7 +107,7 @@ _ABOUT_PROCESSES: Final = (
     (multiprocessing.queues.JoinableQueue, "put"),
     (multiprocessing.synchronize.Condition, "wait_for"),
 )
-"""What waits for another process, which has the real clock, with a timeout of its own."""
+"""Methods that wait for another process, which has the real clock, with their own timeout."""
 
 
 def _in_real_time(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,7 +127,7 @@ _POOLS: Final = (
     # For one that was made before: what takes work calls it (private, CPython 3.11 to 3.15).
     (multiprocessing.pool.Pool, "_check_running"),
 )
-"""What gives work to other processes by threads that wait for them."""
+"""Methods that hand work to other processes through threads, which wait for the results."""
 
 
 def _refused(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,7 +145,7 @@ def _refused(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _leave_world() -> None:
-    """Give a forked process the real clock: nothing would wake what waits there."""
+    """Give a forked process the real clock: no simulation runs there to end a virtual sleep."""
     global _world  # noqa: PLW0603 - see virtual_time
     _world = None
 
@@ -214,9 +214,9 @@ def _patches() -> Iterator[None]:
 
 
 class _Either:
-    """What stands for a function or class of the standard library: virtual where virtual time is.
+    """A stand-in for a function or class of the standard library: virtual within a simulation.
 
-    As a class it can still be asked about instances, subclassed and subscripted.
+    That of a class still works in ``isinstance``, as a base class and with subscripts.
     """
 
     def __init__(self, real: Any, virtual: Callable[..., Any]) -> None:
@@ -262,7 +262,7 @@ def _since_start_ns(world: World) -> int:
 
 
 def _clocks(*names: str) -> set[int]:
-    """Return the numbers of those of the system's clocks that this machine has."""
+    """Return the numbers of the named system clocks; those that this machine lacks are left out."""
     return {getattr(time, f"CLOCK_{name}") for name in names if hasattr(time, f"CLOCK_{name}")}
 
 
@@ -314,7 +314,7 @@ def _new_event_loop(world: World) -> asyncio.AbstractEventLoop:
 
 
 def _get_event_loop(world: World, **_stacklevel: int) -> asyncio.AbstractEventLoop:
-    """Return the strand's own loop: that of the real thread is the notebook's, or would be made."""
+    """Return the strand's own loop, not that of the real thread, which may be the notebook's."""
     loop = asyncio._get_running_loop()
     if loop is None and world.current is not None:
         loop = world.current.set_loop
@@ -330,7 +330,7 @@ def _set_event_loop(world: World, loop: asyncio.AbstractEventLoop | None) -> Non
 
 
 def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
-    """Connect without SQLite's own wait for a lock: its holder could not continue meanwhile."""
+    """Connect with a timeout of 0: while SQLite waits for a lock, no other job runs."""
     if len(args) > 1:
         args = (args[0], 0, *args[2:])
     else:
@@ -370,10 +370,10 @@ if hasattr(time, "clock_gettime"):
 if sys.version_info < (3, 12):  # what the library itself asks there
     _VIRTUAL.append((asyncio.events._get_event_loop, _get_event_loop))  # type: ignore[attr-defined]
 _REPLACED: Final = {id(real): (real, _Either(real, virtual)) for real, virtual in _VIRTUAL}
-"""What is exchanged under every name that a module has for it."""
+"""Replaced in every module, under whatever name it was imported."""
 
 _KEEP: Final = ("_thread", "_queue", "kst_scheduler.simulation.", "importlib.")
-"""Modules whose own names stay: what is real must be found somewhere."""
+"""Modules that keep the real functions, because the virtual ones are built on them."""
 
 
 class _Names:
@@ -384,7 +384,7 @@ class _Names:
         self._found: list[tuple[dict[str, Any], str, Any]] = []
 
     def find(self) -> list[tuple[dict[str, Any], str, Any]]:
-        """Return the namespace, the name and the original of each; new modules are searched."""
+        """Return namespace, name and original of each; only new modules are searched."""
         modules = dict(sys.modules)
         for name, module in modules.items():
             if self._seen.get(name) is not module:

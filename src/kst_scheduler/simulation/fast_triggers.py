@@ -1,10 +1,9 @@
-"""Cron triggers that answer fast while a simulation runs, and say exactly what the library says.
+"""Fast cron triggers for a simulation, with exactly the fire times that the library computes.
 
-A scheduler asks a trigger twice for each fire, and most of a simulation's time would go there. So
-a trigger that is asked often has its fire times computed ahead (kst_scheduler.fire_times), and
-finds its answers there. What the table cannot know is left to the library: jitter, and the weeks
-around a change of the zone's UTC offset, where an answer depends on where the search starts. So is
-every subclass: its rule may be another one, and may call CronTrigger's with other arguments.
+A scheduler calls a trigger twice for each fire, and most of a simulation's time would go there. So
+the fire times of a trigger that is called often are computed ahead (kst_scheduler.fire_times). The
+library itself answers in three cases: a trigger with jitter; the weeks around a change of the UTC
+offset, where the result depends on where the search starts; and a subclass, whose rule may differ.
 """
 
 from __future__ import annotations

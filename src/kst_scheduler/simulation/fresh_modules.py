@@ -1,8 +1,9 @@
-"""Each simulated process has the reader's modules to itself, as each real process has.
+"""Each simulated process has its own copy of the user's modules, as each real process has.
 
-All nodes live in one process, so a set or a lock of the reader's module would be one for all of
-them, and would survive a crash. So each process of a node executes a fresh copy of that module, and
-of the modules beside it that it imports. While a node runs, ``sys.modules`` holds its copies::
+All nodes live in one real process. Without copies they would share each global set or lock of the
+user's module, and it would survive a crash. So each process of a node executes a fresh copy of that
+module, and of the modules beside it that it imports. While a node runs, ``sys.modules`` holds its
+copies::
 
     node A runs          sys.modules["app"] is A's copy     import app, pickles, "app:job" find it
     node B runs          sys.modules["app"] is B's copy
@@ -116,8 +117,8 @@ class Program:
                 importlib.import_module(name)
         except Exception as error:  # noqa: BLE001 - whatever a module raises
             _logger.warning(
-                "%s cannot be executed once more (%s: %s), so the nodes share what it keeps in "
-                "memory; real replicas have each their own",
+                "%s cannot be executed once more (%s: %s), so the nodes share its "
+                "memory; real replicas have one each",
                 *(", ".join(self._roots), type(error).__name__, error),
             )
             return self._end_with_the_callers()

@@ -1,7 +1,7 @@
-"""The zone that a simulated host reports, in each of the three places where code asks for it.
+"""The zone that a simulated host reports, in each of the three places where code looks for it.
 
-Naive ``datetime.now()`` and ``time.localtime()`` ask the C library, which reads TZ. APScheduler
-asks tzlocal, which reads TZ too, and remembers.
+Naive ``datetime.now()`` and ``time.localtime()`` use the C library, which reads TZ. APScheduler
+uses tzlocal, which reads TZ too, and caches the zone.
 """
 
 from __future__ import annotations

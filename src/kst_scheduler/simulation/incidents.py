@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """A simulated process on a host of its own, whose clock is ``clock_offset`` seconds ahead."""
+    """A simulated process on its own host. Its clock is ``clock_offset`` seconds ahead."""
 
     name: str
     clock_offset: float = 0.0
@@ -31,7 +31,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The node's process stands still, as after SIGSTOP or while its virtual machine is moved."""
+    """The node's process is frozen, as after SIGSTOP or while its virtual machine is migrated."""
 
     node: str
     at: datetime
@@ -39,15 +39,16 @@ class Freeze:
 
     @property
     def end(self) -> datetime:
-        """When it goes on, with everything that has become due meanwhile."""
+        """When the process continues. What became due in the meantime is handled then."""
         return self.at + self.duration
 
 
 @dataclass(frozen=True)
 class Crash:
-    """The node's process dies, as after kill -9; it starts anew after ``restart_after``, or never.
+    """The node's process dies, as after kill -9. It restarts after ``restart_after``; None: never.
 
-    Nothing of it survives but what its jobs wrote elsewhere. No ``finally`` runs.
+    Its memory is lost. What its jobs wrote to a file, a database or Redis stays. Their ``finally``
+    blocks do not run at the crash: Python runs them when the simulation is over.
     """
 
     node: str
@@ -56,16 +57,17 @@ class Crash:
 
     @property
     def end(self) -> datetime | None:
-        """When the new process starts; None: it does not."""
+        """When the new process starts; None: never."""
         return None if self.restart_after is None else self.at + self.restart_after
 
 
 @dataclass(frozen=True)
 class ClockJump:
-    """The wall clock of the node's host is set forward, or back when ``seconds`` is negative.
+    """The wall clock of the node's host is set forward, or back if ``seconds`` is negative.
 
-    Timers do not feel it: they follow the monotonic clock, as asyncio's do. A KSTScheduler looks at
-    the wall clock once a minute, so it does (kst_scheduler.wall_clock).
+    Timers do not change: asyncio's follow the monotonic clock. So a plain AsyncIOScheduler wakes up
+    too late after a jump forward. A KSTScheduler notices the jump within a minute: it checks the
+    wall clock once a minute (kst_scheduler.wall_clock).
     """
 
     node: str
@@ -74,7 +76,7 @@ class ClockJump:
 
     @property
     def end(self) -> datetime:
-        """The same instant: a jump takes no time."""
+        """The time of the jump: it takes no time."""
         return self.at
 
 

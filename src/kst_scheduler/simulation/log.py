@@ -1,4 +1,4 @@
-"""What a simulation logs, APScheduler and this package: kept as a table, out of other handlers."""
+"""The log of a simulation as a table; other handlers get none of its records."""
 
 from __future__ import annotations
 

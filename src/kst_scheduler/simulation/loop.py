@@ -28,7 +28,7 @@ DEFAULT_THREADS: Final = min(32, HOST_CORES + 4)
 """Size of a loop's default thread pool (CPython 3.11, concurrent.futures.ThreadPoolExecutor)."""
 
 REAL_INPUT_PATIENCE: Final = 0.05
-"""Real seconds for which a loop with an open socket waits before virtual time goes on."""
+"""Real seconds for which a loop with an open socket waits before virtual time continues."""
 
 
 class _InOrder:

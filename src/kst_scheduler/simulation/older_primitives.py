@@ -1,7 +1,7 @@
-"""Locks and thread locals that the reader's code made before the simulation began.
+"""Locks and thread locals that the user's code created before the simulation began.
 
-The real ones know threads of the system only, and all simulated threads are one of those. So
-where ``register`` can reach such a one, it finds a virtual one while the simulation runs.
+The real ones tell only threads of the system apart, and all simulated threads run in one of those.
+So each that ``register`` can reach is replaced by a virtual one while the simulation runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The lock that simulated threads wait for, in virtual time.
 
-Python's own Condition, Semaphore, Event, Barrier, Queue and Future are made of locks, so with this
-one in the lock's place all of them wait in virtual time. In the place of the RLock, the SimpleQueue
-and the local in C stand those that the standard library has in Python: they ask which thread runs.
+Python's Condition, Semaphore, Event, Barrier, Queue and Future are built on locks. With this lock
+in place of the real one, all of them wait in virtual time. RLock, SimpleQueue and local are written
+in C; they are replaced by the standard library's Python versions, which see the simulated thread.
 """
 
 from __future__ import annotations

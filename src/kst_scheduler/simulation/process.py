@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedNode:
-    """A host whose clock may be off, and the process on it, which may freeze, die and restart."""
+    """A host, whose clock may be wrong, and its process, which may freeze, die and restart."""
 
     def __init__(self, name: str, skew: int, world: World, program: Program, log: RunLog) -> None:
         self.name = name

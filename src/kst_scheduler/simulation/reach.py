@@ -1,7 +1,8 @@
-"""What the reader's functions and objects can reach, and where they find each value.
+"""Find all values that the user's functions and objects can reach, and where each is stored.
 
-Followed are globals, closures, defaults and arguments, the attributes of the reader's objects,
-classes, functions and modules, and what is in lists, dicts and the like; never a library's own.
+The search follows globals, closures, defaults, arguments, attributes of the user's objects,
+classes, functions and modules, and the contents of lists, dicts and other containers. It does not
+enter libraries.
 """
 
 from __future__ import annotations
@@ -30,54 +31,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_VALUES: Final = 10_000
-"""How many values are looked at, and how many of one list or dict."""
+"""So many values are searched, and so many of one list or dict."""
 MISSING: Final = object()
-"""What a slot holds that is empty."""
+"""The value of an empty slot."""
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
 _FUNCTIONS: Final = (FunctionType, staticmethod, classmethod)  # such as __new__
 _WRAPPERS: Final = (MethodType, partial, property, cached_property, classmethod, staticmethod)
 _WRAPPED: Final = ("__self__", "__func__", "func", "fget", "fset")
-"""Where these keep what they are made of."""
+"""The attributes in which these keep what they wrap."""
 _ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _LOOKING: Final = frozenset(
     f"__{name}__" for name in ("repr", "str", "eq", "hash", "lt", "le", "gt", "ge", "getstate")
 )
-"""Special methods that compare or show an object, as those that ``dataclass`` makes do."""
+"""Special methods that only compare or show an object, such as those of ``dataclass``."""
 _BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"))
-"""What finds an attribute or a global by a string."""
+"""Names that can find an attribute or a global by a string."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """Where a value is found."""
+    """A place in which a value is stored."""
 
     owner: Any
-    """What has it: the dict of globals or attributes, a cell, a list, a function, or itself."""
+    """The dict, object, cell, list or function that holds the value; or the value itself."""
     key: Any
     path: str
-    """As the reader writes it: ``guard.done``."""
+    """How the user writes it: ``guard.done``."""
     read: Callable[[], Any]
     write: Callable[[Any], None] | None = None
-    """Exchanges the value; None: that is impossible."""
+    """Replaces the value; None: it cannot be replaced."""
     kind: str = ""
-    """A GLOBAL, DEREF (of a closure), DEFAULT, FAST (argument) or ATTR; empty: it has no name."""
+    """GLOBAL, DEREF (of a closure), DEFAULT, FAST (an argument), ATTR, or empty: no name."""
     code: CodeType | None = None
-    """That of the reader's function which finds it by that name; None: any may, it is an ATTR."""
+    """The code that uses the value by this name; None: any code can, through an attribute."""
 
 
 class Reach:
-    """What ``roots`` can reach: the slots, and the reader's functions among the values.
+    """The slots that ``roots`` can reach, and the user's functions among their values.
 
-    What is in ``skip`` is not followed. An attribute of a module counts if one of these functions
-    names it, and with ``only_named`` so does one of any other.
+    Values in ``skip`` are not followed. An attribute of a module counts only if one of these
+    functions uses its name; with ``only_named``, this holds for every attribute.
     """
 
     def __init__(self, *roots: Any, skip: Iterable[Any] = (), only_named: bool = False) -> None:
         self.slots: list[Slot] = []
         self.functions: list[FunctionType] = []
         self.names = set[str]()
-        """What these functions name: globals and attributes."""
+        """The names of globals and attributes that these functions use."""
         self.values = {id(each): each for each in skip}
         waiting, unnamed = deque(map(_part, roots)), defaultdict[str, list[Slot]](list)
         while waiting and len(self.values) < MAX_VALUES:
@@ -107,7 +108,7 @@ class Reach:
 
 @contextlib.contextmanager
 def exchanged(slots: Iterable[Slot], stand_in: Callable[[Any], Any]) -> Iterator[None]:
-    """Let slots hold in the block what ``stand_in`` returns for a value; None: the value itself."""
+    """Replace each value by ``stand_in(value)`` in the block; None leaves it as it is."""
     found = [(slot.write, slot.read()) for slot in slots if slot.write]
     undo: list[tuple[Callable[[Any], None], Any]] = []
     try:
@@ -122,7 +123,7 @@ def exchanged(slots: Iterable[Slot], stand_in: Callable[[Any], Any]) -> Iterator
 
 
 def is_own(thing: Any) -> bool:
-    """Tell whether a function, class or module is the reader's."""
+    """Tell whether a function, class or module belongs to the user, not to a library."""
     is_function, is_class = type(thing) is FunctionType, issubclass(type(thing), type)
     names = thing.__globals__ if is_function else attributes_of(thing)
     name = names.get("__module__" if is_class else "__name__", "" if is_function else None)
@@ -133,7 +134,7 @@ def is_own(thing: Any) -> bool:
 
 
 def attributes_of(value: Any) -> Mapping[str, Any]:
-    """Return the attributes that a value has itself; none of its code runs."""
+    """Return the attributes in a value's own ``__dict__``; none of its code runs."""
     with contextlib.suppress(Exception):  # a property of this name may raise whatever it likes
         found = object.__getattribute__(value, "__dict__")
         if isinstance(found, dict | MappingProxyType):
@@ -142,18 +143,18 @@ def attributes_of(value: Any) -> Mapping[str, Any]:
 
 
 def names_in(code: CodeType) -> set[str]:
-    """Return the names of globals and attributes in code, that of functions inside included."""
+    """Return the names of globals and attributes in code, with those of inner functions."""
     return {name for each in codes_in(code) for name in each.co_names}
 
 
 def strings_in(code: CodeType) -> set[str]:
-    """Return the names that code may find by a string, as ``getattr`` does."""
+    """Return the strings by which code may find a name, as ``getattr`` does."""
     found = (each.co_consts for each in codes_in(code) if _BY_NAME & set(each.co_names))
     return {name for strings in found for name in strings if isinstance(name, str)}
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:
-    """Yield code, and that of the functions inside."""
+    """Yield code, and the code of its inner functions."""
     yield code
     for each in code.co_consts:
         if isinstance(each, CodeType):
@@ -161,7 +162,7 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
 
 
 def slots_of_attributes(owner: Any, path: str = "") -> Iterator[Slot]:
-    """Yield those of an object, class, function or module; special ones only if functions."""
+    """Yield a slot for each attribute; a special one (``__x__``) only if it is a function."""
     values, kind = attributes_of(owner), type(owner)
     is_class, is_module = issubclass(kind, type), issubclass(kind, ModuleType)
     classes = owner.__mro__ if is_class else kind.__mro__
@@ -226,7 +227,7 @@ def _of_function(function: FunctionType) -> Iterator[Slot]:
 
 
 def _arguments(given: partial[Any]) -> Iterator[Slot]:
-    """Yield what a function is called with; whose it is, its address tells."""
+    """Yield the arguments of a partial, under the names that its function gives them."""
     function = attributes_of(given.func).get("__wrapped__", given.func)
     kind = type(function)
     if kind is not FunctionType:

@@ -1,7 +1,7 @@
-"""A Redis server that all simulated nodes share, spoken to by redis-py's own client.
+"""A Redis server that all simulated nodes share, with redis-py's own client.
 
-The server is fakeredis; what is added is whose clock decides. A key expires by the clock of the
-server, which is true, however wrong the clock of the node is that asks.
+The server is fakeredis. Its clock is always right: a key expires on time, even if the clock of the
+node that reads it is wrong.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What simulated nodes share and real replicas do not: memory and locks of the reader's code.
+"""Warn of memory and locks of the user's code that simulated nodes share, and replicas do not.
 
-All nodes live in one process, so a global, a closure or an object is one for all of them, unless
-each process executes the module for itself (``fresh_modules``). A set of what is done would be a
-perfect guard there. A list that the jobs only append to guards nothing, and is how a reader sees
-what has happened: so what counts is how the functions use the name.
+All nodes live in one real process, so they share each global, closure and object, unless each
+simulated process has its own copy of the module (``fresh_modules``). A shared set of finished runs
+would be a perfect guard against double runs. A list that the jobs only append to guards nothing. So
+there is a warning only for what the jobs both read and change.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ PLAIN: Final = (
     *(bool, int, float, str, bytes, bytearray, type(None)),
     *(list, tuple, dict, set, frozenset, Counter, deque),
 )
-"""What a memory is made of; its contents are compared."""
+"""Types of plain memory; their contents are compared."""
 LOCKS: Final = (
     *(asyncio.Lock, asyncio.Semaphore, asyncio.Condition),
     *(threading.Semaphore, threading.Condition, threading.Barrier),
     *(type(threading.Lock()), type(threading.RLock())),
     *(VirtualLock, threading._RLock),  # what stands for these two in a simulation
 )
-"""What excludes within one process only."""
+"""Locks that exclude within one process only."""
 
 _FOLLOWED: Final = (FunctionType, MethodType, type)
-"""What ``register`` is given and nodes do not share on purpose, as they do a ledger."""
+"""Arguments of ``register`` of these types are not shared on purpose, unlike a ledger."""
 _CONTAINERS: Final = (OrderedDict, dict, list, tuple, set, frozenset, deque)
 _CACHE: Final = functools._lru_cache_wrapper
 _STATE: Final[dict[type, Any]] = {
@@ -83,24 +83,24 @@ _STATE: Final[dict[type, Any]] = {
     os._Environ: dict,
     _CACHE: _CACHE.cache_info,
 }
-"""What can be a memory, and what of it is compared; None: what is in it."""
+"""Types that can be a memory, and which part of each is compared; None: its contents."""
 _ITERATORS: Final = (Iterator, AsyncIterator)
 _COMPARED: Final = (bool, int, float, str, bytes, type(None))
 _MOST_COMPARED: Final = 10_000
-"""Values of one memory; of a larger one only the first are compared, and its length."""
+"""So many values of one memory are compared, and its length."""
 _ONLY_WRITE: Final = {
     *("append", "appendleft", "extend", "extendleft", "insert", "put", "put_nowait"),
     *("add", "update", "clear", "discard", "set"),
 }
-"""Methods that return nothing and raise nothing, whatever is in the list, set, dict or queue."""
+"""Methods that reveal nothing of the contents: they return nothing and raise nothing."""
 _COLLECT: Final = {"BUILD_LIST": 1, "BUILD_TUPLE": 1, "BUILD_SET": 1, "BUILD_MAP": 2}
-"""What puts values into a new list or dict, such as ``args=[seen]``, and how many for each."""
+"""Instructions that put values into a new container, as ``args=[seen]``, and values per item."""
 _ENTER: Final = {"BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL"}
-"""What begins a ``with``."""
+"""Instructions that begin a ``with``."""
 
 
 class SharedMemory:
-    """What the functions of a simulation can reach, and what it was before."""
+    """The values that the functions of a simulation can reach, and their contents at the start."""
 
     def __init__(self, functions: Iterable[Any]) -> None:
         roots, self._handed = list(functions), list[Any]()
@@ -110,7 +110,7 @@ class SharedMemory:
                 given = (*each.args, *each.keywords.values())
                 self._handed += [value for value in given if type(value) not in _FOLLOWED]
         self._roots: list[list[Any]] = []
-        """What each process begins with; number 0 stands for all."""
+        """The functions that each process begins with; number 0 is common to all."""
         self._slots: dict[tuple[int, str], list[Slot]] = {}
         self._before: dict[tuple[int, str], list[Any]] = {}
         self._reached_by: dict[tuple[int, str], set[int]] = {}
@@ -119,11 +119,11 @@ class SharedMemory:
         self._begin([each for each in roots if not isinstance(each, partial)])
 
     def look_at(self, jobs: Iterable[Job]) -> None:
-        """Note what the jobs of one more process can reach, and what they are given."""
+        """Note what the jobs of one more process, and their arguments, can reach."""
         self._begin([partial(job.func, *job.args, **job.kwargs) for job in jobs])
 
     def warn(self) -> None:
-        """Log what the nodes have shared, if a guard could be made of it, and what locks."""
+        """Log the shared values that could serve as a guard, and the shared locks."""
         for process in range(len(self._roots)):
             self._note(process, is_late=True)
         shared = [
@@ -139,16 +139,16 @@ class SharedMemory:
         ]
         if names := self._names_of_read(guards):
             _logger.warning(
-                "%s: all nodes of this simulation share it, as they live in one process, and the "
-                "jobs read it; real replicas have each their own, and lose it in a crash. Keep it "
-                "in a ledger, a database or Redis; or write register at the top level of a module, "
+                "%s: all nodes of this simulation share it, because they live in one process, and "
+                "the jobs read it. Real replicas have one each, and lose it in a crash. Keep it in "
+                "a ledger, a database or Redis; or write register at the top level of a module, "
                 "which each simulated process executes for itself",
                 names,
             )
         if names := self._names_of_read(locks):
             _logger.warning(
-                "%s: a lock that excludes within one process only, and all nodes of this "
-                "simulation live in one; between real replicas it excludes nothing. Use once() "
+                "%s: a lock that excludes within one process only. All nodes of this simulation "
+                "live in one process; between real replicas the lock excludes nothing. Use once() "
                 "with a ledger, or redis_lock()",
                 names,
             )
@@ -158,7 +158,7 @@ class SharedMemory:
         self._note(len(self._roots) - 1)
 
     def _note(self, process: int, *, is_late: bool = False) -> None:
-        """Note each slot and its contents; one that an owner did not have before was empty."""
+        """Note each slot and its contents; a slot that is new since the start was empty."""
         reach = Reach(*self._roots[process], skip=self._handed, only_named=True)
         for slot in reach.slots:
             if slot.kind:
@@ -186,7 +186,7 @@ def _name_of(slot: Slot) -> str:
 
 
 def is_read(slot: Slot, codes: Iterable[CodeType] = ()) -> bool:
-    """Tell whether the code that finds a slot, one of ``codes`` if any may, reads its value."""
+    """Tell whether code reads the value of a slot: the slot's own code, or any of ``codes``."""
     # An argument that a function inside uses is in a cell.
     kinds = (slot.kind, "DEREF") if slot.kind in {"DEFAULT", "FAST"} else (slot.kind,)
     value: Any = slot.read()
@@ -201,7 +201,7 @@ def is_read(slot: Slot, codes: Iterable[CodeType] = ()) -> bool:
 
 
 def _contents(value: Any) -> list[Any]:
-    """Return what a memory is made of, flat, so that it can be compared with later."""
+    """Return the contents of a memory as a flat list, to be compared later."""
     found: list[Any] = []
     waiting = [value]
     for each in waiting:
@@ -219,7 +219,7 @@ def _contents(value: Any) -> list[Any]:
             with contextlib.suppress(Exception):  # it is closed, or not set
                 waiting.append(_STATE[base](each))
         elif kind.__module__ in {"builtins", "itertools"} and issubclass(kind, _ITERATORS):
-            found.append(object())  # to read from an iterator is to change it
+            found.append(object())  # reading an iterator changes it
         else:
             found.append(each)
     return found
@@ -233,7 +233,7 @@ def _is_same(now: list[Any], before: list[Any]) -> bool:
 
 
 def _reads(code: CodeType, kind: str, name: str) -> bool:
-    """Tell whether code does more with a name than to write to what it means.
+    """Tell whether code reads the value of a name, rather than only writing to it.
 
     ``kind`` is how it is loaded: as a GLOBAL, a DEREF (of a closure), a FAST or an ATTR. The names
     of instructions are those of CPython 3.11 to 3.15.
@@ -255,11 +255,11 @@ def _reads(code: CodeType, kind: str, name: str) -> bool:
 
 
 def _only_writes(steps: list[dis.Instruction], kind: str, name: str, above: int) -> bool:
-    """Tell whether the value that was loaded just before is only written to, or handed on.
+    """Tell whether the value that was just loaded is only written to, or passed on.
 
-    ``seen.append(x)``, ``seen[key] = x``, ``counts[key] += 1``, ``count += 1`` and ``args=[seen]``
-    do no more; ``x in seen``, ``len(seen)`` and ``if count`` do. ``above`` is how much is above the
-    value on the stack, and is followed until a step takes the value itself.
+    True for ``seen.append(x)``, ``seen[key] = x``, ``counts[key] += 1``, ``count += 1`` and
+    ``args=[seen]``; False for ``x in seen``, ``len(seen)`` and ``if count``. ``above`` counts the
+    values above it on the stack. The steps are followed until one takes the value itself.
     """
     if not above and steps[0].opname in {"LOAD_ATTR", "LOAD_METHOD"}:
         return steps[0].argval in _ONLY_WRITE

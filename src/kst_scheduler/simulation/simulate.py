@@ -1,4 +1,4 @@
-"""Run a real AsyncIOScheduler through hours, days or a year of virtual time."""
+"""Run a real AsyncIOScheduler for hours, days or a year of virtual time."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ class SimulationResult:
     incidents: pd.DataFrame
     """One row an incident: node, kind (freeze, crash, clock_jump), start, end, detail."""
     log: pd.DataFrame
-    """What APScheduler and this package logged: time, node, level, message; at their levels."""
+    """What APScheduler and this package logged at their levels: time, node, level, message."""
     start: datetime
     end: datetime
     grace: dict[str, timedelta | None]
-    """The misfire grace time of each job that was due; None: no run of it is ever too late."""
+    """The misfire_grace_time of each job that was due; None: no limit."""
     nodes: tuple[str, ...] = ()
     """The names of the nodes, in the order in which they were given."""
     jobs: tuple[str, ...] = ()
-    """The ids of the jobs, in the order in which they were added: pictures keep it."""
+    """The ids of the jobs, in the order in which they were added. Pictures use this order."""
 
 
 def simulate(
@@ -83,44 +83,46 @@ def simulate(
 ) -> SimulationResult:
     """Run ``register``'s jobs from ``start`` to ``end`` on every node, in virtual time.
 
-    A fire at ``start`` is included, one at ``end`` is not. Real APScheduler and real job code run;
-    only the clock is virtual, for the calling thread: ``datetime.now``, ``time.time``,
-    ``time.monotonic``, ``time.sleep``, asyncio, and the threads that jobs start, with their locks,
-    queues and pools. SIMULATION.md lists what is virtual and what is not. Two calls with the same
-    arguments give equal tables on any machine. What APScheduler and this package log goes to the
-    result's ``log`` and nowhere else. Jobs that still run at ``end`` are closed afterwards.
+    A fire time at ``start`` is included, one at ``end`` is not. APScheduler and the job code are
+    real. Only time is virtual, in the calling thread: clocks, ``sleep``, asyncio, and the threads,
+    locks, queues and pools of jobs. SIMULATION.md lists what is virtual and what is not.
+    Two calls with the same arguments give equal tables, unless a job depends on something that is
+    not virtual. What APScheduler and this package log goes to the result's ``log`` and nowhere
+    else. A job that still runs at ``end`` is closed then; its status is running.
 
-    Each process of a node executes the module of ``register`` anew, and the modules beside it that
-    it imports, so that what they keep in memory is that process's own and ends with a crash. Where
-    that is impossible (a closure, a lambda, a notebook, a function that a test has replaced), all
-    nodes share the caller's memory, and ``log`` has a WARNING that names what jobs of several
-    processes have read and changed there, and locks that hold within one process only. What nodes
-    are to share, a ledger or a list that collects, is handed over:
+    Each process of a node executes its own copy of the module of ``register``, and of the modules
+    beside it that it imports. So their globals belong to one process, and are lost in a crash.
+    There is no copy for a closure, a lambda, a notebook, or a function that a test has replaced:
+    there all nodes share the caller's memory. Then a WARNING in ``log`` names shared values that
+    jobs have both read and changed, and shared locks, which real replicas would not share.
+    To share an object on purpose, such as a ledger or a list of results, pass it as an argument:
     ``simulate(functools.partial(register, ledger=ledger), ...)``.
 
     Args:
-        register: adds jobs to the scheduler it is given; called once for each process, in its loop.
-            The scheduler is started afterwards, unless register has started it, or a task of
-            register's does so in its first step, as the lifespan of an application may.
-        start: aware; all clocks agree on it but for the nodes' offsets.
+        register: adds jobs to the given scheduler. It is called once for each process, in its event
+            loop. Afterwards the scheduler is started, unless register has started it, or has
+            created a task that starts it before its first await, such as a lifespan.
+        start: aware. At this moment all clocks agree, except for ``clock_offset``.
         end: aware, not before ``start``.
-        nodes: how many, named A, B, C and so on, or a list of ``Node(name, clock_offset)``.
-        incidents: ``Freeze``, ``Crash`` and ``ClockJump``, within the span.
+        nodes: a number of nodes, named A, B, C and so on; or a list of ``Node(name, offset)``.
+        incidents: ``Freeze``, ``Crash`` and ``ClockJump``, from ``start`` to ``end``.
         scheduler: returns an AsyncIOScheduler that has not started; KSTScheduler by default.
         host_timezone: the zone that every simulated host reports, UTC as in most containers.
-        seed: an integer varies what nobody can rely on in life: which of several threads that are
-            due at one moment runs first, by up to 2 ms how late each is woken, by up to half a
-            second how long a node takes to start, and ``random``. Equal seeds give equal tables;
-            try twenty to find a fault that shows in one order only. None: always a tenth of a
-            millisecond late, in the order in which they began to wait.
+        seed: an integer varies what code must not rely on: which of several threads that are due at
+            the same moment runs first, how late each wakes up (0, 1 or 2 ms more), how long a node
+            takes to start (0 to 499 ms), and ``random``. The same seed gives the same table. Try
+            twenty seeds to find a fault that shows in one order only. None: threads wake up 0.1 ms
+            late, in the order in which they began to wait.
 
     Raises:
         NaiveDatetimeError: a time has no zone.
-        InvalidArgumentError: the span, the nodes, the incidents or the seed make no sense.
-        SimulationStuckError: jobs ran on and on without letting time pass.
-        SimulationBlockedError: a job waits for something real that never comes, or never ends.
-        SimulationError: called from a simulated job; the scheduler is not an AsyncIOScheduler; or a
-            module that each process executes makes a server that all nodes are meant to share.
+        InvalidArgumentError: the span, the nodes, the incidents or the seed are not valid.
+        SimulationStuckError: a job loops and lets no time pass.
+        SimulationBlockedError: a job waits 7 real seconds for something that is not virtual, or
+            uses 9 seconds of CPU time without waiting.
+        SimulationError: it is called from a simulated job; the scheduler is not an
+            AsyncIOScheduler; or a module that each process executes creates a server, and all nodes
+            should share one.
 
     """
     _check_span(start, end)

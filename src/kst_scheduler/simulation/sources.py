@@ -1,4 +1,4 @@
-"""Whose a module is: the reader's, or a library's, which all simulated nodes may share."""
+"""Tell modules of the user from those of libraries, which all simulated nodes may share."""
 
 from __future__ import annotations
 

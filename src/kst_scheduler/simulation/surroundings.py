@@ -1,4 +1,4 @@
-"""What else a simulation must hold still in its process, and put back: chance, Ctrl-C and noise."""
+"""What else a simulation changes in its process and restores: random, Ctrl-C and log noise."""
 
 from __future__ import annotations
 

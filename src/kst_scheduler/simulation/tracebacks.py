@@ -1,7 +1,7 @@
-"""Tracebacks of jobs in a simulation: each is formatted once, and remembered.
+"""Tracebacks of jobs in a simulation: each is formatted once, and cached.
 
-APScheduler formats the traceback of every run that raises, whether or not anybody reads it. Where
-replicas are locked out, or a source is down, the same few come thousands of times, and took a fifth
+APScheduler formats the traceback of every run that raises, even if nobody reads it. When replicas
+are locked out, or a source is down, it formats the same few thousands of times. That took a fifth
 of the time of a simulated month.
 """
 

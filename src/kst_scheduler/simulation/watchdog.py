@@ -1,8 +1,8 @@
-"""Notice that a simulation cannot go on, and end it with the line at which it stands.
+"""End a simulation that is blocked, with an error that names the line.
 
-Simulated code that waits in virtual time hands over to other code, step by step. Where no step
-comes for seconds, the code of one job either waits for something real that never comes, such as a
-lock that was made before the simulation, or runs on and on.
+Simulated code runs in steps: a step ends when the code waits in virtual time. If one step lasts for
+seconds, a job either waits for something real, such as a lock that was created before the
+simulation, or it computes without end.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 INTERVAL: Final = 1.0
 """Real seconds between two looks."""
 MAX_IDLE_LOOKS: Final = 7
-"""How many looks may find the same step, and no CPU time used, before a job is called blocked."""
+"""A job counts as blocked after this many looks at the same step in a row without CPU time."""
 MAX_CPU_SECONDS: Final = 9.0
-"""CPU time that one step may take; up to a look of it may have been that of the step before."""
+"""CPU time that one step may take. It may include up to one INTERVAL of the step before."""
 IDLE: Final = 0.01
-"""Share of a CPU that a thread uses which waits, at most."""
+"""A thread that uses less than this share of a CPU is waiting."""
 
 _LIBRARIES: Final = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
 _DEBUGGERS: Final = ("bdb", "pdb", "IPython.core.debugger")
@@ -42,11 +42,11 @@ _DEBUGGERS: Final = ("bdb", "pdb", "IPython.core.debugger")
 
 @contextlib.contextmanager
 def watched(world: World) -> Iterator[None]:
-    """End a simulation that cannot go on.
+    """End a simulation that is blocked.
 
-    A real thread looks. It interrupts the simulation as Ctrl-C does, so in the process's main
-    thread whatever blocks is left; in another one it can stop what runs on and on, and can only
-    print what blocks.
+    A real thread looks once a second. It interrupts a simulation in the main thread as Ctrl-C does,
+    which ends a wait and a computation. In another thread it can interrupt only a computation. A
+    wait continues there, so the error is printed at once, and raised when the wait ends.
     """
     over, meter = threading.Event(), _Meter(world)
     with _alarm(world, meter) as wind:
@@ -65,7 +65,7 @@ def watched(world: World) -> Iterator[None]:
 
 
 class _Meter:
-    """How much CPU time the step that runs has taken."""
+    """The CPU time that the current step has used."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -74,7 +74,7 @@ class _Meter:
         self._began = self._seen = self.clock()
 
     def is_new(self) -> bool:
-        """Tell whether the step is another one than at the last look, after which it began."""
+        """Tell whether a new step has begun since the last look."""
         last, self._seen = self._seen, self.clock()
         if self._world.steps == self._steps:
             return False
@@ -82,11 +82,11 @@ class _Meter:
         return True
 
     def forgive(self) -> None:
-        """Begin to count anew."""
+        """Restart the count."""
         self._began = self.clock()
 
     def is_full(self) -> bool:
-        """Tell whether the step has taken all that it may."""
+        """Tell whether the step has used up its CPU time."""
         return self.clock() - self._began >= MAX_CPU_SECONDS
 
 
@@ -110,10 +110,10 @@ def _watch(world: World, over: threading.Event, meter: _Meter, wind: Callable[[]
 
 @contextlib.contextmanager
 def _alarm(world: World, meter: _Meter) -> Iterator[Callable[[], object]]:
-    """Look from within the simulating thread, where the watchdog cannot; yield what puts it off.
+    """Look from a signal handler, where the watchdog's thread cannot run; yield what delays it.
 
-    A regular expression that backtracks holds Python's lock all the while, so no other thread runs.
-    But it heeds signals, in the main thread. The timer of CPU time sends one, unless it is taken.
+    A regular expression that backtracks holds the GIL, so no other thread runs. In the main thread
+    it does check for signals. The timer of CPU time sends one, unless the caller uses that timer.
     """
     if not _has_alarm(world):
         yield lambda: None
@@ -145,7 +145,7 @@ def _has_alarm(world: World) -> bool:
 
 
 def _blocked(world: World, frame: FrameType | None, *, waits: bool) -> bool:
-    """End the simulation that stands at a frame; return whether it runs, and nobody debugs it."""
+    """End the simulation, unless it is over or in a debugger; return whether it was ended."""
     if frame is None or not world.running or _is_debugged(frame):
         return False
     _interrupt(world, SimulationBlockedError(_place(frame), waits=waits))
@@ -181,7 +181,7 @@ def _is_debugged(frame: FrameType | None) -> bool:
 
 
 def _place(frame: FrameType) -> str:
-    """Return file, line and source of the innermost frame of the reader's own code."""
+    """Return file, line and source of the innermost frame of the user's own code."""
     own: FrameType | None = frame
     while own is not None and own.f_code.co_filename.startswith((*_LIBRARIES, "<frozen")):
         own = own.f_back

@@ -1,7 +1,7 @@
-"""What simulated jobs did behind the locks that they wait for, piece by piece and in true time.
+"""When simulated jobs really worked, piece by piece, in true time.
 
-The table of runs says when a job's function began. One that waits for a lock has begun, and works
-later, or never; whether two runs worked at once, only the work itself can tell.
+The table of runs says when a job's function began. A function that waits for a lock has begun, but
+works later, or never. So only the work itself can show whether two runs worked at the same time.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Virtual time: strands of real code, one heap of wake-ups, and not a second waited.
+"""Virtual time: strands of real code, one heap of wake-ups, and no real wait.
 
 A strand is a greenlet: the event loop of one node, or one of its threads. All strands share one
-operating-system thread, and only one runs at a time, until it waits. Then the world moves its clock
-to the next wake-up. So a strand that blocks stops no other, cause comes before effect between
-nodes, and the same code gives the same order every time.
+operating-system thread. One strand runs at a time, until it waits in virtual time; then the world
+moves its clock to the next wake-up. So a strand that waits does not block the others, nodes see
+each other's effects in the order of time, and the same code gives the same order every time.
 
 Times are integers: microseconds since 1970 in UTC.
 """
@@ -342,9 +342,9 @@ class World:
 def wake_up(due: int) -> int:
     """Return when the system wakes a thread that waits until ``due``.
 
-    Its timer ticks once a millisecond, as Linux's epoll counts, a tenth of one after the whole one.
-    So what is due by the clock on the wall is due when a job looks, as in life, and waiting again
-    and again adds nothing up.
+    Its timer ticks once a millisecond, as Linux's epoll counts, 0.1 ms after the whole millisecond.
+    So a job that wakes up for its due time sees a clock that is past it, as in life, and many waits
+    in a row do not add up their delays.
     """
     return due + (LATE - due) % TICK
 

@@ -1,4 +1,4 @@
-"""Pictures of runs and fire times, on Korean time with UTC above.
+"""Pictures of runs and fire times, in KST with UTC above.
 
 matplotlib is imported here and nowhere else in this package.
 """

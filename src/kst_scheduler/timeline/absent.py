@@ -1,4 +1,4 @@
-"""What did not happen: the times at which a run was expected, and the table has none."""
+"""Times at which a run was expected, and the table has none."""
 
 from __future__ import annotations
 

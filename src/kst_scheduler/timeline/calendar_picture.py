@@ -1,4 +1,4 @@
-"""A month as a calendar: on each day what became of a job, and why a day is a holiday."""
+"""A month as a calendar: the outcome of a job on each day, and the names of holidays."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ def plot_month(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what became of a job on each day of a month, by the Korean date it was meant for.
+    """Draw the outcome of a job on each day of a month, by the Korean date of its due time.
 
-    Each day has the mark and the tint of its fate, and says it in words; a day with several
-    occurrences shows the worst of them and how many share it. A day without any is grey.
+    Each day shows its outcome as a mark, a colour and a word. A day with several occurrences shows
+    the worst outcome, and how many have it. A day without an occurrence is grey.
 
     Args:
-        fates: what ``kst_scheduler.fates.fates`` returns, of one job; its first row says the month.
-        holidays: names by date, as of ``BusinessDays().holidays(2026)``, written on their days.
+        fates: what ``kst_scheduler.fates.fates`` returns for one job. The earliest row sets the
+            month; rows of other months are left out.
+        holidays: names by date, such as ``BusinessDays().holidays(2026)``, written on their days.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
-            the words around them.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
         InvalidArgumentError: a column is missing, there is no row, or there are several jobs.

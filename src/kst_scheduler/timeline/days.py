@@ -1,6 +1,6 @@
 """Moments as matplotlib counts them: days since its epoch, as floats.
 
-A float holds today's days to a third of a microsecond.
+For today's dates such a float is exact to a third of a microsecond.
 """
 
 from __future__ import annotations

@@ -62,8 +62,7 @@ def plot_fire_times(
         start: the first moment; a fire at it is drawn.
         end: the moment after the last; a fire at it is not.
         title: replaces the automatic one, which counts the fires.
-        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
-            the words around them.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
         InvalidArgumentError: ``triggers`` is no dict, or the end is not after the start.

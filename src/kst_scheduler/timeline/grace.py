@@ -1,4 +1,4 @@
-"""The grace window of a missed run: until when it could still have started."""
+"""The grace window of a missed run: until when it was allowed to start."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A time axis with Korean time below and UTC above, at the same ticks.
 
-Each axis writes the date at the first tick of every day, so the slip of the date is seen: 03:00 in
-Seoul is 18:00 of the day before in UTC.
+Each axis writes the date at the first tick of every day, so the change of date is visible: 03:00 in
+Seoul is 18:00 of the previous day in UTC.
 """
 
 from __future__ import annotations

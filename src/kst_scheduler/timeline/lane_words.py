@@ -1,4 +1,4 @@
-"""Words within a lane, written only where they touch neither marks nor the frame."""
+"""Words within a lane; left out where they would touch a mark or the frame."""
 
 from __future__ import annotations
 

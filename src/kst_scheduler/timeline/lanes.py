@@ -1,4 +1,4 @@
-"""Where each node and job has its lane, and how the lanes are labelled."""
+"""The order and the labels of the lanes: one for each node and job."""
 
 from __future__ import annotations
 

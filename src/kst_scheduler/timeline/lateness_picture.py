@@ -1,4 +1,4 @@
-"""How late runs started, over time, against the grace time that they had."""
+"""How late runs started, over time, compared with their grace time."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def plot_lateness(
 ) -> Axes:
     """Draw how long after its scheduled time each run started, with the grace time as a line.
 
-    The scale is logarithmic beyond a second, so that seconds and hours are both read; below zero
-    are runs that started early, by a clock that is ahead. Missed runs stand above all others.
+    The scale is logarithmic beyond a second, so that both seconds and hours can be read. Runs below
+    zero started early, because a clock was ahead. Missed runs are at the top, as "not started".
+    Other runs that did not start are left out.
 
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs.
-        start: the first moment to show; the result's own, or the first time in the table.
-        end: the last moment to show.
-        grace: the grace time of each job; the result's own if left out.
+        start: the first moment to show; None: that of the result, or the first time in the table.
+        end: the last moment to show; None: likewise.
+        grace: the misfire_grace_time of each job; None: those of the result.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
-            the words around them.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
         InvalidArgumentError: a column is missing, a status is unknown, or the end is not after

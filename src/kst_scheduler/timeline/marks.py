@@ -1,7 +1,7 @@
-"""The runs themselves: a mark for what became of each, a bar for how long it took.
+"""The runs: a mark for the outcome of each, and a bar for how long it took.
 
-Everything is drawn as few long lines with gaps in them, which is by far the quickest way in
-matplotlib: one line for all marks of a status, one for all its bars.
+All marks of a status are one matplotlib line, and all its bars another, with gaps in them. That is
+by far the fastest way to draw them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Runs of one job on one node that overlap: the time in which two or more are at work.
+"""The times at which two or more runs of one job are in progress on one node.
 
-Bars of one lane lie on one another, so without this two runs at once look like one long one.
+Bars of one lane cover one another, so two concurrent runs would look like a single long one.
 """
 
 from __future__ import annotations

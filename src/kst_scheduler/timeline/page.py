@@ -1,8 +1,8 @@
-"""The page of a picture: a figure whose margins fit its words, or the reader's own axes.
+"""The page of a picture: a figure whose margins fit its labels, or the caller's own axes.
 
-Axes of the reader's give way to the words around them: their share of the figure, which ends half
-way to the next axes, is all that a picture ever draws on. Where it is too small for all words, the
-legend goes first, then the title, then all the rest.
+The caller's axes shrink to make room for the labels around them. A picture draws only on their
+share of the figure, which ends half way to the next axes. If that is too small, the legend is left
+out first, then the title, then everything else.
 """
 
 from __future__ import annotations

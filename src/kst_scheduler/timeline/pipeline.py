@@ -1,7 +1,7 @@
-"""How a due job is decided: coalesce, then max_instances, then the grace time, in this order.
+"""How APScheduler decides on a due job: coalesce, then max_instances, then the grace time.
 
-The order is that of APScheduler 3.11.3: ``BaseScheduler._process_jobs`` keeps the last run time,
-``BaseExecutor.submit_job`` counts the instances, ``run_job`` checks the grace time when a run
+In APScheduler 3.11.3, ``BaseScheduler._process_jobs`` keeps the last run time,
+``BaseExecutor.submit_job`` counts the instances, and ``run_job`` checks the grace time when a run
 starts.
 """
 
@@ -127,20 +127,20 @@ def plot_pipeline(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the way of each due run time through the stages, up to the one at which it left.
+    """Draw which stage each due run time reaches: coalesce, max_instances, grace time, or the run.
 
-    Where there are more of them than a figure has room for, those in the middle share a row, which
-    counts what happened to them.
+    If there are too many for one figure, those in the middle share a row, which counts their
+    outcomes.
 
     Args:
-        due: the run times that have come since the scheduler last looked.
-        now: when it looks, and when what is left starts.
+        due: the run times since the scheduler last looked.
+        now: when the scheduler looks. The runs that are left start at this moment.
         coalesce: the job's option: keep the last run time only.
-        max_instances_free: how many instances of the job may still start; a whole batch takes one.
-        grace: the job's ``misfire_grace_time``; None is no limit.
-        title: replaces the automatic one, which counts what becomes of them.
-        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
-            the words around them.
+        max_instances_free: how many more instances of the job may start. All run times that the
+            scheduler submits at one look count as one instance.
+        grace: the job's ``misfire_grace_time``; None: no limit.
+        title: replaces the automatic one, which counts the outcomes.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
         InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.

@@ -1,4 +1,4 @@
-"""Occurrences that ran more than once, each joined by a bow between its runs."""
+"""Occurrences that ran more than once, with an arc between its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timeline: what ran when, on which node, what did not run, and why."""
+"""The timeline: which runs ran when and on which node, which did not run, and why."""
 
 from __future__ import annotations
 
@@ -68,26 +68,27 @@ def plot_timeline(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what became of every run, in lanes by node and job, on Korean time with UTC above.
+    """Draw the outcome of every run, with a lane for each node and job, in KST with UTC above.
 
-    Each status has its own mark, at the time at which the run started, or should have. A bar shows
-    how long it took, darker where two runs of a job overlap on a node, a thin line before it how
-    long it waited; a bow joins the runs of one occurrence that ran more than once. Incidents are
-    shaded and named. The title says what went wrong.
+    Each status has its own mark, at the time at which the run started or was due. A bar shows how
+    long the run took; it is darker where two runs of a job overlap on a node. A thin line before it
+    shows how late it started. An arc joins the runs of an occurrence that ran more than once.
+    Incidents are shaded and named. The title says what went wrong.
 
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs
             (``kst_scheduler.runs.COLUMNS``).
-        expected: when the reader expects runs: of every job, or a dict by job id. Where the table
-            has no run of that job within a minute, a hollow ring is drawn.
-        incidents: node, kind (freeze, crash or clock_jump), start, end (NaT: it did not end) and
-            perhaps detail (of a clock jump: its seconds); the result's own if left out.
-        start: the first moment to show; the result's own, or the first time in the table.
-        end: the last moment to show.
-        grace: the grace time of each job, drawn under its missed runs; None is no limit.
+        expected: times at which each job should run, or a dict of times by job id. A hollow ring
+            is drawn where no row of the job is due or started within a minute of such a time, or
+            within half of the shortest gap between them.
+        incidents: a table of node, kind (freeze, crash or clock_jump), start, end (NaT: it did not
+            end) and, optional, detail (the seconds of a clock jump). None: those of the result.
+        start: the first moment to show; None: that of the result, or the first time in the table.
+        end: the last moment to show; None: likewise.
+        grace: the misfire_grace_time of each job, drawn under its missed runs; None: no limit.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure whose size fits the lanes; its
-            edges give way to the words around them.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure,
+            whose size fits the lanes.
 
     Raises:
         InvalidArgumentError: a column is missing, a status or a kind of incident is unknown, or

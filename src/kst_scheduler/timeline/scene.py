@@ -1,6 +1,6 @@
-"""What a picture is given: a simulation's result or a bare table of runs, checked and cut to size.
+"""The input of a picture, a simulation's result or a table of runs: checked and cut to the span.
 
-Nothing is drawn before everything has been checked, so an error leaves no figure behind.
+Everything is checked before anything is drawn, so an error leaves no figure behind.
 """
 
 from __future__ import annotations

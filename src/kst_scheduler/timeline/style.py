@@ -1,7 +1,7 @@
 """What every picture has in common: colours, shapes, text sizes, and a style of its own.
 
-Colours are those of Okabe and Ito, "Color Universal Design" (2008), which readers with any kind of
-colour vision tell apart. No picture depends on them alone: each status has its own shape as well.
+The colours are those of Okabe and Ito, "Color Universal Design" (2008), which people with any kind
+of colour vision can tell apart. No picture depends on colour alone: each status has its own shape.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the pictures say: durations, clock times, incidents and titles, in words."""
+"""The words of the pictures: durations, clock times, incidents and titles."""
 
 from __future__ import annotations
 

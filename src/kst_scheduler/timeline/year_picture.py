@@ -72,8 +72,7 @@ def plot_year(
         year: the year of the Gregorian calendar.
         calendar: outlines the holidays from Monday to Friday, and the title says what fires then.
         title: replaces the automatic one.
-        ax: draw here, after clearing it, instead of on a figure of its own; its edges give way to
-            the words around them.
+        ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
         InvalidArgumentError: the year is not one from 1900 to 2200, or the first argument is

@@ -54,7 +54,7 @@ def test_a_first_wrong_try_draws_nothing_that_is_asked_for() -> None:
     """The picture of it comes with the second one, and with each after that."""
     wrong = [check("3.1", cron(hour=8)) for _ in range(3)]
     assert [len(verdict.pictures) for verdict in wrong] == [1, 2, 2]
-    assert "What is asked for:" not in wrong[0]._repr_html_()
+    assert "What is expected:" not in wrong[0]._repr_html_()
     assert "From the second try on" in wrong[0].notes[0]
     assert not wrong[1].notes
     assert len(check("3.4", cron(hour=8, day=1)).pictures) == 1  # the first of another exercise
@@ -127,7 +127,7 @@ def test_what_an_answer_changes_is_put_back_and_said() -> None:
     assert os.environ.get("TZ") == before
     assert verdict.notes == (
         "Your answer changed the environment variable `TZ`; it is as before.",
-        "From the second try on, a picture of what is asked for stands below this one.",
+        "From the second try on, a picture of the expected result is shown below this one.",
     )
 
 

@@ -88,7 +88,7 @@ def test_equal_moments_are_right_in_any_order_type_and_zone(starts: Any) -> None
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(3, "`3`, an int. A moment is asked for"), (pd.NaT, "in no zone")],
+    [(3, "`3`, an int. Expected a moment"), (pd.NaT, "in no zone")],
 )
 def test_a_moment_in_a_zone_is_asked_for(value: Any, words: str) -> None:
     """And what the reader has written instead is shown."""

@@ -38,7 +38,7 @@ def test_two_pictures_have_captions_and_one_has_none() -> None:
     assert one._repr_html_().count("data:image/png;base64,UE5H") == 1
     assert "What your answer does:" not in one._repr_html_()
     assert "What your answer does:" in two._repr_html_()
-    assert "What is asked for:" in two._repr_html_()
+    assert "What is expected:" in two._repr_html_()
 
 
 def test_code_is_shown_as_it_is() -> None:

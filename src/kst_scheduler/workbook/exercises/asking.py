@@ -42,7 +42,7 @@ def check(number: str, answer: Any = ...) -> Verdict:
     this one is. What the answer changes around it, such as an environment variable, is put back.
 
     The message says what the answer does, and never what is right. From the second wrong try on, a
-    picture of what is asked for stands below that of the answer.
+    picture of the expected result is shown below that of the answer.
 
     Raises:
         InvalidArgumentError: there is no exercise of that number.
@@ -62,14 +62,14 @@ def check(number: str, answer: Any = ...) -> Verdict:
 
 
 def _without_the_answer(verdict: Verdict) -> tuple[Verdict, list[str]]:
-    """Leave the picture of what is asked for out of a first wrong try, and return a note of it."""
+    """Leave the picture of the expected result out of a first wrong try; return a note of it."""
     if verdict.outcome != "not yet":
         return verdict, []
     _wrong_tries[verdict.number] += 1
     own, asked_for = verdict.pictures[:1], verdict.pictures[1:]
     if _wrong_tries[verdict.number] > 1 or not asked_for:
         return verdict, []
-    later = "From the second try on, a picture of what is asked for stands below this one."
+    later = "From the second try on, a picture of the expected result is shown below this one."
     return replace(verdict, pictures=own), [later]
 
 

@@ -109,7 +109,7 @@ def require_moments(answer: Any, place: str) -> list[pd.Timestamp]:
     """
     values = values_of(answer)
     if values is None:
-        raise NotYetError(f"{place} is {shown(answer)}. A list of moments is asked for.")
+        raise NotYetError(f"{place} is {shown(answer)}. Expected a list of moments.")
     return sorted(require_moment(each, place) for each in values)
 
 

@@ -81,9 +81,7 @@ def require_app(app: Any) -> Any:
         app.close()
         raise NotYetError("Your function is an `async def`. Write `def`: nobody awaits it.")
     if not isinstance(app, FastAPI):
-        raise NotYetError(
-            f"Your function returns {shown(app)}. A FastAPI application is asked for."
-        )
+        raise NotYetError(f"Your function returns {shown(app)}. Expected a FastAPI application.")
     return app
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MONDAY: Final = kst(2026, 5, 4)
 YEAR: Final = (kst(2026, 1, 1), kst(2027, 1, 1))
 MANY: Final = 1000
-"""So many values of an answer are looked at, and more than any is asked for."""
+"""So many values of an answer are looked at, more than any exercise expects."""
 
 
 def require_trigger(answer: Any, variable: str) -> BaseTrigger:
@@ -45,7 +45,7 @@ def require_trigger(answer: Any, variable: str) -> BaseTrigger:
     if isinstance(answer, type) and issubclass(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is the class `{answer.__name__}`. Make a trigger of it.")
     if not isinstance(answer, BaseTrigger):
-        raise NotYetError(f"`{variable}` is {shown(answer)}. A trigger is asked for.")
+        raise NotYetError(f"`{variable}` is {shown(answer)}. Expected a trigger.")
     if takes_zone_of_host(answer):
         _refuse_other_moments_elsewhere(answer, variable)
     return as_on_host(answer)
@@ -77,7 +77,7 @@ def require_function(answer: Any, variable: str, *arguments: str) -> Callable[..
     """
     built_in = isinstance(answer, type) and answer.__module__ == "builtins"
     if built_in or not callable(answer):
-        raise NotYetError(f"`{variable}` is {shown(answer)}. A function is asked for.")
+        raise NotYetError(f"`{variable}` is {shown(answer)}. Expected a function.")
     try:
         if arguments:
             inspect.signature(answer).bind(*arguments)
@@ -126,7 +126,7 @@ def require_moment(value: Any, place: str) -> pd.Timestamp:
 
     """
     if not isinstance(value, datetime):
-        raise NotYetError(f"{place} has {shown(value)}. A moment is asked for, as `kst(...)` is.")
+        raise NotYetError(f"{place} has {shown(value)}. Expected a moment, such as `kst(...)`.")
     if value.tzinfo is None or value.utcoffset() is None:
         raise NotYetError(f"{place} has `{value}`, which is in no zone. `kst(...)` says the zone.")
     return pd.Timestamp(value).tz_convert(KST)
@@ -184,9 +184,9 @@ def compare_fires(
         return drawn
     words = f"Your trigger fires {len(mine):,} times from {moment(start)} to {moment(end)} KST"
     if len(extra):
-        words += f"; one that is not asked for is {moment(extra.tz_convert(start.tzinfo)[0])}"
+        words += f"; it should not fire at {moment(extra.tz_convert(start.tzinfo)[0])}"
     if len(missing):
-        words += f"; {len(missing):,} that are asked for are missing"
+        words += f"; {len(missing):,} fire{' is' if len(missing) == 1 else 's are'} missing"
     raise NotYetError(f"{words}.", drawn)
 
 
@@ -222,7 +222,7 @@ def compare_all_year(trigger: BaseTrigger, expected: BaseTrigger) -> None:
 def fires_pictures(
     mine: pd.DatetimeIndex, expected: pd.DatetimeIndex, start: datetime, end: datetime
 ) -> tuple[Picture, ...]:
-    """Draw the answer's fires, and those that are asked for."""
+    """Draw the answer's fires, and the expected ones."""
 
     def draw(name: str, fires: pd.DatetimeIndex) -> Axes:
         from kst_scheduler.timeline import plot_fire_times  # noqa: PLC0415 - only when it is shown

@@ -69,7 +69,7 @@ def starts_of_the_crawl(starts: Any) -> Right:
 def _moments(starts: Any) -> Counter[pd.Timestamp]:
     values = values_of(starts)
     if values is None:
-        raise NotYetError(f"`starts` is {shown(starts)}. A list of moments is asked for.")
+        raise NotYetError(f"`starts` is {shown(starts)}. Expected a list of moments.")
     if not values:
         raise NotYetError("`starts` is empty, so in two days the crawl would not start at all.")
     mine = Counter(require_moment(start, "`starts`") for start in values)

@@ -64,20 +64,20 @@ def requirement_with_a_hole(requirement: Any) -> Right:
     taken = [version for version in wrong if takes[version]]
     refused = [version for version in wrong if not takes[version]]
     if wrong:
-        parts = [_sentence("takes", taken), _sentence("refuses", refused)]
+        parts = [_sentence("accepts", taken), _sentence("refuses", refused)]
         raise NotYetError(
             f"`{requirement}`\n\n" + "\n\n".join(filter(None, parts)) + f"\n\n{_reason(wrong)}"
         )
     return Right(
-        f"It takes {_listed([v for v in WANTED if takes[v]])}, and refuses "
+        f"It accepts {_listed([v for v in WANTED if takes[v]])}, and refuses "
         f"{_listed([v for v in WANTED if not takes[v]])}. Every clause must hold, so one more "
-        "clause takes one more version out."
+        "clause excludes one more version."
     )
 
 
 def _specifier(requirement: Any) -> SpecifierSet:
     if not isinstance(requirement, str):
-        raise NotYetError(f"`requirement` is {shown(requirement)}. A line of text is asked for.")
+        raise NotYetError(f"`requirement` is {shown(requirement)}. Expected a line of text.")
     try:
         parsed = Requirement(requirement)
     except InvalidRequirement as error:
@@ -104,7 +104,7 @@ def _refuse_a_false_marker(parsed: Requirement) -> None:
 
 
 def _sentence(verb: str, versions: list[str]) -> str:
-    return f"It {verb} {_listed(versions)}, and should not." if versions else ""
+    return f"It {verb} {_listed(versions)}, but should not." if versions else ""
 
 
 def _reason(wrong: list[str]) -> str:
@@ -112,12 +112,12 @@ def _reason(wrong: list[str]) -> str:
     if "3.11.3" in wrong:
         return "3.11.3 is the version you have tested."
     if {"3.9.0", "3.10.4", "3.11.2"} & set(wrong):
-        return "Nothing older than what you have tested should come in."
+        return "It should accept nothing older than the version you have tested."
     if any(version.startswith(("4", "5")) for version in wrong):
-        return "4.0 is another API, and so are its alphas."
+        return "4.0 and its alphas have another API."
     if "3.12.0" in wrong:
         return "3.12.0 is the one that breaks your service in this exercise."
-    return "Later releases of 3.x, bug fixes above all, should come in."
+    return "It should accept later releases of 3.x, above all bug fixes."
 
 
 def _listed(versions: list[str]) -> str:

@@ -61,12 +61,12 @@ def starts_on_other_hosts(starts: Any) -> Right:
     """Predict when the lesson's crawl starts on 10 May, on hosts in three zones."""
     said = mapping_of(starts)
     if said is None:
-        raise NotYetError(f"`starts` is {shown(starts)}. A dict by host is asked for.")
+        raise NotYetError(f"`starts` is {shown(starts)}. Expected a dict by host.")
     for host in FAR:
         if host not in said:
             raise NotYetError(f'`starts` has no "{host}". It has {_listed(said)}.')
     if other := [host for host in said if host not in FAR]:
-        raise NotYetError(f"`starts` has {shown(other[0])}, and no such host is asked for.")
+        raise NotYetError(f"`starts` has {shown(other[0])}, which is not one of the hosts.")
     runs = _on_hosts(_lesson_job, FAR, DAY)
     theirs = runs.set_index("job_id")["started_at"]
     for host in FAR:

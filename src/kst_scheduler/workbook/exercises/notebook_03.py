@@ -83,7 +83,7 @@ def crontab_line_of_a_utc_server(moved: Any) -> Right:
         check_trigger(trigger, KST)
     except TimezoneError:
         raise NotYetError(
-            "It fires at the moments that are asked for, and says them on another clock than "
+            "It fires at the right moments, and writes them on another clock than "
             "Korea's. `KSTScheduler` refuses it: a reader of 09:30 thinks of the morning.",
             drawn,
         ) from None
@@ -135,7 +135,7 @@ def first_monday_or_the_next_business_day(meeting: Any) -> Right:
     drawn = (_year(mine), _year(expected))
     _refuse_wrong_days(mine, drawn)
     if extra := sorted(set(mine) - set(expected)):
-        raise NotYetError(f"One fire that is not asked for is {moment(extra[0])} KST.", drawn)
+        raise NotYetError(f"It should not fire at {moment(extra[0])} KST.", drawn)
     moved = [moment(fire) for fire in expected.difference(fire_times(mondays, *YEAR))]
     return Right(
         f"Twelve fires in 2026. Two Mondays are holidays, and their fires move to {moved[0]} and "

@@ -51,7 +51,7 @@ def payday_and_the_end_of_the_month(payroll: Any) -> Right:
     }
     if not isinstance(payroll, Mapping) or set(payroll) != set(expected):
         raise NotYetError(
-            f"`payroll` is {shown(payroll)}. A dictionary of two triggers is asked for, "
+            f"`payroll` is {shown(payroll)}. Expected a dictionary of two triggers, "
             '`"transfer"` and `"closing"`.'
         )
     triggers = {name: require_trigger(payroll[name], f'payroll["{name}"]') for name in expected}
@@ -87,7 +87,7 @@ def _compare(
             raise refuse(f'`"{name}"` fires on {_day(fire)} KST: the money comes after the 25th.')
     for fire in mine.difference(expected):
         raise refuse(
-            f'`"{name}"` fires {len(mine):,} times in three years. One that is not asked for is '
+            f'`"{name}"` fires {len(mine):,} times in three years. It should not fire on '
             f"{_day(fire)} KST."
         )
     if without := sorted({(fire.year, fire.month) for fire in expected.difference(mine)}):

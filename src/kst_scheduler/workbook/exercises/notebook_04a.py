@@ -66,7 +66,7 @@ def five_statuses(statuses: Any) -> Right:
     if "coalesced" in said:
         raise NotYetError(
             f"You say `coalesced` at {said.index('coalesced') + 1:02}:00. With `coalesce=False` "
-            "nothing is folded: each run time is asked for itself."
+            "nothing is merged: each run time is checked by itself."
         )
     wrong = [place for place in range(5) if said[place] != true[place]]
     if wrong:
@@ -114,9 +114,11 @@ def options_for_reports(options: Any) -> Right:
 def _five_words(statuses: Any) -> list[Any]:
     said = _in_order(statuses)
     if said is None:
-        raise NotYetError(f"`statuses` is {shown(statuses)}. A list of five words is asked for.")
+        raise NotYetError(f"`statuses` is {shown(statuses)}. Expected a list of five words.")
     if len(said) != len(HOURS):
-        raise NotYetError(f"`statuses` has {len(said)} words. Five run times are asked for.")
+        raise NotYetError(
+            f"`statuses` has {len(said)} words. Expected five, one for each run time."
+        )
     for word in said:
         if word not in STATUSES:
             raise NotYetError(f"{shown(word)}, is no status. They are {', '.join(STATUSES)}.")
@@ -151,7 +153,7 @@ def _listed(names: Any) -> str:
 def _job_options(options: Any) -> dict[str, Any]:
     chosen = mapping_of(options)
     if chosen is None:
-        raise NotYetError(f"`options` is {shown(options)}. A dict is asked for.")
+        raise NotYetError(f"`options` is {shown(options)}. Expected a dict.")
     for name in chosen:
         if name not in OPTIONS:
             known = ", ".join(f"`{known}`" for known in OPTIONS)

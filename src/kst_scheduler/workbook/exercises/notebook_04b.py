@@ -196,12 +196,12 @@ def _require_one_at_a_time(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
 
 def _require_good_night(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
     """At 01:00 all is well."""
-    pages = f"is {shown(crawl.returned.get(1))}"
+    pages = f"returns {shown(crawl.returned.get(1))}"
     if crawl.status(1) == "error":
-        pages = f"is an error: `{crawl.detail(1)}`"
+        pages = f"ends with an error: `{crawl.detail(1)}`"
     if crawl.returned.get(1) != PAGES:
         raise NotYetError(
-            f"At 01:00 every page comes within three minutes. What comes of your run {pages}.",
+            f"At 01:00 every page comes within three minutes. Your run {pages}.",
             shots,
         )
 

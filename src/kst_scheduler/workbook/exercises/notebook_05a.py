@@ -140,9 +140,9 @@ def lifespan_within_its_time(make_app: Any) -> Right:
 def _four_times(ends: Any) -> dict[str, str]:
     said = mapping_of(ends)
     if said is None:
-        raise NotYetError(f"`ends` is {shown(ends)}. A dict is asked for.")
+        raise NotYetError(f"`ends` is {shown(ends)}. Expected a dict.")
     if missing := [name for name in WORKS if name not in said]:
-        raise NotYetError(f"`ends` says nothing of {', '.join(f'`{name}`' for name in missing)}.")
+        raise NotYetError(f"`ends` has no time for {', '.join(f'`{name}`' for name in missing)}.")
     return {name: require_time(said[name], f"`{name}`") for name in WORKS}
 
 

@@ -213,7 +213,7 @@ def _require_one_crawl(mine: Replicas, due: datetime) -> None:
     if crawls[0].end is None:
         raise NotYetError(
             f"On {night} {crawls[0].node} is stopped at {STOPPED:%H:%M}, and its crawl of 20 "
-            "minutes does not come to its end.",
+            "minutes does not end.",
             shots,
         )
 

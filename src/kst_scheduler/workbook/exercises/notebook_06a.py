@@ -107,9 +107,9 @@ def run_without_faults(trigger: Any) -> Right:
     )
     faults = [fault for fault in mine.faults() if fault]
     if faults:
-        left = "1 fault is" if len(faults) == 1 else f"{len(faults)} faults are"
+        fixed = f"Fixed: {5 - len(faults)} of 5 faults. Left: {len(faults)}."
         lines = "\n".join(f"- {fault}" for fault in faults)
-        raise NotYetError(f"{5 - len(faults)} of 5 are gone, {left} left.\n\n{lines}", shots)
+        raise NotYetError(f"{fixed}\n\n{lines}", shots)
     why = "Each idle job has one run at 14:20, and otherwise the schedule it had."
     return Right(why, shots[:1])
 
@@ -173,7 +173,7 @@ class Afternoon:
     def _of_the_paused(self) -> str | None:
         times = [time for time in self._times("paused") if time != "14:20"]
         return (
-            f"6.3: the paused job is paused no more. It runs {_listed(times)}." if times else None
+            f"6.3: the paused job is no longer paused. It runs {_listed(times)}." if times else None
         )
 
     def _of_the_interval(self) -> str | None:
@@ -226,16 +226,16 @@ class Afternoon:
 def _three_lists(runs: Any) -> dict[str, list[str]]:
     said = mapping_of(runs)
     if said is None:
-        raise NotYetError(f"`runs` is {shown(runs)}. A dict is asked for.")
+        raise NotYetError(f"`runs` is {shown(runs)}. Expected a dict.")
     if missing := [job_id for job_id in JOBS if job_id not in said]:
-        raise NotYetError(f"`runs` says nothing of {', '.join(f'`{name}`' for name in missing)}.")
+        raise NotYetError(f"`runs` has no times for {', '.join(f'`{name}`' for name in missing)}.")
     return {job_id: _times_of(said[job_id], f"`{job_id}`") for job_id in JOBS}
 
 
 def _times_of(answer: Any, place: str) -> list[str]:
     values = values_of(answer)
     if values is None:
-        raise NotYetError(f"{place} is {shown(answer)}. A list of times is asked for.")
+        raise NotYetError(f"{place} is {shown(answer)}. Expected a list of times.")
     return sorted(require_time(each, place) for each in values)
 
 

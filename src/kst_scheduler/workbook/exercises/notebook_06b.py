@@ -81,7 +81,7 @@ def endpoint_with_a_key(make_app: Any) -> Right:
                 "scheduler refuses (section 6.9)."
             )
         raise NotYetError(
-            f"{calls.right} of {calls.made} answers have the status that is asked for.\n\n{lines}"
+            f"{calls.right} of {calls.made} responses have the expected status.\n\n{lines}"
         )
     return Right(
         f"All {calls.made} answers say what happened, and a caller without the key starts nothing. "
@@ -185,7 +185,7 @@ class Calls:
                 self.right += 1
                 return str(answer.text)
             got = str(answer.status_code)
-        self.faults.append(f"{how[0].upper()}{how[1:]}: {got}, where {status} is asked for.")
+        self.faults.append(f"{how[0].upper()}{how[1:]}: {got}, expected {status}.")
         return None
 
 

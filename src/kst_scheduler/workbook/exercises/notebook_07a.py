@@ -130,7 +130,7 @@ def a_ttl_for_a_frozen_holder(ttl: Any) -> Right:
         _refuse_a_dead_holder(night, seconds)
     frozen = _refused(FROZEN, seconds)
     return Right(
-        f"With {seconds:,.0f} s the lock holds until {_over(seconds):%H:%M}. At 05:00 B is sent "
+        f"With {seconds:,.0f} s the lock is valid until {_over(seconds):%H:%M}. At 05:00 B is sent "
         "away, so A's last pages hurt nobody; and at 07:00 B crawls, though A is dead. The price: "
         "in both nights nobody crawls at 05:00. And a longer freeze breaks it again.",
         pictures(frozen.result, frozen.result)[:1],
@@ -142,7 +142,7 @@ def _refuse_old_pages(night: Night, seconds: float) -> None:
     if frozen.work.most_at_once() > 1:
         late = frozen.crawls[1]
         raise NotYetError(
-            f"The night: {night.title}. With {seconds:,.0f} s, A's lock is over at "
+            f"The night: {night.title}. With {seconds:,.0f} s, A's lock expires at "
             f"{_over(seconds):%H:%M}. {late}, and from 05:15 on A writes beside it, "
             f"{_old_pages(frozen)} old pages over new ones.",
             pictures(frozen.result, _refused(night, RIGHT).result),
@@ -153,8 +153,8 @@ def _refuse_a_dead_holder(night: Night, seconds: float) -> None:
     dead = _refused(night, seconds)
     if dead.crawls[-1].due.hour < LAST_DUE:
         raise NotYetError(
-            f"The night: {night.title}. With {seconds:,.0f} s, its lock holds until "
-            f"{_over(seconds):%a %H:%M}. B is sent away at 05:00 and at 07:00.",
+            f"The night: {night.title}. With {seconds:,.0f} s, its lock is valid until "
+            f"{_over(seconds):%a %H:%M}. B is locked out at 05:00 and at 07:00.",
             pictures(dead.result, _refused(night, RIGHT).result),
         )
 
@@ -162,9 +162,9 @@ def _refuse_a_dead_holder(night: Night, seconds: float) -> None:
 def _seconds(ttl: Any) -> float:
     seconds = number_of(ttl)
     if seconds is None:
-        raise NotYetError(f"`ttl` is {shown(ttl)}. A number of seconds is asked for.")
+        raise NotYetError(f"`ttl` is {shown(ttl)}. Expected a number of seconds.")
     if not 1 <= seconds <= LONGEST:
-        raise NotYetError(f"`ttl` is {shown(ttl)}. Seconds are asked for, from 1 to a year.")
+        raise NotYetError(f"`ttl` is {shown(ttl)}. Expected seconds, from 1 to a year.")
     return seconds
 
 

@@ -62,7 +62,7 @@ OUTLIVED: Final = (
 )
 """In these A works longer than its lock holds, which a lock may prevent, by renewals, or not."""
 HUNG: Final = Night(
-    "A's connection hangs for 20 minutes after its first command to give it back", 49
+    "A's connection hangs for 20 minutes after the first command that releases the lock", 49
 )
 """Its lock is over meanwhile, and B's: what A sends at last must not take that one away."""
 SHORT_LIVED: Final = Night(
@@ -254,10 +254,12 @@ def _at_once(mine: Played, night: Night, held: timedelta) -> str | None:
                 crawl for crawl in mine.crawls if earlier.begin < crawl.last_page < later.begin
             ]
             lost = (
-                f" When the crawl of {ended[0].due:%H:%M} ended, that lock went." if ended else ""
+                f" When the crawl of {ended[0].due:%H:%M} ended, it deleted that lock."
+                if ended
+                else ""
             )
             return (
-                f"{earlier}, and its lock holds until {over:%H:%M}. All the same {later}."
+                f"{earlier}, and its lock is valid until {over:%H:%M}. Nevertheless {later}."
                 f"{'' if died else lost}"
             )
     return None
@@ -277,8 +279,8 @@ def _nobody(mine: Played, theirs: Played, night: Night, held: timedelta) -> str 
     what = "ended with an error" if night.fails else "ended"
     why = f"the crawl of {before.due:%H:%M} {what} at {before.last_page:%H:%M}"
     if dead:
-        why = f"A is dead, and its {held.seconds:,} s were over at {before.begin + held:%H:%M}"
-    return f"At {due.begin:%H:%M} nobody crawls, as the lock is busy. But {why}."
+        why = f"A is dead, and its {held.seconds:,} s expired at {before.begin + held:%H:%M}"
+    return f"At {due.begin:%H:%M} nobody crawls, because the lock is still held. But {why}."
 
 
 class _WaitsError(Exception):

@@ -145,9 +145,7 @@ def _predicted(starts: Any, names: list[str]) -> Mapping[str, list[pd.Timestamp]
     said = mapping_of(starts)
     if said is None or set(said) != set(names):
         words = " and ".join(f'`"{name}"`' for name in names)
-        raise NotYetError(
-            f"`starts` is {shown(starts)}. A dict with the keys {words} is asked for."
-        )
+        raise NotYetError(f"`starts` is {shown(starts)}. Expected a dict with the keys {words}.")
     return {name: require_moments(said[name], f'`starts["{name}"]`') for name in names}
 
 
@@ -156,10 +154,10 @@ def _compare(place: str, mine: list[pd.Timestamp], theirs: list[pd.Timestamp]) -
     wrong = [at for at in mine if all(abs(at - start) > NEAR for start in theirs)]
     if wrong:
         seconds = any(abs(at - start) <= 3 * NEAR for at in wrong for start in theirs)
-        why = " Another second is meant." if seconds else ""
+        why = " Check the seconds." if seconds else ""
         raise NotYetError(f"{place}: no crawl starts at {moment(wrong[0])}.{why}")
     if len(mine) < len(theirs):
-        raise NotYetError(f"{place}: you say {listed(mine)}. That is not all.")
+        raise NotYetError(f"{place}: you say {listed(mine)}. There are more.")
     pairs = zip(mine, theirs, strict=False)
     if len(mine) > len(theirs) or any(abs(at - start) > NEAR for at, start in pairs):
         raise NotYetError(f"{place}: you say {listed(mine)}. Two of these are the same start.")

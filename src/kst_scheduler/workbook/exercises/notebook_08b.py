@@ -109,7 +109,7 @@ def _fault(night: Night, mine: Played, row: LedgerRow | None) -> str | None:
     most = MOST[night]
     if len(crawls) > most:
         what = ", ".join(crawls)
-        return f"Crawls: {what}." if most else f"{what}: that is more than an hour late."
+        return f"Crawls: {what}." if most else f"{what}, more than an hour late."
     if len(crawls) < most:
         return f"Nobody crawls. {_said(row)}"
     if row is None:

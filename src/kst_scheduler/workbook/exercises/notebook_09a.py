@@ -84,7 +84,7 @@ def what_a_window_changes(statuses: Any) -> Right:
     if wrong:
         name, status = wrong[0], said[wrong[0]]
         without, _ = _night(name, hours=0)
-        so_far = " That is what it says without the window." if without == status else ""
+        so_far = f" Without a catch-up window it is `{status}`." if without == status else ""
         raise NotYetError(f"{name}: the row does not end as `{status}`.{so_far}")
     lanes = pd.concat(runs.assign(node="", job_id=name) for name, (_, runs) in nights.items())
     return Right(
@@ -199,12 +199,12 @@ def _rates(answer: Any) -> Rates:
     if isinstance(answer, pd.DataFrame) and answer.shape[1] == 1:
         answer = answer.iloc[:, 0]
     if not isinstance(answer, pd.Series | dict):
-        raise NotYetError(f"`success_rate` returns {shown(answer)}. A Series is asked for.")
+        raise NotYetError(f"`success_rate` returns {shown(answer)}. Expected a Series.")
     try:
         return {_day(day): float(rate) for day, rate in answer.items()}
     except (TypeError, ValueError) as error:
         raise NotYetError(
-            f"`success_rate` returns {shown(dict(answer))}. A number for each day is asked for."
+            f"`success_rate` returns {shown(dict(answer))}. Expected a number for each day."
         ) from error
 
 

@@ -157,7 +157,7 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
         decorate.close()
     job = require_function(decorate, "recorded(write)", "job")(night.crawl)
     if not callable(job) or not returns_awaitable(job):
-        raise NotYetError(f"`recorded(write)(job)` is {shown(job)}. A new async def is asked for.")
+        raise NotYetError(f"`recorded(write)(job)` is {shown(job)}. Expected a new async def.")
 
     async def observed() -> None:
         try:
@@ -185,7 +185,7 @@ def _fault(night: _Night) -> str | None:
         raise night.raised[0]
     if len(statuses) != 1:
         words = ", ".join(map(repr, statuses)) or "none"
-        return f"One row is asked for. Your rows: {words}."
+        return f"Expected one row. Your rows: {words}."
     ((status, duration, error),) = night.written
     if status != night.status:
         return f"The row says {shown(status)}, and not how the crawl ended."
@@ -194,7 +194,7 @@ def _fault(night: _Night) -> str | None:
 
 def _wrong_duration(night: _Night, duration: Any) -> str | None:
     if isinstance(duration, bool) or not isinstance(duration, int | float):
-        return f"Its duration_ms is {shown(duration)}. A number is asked for."
+        return f"Its duration_ms is {shown(duration)}. Expected a number."
     if abs(duration - 60_000 * night.minutes) <= 1000:  # noqa: PLR2004 - may be rounded
         return None
     why = ""
@@ -220,14 +220,14 @@ def _not_passed_on(night: _Night) -> str | None:
     if night.status != "ok":
         expected = FIRST_ERROR[night.status]
         if raised is None:
-            return f"The crawl raised `{expected}`, and your decorator keeps it: the run is ok."
+            return f"The crawl raised `{expected}`, and your decorator swallows it: the run is ok."
         if raised != expected:
-            return f"The crawl raised `{expected}`, and what you make of it raises `{raised}`."
+            return f"The crawl raised `{expected}`, and your decorated job raises `{raised}`."
     elif raised:
-        return f"The crawl was ok, and what you make of it raises `{raised}`: the run is an error."
+        return f"The crawl was ok, and your decorated job raises `{raised}`: the run is an error."
     elif night.returned != [night.rows]:
         theirs = shown(night.returned[0])
-        return f"The job returned {night.rows}, and what you make of it returns {theirs}."
+        return f"The job returned {night.rows}, and your decorated job returns {theirs}."
     return None
 
 

@@ -49,9 +49,7 @@ LONGEST_TTL: Final = 86_400.0
 def when_it_went_on(answer: Any) -> Right:
     """Say from the line when the process went on."""
     if not isinstance(answer, datetime):
-        raise NotYetError(
-            f"`went_on` is {shown(answer)}. A moment is asked for, as kst() makes it."
-        )
+        raise NotYetError(f"`went_on` is {shown(answer)}. Expected a moment, such as `kst(...)`.")
     if answer.tzinfo is None:
         raise NotYetError(
             f"`went_on` is {shown(answer)}, without a zone: it could be nine hours off. Use kst()."
@@ -88,9 +86,9 @@ def how_long_the_lock_lives(answer: Any) -> Right:
     """Say from the table after how many seconds the lock expires; judged by such a night."""
     seconds = number_of(answer)
     if seconds is None:
-        raise NotYetError(f"`ttl` is {shown(answer)}. A number of seconds is asked for.")
+        raise NotYetError(f"`ttl` is {shown(answer)}. Expected a number of seconds.")
     if not 1 <= seconds <= LONGEST_TTL:
-        raise NotYetError(f"`ttl` is {shown(answer)}. Between a second and a day a lock can live.")
+        raise NotYetError(f"`ttl` is {shown(answer)}. Expected a time between a second and a day.")
     mine, theirs = locked_night(seconds), locked_night()
     drawn = pictures(mine, theirs)
     if not mine.runs.equals(theirs.runs):
@@ -103,8 +101,8 @@ def how_long_the_lock_lives(answer: Any) -> Right:
         )
     if seconds % 60:
         raise NotYetError(
-            f"With {seconds:g} seconds the crawls end as in the table, since a replica looks every "
-            "ten seconds only. A whole number of minutes is asked for.",
+            f"With {seconds:g} seconds the crawls end as in the table, because a replica tries "
+            "the lock only every ten seconds. Expected a whole number of minutes.",
             drawn,
         )
     return Right(

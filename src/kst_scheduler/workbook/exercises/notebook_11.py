@@ -63,7 +63,7 @@ def register(service: Service) -> None:
 
 
 def _locked(service: Service) -> None:
-    """Do the same under a lock; it is the least that is asked for."""
+    """Do the same under a lock; it is the least that the judge expects."""
 
     def lock() -> AbstractAsyncContextManager[None]:
         return redis_lock("lock:daily-nps-crawl", ttl=300, client=service.redis)
@@ -122,7 +122,7 @@ def _least() -> pd.DataFrame:
 
 
 def _calendars(replayed: Replay) -> tuple[Picture, ...]:
-    """Draw the reader's nights above those that are asked for."""
+    """Draw the reader's nights above the expected ones."""
     draw: list[Callable[[], Axes]] = [
         partial(_calendar, replayed.fates),
         lambda: _calendar(_least()),

@@ -122,7 +122,7 @@ def _refuse_outside(fires: dict[str, pd.Timestamp], drawn: tuple[Picture, ...]) 
 
 
 def _both(fires: dict[str, pd.Timestamp]) -> tuple[Picture, ...]:
-    """Draw the reader's starts, and those that are asked for."""
+    """Draw the reader's starts, and the expected ones."""
     yours, asked_for = (
         partial(_starts, "yours", fires),
         lambda: _starts("as asked for", _asked_for()),

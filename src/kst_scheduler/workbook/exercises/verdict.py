@@ -19,7 +19,7 @@ _SIGNS: Final[dict[str, tuple[str, str]]] = {
     "right": ("✓", "#009e73"),
 }
 """A sign and a colour (Okabe and Ito's, but for the grey) for each outcome."""
-_CAPTIONS: Final = ("What your answer does:", "What is asked for:")
+_CAPTIONS: Final = ("What your answer does:", "What is expected:")
 
 
 @dataclass(frozen=True)
