@@ -132,6 +132,15 @@ def test_run_times_within_a_second_have_fractions(see: Any) -> None:
     assert label == "due 00:00:00.000000"
 
 
+def test_what_is_missed_by_half_a_second_is_told_from_what_runs(see: Any) -> None:
+    """1.5 s and 1.75 s are not both 2 s."""
+    due = [DUE[0], DUE[0] + seconds(0.25)]
+    texts = see.texts(
+        plot_pipeline(due, due[-1] + seconds(1.5), coalesce=False, grace=seconds(1.5))
+    )
+    assert {"missed: 1.8 s late", "1.5 s, asked at the start", "runs, 1.5 s late"} <= set(texts)
+
+
 def test_reasons_stand_clear_of_the_next_stage(see: Any) -> None:
     """In a narrow picture words are wider than a stage; they cover its grey."""
     figure = Figure(figsize=(12, 8), dpi=100)

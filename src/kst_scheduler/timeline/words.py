@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from kst_scheduler.timeline.absent import Absent
 
+_FEW_SECONDS: Final = 9.95
+"""Below them two digits say more than whole seconds."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
 
@@ -41,7 +43,7 @@ def duration(span: timedelta | float) -> str:
     A number is seconds.
     """
     seconds = span if isinstance(span, (int, float)) else span.total_seconds()
-    if abs(seconds) < 1:
+    if abs(seconds) < _FEW_SECONDS:
         return f"{seconds:.2g} s"
     left = round(abs(seconds))
     parts: list[str] = []
