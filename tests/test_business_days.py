@@ -106,7 +106,7 @@ def test_the_last_business_day_of_a_month() -> None:
 
 
 def test_a_month_with_fewer_business_days_has_no_such_day() -> None:
-    """Of 2026 only July, by its extra Friday, and December have a 22nd; the 31st never comes."""
+    """Of 2026 only July, by its extra Friday, and December have a 22nd; July 2025 had a 23rd."""
     days = BusinessDays()
     counts = {
         month: sum(days.is_business_day(date(2026, month, 1) + place * ONE_DAY)
@@ -117,7 +117,8 @@ def test_a_month_with_fewer_business_days_has_no_such_day() -> None:
     trigger = on_business_days(cron(hour=3), nth_of_month=22)
     found = _fires(trigger, kst(2026, 1, 1), kst(2027, 1, 1))
     assert {fire.month for fire in found} == {month for month, days in counts.items() if days >= 22}
-    never = on_business_days(cron(hour=3), nth_of_month=31)
+    never = on_business_days(cron(hour=3), nth_of_month=23)
+    assert never.get_next_fire_time(None, kst(2025, 1, 1)) == kst(2025, 7, 31, 3)
     assert never.get_next_fire_time(None, kst(2026, 1, 1)) is None
 
 
@@ -519,6 +520,29 @@ def test_what_is_no_place_in_a_month_is_refused(nth: Any) -> None:
     """The message says how the first and the last one are written."""
     with pytest.raises(InvalidArgumentError, match=r"nth_of_month=.* write 1 .* -1 for the last"):
         on_business_days(cron(hour=3), nth_of_month=nth)
+
+
+@pytest.mark.parametrize("nth", [24, 31, -24, -31])
+def test_a_place_that_no_month_has_is_refused(nth: int) -> None:
+    """No month has more than 23 weekdays; one in which weekends are worked may have."""
+    july = [date(2026, 7, day) for day in range(1, 32)]
+    for calendar in (None, BusinessDays(extra_business_days=july[:3])):
+        with pytest.raises(InvalidArgumentError, match=f"nth_of_month={nth} never fires: no month"):
+            on_business_days(cron(hour=3), calendar, nth_of_month=nth)
+    kept = on_business_days(cron(hour=3), BusinessDays(extra_business_days=july), nth_of_month=nth)
+    place = july[nth - 1 if nth > 0 else nth]
+    assert kept.get_next_fire_time(None, kst(2026, 1, 1)) == kst(2026, 7, place.day, 3)
+
+
+def test_a_calendar_of_the_readers_own_may_have_any_place() -> None:
+    """Which days it works is its own affair."""
+
+    class EveryDay(BusinessDays):
+        def nth_business_day(self, year: int, month: int, nth: int) -> date | None:
+            return date(year, month, nth)
+
+    kept = on_business_days(cron(hour=3), EveryDay(), nth_of_month=28)
+    assert kept.get_next_fire_time(None, kst(2026, 2, 1)) == kst(2026, 2, 28, 3)
 
 
 @pytest.mark.parametrize("otherwise", ["next", "previous"])

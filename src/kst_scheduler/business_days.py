@@ -25,6 +25,8 @@ Otherwise = Literal["skip", "next", "previous"]
 SEARCH_YEARS: Final = 20
 """How far ahead a trigger with "skip" looks for a business day before it ends."""
 
+_MOST_WEEKDAYS: Final = 23
+"""No month has more of them."""
 _ONE_DAY: Final = timedelta(days=1)
 _NEXT_MOMENT: Final = timedelta(microseconds=1)
 
@@ -53,8 +55,8 @@ def on_business_days(
 
     Raises:
         InvalidArgumentError: ``calendar`` is not a BusinessDays; ``otherwise`` is not one of the
-            three; ``nth_of_month`` is not from 1 to 31 or from -1 to -31, or is combined with
-            "next" or "previous"; the trigger has jitter, which can move a run into the next day; or
+            three; ``nth_of_month`` is a place that no month has, or is combined with "next"
+            or "previous"; the trigger has jitter, which can move a run into the next day; or
             it has no zone.
         TimezoneError: the trigger combines triggers of different zones.
         MissingExtraError: the package ``holidays`` is not installed.
@@ -82,6 +84,7 @@ class BusinessDayTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships
     ) -> None:
         _check_calendar(calendar)
         _check_choice(otherwise, nth_of_month)
+        _check_that_it_fires(calendar, nth_of_month)
         _refuse_jitter(trigger)
         self.trigger = trigger
         self.calendar = calendar
@@ -283,6 +286,18 @@ def _check_choice(otherwise: str, nth_of_month: int | None) -> None:
         raise InvalidArgumentError(
             f"nth_of_month={nth_of_month} keeps one day of each month and drops the fires of all "
             f"others, so otherwise={otherwise!r} cannot move them; leave one of the two out"
+        )
+
+
+def _check_that_it_fires(calendar: BusinessDays, nth: int | None) -> None:
+    """Refuse a place that no month has, where the days are not those of the reader's own class."""
+    if nth is None or abs(nth) <= _MOST_WEEKDAYS or type(calendar) is not BusinessDays:
+        return
+    months = {(day.year, day.month) for day in calendar.extra_business_days}
+    if all(calendar.nth_business_day(*month, nth) is None for month in months):
+        raise InvalidArgumentError(
+            f"nth_of_month={nth} never fires: no month has so many business days, and none has "
+            f"more than {_MOST_WEEKDAYS} without extra_business_days; write -1 for the last one"
         )
 
 

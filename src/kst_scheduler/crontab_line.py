@@ -44,14 +44,17 @@ _SHORTHANDS: Final = {
     "@hourly": "0 * * * *",
 }
 
-_INTERVALS: Final = {
-    "minute": "write every(minutes={step}) for an interval, or 0 for the first minute",
-    "hour": "write every(hours={step}) for an interval, or 0 for the first hour",
-    "day": "write every(days={step}) for an interval, or 1 for the first day",
-    "month": "write 1 for January",
-    "day_of_week": "write every(days={step}) for an interval, or sun for Sunday",
+_FIRST: Final = {
+    "minute": "0 for the first minute",
+    "hour": "0 for the first hour",
+    "day": "1 for the first day",
+    "month": "1 for January",
+    "day_of_week": "sun for Sunday",
 }
-"""What to write where a step leads out of its field, so that only the first value is left."""
+"""What to write where a step leads out of its field, so that only the first value is left ..."""
+_UNITS: Final = {"minute": "minutes", "hour": "hours", "day": "days", "day_of_week": "days"}
+"""... and the argument of ``every`` where an interval is meant."""
+_LONGEST_INTERVAL: Final = 9_999
 
 _PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?", re.ASCII)
 
@@ -65,8 +68,9 @@ _DAY_HINTS: Final = {
     "on_business_days(cron(...), nth_of_month=-2) to count business days",
     r"lw": "write on_business_days(cron(...), nth_of_month=-1) for the last business day of a "
     "month",
-    r"(?P<day>\d+)w": "write on_business_days(cron(day={day}), otherwise='previous') for that day "
-    "or the business day before, or otherwise='next' for the one after",
+    r"0*(?P<day>[1-9]|[12]\d|3[01])w": "write on_business_days(cron(day={day}), "
+    "otherwise='previous') for that day or the business day before, or otherwise='next' for the "
+    "one after",
     r"w": "write on_business_days(cron(...)) for business days",
 }
 _HINTS: Final = {
@@ -76,7 +80,8 @@ _HINTS: Final = {
 """What to write for marks that not every crontab knows, by pattern; some in day fields only."""
 
 _ZONE: Final = re.compile(
-    r"(?:CRON_)?TZ\s*=\s*(?P<quote>['\"]?)(?P<zone>[^\s'\"]+)(?P=quote)\s*(?P<line>.*)", re.DOTALL
+    r"(?:CRON_)?TZ\s*=\s*(?P<quote>['\"]?)(?P<zone>[^\s'\"]+)(?P=quote)\s*(?P<line>.*)",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -107,11 +112,16 @@ def _split(expression: str) -> list[str]:
         raise InvalidArgumentError(
             f"crontab takes a line of text, got {expression!r}; write crontab('0 3 * * *')"
         )
-    line = expression.strip()
+    line = expression.strip(" \t\r\n")
     if sets := zone_setting(line):
         raise InvalidArgumentError(
             f"{expression!r} sets a zone, which is no part of the five fields; write "
             f"crontab({sets['line'] or '0 3 * * *'!r}, timezone={sets['zone']!r})"
+        )
+    if odd := re.search(r"[^\S \t]", line):
+        raise InvalidArgumentError(
+            f"{expression!r} has {odd[0]!r} in it; crontab takes spaces and tabs between its "
+            "fields, on one line"
         )
     if line.startswith("@"):
         line = _expanded(line)
@@ -187,8 +197,17 @@ def _part_values(field: _Field, part: str, *, alone: bool) -> range:
     if step < 1:
         raise ValueError(f"a step is 1 to {count}")
     if alone and step > count:
-        raise ValueError(f"a step is 1 to {count}; {_INTERVALS[field.name].format(step=step)}")
+        raise ValueError(f"a step is 1 to {count}; {_instead(field, low, step, first)}")
     return range(low, high + 1, step)
+
+
+def _instead(field: _Field, low: int, step: int, first: str | None) -> str:
+    """Say what to write in place of a step that leads out of its field."""
+    unit = _UNITS.get(field.name)
+    is_interval = unit and step <= _LONGEST_INTERVAL
+    interval = f"every({unit}={step}) for an interval, or " if is_interval else ""
+    alone = _FIRST[field.name] if first is None else f"{low} for the first one alone"
+    return f"write {interval}{alone}"
 
 
 def _number(field: _Field, text: str) -> int:

@@ -287,13 +287,21 @@ def _own_loop() -> None:
     run(job)
 
 
-@row("SQLite through aiosqlite")
+@row("SQLite, also through aiosqlite")
 def _sqlite() -> None:
     async def job() -> None:
         began = time.monotonic()
         async with aiosqlite.connect(":memory:") as database:
             await database.execute("select 1")
         assert time.monotonic() == began
+        with tempfile.TemporaryDirectory() as folder:
+            async with aiosqlite.connect(f"{folder}/1.db") as one:
+                await one.execute("create table rows (row)")
+                await one.execute("begin immediate")
+                async with aiosqlite.connect(f"{folder}/1.db", timeout=2) as other:
+                    with pytest.raises(sqlite3.OperationalError, match="locked"):
+                        await other.execute("begin immediate")
+        assert time.monotonic() - began == pytest.approx(2, abs=0.1)
 
     run(job)
 

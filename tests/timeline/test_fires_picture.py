@@ -94,6 +94,16 @@ def test_a_few_fires_of_a_month_are_named_by_their_day(see: Any) -> None:
     assert "03:00" not in see.texts(ax)
 
 
+def test_a_few_fires_of_several_years_are_named_with_their_year(see: Any) -> None:
+    """Or two of them would have one name; those within a second have its fraction."""
+    fires = pd.DatetimeIndex([kst(2026, 5, 12, 3), kst(2027, 5, 12, 3)])
+    ax = plot_fire_times({"report": fires}, DAY, DAY + timedelta(days=400))
+    assert {"12 May 2026", "12 May 2027"} <= set(see.texts(ax))
+    fires = pd.DatetimeIndex([DAY, DAY + timedelta(milliseconds=500)])
+    ax = plot_fire_times({"report": fires}, DAY, DAY + timedelta(seconds=1))
+    assert {"00:00:00.000", "00:00:00.500"} & set(see.texts(ax))
+
+
 def test_many_triggers_are_counted_rather_than_listed(see: Any) -> None:
     """A title of six names is not read."""
     triggers = {f"trigger {number}": times("24h") for number in range(6)}

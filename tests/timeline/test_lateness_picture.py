@@ -30,6 +30,15 @@ def test_each_run_stands_at_its_lateness_in_seconds(every_status: Any, see: Any)
     )
 
 
+@pytest.mark.parametrize(("late", "words"), [(0, "1 run"), (5, "0 of 1 run")])
+def test_one_run_is_not_all_of_several(table: Any, see: Any, late: int, words: str) -> None:
+    """A title counts it, and has no word for more."""
+    runs = table()
+    runs.run("A", "hourly", DAY, late=timedelta(seconds=late))
+    title = see.title(plot_lateness(runs.table()))
+    assert title.startswith(f"{words} started within a second")
+
+
 def test_missed_runs_stand_above_all_that_started(every_status: Any, see: Any) -> None:
     """A run that never started has no lateness, but it has to be seen."""
     ax = plot_lateness(every_status)

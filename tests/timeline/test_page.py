@@ -147,6 +147,26 @@ def test_a_korean_id_without_a_korean_font_is_warned_of_once(
     assert warning.filename == __file__
 
 
+@pytest.mark.filterwarnings("ignore:no font here has Hangul")
+def test_korean_names_stay_in_the_picture_without_a_korean_font(
+    table: Any, see: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The boxes that stand for their letters are wider; so are those of a long title."""
+    monkeypatch.setattr(style, "_font_families", lambda: ("DejaVu Sans",))
+    runs = table()
+    runs.run("서울-데이터센터-인스턴스-십칠", "국민연금-사업장-가입자-수집", DAY)
+    pictures = [plot_timeline(runs.table(), title="국민연금공단 사업장 수집 " * 6)]
+    figure = Figure(figsize=(10, 4), dpi=100)
+    pictures.append(plot_timeline(runs.table(), ax=figure.subplots(), title="수집 작업 " * 15))
+    for ax in pictures:
+        page = ax.figure.bbox
+        korean = [text for text in see.words(ax) if not text.get_text().isascii()]
+        assert len(korean) == 2
+        for text in korean:
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 < box.x1 <= page.x1, text
+
+
 def test_where_no_box_is_drawn_no_font_is_asked_for(
     table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

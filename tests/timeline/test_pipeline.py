@@ -108,6 +108,50 @@ def test_run_times_of_several_days_have_dates(see: Any) -> None:
     assert see.title(ax) == "12 due at 13 May 00:00 KST: 1 run, 11 coalesced"
 
 
+def test_run_times_of_several_years_have_years(see: Any) -> None:
+    """No day of one name stands for two; within a year the year goes without saying."""
+    due = [kst(2026, 5, 10) + number * timedelta(days=30) for number in range(24)]
+    ax = plot_pipeline(due, kst(2028, 4, 1), grace=None)
+    assert list(see.lanes(ax))[:2] == ["due 10 May 2026 00:00", "due 9 Jun 2026 00:00"]
+    assert {"coalesced into 30 Mar 2028 00:00", "at 1 Apr 2028 00:00"} <= set(see.texts(ax))
+    assert see.title(ax) == "24 due at 1 Apr 2028 00:00 KST: 1 run, 23 coalesced"
+    (label,) = see.lanes(plot_pipeline(due[:1], kst(2027, 5, 10), grace=None))
+    assert label == "due 10 May 2026 00:00"
+    (label,) = see.lanes(plot_pipeline(due[:1], kst(2027, 5, 9, 23), grace=None))
+    assert label == "due 10 May 00:00"
+
+
+def test_run_times_within_a_second_have_fractions(see: Any) -> None:
+    """As many digits as tell them apart."""
+    due = [DUE[0] + number * seconds(0.25) for number in range(3)]
+    ax = plot_pipeline(due, due[-1] + seconds(0.25), grace=None)
+    assert list(see.lanes(ax)) == ["due 00:00:00.000", "due 00:00:00.250", "due 00:00:00.500"]
+    assert {"coalesced into 00:00:00.500", "at 00:00:00.750"} <= set(see.texts(ax))
+    assert see.title(ax).startswith("3 due at 00:00:00.750 KST")
+    (label,) = see.lanes(plot_pipeline(DUE[:1], DUE[0] + timedelta(microseconds=7)))
+    assert label == "due 00:00:00.000000"
+
+
+def test_what_is_missed_by_half_a_second_is_told_from_what_runs(see: Any) -> None:
+    """1.5 s and 1.75 s are not both 2 s."""
+    due = [DUE[0], DUE[0] + seconds(0.25)]
+    texts = see.texts(
+        plot_pipeline(due, due[-1] + seconds(1.5), coalesce=False, grace=seconds(1.5))
+    )
+    assert {"missed: 1.8 s late", "1.5 s, asked at the start", "runs, 1.5 s late"} <= set(texts)
+
+
+def test_reasons_stand_clear_of_the_next_stage(see: Any) -> None:
+    """In a narrow picture words are wider than a stage; they cover its grey."""
+    figure = Figure(figsize=(12, 8), dpi=100)
+    axes = figure.subplots(2, 2)
+    plot_pipeline(DUE, NOW, ax=axes[0, 0])
+    (text, *_) = [each for each in see.words(axes[0, 0]) if each.get_text().startswith("coal")][1:]
+    patch = text.get_bbox_patch()
+    assert patch.get_facecolor() == (1, 1, 1, 1)
+    assert text.get_zorder() > axes[0, 0].patches[1].get_zorder()
+
+
 @pytest.mark.parametrize(
     "number",
     [
@@ -156,5 +200,8 @@ def test_bad_input_is_named() -> None:
         decide([kst(2026, 5, 10, 5)], NOW)
     with pytest.raises(InvalidArgumentError, match=r"grace=300 is not a timedelta; write timed"):
         plot_pipeline(DUE, NOW, grace=300)  # type: ignore[arg-type]
+    for free in (-1, 1.5):
+        with pytest.raises(InvalidArgumentError, match=f"max_instances_free={free} is not a num"):
+            plot_pipeline(DUE, NOW, max_instances_free=free)  # type: ignore[arg-type]
     with pytest.raises(NaiveDatetimeError, match="now="):
         decide(DUE, datetime(2026, 5, 10, 5))  # noqa: DTZ001 - what is refused

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -68,11 +68,34 @@ def test_the_title_says_what_went_wrong_or_that_nothing_did(
     for hour in range(24):
         runs.run("A", "hourly", DAY + timedelta(hours=hour))
     assert see.title(plot_timeline(runs.table())) == "all 24 ok"
+    assert see.title(plot_timeline(runs.table()[:1])) == "1 ok"
     assert see.title(plot_timeline(every_status)) == (
         "2 missed, 2 errors, 2 cancelled, 2 skipped, 2 coalesced; "
         "2 ok, 2 locked out, 2 still running, up to 25 min late"
     )
     assert see.title(plot_timeline(bad_night, title="one bad night")) == "one bad night"
+
+
+@pytest.mark.parametrize(
+    ("end", "moment"),
+    [(kst(2027, 5, 11), "10 May 2027 03:00"), (kst(2027, 1, 1), "10 Dec 03:00")],
+)
+def test_a_picture_of_more_than_a_year_names_years(
+    table: Any, see: Any, struck: Any, end: datetime, moment: str
+) -> None:
+    """In the title, beside the ring of what did not run, and of an incident without an end."""
+    runs = table()
+    runs.run("A", "nightly", DAY)
+    at = kst(2027 if end.day == 11 else 2026, 5 if end.day == 11 else 12, 10, 3)
+    ax = plot_timeline(
+        runs.table(),
+        expected=at,
+        incidents=struck(("A", "crash", at, None, "")),
+        start=DAY,
+        end=end,
+    )
+    assert see.title(ax) == f"nothing ran at {moment}; 1 ok"
+    assert {f"expected {moment}: nothing ran", f"A down from {moment} on"} <= set(see.texts(ax))
 
 
 def test_an_empty_table_is_an_empty_picture_that_says_so(table: Any, see: Any) -> None:

@@ -15,7 +15,7 @@ from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.lanes import MARGIN, label
 from kst_scheduler.timeline.page import GAP, left_margin, legend_rows
 from kst_scheduler.timeline.runs_picture import LANE, timeline_title
-from kst_scheduler.timeline.style import LINE, MARKS, TEXT, FontWarning
+from kst_scheduler.timeline.style import LINE, MARKS, TEXT, FontWarning, drawn_elsewhere
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,7 +50,8 @@ def timeline_svg(
         # The SVG's words are drawn with the reader's fonts, which have Hangul; ours need not.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         warnings.filterwarnings("ignore", category=FontWarning)
-        return _drawn(runs.assign(node=""), start, end, width)
+        with drawn_elsewhere():
+            return _drawn(runs.assign(node=""), start, end, width)
 
 
 def _drawn(runs: pd.DataFrame, start: datetime, end: datetime, width: float) -> tuple[str, str]:

@@ -41,6 +41,7 @@ from kst_scheduler.simulation.primitives import (
     virtual_rlock,
     virtual_simple_queue,
 )
+from kst_scheduler.simulation.sqlite_waits import WaitingConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -330,7 +331,9 @@ def _set_event_loop(world: World, loop: asyncio.AbstractEventLoop | None) -> Non
 
 
 def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
-    """Connect with a timeout of 0: while SQLite waits for a lock, no other job runs."""
+    """Connect without SQLite's own wait for a lock; a class of the reader's own does not wait."""
+    if "factory" not in kwargs and len(args) < _SQLITE_FACTORY:
+        return sqlite_connect(*args, **kwargs, factory=WaitingConnection)
     if len(args) > 1:
         args = (args[0], 0, *args[2:])
     else:
@@ -339,6 +342,8 @@ def _connect_to_sqlite(_world: World, *args: Any, **kwargs: Any) -> Any:
 
 
 sqlite_connect = sqlite3.connect
+_SQLITE_FACTORY: Final = 6
+"""So many arguments of ``sqlite3.connect`` include the factory."""
 connection_wait = multiprocessing.connection.wait
 time_sleep, time_ctime, time_asctime = time.sleep, time.ctime, time.asctime
 

@@ -13,7 +13,6 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day, days
 from kst_scheduler.timeline.lane_words import LaneWords
 from kst_scheduler.timeline.style import BLACK
-from kst_scheduler.timeline.words import clock
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.lanes import Lanes
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Scene
+    from kst_scheduler.timeline.words import Clock
 
 WORDS: Final = "expected, nothing ran"
 _NEAR: Final = 60 / 86_400
@@ -130,12 +130,12 @@ def draw_absent(missing: list[Absent], lanes: Lanes, field: Field) -> Line2D | N
     return line
 
 
-def absent_words(missing: list[Absent], lanes: Lanes, *, dated: bool) -> list[LaneWords]:
+def absent_words(missing: list[Absent], lanes: Lanes, *, clock: Clock) -> list[LaneWords]:
     """Return the words beside the rings, in the job's first lane; none where there are many."""
     if len(missing) > _MOST_WORDS:
         return []
     return [
-        LaneWords(f"expected {clock(one.moment, dated=dated)}: nothing ran", day(one.moment), lane)
+        LaneWords(f"expected {clock(one.moment)}: nothing ran", day(one.moment), lane)
         for one in missing
         for lane in lanes.of_job(one.job_id)[:1]
     ]

@@ -35,6 +35,7 @@ from kst_scheduler.timeline.style import (
     VERMILLION,
     YELLOW,
     Mark,
+    boxes,
     house_style,
     text_width,
     tint,
@@ -60,8 +61,6 @@ _ROW: Final = 54.0
 """Height of a week in points."""
 _MARK: Final = 9.0
 _SMALL: Final = 7.5
-_BOXES: Final = 1.16
-"""How much wider than Hangul the boxes are that stand for it where no font has it."""
 _SPACING: Final = 1.1
 _LETTER: Final = 1.165
 """From the top of a tall letter to the bottom of a deep one, in sizes of the font."""
@@ -211,8 +210,7 @@ class Cell:
         taken = _tall(lines, TEXT) if words else self.mark
         room = (_MIDDLE - _TOP) * self.height - taken / 2
         fitting = 1 + int((room - _tall(1, _SMALL)) // (_tall(2, _SMALL) - _tall(1, _SMALL)))
-        width = 0.98 * self.width - self.after_number
-        width /= 1 if name.isascii() else _BOXES
+        width = (0.98 * self.width - self.after_number) / boxes(name)
         return fitted(name, width, fitting, _SMALL) if self.has_number else ""
 
 

@@ -25,10 +25,11 @@ from kst_scheduler.timeline.page import (
 )
 from kst_scheduler.timeline.scene import Rows, span
 from kst_scheduler.timeline.style import QUIET, fire_mark, house_style
-from kst_scheduler.timeline.words import clock, count, duration, short
+from kst_scheduler.timeline.words import A_YEAR, Clock, count, digits_apart, duration, short
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from apscheduler.triggers.base import BaseTrigger
@@ -152,21 +153,23 @@ def _lanes(
     field = Field(page, lane, lanes.y, points)
     draw_marks(rows, field)
     # Over weeks the day is what tells fires apart, and there is no room for both.
-    _write_times(list(times.values()), rows, field, by_day=end - start > _ONE_AXIS)
+    clock = Clock(with_year=end - start > A_YEAR)
+    write = clock.date if end - start > _ONE_AXIS else None
+    _write_times(list(times.values()), rows, field, write)
     _say_never(times, field)
     return finished(page)
 
 
 def _write_times(
-    lanes: list[pd.DatetimeIndex], rows: Rows, field: Field, *, by_day: bool = False
+    lanes: list[pd.DatetimeIndex],
+    rows: Rows,
+    field: Field,
+    write: Callable[[datetime], str] | None = None,
 ) -> None:
-    """Write the clock time, or the day, beside the fires of each lane that has few."""
+    """Write the clock time beside the fires of each lane that has few, or what ``write`` says."""
     few = [(number, at) for number, at in enumerate(lanes) if len(at) <= _MOST_TIMES]
-    words = [
-        LaneWords(f"{one.day} {one:%b}" if by_day else clock(one), day(one), number)
-        for number, at in few
-        for one in at
-    ]
+    write = write or Clock(digits=max((digits_apart(at) for _, at in few), default=0))
+    words = [LaneWords(write(one), day(one), number) for number, at in few for one in at]
     write_words(words, rows, field)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from kst_scheduler.timeline.style import LINE, TEXT, text_width
+from kst_scheduler.timeline.style import LINE, TEXT, drawn_width
 
 if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
@@ -42,7 +42,7 @@ def write_words(wanted: list[LaneWords], rows: Rows, field: Field) -> None:
         where = free_side(words, spot, taken, field.page.width, gap)
         if where is None:
             continue
-        taken.append((spot, spot + gap + text_width(words)))
+        taken.append((spot, spot + gap + drawn_width(words)))
         field.page.ax.annotate(
             words,
             (at, field.y[lane]),
@@ -72,7 +72,7 @@ def free_side(words: str, at: float, taken: list[Span], width: float, gap: float
 
     ``at`` and ``width`` are points from the left edge of the frame.
     """
-    wide = text_width(words) + gap
+    wide = drawn_width(words) + gap
     for name, first, last in (("right", at + gap, at + wide), ("left", at - wide, at - gap)):
         inside = first >= 0 and last <= width
         if inside and all(end <= first or last <= begin for begin, end in taken):

@@ -94,7 +94,8 @@ def _title(scene: Scene) -> str:
     if not started:
         return f"no run started, {missed:,} missed" if missed else "no runs"
     prompt = int(np.count_nonzero(np.abs(late) <= 1))
-    said = f"{'all' if prompt == started else f'{prompt:,} of'} {count(started, 'run')}"
+    whole = "all " if started > 1 else ""
+    said = f"{whole if prompt == started else f'{prompt:,} of '}{count(started, 'run')}"
     said += " started within a second"
     for name, row, way in (
         ("latest", int(np.nanargmax(late)), "late"),

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.transforms import Bbox
 
 from kst_scheduler.timeline.kst_axis import BAND
-from kst_scheduler.timeline.style import DPI, LINE, QUIET, TEXT, TITLE, text_width
+from kst_scheduler.timeline.style import DPI, LINE, QUIET, TEXT, TITLE, boxes, drawn_width
 from kst_scheduler.timeline.words import wrap
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Page:
 
 def left_margin(labels: Sequence[str]) -> float:
     """Return the room that the labels before the axes need."""
-    return max([_NARROWEST_LEFT, *(text_width(label) * 1.02 + 8 + GAP for label in labels)])
+    return max([_NARROWEST_LEFT, *(drawn_width(label) * 1.02 + 8 + GAP for label in labels)])
 
 
 def own_page(
@@ -93,7 +93,7 @@ def own_page(
     """
     import matplotlib.pyplot as plt  # noqa: PLC0415 - a server draws on its own axes, without it
 
-    title = wrap(title, WIDTH - 2 * GAP, TITLE, bold=True)
+    title = wrap(title, (WIDTH - 2 * GAP) / boxes(title), TITLE, bold=True)
     above, below = margins(title, legend, bands)
     total = above + height + below
     figure = plt.figure(figsize=(WIDTH / 72, total / 72), dpi=DPI)
@@ -117,10 +117,10 @@ def page_on(
     ax.set_facecolor("white")
     ax.figure.set_facecolor("white")
     box, slot = _boxes(ax)
-    text = wrap(title, slot.width - 2 * GAP, TITLE, bold=True)
+    text = wrap(title, (slot.width - 2 * GAP) / boxes(title), TITLE, bold=True)
     for has_title, has_legend in ((True, True), (True, False), (False, False)):
         words = legend if has_legend else ()
-        if words and max(map(text_width, words)) + _HANDLE > slot.width - 2 * GAP:
+        if words and max(map(drawn_width, words)) + _HANDLE > slot.width - 2 * GAP:
             continue
         inner = _inside(box, slot, left, text if has_title else "", words, bands)
         if inner.width >= _SMALLEST[0] and inner.height >= _SMALLEST[1]:
@@ -202,7 +202,7 @@ def legend_rows(words: Sequence[str], width: float) -> int:
     """Return how many rows a legend needs where it may be ``width`` points wide."""
     for columns in range(len(words), 1, -1):
         # matplotlib fills a legend column by column, and each is as wide as its widest entry.
-        each = np.array_split(np.array([text_width(entry) for entry in words]), columns)
+        each = np.array_split(np.array([drawn_width(entry) for entry in words]), columns)
         if sum(float(column.max()) + _HANDLE for column in each) <= width:
             return -(-len(words) // columns)
     return len(words)

@@ -32,7 +32,7 @@ from kst_scheduler.timeline.style import (
     house_style,
     tint,
 )
-from kst_scheduler.timeline.words import clock, count, duration, fitted
+from kst_scheduler.timeline.words import A_YEAR, Clock, count, digits_apart, duration, fitted
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def decide(
     grace time as well. The defaults are APScheduler's own, with one instance free.
 
     Raises:
-        InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
+        InvalidArgumentError: a run time is after ``now``, ``grace`` is not a timedelta, or
+            ``max_instances_free`` is not a number of instances.
         NaiveDatetimeError: a time has no zone.
 
     """
@@ -93,10 +94,15 @@ def decide(
             f"grace={grace!r} is not a timedelta; "
             "write timedelta(seconds=300), or None for no limit"
         )
+    if not isinstance(max_instances_free, int) or max_instances_free < 0:
+        raise InvalidArgumentError(
+            f"max_instances_free={max_instances_free!r} is not a number of instances; write 0 "
+            "where none may start"
+        )
     kept = times[-1:] if coalesce else times
-    dated = _is_long(times, now)
+    clock = _clock(times, now)
     folded = [
-        Decision(moment, "coalesced", f"coalesced into {clock(times[-1], dated=dated)}")
+        Decision(moment, "coalesced", f"coalesced into {clock(times[-1])}")
         for moment in times[: len(times) - len(kept)]
     ]
     if max_instances_free < 1:
@@ -105,9 +111,10 @@ def decide(
     return folded + [_checked(moment, now, grace) for moment in kept]
 
 
-def _is_long(times: Sequence[datetime], now: datetime) -> bool:
-    """Say whether a time of day alone would not say which day is meant."""
-    return bool(times) and now - times[0] >= _ONE_DAY
+def _clock(times: Sequence[datetime], now: datetime) -> Clock:
+    """Return what tells these times apart, and ``now``."""
+    length = now - times[0] if times else timedelta(0)
+    return Clock(length >= _ONE_DAY, length >= A_YEAR, digits_apart([*times, now]))
 
 
 def _checked(due: datetime, now: datetime, grace: timedelta | None) -> Decision:
@@ -143,7 +150,8 @@ def plot_pipeline(
         ax: axes to clear and draw on; they shrink to make room for the labels. None: a new figure.
 
     Raises:
-        InvalidArgumentError: a run time is after ``now``, or ``grace`` is not a timedelta.
+        InvalidArgumentError: a run time is after ``now``, ``grace`` is not a timedelta, or
+            ``max_instances_free`` is not a number of instances.
         NaiveDatetimeError: a time has no zone.
 
     """
@@ -151,18 +159,18 @@ def plot_pipeline(
         due, now, coalesce=coalesce, max_instances_free=max_instances_free, grace=grace
     )
     now = now.astimezone(KST)
-    dated = _is_long([one.due for one in decisions], now)
+    clock = _clock([one.due for one in decisions], now)
     settings = (
         "True: the last one stays" if coalesce else "False: all stay",
         count(max_instances_free, "instance") + " free",
         "None: no limit" if grace is None else f"{duration(grace)}, asked at the start",
-        f"at {clock(now, dated=dated)}",
+        f"at {clock(now)}",
     )
-    title = _title(decisions, clock(now, dated=dated)) if title is None else title
+    title = _title(decisions, clock(now)) if title is None else title
     with house_style():
-        page, shown = _page(decisions, dated, title, ax)
+        page, shown = _page(decisions, clock, title, ax)
         _draw_stages(page, settings, max(1, len(shown)))
-        labels = [_label(one, dated) for one in shown]
+        labels = [_label(one, clock) for one in shown]
         page.ax.set_yticks(range(len(labels)), labels=labels)
         for row, one in enumerate(shown):
             if isinstance(one, Decision):
@@ -173,17 +181,17 @@ def plot_pipeline(
 
 
 def _page(
-    decisions: list[Decision], dated: bool, title: str, ax: Axes | None
+    decisions: list[Decision], clock: Clock, title: str, ax: Axes | None
 ) -> tuple[Page, list[Decision | list[Decision]]]:
     """Return the page, and its rows."""
     if ax is not None:
-        left = left_margin([_label(one, dated) for one in _fitted(decisions, _LABELS)])
+        left = left_margin([_label(one, clock) for one in _fitted(decisions, _LABELS)])
         page = page_on(ax, title, left, (), _BANDS)
         return page, _fitted(decisions, int(page.height // _LOWEST))
     room = TALLEST - sum(margins(title, bands=_BANDS)) - GAP
     shown = _fitted(decisions, int(room // _LOWEST))
     height = max(1, len(shown)) * min(_ROW, room / max(1, len(shown))) + GAP
-    left = left_margin([_label(one, dated) for one in shown])
+    left = left_margin([_label(one, clock) for one in shown])
     return own_page(title, left, height, bands=_BANDS), shown
 
 
@@ -196,9 +204,9 @@ def _fitted(decisions: list[Decision], most: int) -> list[Decision | list[Decisi
     return [*decisions[:first], middle, *decisions[len(decisions) - last :]]
 
 
-def _label(row: Decision | list[Decision], dated: bool) -> str:
+def _label(row: Decision | list[Decision], clock: Clock) -> str:
     if isinstance(row, Decision):
-        return f"due {clock(row.due, dated=dated)}"
+        return f"due {clock(row.due)}"
     return f"{len(row):,} more"
 
 
@@ -266,4 +274,6 @@ def _write_reason(page: Page, row: int, stage: float, words: str) -> None:
         (4, 0),
         textcoords="offset points",
         va="center_baseline",
+        # What has left does not reach the gates behind, so its words may cover them.
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )

@@ -144,7 +144,7 @@ def _title(scene: Scene, lanes: Lanes, missing: list[gone.Absent], repeats: twin
         missing,
         len({job for _, job in lanes.names}),
         scene.latest(),
-        dated=scene.dated,
+        clock=scene.clock,
     )
 
 
@@ -169,7 +169,7 @@ def _draw_runs(
         together.draw_overlaps(overlaps, field),
         twins.draw_repeats(rows, repeats, field),
     ]
-    words = gone.absent_words(missing, lanes, dated=scene.dated)
+    words = gone.absent_words(missing, lanes, clock=scene.clock)
     words += twins.repeat_words(rows, repeats, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)

@@ -15,6 +15,7 @@ import pandas as pd
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs, time_dtype
 from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.words import A_YEAR, Clock
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ class Scene:
         return {name: int(number) for name, number in zip(STATUSES, numbers, strict=True) if number}
 
     @property
-    def dated(self) -> bool:
-        """Whether a time of day alone would not say which day is meant."""
-        return bool(self.start and self.end and self.end - self.start > _A_DAY_AND_A_BIT)
+    def clock(self) -> Clock:
+        """Writes the times of the span: each with its date, and year, where it needs one."""
+        length = self.end - self.start if self.start and self.end else timedelta(0)
+        return Clock(dated=length > _A_DAY_AND_A_BIT, with_year=length > A_YEAR)
 
     def latest(self) -> timedelta:
         """Return by how much the latest run started late."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from kst_scheduler.timeline.days import day
-from kst_scheduler.timeline.style import BLACK, SKY_BLUE, TEXT, text_width
+from kst_scheduler.timeline.style import BLACK, SKY_BLUE, drawn_width
 from kst_scheduler.timeline.words import incident, incidents_in_short
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def _placed(
     detail: str,
 ) -> tuple[str, float]:
     """Return the words of an incident, and their middle: as near as the frame allows."""
-    words = incident(node, kind, start, end, detail, dated=scene.dated)
+    words = incident(node, kind, start, end, detail, clock=scene.clock)
     first, last = _seen(scene, start, start if kind == "clock_jump" else end)
     left, right = _seen(scene, scene.start, scene.end)  # type: ignore[arg-type]
     middle = ((first + last) / 2 - left) / (right - left) * width
-    half = text_width(words) / 2 + 2
+    half = drawn_width(words) / 2 + 2
     return words, min(max(middle, half), max(half, width - half))
 
 
@@ -112,7 +112,7 @@ def _packed(placed: list[tuple[str, float]], width: float) -> list[Note]:
     """Put each note into the first strip where it is free; nothing when one finds no place."""
     ends, packed = [0.0] * MOST_STRIPS, []
     for words, middle in placed:
-        half = text_width(words, TEXT) / 2
+        half = drawn_width(words) / 2
         free = [strip for strip, end in enumerate(ends) if middle - half >= end]
         if not free or middle + half > width:
             return []
@@ -123,5 +123,5 @@ def _packed(placed: list[tuple[str, float]], width: float) -> list[Note]:
 
 def _summary(node: str, incidents: pd.DataFrame, width: float) -> list[Note]:
     words = incidents_in_short(node, incidents["kind"])
-    half = text_width(words) / 2
+    half = drawn_width(words) / 2
     return [(words, half + 4, 0)] if 2 * half + 4 <= width else []

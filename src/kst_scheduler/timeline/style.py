@@ -47,9 +47,12 @@ LINE: Final = 1.25
 """Height of a line of text, in text sizes."""
 DPI: Final = 100
 
+_BOXES: Final = 1.16
+"""How much wider than Hangul the boxes are that stand for it where no font has it."""
 _FIRST, _LAST = "\uac00", "\ud7a3"  # Hangul
 _hangul_drawn: ContextVar[bool] = ContextVar("_hangul_drawn", default=False)
 """Whether words of the picture that is being drawn have Hangul."""
+_drawn_elsewhere: ContextVar[bool] = ContextVar("_drawn_elsewhere", default=False)
 
 
 class FontWarning(UserWarning):
@@ -158,9 +161,33 @@ def house_style() -> Iterator[None]:
         _warn_of_boxes()
 
 
+@contextmanager
+def drawn_elsewhere() -> Iterator[None]:
+    """Leave no room for boxes: the picture keeps its words, and a browser has the fonts."""
+    token = _drawn_elsewhere.set(True)
+    try:
+        yield
+    finally:
+        _drawn_elsewhere.reset(token)
+
+
 def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     """Return the width of the widest line of ``text`` in points."""
     return max(_line_width(line, size, bold) for line in text.split("\n"))
+
+
+def boxes(text: str) -> float:
+    """Return how much wider than ``text_width`` the text may be where no font has its letters."""
+    return _BOXES if any(map(_is_wide, text)) and not _drawn_elsewhere.get() else 1.0
+
+
+def drawn_width(text: str) -> float:
+    """Return the width of ``text`` in points at the most, also where boxes stand for letters."""
+    return text_width(text) * boxes(text)
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
 
 
 def _line_width(line: str, size: float, bold: bool) -> float:
@@ -172,7 +199,7 @@ def _line_width(line: str, size: float, bold: bool) -> float:
         return _measured_width(line, size, bold)
     if any(_FIRST <= letter <= _LAST for letter in line):
         _hangul_drawn.set(True)
-    wide = "".join(letter for letter in line if unicodedata.east_asian_width(letter) in "WF")
+    wide = "".join(letter for letter in line if _is_wide(letter))
     narrow = "".join(letter for letter in line if letter not in wide)
     return _measured_width(narrow, size, bold) + len(wide) * size
 

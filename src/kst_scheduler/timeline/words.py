@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.timeline.style import TEXT, text_width
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from kst_scheduler.timeline.absent import Absent
 
+_FEW_SECONDS: Final = 9.95
+"""Below them two digits say more than whole seconds."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
 
@@ -24,6 +28,8 @@ _TAIL: Final = 8
 _WIDE_LETTER: Final = 0.75 * TEXT
 """Points a letter of a label may take on average; of most names it takes less."""
 
+A_YEAR: Final = timedelta(days=365)
+"""What spans more has a day of the same name twice."""
 _LATE: Final = timedelta(minutes=1)
 _PROCESS: Final = "process"
 
@@ -37,7 +43,7 @@ def duration(span: timedelta | float) -> str:
     A number is seconds.
     """
     seconds = span if isinstance(span, (int, float)) else span.total_seconds()
-    if abs(seconds) < 1:
+    if abs(seconds) < _FEW_SECONDS:
         return f"{seconds:.2g} s"
     left = round(abs(seconds))
     parts: list[str] = []
@@ -48,10 +54,36 @@ def duration(span: timedelta | float) -> str:
     return ("-" if seconds < 0 else "") + " ".join(parts[:2])
 
 
-def clock(moment: datetime, *, dated: bool = False) -> str:
-    """Return the time of day as short as it is exact: 03:00, or 03:00:05; dated: 10 May 03:00."""
-    time = f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
-    return f"{moment.day} {moment:%b} {time}" if dated else time
+@dataclass(frozen=True)
+class Clock:
+    """Writes times as short as they are told apart: 03:00, 03:00:05, 10 May 03:00.
+
+    ``digits`` are those of the fraction of a second.
+    """
+
+    dated: bool = False
+    with_year: bool = False
+    digits: int = 0
+
+    def __call__(self, moment: datetime) -> str:
+        """Return the time of day, and its date where times need one."""
+        time = f"{moment:%H:%M:%S}" if moment.second or self.digits else f"{moment:%H:%M}"
+        time += f".{moment.microsecond:06}"[: self.digits + 1] if self.digits else ""
+        return f"{self.date(moment)} {time}" if self.dated else time
+
+    def date(self, moment: datetime) -> str:
+        """Return the day, and its year where the days of several years are written."""
+        return f"{moment.day} {moment:%b}" + (f" {moment.year}" if self.with_year else "")
+
+
+def digits_apart(moments: Iterable[datetime]) -> int:
+    """Return how many digits of a second's fraction tell these moments apart: 0, 3 or 6."""
+    instants = {microseconds(moment) for moment in moments}
+    return next(
+        digits
+        for digits in (0, 3, 6)
+        if len({instant // 10 ** (6 - digits) for instant in instants}) == len(instants)
+    )
 
 
 def short(name: object, longest: int = 24) -> str:
@@ -124,7 +156,7 @@ def incident(
     end: pd.Timestamp,
     detail: Any,
     *,
-    dated: bool = False,
+    clock: Clock = Clock(),
 ) -> str:
     """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min".
 
@@ -135,7 +167,7 @@ def incident(
         return f"{name} clock {_jump(detail)}"
     state = {"freeze": "frozen", "crash": "down"}[kind]
     if pd.isna(end):
-        return f"{name} {state} from {clock(start, dated=dated)} on"
+        return f"{name} {state} from {clock(start)} on"
     return f"{name} {state} {duration(end - start)}"
 
 
@@ -154,15 +186,15 @@ def verdict(
     jobs: int,
     latest: timedelta,
     *,
-    dated: bool = False,
+    clock: Clock = Clock(),
 ) -> str:
     """Return the title of a timeline: what went wrong, counted, then how much went well.
 
     ``statuses`` counts the rows of each status, ``repeated`` holds how often each occurrence ran
     that ran more than once, ``jobs`` is how many jobs the picture shows, ``latest`` is by how much
-    the latest run was late, and ``dated`` asks for dates beside times.
+    the latest run was late, and ``clock`` writes times.
     """
-    wrong = [*_absent(absent, jobs, dated), *_repeated(list(repeated))]
+    wrong = [*_absent(absent, jobs, clock), *_repeated(list(repeated))]
     nouns = {name: (name, "errors" if name == "error" else name) for name in _WRONG}
     wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
     others = {"locked_out": "locked out", "running": "still running"}
@@ -173,16 +205,17 @@ def verdict(
         return "; ".join([", ".join(wrong), ", ".join([f"{ok:,} ok" if ok else "none ok", *fine])])
     if not ok and not fine:
         return "no runs"
-    return ", ".join([f"{'' if 'running' in statuses else 'all '}{ok:,} ok"] * bool(ok) + fine)
+    every = "all " if ok > 1 and "running" not in statuses else ""
+    return ", ".join([f"{every}{ok:,} ok"] * bool(ok) + fine)
 
 
-def _absent(absent: list[Absent], jobs: int, dated: bool) -> list[str]:
+def _absent(absent: list[Absent], jobs: int, clock: Clock) -> list[str]:
     if not absent:
         return []
     if len(absent) > 1:
         return [f"{len(absent):,} expected runs did not happen"]
     who = "nothing ran" if jobs <= 1 else f"{short(absent[0].job_id)} did not run"
-    return [f"{who} at {clock(absent[0].moment, dated=dated)}"]
+    return [f"{who} at {clock(absent[0].moment)}"]
 
 
 def _repeated(runs: list[int]) -> list[str]:
