@@ -73,6 +73,13 @@ CANCELLED = RECORDED[
     RECORDED.index("            except asyncio") : RECORDED.index("            except E")
 ]
 UNGUARDED = RECORDED.replace("with contextlib.suppress(Exception)", "if True")
+WRITE = "await write(status, 1000 * (time.monotonic() - start), error)"
+WRITE_AGAIN = f"""
+                    try:
+                        {WRITE}
+                    except Exception as again:
+                        await write(status, 0, again)
+"""
 IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").replace(
     "await job()\n", 'await job()\n                await record("ok", None)\n'
 )
@@ -131,6 +138,22 @@ WRONG = {
         (RECORDED.replace("            return result\n", ""), "returns `None`"),
         (RECORDED.replace("                raise\n", "                return\n"), "keeps it"),
         (RECORDED.replace('"error"', '"fail"'), "The row says `'fail'`"),
+        (
+            RECORDED.replace('await record("ok", None)', 'asyncio.create_task(record("ok", None))'),
+            "quiet. The run ends before its row is written",
+        ),
+        (
+            RECORDED.replace('await record("error"', 'asyncio.create_task(record("error"').replace(
+                "repr(error))\n                raise\n            await",
+                "repr(error)))\n                raise\n            await",
+            ),
+            "a timeout at 03:05. The run ends before its row is written",
+        ),
+        (
+            UNGUARDED.replace(WRITE, WRITE_AGAIN),
+            "raises `ConnectionError`: the run is an error. It calls `write` 2 times",
+        ),
+        (RECORDED.replace("suppress(Exception)", "suppress(BaseException)"), "keeps the `Cance"),
         (RECORDED.replace("        return run\n", "        return run()\n"), "A new async def"),
     ],
 }
