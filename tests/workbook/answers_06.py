@@ -147,8 +147,7 @@ WRONG = {
                 (f'not secrets.compare_digest("a", "a") or {UNEQUAL}', "`b'a'` with `b'a'`"),
                 (f"hmac.compare_digest(f'{{{UNEQUAL}}}', 'True')", "`b'True'` with `b'True'`"),
                 (
-                    f"not hmac.compare_digest(authorization.encode(), authorization.encode()) "
-                    f"or {UNEQUAL}",
+                    f"not hmac.compare_digest(*[authorization.encode()] * 2) or {UNEQUAL}",
                     "with `b'Bearer the-key-of-exercise-6.4'`",
                 ),
                 (f"{DIGEST} is None or {UNEQUAL}", "409, so something else decides"),

@@ -27,6 +27,8 @@ MONOTONIC: Final = "https://docs.python.org/3/library/time.html#time.monotonic"
 SPAN: Final = (kst(2026, 5, 10, 2, 45), kst(2026, 5, 10, 3, 45))
 THREE: Final = kst(2026, 5, 10, 3)
 FIVE_PAST: Final = kst(2026, 5, 10, 3, 5)
+MOMENT_LATER: Final = kst(2026, 5, 10, 3, 20, 2)
+"""The first write has failed by then, and a second one has not."""
 HALF_PAST: Final = kst(2026, 5, 10, 3, 30)
 IN_A_WRITE: Final = kst(2026, 5, 10, 3, 20, 0, 500_000)
 """A crawl of 20 minutes is over by then, and its row is not yet written."""
@@ -44,8 +46,8 @@ class _Night:
     status: str = "ok"
     minutes: int = 20
     incidents: tuple[Incident, ...] = ()
-    away: bool = False
-    """Whether each write fails until 03:30."""
+    away: datetime | None = None
+    """Until when each write fails."""
     stopped: datetime | None = None
     """When the process is stopped, which cancels the run."""
     rows: int = ROWS
@@ -60,7 +62,7 @@ class _Night:
     async def write(self, status: Any = None, duration_ms: Any = None, error: Any = None) -> None:
         """Take a second to write a row, as the reader's decorator does."""
         await asyncio.sleep(1)
-        if self.away and datetime.now(KST) < HALF_PAST:
+        if self.away and datetime.now(KST) < self.away:
             self.failed_writes += 1
             raise ConnectionError("the database is away")
         self.written.append((status, duration_ms, error))
@@ -80,9 +82,10 @@ def _nights() -> list[_Night]:
         _Night("a timeout at 03:05", "error", 5),
         _Night("stopped at 03:05", "cancelled", 5, stopped=FIVE_PAST),
         _Night("clock set back at 03:05", incidents=(ClockJump("A", FIVE_PAST, -3600),)),
-        _Night("the database is away after a good crawl", away=True),
-        _Night("the database is away after a timeout", "error", 5, away=True),
-        _Night("the database is away after a stop", "cancelled", 5, away=True, stopped=FIVE_PAST),
+        _Night("the database is away for a moment after a good crawl", away=MOMENT_LATER),
+        _Night("the database is away after a good crawl", away=HALF_PAST),
+        _Night("the database is away after a timeout", "error", 5, away=HALF_PAST),
+        _Night("the database is away after a stop", "cancelled", 5, (), HALF_PAST, FIVE_PAST),
         _Night("stopped while the row is written", stopped=IN_A_WRITE),
     ]
     for number, night in enumerate(nights):
@@ -138,7 +141,7 @@ def record_every_outcome(recorded: Any) -> Right:
         if fault := _fault(night):
             raise NotYetError(f"The night: {night.name}. {fault}", shown_below)
     return Right(
-        "Eight nights, and each row says what happened. What this decorator cannot write is the "
+        "Nine nights, and each row says what happened. What this decorator cannot write is the "
         "row of a run that never began, or whose process was killed: that takes a row before the "
         "run, as `once` writes it.",
         shown_below[:1],
@@ -187,20 +190,28 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
 
 
 def _fault(night: _Night) -> str | None:
-    statuses = [status for status, _, _ in night.written]
     if not night.raised and not night.returned:
         return "At 03:45 your job has not ended."
     if night.stopped == IN_A_WRITE:
         return _not_cancelled(night)
     if night.failed_writes:
-        wrong = [status for status in statuses if status != night.status]
-        if wrong:
-            return f"The crawl ended as {night.status}, and its row says {shown(wrong[0])}."
-        fault, times = _not_passed_on(night), night.failed_writes
-        often = f" It calls `write` {times} times, and each fails." if times > 1 else ""
-        return fault and fault + often
+        return _not_guarded(night)
     if night.status == "ok" and night.raised:
         raise night.raised[0]
+    return _wrong_row(night) or _not_passed_on(night)
+
+
+def _not_guarded(night: _Night) -> str | None:
+    """Judge a run whose first writes fail."""
+    if wrong := [status for status, _, _ in night.written if status != night.status]:
+        return f"The crawl ended as {night.status}, and its row says {shown(wrong[0])}."
+    fault, times = _not_passed_on(night), night.failed_writes
+    often = f" It calls `write` {times} times, and each fails." if times > 1 else ""
+    return fault and fault + often
+
+
+def _wrong_row(night: _Night) -> str | None:
+    statuses = [status for status, _, _ in night.written]
     if len(statuses) != 1:
         words = ", ".join(map(repr, statuses)) or "none"
         return f"One row is asked for. Your rows: {words}."
@@ -209,7 +220,7 @@ def _fault(night: _Night) -> str | None:
     ((status, duration, error),) = night.written
     if status != night.status:
         return f"The row says {shown(status)}, and not how the crawl ended."
-    return _wrong_duration(night, duration) or _wrong_error(night, error) or _not_passed_on(night)
+    return _wrong_duration(night, duration) or _wrong_error(night, error)
 
 
 def _wrong_duration(night: _Night, duration: Any) -> str | None:
