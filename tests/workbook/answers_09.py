@@ -18,6 +18,8 @@ def success_rate(history):
     return (ended["status"] == "ok").groupby(ended["scheduled_at"].dt.date).mean()
 """
 
+TENTH = """'2026-05-' + ended["scheduled_at"].dt.strftime("%d")"""
+
 NOT_OK = """
 def missing(history, trigger, start, end):
     rows = history[history["scheduled_at"].between(start, end, inclusive="left")]
@@ -98,6 +100,11 @@ WRONG = {
         (RATE.replace('["scheduled_at"]', '["finished_at"]'), "the day on which it ended"),
         (RATE.replace(".dt.date", '.dt.tz_convert("UTC").dt.date'), "belongs to the day before"),
         (RATE.replace(".mean()", ".mean() * 100"), "between 0 and 1"),
+        (RATE.replace(".dt.date", ".dt.day"), "`10`, an int, of no month or year"),
+        (
+            RATE.replace('ended["scheduled_at"].dt.date', TENTH),
+            "a 10th of May and one of June, they are not",
+        ),
         (RATE.replace(".mean()", ""), "A Series is asked for"),
     ],
     "9.3": [

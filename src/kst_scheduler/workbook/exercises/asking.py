@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kst_scheduler.workbook.exercises.attempt import untouched
 from kst_scheduler.workbook.exercises.exercise import NotYetError, error_in_words, find
 from kst_scheduler.workbook.exercises.host_zone import another_host
+from kst_scheduler.workbook.exercises.lasting import lasting_jobs
 from kst_scheduler.workbook.exercises.progress_file import note
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
@@ -111,7 +112,7 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with another_host(), put_back(changed), time_limit(SECONDS, WAITING):
+        with another_host(), put_back(changed), time_limit(SECONDS, WAITING), lasting_jobs():
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed
