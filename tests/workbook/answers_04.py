@@ -152,6 +152,16 @@ WRONG = {
         ),
         (
             """
+            import threading
+
+            async def crawl_pages(fetch):
+                threading.Event().wait()
+                return [await fetch(number) for number in range(1, 6)]
+            """,
+            "Your job blocks the event loop",
+        ),
+        (
+            """
             def crawl_pages(fetch):
                 return [fetch(number) for number in range(1, 6)]
             """,

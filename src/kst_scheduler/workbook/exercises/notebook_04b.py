@@ -16,6 +16,7 @@ from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_scheduler.workbook.exercises.awaited import Awaited
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function, shown
+from kst_scheduler.workbook.exercises.place import blocked_to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,6 +197,8 @@ def _require_one_at_a_time(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
 
 def _require_good_night(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
     """At 01:00 all is well."""
+    for block in crawl.blocks:
+        raise NotYetError(str(block), shots)
     pages = f"is {shown(crawl.returned.get(1))}"
     if crawl.status(1) == "error":
         pages = f"is an error: `{crawl.detail(1)}`"
@@ -237,6 +240,7 @@ class Crawl:
         self.returned: dict[int, Any] = {}
         self.after_cancel = ""
         """What a cancelled run does that does not end as cancelled."""
+        self.blocks: list[NotYetError] = []
         self._job = self._cancelled_run if cancelled else self._run
         self.most_at_once = self._awaited_now = 0
         self._crawl = crawl
@@ -265,8 +269,9 @@ class Crawl:
 
     async def _run(self) -> None:
         hour = datetime.now(KST).hour
-        pages = self._crawl(self._fetch)
-        pages = await pages if inspect.isawaitable(pages) else pages
+        with blocked_to_the_end(self.blocks.append):
+            pages = self._crawl(self._fetch)
+            pages = await pages if inspect.isawaitable(pages) else pages
         self.returned[hour] = list(pages) if isinstance(pages, tuple) else pages
 
     async def _cancelled_run(self) -> None:

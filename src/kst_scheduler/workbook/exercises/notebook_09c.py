@@ -17,6 +17,7 @@ from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.place import blocked_to_the_end
 from kst_scheduler.workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class _Night:
     """How many of these rows were there when the run ended."""
     returned: list[Any] = field(default_factory=list)
     raised: list[BaseException] = field(default_factory=list)
+    blocks: list[NotYetError] = field(default_factory=list)
 
     async def write(self, status: Any = None, duration_ms: Any = None, error: Any = None) -> None:
         """Take a second to write a row, as the reader's decorator does."""
@@ -174,7 +176,8 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
 
     async def observed() -> None:
         try:
-            night.returned.append(await job())
+            with blocked_to_the_end(night.blocks.append):
+                night.returned.append(await job())
         except BaseException as error:
             night.raised.append(error)
             raise
@@ -190,6 +193,8 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
 
 
 def _fault(night: _Night) -> str | None:
+    for block in night.blocks:
+        return str(block)
     if not night.raised and not night.returned:
         return "At 03:45 your job has not ended."
     if night.stopped == IN_A_WRITE:
