@@ -54,11 +54,11 @@ async def crawl_pages(fetch):
 class Parsing:
     """A night in which pages are parsed and stored while a token is due every minute."""
 
-    def __init__(self, register: Callable[..., Any]) -> None:
+    def __init__(self, register: Callable[..., Any], *, store_fails: bool = False) -> None:
         self.parsed = 0
         self.stored: list[Any] = []
         self.stored_at: datetime | None = None
-        self._register = register
+        self._register, self._store_fails = register, store_fails
         self._store = Awaited(self._store_pages)
         span = kst(2026, 5, 10, 2, 59), kst(2026, 5, 10, 3, 6)
         scheduler = partial(AsyncIOScheduler, timezone=KST)
@@ -78,6 +78,8 @@ class Parsing:
 
     async def _store_pages(self, pages: Any) -> None:
         await asyncio.sleep(60)
+        if self._store_fails:
+            raise ConnectionError("the database is away")
         self.stored.append(pages)
         self.stored_at = in_milliseconds(datetime.now(KST))
 
@@ -113,6 +115,7 @@ def parse_without_blocking(register: Any) -> Right:
             shots,
         )
     _require_stored(parsing, run["finished_at"], shots)
+    _require_error(register, shots)
     why = (
         "The pages are parsed in a thread and stored in the event loop, and every token is in time."
     )
@@ -182,6 +185,17 @@ def _require_stored(parsing: Parsing, over_at: datetime, shots: tuple[Picture, .
         raise NotYetError(
             f"Your run calls itself done at {over_at:%H:%M}, and the pages are stored at "
             f"{parsing.stored_at:%H:%M}. A drain between the two would lose them.",
+            shots,
+        )
+
+
+def _require_error(register: Callable[..., Any], shots: tuple[Picture, ...]) -> None:
+    """A run that stores nothing does not call itself ok."""
+    runs = Parsing(register, store_fails=True).night.runs
+    if "ok" in runs[runs["job_id"] == "parse"]["status"].tolist():
+        raise NotYetError(
+            "On a night on which `store` raises `ConnectionError` nothing is stored, and your run "
+            "is ok: nobody hears of it.",
             shots,
         )
 
