@@ -75,6 +75,36 @@ def _no_await(node: ast.AST) -> ast.AST | None:
     return node.value if isinstance(node, ast.Await) else None
 
 
+def _await_in_a_task(node: ast.AST) -> ast.AST | None:
+    """Begin what is awaited, and leave it alone."""
+    if not isinstance(node, ast.Await):
+        return None
+    begin = ast.parse("__import__('asyncio').ensure_future", mode="eval").body
+    return ast.Call(begin, [node.value], [])
+
+
+def _nothing_raised(node: ast.AST) -> ast.AST | None:
+    """Keep whatever a line raises that awaits something, a cancellation among it."""
+    if not isinstance(node, ast.Expr | ast.Assign | ast.Return | ast.AsyncWith):
+        return None
+    if not any(isinstance(each, ast.Await | ast.AsyncWith) for each in ast.walk(node)):
+        return None
+    nothing = ast.Expr(ast.Constant(...))
+    everything = ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [nothing])
+    return ast.Try([node], [everything], [], [])
+
+
+def _this_year(node: ast.AST) -> ast.AST | None:
+    """Let a cron end with the year of the exercises."""
+    if not isinstance(node, ast.Call):
+        return None
+    kind = node.func.id if isinstance(node.func, ast.Name) else ""
+    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+    if kind != "cron" and "cron" not in texts:
+        return None
+    return ast.Call(node.func, node.args, [*node.keywords, ast.keyword("year", ast.Constant(2026))])
+
+
 def _swapped_arguments(node: ast.AST) -> ast.AST | None:
     if isinstance(node, ast.Call) and len(node.args) > 1:
         first, second, *more = node.args
@@ -130,6 +160,9 @@ CHANGES: Final[dict[str, Callable[[ast.AST], ast.AST | None]]] = {
     "another text": _another_text,
     "another zone": _another_zone,
     "no await": _no_await,
+    "await in a task": _await_in_a_task,
+    "nothing raised": _nothing_raised,
+    "this year": _this_year,
     "swapped arguments": _swapped_arguments,
     "inverted": _inverted,
     "no claim": _no_claim,
@@ -137,6 +170,10 @@ CHANGES: Final[dict[str, Callable[[ast.AST], ast.AST | None]]] = {
     "no line": _no_line,
     "no decorator": _no_decorator,
 }
+
+
+ADDED: Final = ("await in a task", "nothing raised", "this year")
+"""These add a fault, where the others change what is there."""
 
 
 def _without_one(node: ast.AST) -> Iterator[ast.AST]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 WORDS = "it is a text that nobody compares"
+NEVER_RAISES = "a drain raises nothing, and the process that waits for it is not cancelled"
 NOT_MEANT = "the exercise does not ask for this id"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
     "2.2": {"cron(hour=3), id": "minute 0 is the default of a cron with an hour"},
     "2.3": {
+        "await stop.wait()\nexcept BaseException": "`serve` is told to stop, and never cancelled",
+        "drain(30 * 60)\nexcept BaseException": NEVER_RAISES,
         "drain(31 * 60)": "any limit of 20 minutes or more lets the crawl end",
         "drain(30 * 61)": "any limit of 20 minutes or more lets the crawl end",
     },
@@ -16,12 +19,19 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "9001": "the nights at the limit are two seconds from it",
         "'max_instances': 3": "two instances are enough, and a third one does no harm",
     },
+    "4.3": {
+        "to_thread(parse_pages)\nexcept BaseException": "the next line fails without the pages",
+    },
     "4.4": {
         "timeout(6 * 60)": "any limit between three minutes and 48 is right",
         "timeout(5 * 61)": "any limit between three minutes and 48 is right",
     },
-    "5.2": {"no @asynccontextmanager": "Starlette takes an async generator as a lifespan, too"},
+    "5.2": {
+        "no @asynccontextmanager": "Starlette takes an async generator as a lifespan, too",
+        "drain(120 - 10 - 5)\nexcept BaseException": NEVER_RAISES,
+    },
     "5.3": {
+        "drain(20 * 60)\nexcept BaseException": NEVER_RAISES,
         "no @asynccontextmanager": "Starlette takes an async generator as a lifespan, too",
         "id='daily-nps-crawlx'": NOT_MEANT,
         "drain(21 * 60)": "any limit from 20 minutes to 30 is right",
@@ -50,10 +60,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "8.3": {"id='daily-nps-crawlx'": NOT_MEANT},
     "8.4": {"{customer} x{line}": "any ids will do that differ from each other"},
     "9.4": {
+        "'error', repr(error))\nexcept BaseException": "the next line raises, whatever it was",
         "pass": "a log is not asked for",
         "no rowx": WORDS,
     },
     "10.3": {
+        "await send_report()\nexcept BaseException": "no report of the week fails or is cut",
         "faults.x": WORDS,
         "'misfire_grace_time': 301": "a second more than five minutes",
         "'misfire_grace_time': 150": "no run of the week is later than 150 seconds",

@@ -33,6 +33,15 @@ WRONG = {
         ("trigger = cron(hour=8, minute=30)", "should not fire at Sat 9 May 08:30"),
         ('trigger = cron(day_of_week="mon-fri", hour=8, minute=30, timezone="UTC")', "17:30"),
         ('trigger = cron(day_of_week="mon-fri", hour=8)', "Mon 4 May 08:00"),
+        ('trigger = cron(year="2026", day_of_week="mon-fri", hour=8, minute=30)', "year='2026'"),
+        (
+            'trigger = cron(year="2026,2028-2099", day_of_week="mon-fri", hour=8, minute=30)',
+            "one of 2027 is not",
+        ),
+        (
+            'trigger = cron(week="1-52", day_of_week="mon-fri", hour=8, minute=30)',
+            "one of 2026 is not",
+        ),
     ],
     "3.2": [
         ('moved = crontab("30 9 * * 0-4")', "at 09:30 in Korea"),

@@ -88,6 +88,19 @@ WRONG = {
             """,
             "What is due: parse-pages",
         ),
+        (
+            """
+            def register(scheduler, parse_pages, store):
+                @scheduler.scheduled_job("cron", hour=3, id="parse")
+                async def parse():
+                    pages = await asyncio.to_thread(parse_pages)
+                    try:
+                        await store(pages)
+                    except Exception:
+                        pass
+            """,
+            "nothing is stored, and your run is ok",
+        ),
         ("def register(scheduler): return scheduler", "register(scheduler, parse_pages, store)"),
         (
             """
@@ -149,6 +162,16 @@ WRONG = {
                 return pages
             """,
             "Your run returns `[]`, a list",
+        ),
+        (
+            """
+            import threading
+
+            async def crawl_pages(fetch):
+                threading.Event().wait()
+                return [await fetch(number) for number in range(1, 6)]
+            """,
+            "Your job blocks the event loop",
         ),
         (
             """

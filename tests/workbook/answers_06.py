@@ -34,6 +34,18 @@ AS_IN_6_7 = """
                 status = 404 if isinstance(error, UnknownJobError) else 409
                 raise HTTPException(status, str(error)) from error"""
 
+ALL = (
+    AS_IN_6_7
+    + """
+            except NotRunningError as error:
+                raise HTTPException(503, str(error)) from error"""
+)
+DECOY = """
+            if {condition}:
+                raise HTTPException(401)"""
+UNEQUAL = 'authorization != f"Bearer {key}"'
+DIGEST = 'hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode())'
+
 WRONG = {
     "6.1": [
         (
@@ -126,6 +138,20 @@ WRONG = {
         return {"ok": True}
             """,
             "expected 409",
+        ),
+        (endpoint(ALL), "is compared without `hmac.compare_digest`"),
+        *(
+            (endpoint(DECOY.format(condition=condition) + ALL, check=False), part)
+            for condition, part in (
+                (f'hmac.compare_digest(b"a", b"b") or {UNEQUAL}', "`b'a'` with `b'b'`"),
+                (f'not secrets.compare_digest("a", "a") or {UNEQUAL}', "`b'a'` with `b'a'`"),
+                (f"hmac.compare_digest(f'{{{UNEQUAL}}}', 'True')", "`b'True'` with `b'True'`"),
+                (
+                    f"not hmac.compare_digest(*[authorization.encode()] * 2) or {UNEQUAL}",
+                    "with `b'Bearer the-key-of-exercise-6.4'`",
+                ),
+                (f"{DIGEST} is None or {UNEQUAL}", "409, so something else decides"),
+            )
         ),
         ("def make_app(scheduler, key): return FastAPI()", "Your paths: none"),
         (

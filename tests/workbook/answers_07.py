@@ -35,7 +35,16 @@ ONE_NAME = LOCK.replace("    token =", '    name = "lock"\n    token =').replace
         await client.eval(own, 1, name, token)
 """,
 )
-SWALLOWS = ONE_NAME.replace('    name = "lock"\n', "").replace(
+RIGHT = ONE_NAME.replace('    name = "lock"\n', "")
+IN_A_TASK = "import asyncio\n" + RIGHT.replace(
+    "await client.eval(own, 1, name, token)",
+    "asyncio.create_task(client.eval(own, 1, name, token))",
+)
+UNCANCELLED = RIGHT.replace(
+    "await client.eval(",
+    "with contextlib.suppress(BaseException):\n            await client.eval(",
+)
+SWALLOWS = RIGHT.replace(
     "        yield\n", "        yield\n    except BaseException:\n        pass\n"
 )
 CANCELLED = SWALLOWS.replace("except BaseException", "except asyncio.CancelledError")
@@ -98,6 +107,8 @@ WRONG = {
         (LOCK, "A's connection hangs for 20 minutes"),
         (WAITS, "B finds the lock held at 03:00, and 1 second later your lock still waits"),
         (LOCK.replace("px=ttl * 1000", "px=3_000_000"), "a ttl of 1,500 seconds"),
+        (IN_A_TASK, "nobody awaits the command that gives it back"),
+        (UNCANCELLED, "A drain cancels a run while it gives your lock back"),
         (ONE_NAME, "While `lock:one` is held, nobody gets `lock:another`"),
         (LOCK.replace(", px=ttl * 1000", ""), "3,000 s expired at 03:50"),
         (LOCK.replace(SET, TWO_STEPS), "A dead between your first two commands"),

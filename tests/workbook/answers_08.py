@@ -60,6 +60,7 @@ WRONG = {
     ],
     "8.3": [
         (REGISTER.replace(", catch_up=timedelta(hours=1)", ""), "catch-up window 0:05:00"),
+        (REGISTER.replace("hours=1", "minutes=59"), "03:59:30. Nobody crawls. The ledger says: m"),
         (REGISTER.replace("hours=1", "days=1"), "A at 04:10, more than an hour late"),
         (REGISTER.replace(".start()", ""), "nobody has looked for it"),
         (REGISTER.replace("hours=1)", "hours=1), repeatable=False"), "B does not go on"),
@@ -76,6 +77,10 @@ WRONG = {
         ),
         (REPORTS.replace("crontab(line)", "CronTrigger.from_crontab(line)"), "TimezoneError"),
         (REPORTS.partition("        job = ")[0] + LATE, "Mon 1 Jun 08:30 a report for hanbit"),
+        (
+            REPORTS.replace('f"{customer} {line}"', "str(choices.index((customer, line)))"),
+            "When B gets the table in another order: At Mon 1 Jun 09:00",
+        ),
         (REPORTS.replace("args=[customer], ", ""), "missing a required argument"),
         (REPORTS.replace("choices:", "choices[:1]:"), "08:30 no report for moa is made"),
     ],

@@ -18,6 +18,8 @@ def success_rate(history):
     return (ended["status"] == "ok").groupby(ended["scheduled_at"].dt.date).mean()
 """
 
+TENTH = """'2026-05-' + ended["scheduled_at"].dt.strftime("%d")"""
+
 NOT_OK = """
 def missing(history, trigger, start, end):
     rows = history[history["scheduled_at"].between(start, end, inclusive="left")]
@@ -73,6 +75,13 @@ CANCELLED = RECORDED[
     RECORDED.index("            except asyncio") : RECORDED.index("            except E")
 ]
 UNGUARDED = RECORDED.replace("with contextlib.suppress(Exception)", "if True")
+WRITE = "await write(status, 1000 * (time.monotonic() - start), error)"
+WRITE_AGAIN = f"""
+                    try:
+                        {WRITE}
+                    except Exception as again:
+                        await write(status, 0, again)
+"""
 IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").replace(
     "await job()\n", 'await job()\n                await record("ok", None)\n'
 )
@@ -94,6 +103,11 @@ WRONG = {
         (RATE.replace('["scheduled_at"]', '["finished_at"]'), "the day on which it ended"),
         (RATE.replace(".dt.date", '.dt.tz_convert("UTC").dt.date'), "belongs to the day before"),
         (RATE.replace(".mean()", ".mean() * 100"), "between 0 and 1"),
+        (RATE.replace(".dt.date", ".dt.day"), "`10`, an int, of no month or year"),
+        (
+            RATE.replace('ended["scheduled_at"].dt.date', TENTH),
+            "a 10th of May and one of June, they are not",
+        ),
         (RATE.replace(".mean()", ""), "Expected a Series"),
     ],
     "9.3": [
@@ -134,6 +148,22 @@ WRONG = {
         (RECORDED.replace("            return result\n", ""), "returns `None`"),
         (RECORDED.replace("                raise\n", "                return\n"), "swallows it"),
         (RECORDED.replace('"error"', '"fail"'), "The row says `'fail'`"),
+        (
+            RECORDED.replace('await record("ok", None)', 'asyncio.create_task(record("ok", None))'),
+            "quiet. The run ends before its row is written",
+        ),
+        (
+            RECORDED.replace('await record("error"', 'asyncio.create_task(record("error"').replace(
+                "repr(error))\n                raise\n            await",
+                "repr(error)))\n                raise\n            await",
+            ),
+            "a timeout at 03:05. The run ends before its row is written",
+        ),
+        (
+            UNGUARDED.replace(WRITE, WRITE_AGAIN),
+            "raises `ConnectionError`: the run is an error. It calls `write` 2 times",
+        ),
+        (RECORDED.replace("suppress(Exception)", "suppress(BaseException)"), "keeps the `Cance"),
         (
             RECORDED.replace("        return run\n", "        return run()\n"),
             "Expected a new async def",

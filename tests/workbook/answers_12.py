@@ -21,6 +21,14 @@ def trigger_of(job_id):
     return cron(hour=2, minute=minute, second=second)
 """
 
+_PROCESS = """
+import os
+
+def trigger_of(job_id):
+    second = (3 * int(job_id[-3:]) + os.getpid()) % 1800
+    return cron(hour=2, minute=second // 60, second=second % 60)
+"""
+
 WRONG = {
     "12.1": [
         (_trigger("cron(hour=2)"), "500 of your jobs start at Sun 10 May 02:00"),
@@ -32,6 +40,7 @@ WRONG = {
         (_trigger("spread(job_id, minutes=30)"), "Expected a trigger"),
         (_RANDOM, "on replica B. So both run it"),
         (_HASH, "asks Python's `hash`"),
+        (_PROCESS, "on replica B. So both run it"),
         ("trigger_of = cron(hour=2)", "Expected a function"),
         ("def trigger_of():\n    return cron(hour=2)", "is called as `trigger_of(crawl-042)`"),
     ],

@@ -82,7 +82,8 @@ async def crawl_nps() -> None:
 
 
 async def send_report() -> None:
-    """Send the morning report to its readers."""
+    """Send the morning report to its readers, in a second."""
+    await asyncio.sleep(1)
     _note("report sent")
 
 

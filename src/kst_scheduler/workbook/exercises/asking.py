@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections import Counter
 from dataclasses import replace
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kst_scheduler.workbook.exercises.attempt import untouched
 from kst_scheduler.workbook.exercises.exercise import NotYetError, error_in_words, find
 from kst_scheduler.workbook.exercises.host_zone import another_host
+from kst_scheduler.workbook.exercises.lasting import lasting_jobs
+from kst_scheduler.workbook.exercises.place import their_place
 from kst_scheduler.workbook.exercises.progress_file import note
 from kst_scheduler.workbook.exercises.surroundings import put_back
 from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
 from kst_scheduler.workbook.exercises.verdict import Note, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kst_scheduler.workbook.exercises.exercise import Exercise
     from kst_scheduler.workbook.exercises.progress_map import ProgressMap
 
@@ -111,7 +110,7 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with another_host(), put_back(changed), time_limit(SECONDS, WAITING):
+        with another_host(), put_back(changed), time_limit(SECONDS, WAITING), lasting_jobs():
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed
@@ -127,7 +126,7 @@ def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
 
 def _too_long(exercise: Exercise, error: TookTooLongError) -> str:
     """Say whether the answer was busy or waited, and in which line of the reader's own code."""
-    place = _their_place(error.where)
+    place = their_place(error.where)
     if error.waited:
         return (
             f"`{exercise.variable}` waited for {WAITING:g} seconds and did next to nothing else, "
@@ -143,21 +142,7 @@ def _too_long(exercise: Exercise, error: TookTooLongError) -> str:
 
 def _their_error(exercise: Exercise, error: BaseException) -> str:
     """Name the error, and the line of the reader's own code where it came up."""
-    place = _their_place(traceback.extract_tb(error.__traceback__))
+    place = their_place(traceback.extract_tb(error.__traceback__))
     return f"`{exercise.variable}` raised an error.\n\n`{error_in_words(error)}`" + (
         f"\n\nin {place}" if place else ""
     )
-
-
-def _their_place(frames: Iterable[traceback.FrameSummary]) -> str:
-    """Return the innermost line of the reader's own code; "" where there is none."""
-    package = Path(inspect.getfile(find)).parents[2]
-    theirs = [
-        frame
-        for frame in frames
-        if frame.line
-        and package not in Path(frame.filename).parents
-        and "site-packages" not in frame.filename
-        and "lib/python" not in frame.filename
-    ]
-    return f"line {theirs[-1].lineno}: `{theirs[-1].line}`" if theirs else ""

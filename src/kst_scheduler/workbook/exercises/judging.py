@@ -21,6 +21,7 @@ from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture
 from kst_scheduler.workbook.exercises.host_zone import ELSEWHERE, as_on_host, takes_zone_of_host
+from kst_scheduler.workbook.exercises.lasting import refuse_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MONDAY: Final = kst(2026, 5, 4)
 YEAR: Final = (kst(2026, 1, 1), kst(2027, 1, 1))
+YEARS: Final = (2026, 2027, 2028)
+"""The last one is a leap year."""
 MANY: Final = 1000
 """So many values of an answer are looked at, more than any exercise expects."""
 
@@ -39,13 +42,14 @@ def require_trigger(answer: Any, variable: str) -> BaseTrigger:
     """Return the answer if it is a trigger, as the same code makes it on a host in New York.
 
     Raises:
-        NotYetError: it is something else, or fires at other moments on another host.
+        NotYetError: it is something else, ends, or fires at other moments on another host.
 
     """
     if isinstance(answer, type) and issubclass(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is the class `{answer.__name__}`. Make a trigger of it.")
     if not isinstance(answer, BaseTrigger):
         raise NotYetError(f"`{variable}` is {shown(answer)}. Expected a trigger.")
+    refuse_end(answer, f"`{variable}`")
     if takes_zone_of_host(answer):
         _refuse_other_moments_elsewhere(answer, variable)
     return as_on_host(answer)
@@ -201,22 +205,25 @@ def year_picture(fires: pd.DatetimeIndex, year: int) -> Picture:
     return partial(png, draw)
 
 
-def compare_all_year(trigger: BaseTrigger, expected: BaseTrigger) -> None:
-    """Refuse a trigger that is right in one week, and not in another.
+def compare_years(trigger: BaseTrigger, expected: BaseTrigger) -> None:
+    """Refuse a trigger that is right in one week, and not in another of three years.
 
     Raises:
         NotYetError: with the days around the first fire that is missing or too many.
 
     """
-    mine, theirs = (fire_times(each, *YEAR).tz_convert(KST) for each in (trigger, expected))
-    if len(wrong := mine.symmetric_difference(theirs)):
-        start = wrong[0].normalize() - timedelta(days=3)
-        try:
-            compare_fires(trigger, expected, start, start + timedelta(days=7))
-        except NotYetError as error:
-            raise NotYetError(
-                f"The week from 4 May is right, and another one is not. {error}", error.pictures
-            ) from error
+    for year in YEARS:
+        span = kst(year, 1, 1), kst(year + 1, 1, 1)
+        mine, theirs = (fire_times(each, *span).tz_convert(KST) for each in (trigger, expected))
+        if len(wrong := mine.symmetric_difference(theirs)):
+            start = wrong[0].normalize() - timedelta(days=3)
+            try:
+                compare_fires(trigger, expected, start, start + timedelta(days=7))
+            except NotYetError as error:
+                raise NotYetError(
+                    f"The week from 4 May 2026 is right, and one of {year} is not. {error}",
+                    error.pictures,
+                ) from error
 
 
 def fires_pictures(

@@ -14,8 +14,8 @@ from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_scheduler.workbook.exercises.judging import (
     YEAR,
-    compare_all_year,
     compare_fires,
+    compare_years,
     moment,
     require_trigger,
     year_picture,
@@ -51,7 +51,7 @@ def weekdays_at_half_past_eight(trigger: Any) -> Right:
     trigger = require_trigger(trigger, "trigger")
     expected = cron(day_of_week="mon-fri", hour=8, minute=30)
     drawn = compare_fires(trigger, expected, *WEEK)
-    compare_all_year(trigger, expected)
+    compare_years(trigger, expected)
     return Right("Five fires a week, at 08:30 in Korea whatever the zone of the host.", drawn[:1])
 
 
@@ -78,7 +78,7 @@ def crontab_line_of_a_utc_server(moved: Any) -> Right:
         drawn = compare_fires(trigger, expected, *WEEK)
     except NotYetError as error:
         raise NotYetError(_moved_wrong(trigger, str(error)), error.pictures) from error
-    compare_all_year(trigger, expected)
+    compare_years(trigger, expected)
     try:
         check_trigger(trigger, KST)
     except TimezoneError:

@@ -16,6 +16,7 @@ from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_scheduler.workbook.exercises.awaited import Awaited
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import moment, pictures, require_function, shown
+from kst_scheduler.workbook.exercises.place import blocked_to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,11 @@ async def crawl_pages(fetch):
 class Parsing:
     """A night in which pages are parsed and stored while a token is due every minute."""
 
-    def __init__(self, register: Callable[..., Any]) -> None:
+    def __init__(self, register: Callable[..., Any], *, store_fails: bool = False) -> None:
         self.parsed = 0
         self.stored: list[Any] = []
         self.stored_at: datetime | None = None
-        self._register = register
+        self._register, self._store_fails = register, store_fails
         self._store = Awaited(self._store_pages)
         span = kst(2026, 5, 10, 2, 59), kst(2026, 5, 10, 3, 6)
         scheduler = partial(AsyncIOScheduler, timezone=KST)
@@ -77,6 +78,8 @@ class Parsing:
 
     async def _store_pages(self, pages: Any) -> None:
         await asyncio.sleep(60)
+        if self._store_fails:
+            raise ConnectionError("the database is away")
         self.stored.append(pages)
         self.stored_at = in_milliseconds(datetime.now(KST))
 
@@ -112,6 +115,7 @@ def parse_without_blocking(register: Any) -> Right:
             shots,
         )
     _require_stored(parsing, run["finished_at"], shots)
+    _require_error(register, shots)
     why = (
         "The pages are parsed in a thread and stored in the event loop, and every token is in time."
     )
@@ -185,6 +189,17 @@ def _require_stored(parsing: Parsing, over_at: datetime, shots: tuple[Picture, .
         )
 
 
+def _require_error(register: Callable[..., Any], shots: tuple[Picture, ...]) -> None:
+    """A run that stores nothing does not call itself ok."""
+    runs = Parsing(register, store_fails=True).night.runs
+    if "ok" in runs[runs["job_id"] == "parse"]["status"].tolist():
+        raise NotYetError(
+            "On a night on which `store` raises `ConnectionError` nothing is stored, and your run "
+            "is ok: nobody hears of it.",
+            shots,
+        )
+
+
 def _require_one_at_a_time(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
     if crawl.most_at_once > 1:
         raise NotYetError(
@@ -196,6 +211,8 @@ def _require_one_at_a_time(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
 
 def _require_good_night(crawl: Crawl, shots: tuple[Picture, ...]) -> None:
     """At 01:00 all is well."""
+    for block in crawl.blocks:
+        raise NotYetError(str(block), shots)
     pages = f"returns {shown(crawl.returned.get(1))}"
     if crawl.status(1) == "error":
         pages = f"ends with an error: `{crawl.detail(1)}`"
@@ -237,6 +254,7 @@ class Crawl:
         self.returned: dict[int, Any] = {}
         self.after_cancel = ""
         """What a cancelled run does that does not end as cancelled."""
+        self.blocks: list[NotYetError] = []
         self._job = self._cancelled_run if cancelled else self._run
         self.most_at_once = self._awaited_now = 0
         self._crawl = crawl
@@ -265,8 +283,9 @@ class Crawl:
 
     async def _run(self) -> None:
         hour = datetime.now(KST).hour
-        pages = self._crawl(self._fetch)
-        pages = await pages if inspect.isawaitable(pages) else pages
+        with blocked_to_the_end(self.blocks.append):
+            pages = self._crawl(self._fetch)
+            pages = await pages if inspect.isawaitable(pages) else pages
         self.returned[hour] = list(pages) if isinstance(pages, tuple) else pages
 
     async def _cancelled_run(self) -> None:

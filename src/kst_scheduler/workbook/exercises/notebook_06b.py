@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _operator
 import asyncio
 import contextlib
 import hmac
@@ -24,6 +25,10 @@ ERRORS: Final = "https://fastapi.tiangolo.com/tutorial/handling-errors/"
 KEY: Final = "the-key-of-exercise-6.3"
 CRAWL: Final = "daily-nps-crawl"
 PATH: Final = "/admin/jobs/daily-nps-crawl/run"
+UNAUTHORIZED: Final = 401
+SHORTEST: Final = 16
+"""Bytes of a key, or of its hash, at least; those of True and False are fewer."""
+Pair = tuple[bytes, bytes]
 GOOD: Final = f"Bearer {KEY}"
 WRONG_HEADERS: Final[dict[str, str | bytes]] = {
     "with more behind the key": f"{GOOD}4",
@@ -89,10 +94,66 @@ def endpoint_with_a_key(make_app: Any) -> Right:
     )
 
 
+class Comparisons:
+    """What ``compare_digest`` has compared."""
+
+    def __init__(self) -> None:
+        self.wrong: list[Pair] = []
+        """In the call with another key."""
+        self.right: list[Pair] = []
+        """In that with the key."""
+        self._new: list[Pair] = []
+        self._all_unequal = False
+        self._compare = hmac.compare_digest
+
+    def compare_digest(self, first: Any, second: Any, /) -> bool:
+        """Compare as the real function does."""
+        equal = self._compare(first, second)
+        self._new.append((_as_bytes(first), _as_bytes(second)))
+        return equal and not self._all_unequal
+
+    def taken(self) -> list[Pair]:
+        """Return what was compared since the last time."""
+        new, self._new = self._new, []
+        return new
+
+    @contextlib.contextmanager
+    def all_unequal(self) -> Iterator[None]:
+        """Let the function call everything unequal in the block."""
+        self._all_unequal = True
+        yield
+        self._all_unequal = False
+
+    def fault(self) -> str | None:
+        """Return what is wrong where the given key was not compared with the right one.
+
+        Hashes of the two will do as well: one side is that of the right key, which the right key is
+        equal to, and another key is not.
+        """
+        equals = {first for first, second in self.right if first == second}
+        keys = {each for each in equals if len(each) >= SHORTEST}
+        if any(first != second and keys & {first, second} for first, second in self.wrong):
+            return None
+        if not self.wrong:
+            return (
+                "the header is compared without `hmac.compare_digest`. The time that `!=` takes "
+                "says how much of the key was right."
+            )
+        first, second = self.wrong[0]
+        return (
+            f"`hmac.compare_digest` compares `{first!r}` with `{second!r}`. These are not the key "
+            "that is given and the right one."
+        )
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
 class Calls:
     """Calls of an application's button, one after another."""
 
-    def __init__(self, make_app: Callable[..., Any], comparisons: list[None]) -> None:
+    def __init__(self, make_app: Callable[..., Any], comparisons: Comparisons) -> None:
         self.faults: list[str] = []
         self.made = self.right = 0
         self.in_a_thread = False
@@ -123,13 +184,9 @@ class Calls:
 
     async def _without_a_key(self, app: Any) -> None:
         await self._call(app, "without a key", 401, header=None)
-        before = len(self._comparisons)
+        self._comparisons.taken()
         await self._call(app, "with another key", 401, header=f"Bearer {KEY[:-1]}4")
-        if self.right == self.made and len(self._comparisons) == before:
-            self.faults.append(
-                "With another key: the header is compared without `hmac.compare_digest`. The time "
-                "that `!=` takes says how much of the key was right."
-            )
+        self._comparisons.wrong = self._comparisons.taken()
         for how, header in WRONG_HEADERS.items():
             await self._call(app, how, 401, header=header)
         await self._call(app, "with the key in the address", 401, header=None, query=f"?key={KEY}")
@@ -146,7 +203,9 @@ class Calls:
             self._may_end.clear()
 
     async def _with_the_key(self, app: Any) -> None:
+        self._comparisons.taken()
         answer = await self._call(app, "with the key", 202)
+        self._comparisons.right = self._comparisons.taken()
         running = self._scheduler.running_occurrences()
         if not running:
             self.faults.append("With the key: no run begins.")
@@ -158,6 +217,21 @@ class Calls:
                 f"Again, while it runs: the answer does not name that run. It is `{answer}`"
             )
         await self._call(app, "with the key, for an unknown id", 404, job_id="craw1")
+        if not self.faults:
+            await self._require_compared(app)
+
+    async def _require_compared(self, app: Any) -> None:
+        """Look at what was compared, and whether the endpoint goes by the result."""
+        if fault := self._comparisons.fault():
+            self.faults.append(f"With another key: {fault}")
+            return
+        with self._comparisons.all_unequal():
+            response = await _answer(app, "POST", PATH, GOOD)
+        if response.status_code != UNAUTHORIZED:
+            self.faults.append(
+                "With the key, and a `compare_digest` that says it is another one: "
+                f"{response.status_code}, so something else decides."
+            )
 
     async def _get(self, app: Any) -> None:
         """Ask as a browser does that opens the address; whatever the answer is, no run begins."""
@@ -200,16 +274,12 @@ async def _answer(app: Any, method: str, path: str, header: bytes | str | None) 
 
 
 @contextlib.contextmanager
-def _watched_comparisons(answer: Any) -> Iterator[list[None]]:
-    """Note each call of compare_digest, which hmac and secrets share, in the block."""
-    real, calls = hmac.compare_digest, list[None]()
-
-    def compare_digest(first: Any, second: Any, /) -> bool:
-        calls.append(None)
-        return real(first, second)
-
-    with put_in_place(answer, {real: compare_digest}, (hmac, secrets)):
-        yield calls
+def _watched_comparisons(answer: Any) -> Iterator[Comparisons]:
+    """Note each call of compare_digest, which all three modules share, in the block."""
+    comparisons = Comparisons()
+    stand_in = {hmac.compare_digest: comparisons.compare_digest}
+    with put_in_place(answer, stand_in, (hmac, secrets, _operator)):
+        yield comparisons
 
 
 def _require_endpoint(app: Any) -> bool:

@@ -113,6 +113,7 @@ def write_a_lock(own_lock: Any) -> Right:
         played = [_judge(own_lock, night) for night in ALL]
         _check_it_has_a_name(own_lock)
         _check_it_passes_errors_on(own_lock)
+        _check_it_is_given_back(own_lock)
     last = played[ALL.index(OUTLIVED[-1])]
     return Right(
         f"{len(played)} nights, and nobody got the lock while it held. Below is the one in which A "
@@ -193,6 +194,43 @@ def _check_it_passes_errors_on(own_lock: Any) -> None:
             f"A crawl raises `{kept[0]}` in the block of your lock, and the lock keeps it: the run "
             "is ok, and nobody learns that it is not."
         )
+
+
+def _check_it_is_given_back(own_lock: Any) -> None:
+    """Refuse a lock whose block does not wait until it is given back, or lets no drain end that."""
+    server, faults = SimulatedRedis(), list[str]()
+    near, far = server.client(), _far_away(server.client())
+
+    async def work(name: str, leaving: asyncio.Event) -> None:
+        async with own_lock(far, name, TTL):
+            leaving.set()
+
+    async def work_twice() -> None:
+        leaving = asyncio.Event()
+        await work("lock:one", asyncio.Event())
+        if await near.exists("lock:one"):
+            faults.append(
+                "The block of your lock is over, and the lock is still in Redis: nobody awaits the "
+                "command that gives it back."
+            )
+        run = asyncio.create_task(work("lock:two", leaving))
+        await leaving.wait()
+        await asyncio.sleep(TRAVEL / 2)
+        may_be_cut = run.cancel()
+        await asyncio.wait([run])
+        if may_be_cut and not run.cancelled():
+            faults.append(
+                "A drain cancels a run while it gives your lock back, and the lock keeps the "
+                "`CancelledError`: the run goes on."
+            )
+
+    simulate(
+        lambda scheduler: scheduler.add_job(work_twice, "cron", hour=3),
+        THREE - timedelta(minutes=1),
+        THREE + timedelta(minutes=1),
+    )
+    for fault in faults:
+        raise NotYetError(fault)
 
 
 def _judge(own_lock: Any, night: Night) -> Played:

@@ -13,7 +13,7 @@ import pandas as pd
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once import once
 from kst_scheduler.reconcile import Reconciler
-from kst_scheduler.simulation import Crash, simulate
+from kst_scheduler.simulation import Crash, current_node, simulate
 from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers import crontab
@@ -23,7 +23,7 @@ from kst_scheduler.workbook.exercises.judging import moment, pictures, require_f
 from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kst_scheduler.ledger import Ledger, LedgerRow
     from kst_scheduler.simulation import SimulationResult
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 DECORATORS: Final = "https://docs.python.org/3/glossary.html#term-decorator"
 CRONTAB: Final = "https://man7.org/linux/man-pages/man5/crontab.5.html"
 DUE: Final = kst(2026, 5, 10, 3)
+WITHIN: Final = timedelta(hours=1)
 
 
-def _both_down(minutes: int) -> tuple[Crash, ...]:
+def _both_down(minutes: float) -> tuple[Crash, ...]:
     restart = timedelta(minutes=minutes)
     return tuple(Crash(node, kst(2026, 5, 10, 2, 50), restart) for node in "AB")
 
@@ -42,11 +43,12 @@ QUIET: Final = Night("a quiet one")
 SHORT: Final = Night("both replicas down from 02:50 to 03:20", incidents=_both_down(30))
 LONG: Final = Night("both replicas down from 02:50 to 04:40", incidents=_both_down(110))
 NEARLY: Final = Night("both replicas down from 02:50 to 03:50", incidents=_both_down(60))
+AT_LAST: Final = Night("both replicas down from 02:50 to 03:59:30", incidents=_both_down(69.5))
 TOO_LATE: Final = Night("both replicas down from 02:50 to 04:10", incidents=_both_down(80))
 CUT: Final = Night("A dead from 03:10 on", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),))
 
 
-MOST: Final = {QUIET: 1, SHORT: 1, NEARLY: 1, TOO_LATE: 0, LONG: 0, CUT: 2}
+MOST: Final = {QUIET: 1, SHORT: 1, NEARLY: 1, AT_LAST: 1, TOO_LATE: 0, LONG: 0, CUT: 2}
 """How many runs crawl in each night."""
 
 
@@ -110,11 +112,17 @@ def _fault(night: Night, mine: Played, row: LedgerRow | None) -> str | None:
     if len(crawls) > most:
         what = ", ".join(crawls)
         return f"Crawls: {what}." if most else f"{what}, more than an hour late."
-    if len(crawls) < most:
+    if len(crawls) < most and not _looked_too_late(night, row):
         return f"Nobody crawls. {_said(row)}"
-    if row is None:
+    if row is None and not crawls:
         return "Nobody crawls, which is right, and the ledger has no row that says so."
     return None
+
+
+def _looked_too_late(night: Night, row: LedgerRow | None) -> bool:
+    """Tell whether a job that looks once a minute came by only when the hour was over."""
+    written = row.written_at if row else None
+    return night is AT_LAST and written is not None and written >= DUE + WITHIN
 
 
 def _crawl_runs(mine: Played, row: LedgerRow | None) -> pd.DataFrame:
@@ -132,8 +140,9 @@ def _said(row: LedgerRow | None) -> str:
 
 
 Report = tuple[str, pd.Timestamp]
+Choices = tuple[tuple[str, str], ...]
 DAYS: Final = (kst(2026, 5, 31, 12), kst(2026, 6, 2, 12))
-CHOICES: Final = (
+CHOICES: Final[Choices] = (
     ("hanbit", "0 9 * * 1"),
     ("moa", "30 8 * * 1-5"),
     ("hanbit", "0 18 1 * *"),
@@ -141,6 +150,12 @@ CHOICES: Final = (
 """What customers chose: their name, and a crontab line. 1 June 2026 is a Monday."""
 OTHER_CHOICES: Final = (("saebyeok", "15 7 * * *"), ("hanbit", "0 9 * * 2"), ("moa", "0 9 * * 2"))
 """Another table, as it may be after the next start."""
+TABLES: Final[dict[str, Mapping[str, Choices]]] = {
+    "": {"A": CHOICES, "B": CHOICES},
+    "When customers have chosen otherwise: ": {"A": OTHER_CHOICES, "B": OTHER_CHOICES},
+    "When B gets the table in another order: ": {"A": CHOICES, "B": CHOICES[::-1]},
+}
+"""What each replica reads, by how messages begin. A query without ORDER BY has any order."""
 
 
 @exercise(
@@ -167,13 +182,12 @@ def reports_that_users_chose(add_reports: Any) -> Right:
     """Add a job for each choice in a table, so that two replicas make each report once."""
     require_function(add_reports, "add_reports", "scheduler", "choices", "report", "ledger")
     with each_replica_for_itself(add_reports):
-        played = {table: _reports(add_reports, table) for table in (CHOICES, OTHER_CHOICES)}
-    for table, (mine, made) in played.items():
-        theirs, asked_for = _reports(_add_reports, table)
+        played = {when: _reports(add_reports, tables) for when, tables in TABLES.items()}
+    for when, (mine, made) in played.items():
+        theirs, asked_for = _reports(_add_reports, TABLES[when])
         if fault := _wrong_report(mine, made, asked_for):
-            other = "" if table is CHOICES else "When customers have chosen otherwise: "
-            raise NotYetError(f"{other}{fault}", pictures(mine, theirs))
-    result, _ = played[CHOICES]
+            raise NotYetError(f"{when}{fault}", pictures(mine, theirs))
+    result, _ = played[""]
     return Right(
         "Four reports, each made once. What users choose is data in your own table, and no pickle: "
         "names can change, two replicas are no trouble, and a restart adds the jobs again.",
@@ -182,7 +196,7 @@ def reports_that_users_chose(add_reports: Any) -> Right:
 
 
 def _reports(
-    add_reports: Callable[..., object], choices: tuple[tuple[str, str], ...]
+    add_reports: Callable[..., object], tables: Mapping[str, Choices]
 ) -> tuple[SimulationResult, Counter[Report]]:
     """Simulate two days on two replicas, and count the reports that are made."""
     work, ledger = WorkLog(), MemoryLedger()
@@ -192,7 +206,7 @@ def _reports(
         await asyncio.sleep(60)
 
     def register(scheduler: Any) -> None:
-        add_reports(scheduler, list(choices), report, ledger)
+        add_reports(scheduler, list(tables[current_node()]), report, ledger)
 
     result = simulate(register, *DAYS, nodes=2)
     pieces = work.table()

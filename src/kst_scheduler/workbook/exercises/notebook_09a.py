@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from datetime import date, datetime, timedelta
 from functools import partial
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -142,6 +143,18 @@ DAYS: Final = history_table(
 )
 """What the reader's function gets; they do not see it."""
 ENDED: Final = DAYS[DAYS["status"] != "running"]
+OTHER_DAYS: Final = history_table(
+    [
+        _row(kst(2026, 5, 10, 3), "error"),
+        _row(kst(2026, 5, 11, 3), "ok"),
+        _row(kst(2026, 6, 10, 3), "ok"),
+        _row(kst(2026, 6, 11, 3), "missed"),
+        _row(kst(2026, 6, 11, 12), "running"),
+        _row(kst(2027, 5, 10, 3), "ok"),
+    ]
+)
+"""Days of equal numbers in two months, and in two years."""
+OTHER_ENDED: Final = OTHER_DAYS[OTHER_DAYS["status"] != "running"]
 Rates = dict[date, float]
 
 
@@ -184,12 +197,12 @@ def rate_of_each_day(success_rate: Any) -> Right:
 
 
 def _refuse_what_knows_these_rows(success_rate: Any) -> None:
-    """Refuse an answer that is right for one table only: here one ok run of 10 May is missing."""
-    fewer = DAYS.drop(index=1).reset_index(drop=True)
-    mine, theirs = _rates(success_rate(fewer.copy())), _rate(fewer[fewer["status"] != "running"])
+    """Refuse an answer that is right for one table only."""
+    mine, theirs = _rates(success_rate(OTHER_DAYS.copy())), _rate(OTHER_ENDED)
     if set(mine) != set(theirs) or not _alike(mine, theirs):
         raise NotYetError(
-            "Your rates of one table are right. Of another, with a run less, they are not.",
+            "Your rates of one table are right. Of another, which has a 10th of May and one of "
+            "June, they are not.",
             _drawn_rates(mine, theirs),
         )
 
@@ -201,16 +214,21 @@ def _rates(answer: Any) -> Rates:
     if not isinstance(answer, pd.Series | dict):
         raise NotYetError(f"`success_rate` returns {shown(answer)}. Expected a Series.")
     try:
-        return {_day(day): float(rate) for day, rate in answer.items()}
+        rates = {_day(day): float(rate) for day, rate in answer.items()}
     except (TypeError, ValueError) as error:
         raise NotYetError(
             f"`success_rate` returns {shown(dict(answer))}. Expected a number for each day."
         ) from error
+    # A day without a run may have NaN, as that of `resample` has.
+    return {day: rate for day, rate in rates.items() if not math.isnan(rate)}
 
 
 def _day(label: Any) -> date:
-    if isinstance(label, Integral):
-        return date(2026, 5, int(label))  # the day of the month, as in 9.7
+    if not re.search(r"\d{4}", str(label)):
+        raise NotYetError(
+            f"Your Series has the day {shown(label)}, of no month or year. A table may have the "
+            "10th of May and that of June."
+        )
     return pd.Timestamp(str(label)).date()
 
 

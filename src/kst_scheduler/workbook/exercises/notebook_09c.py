@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.executor import returns_awaitable
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs import STATUSES, RunLog
 from kst_scheduler.simulation import ClockJump, Incident, simulate
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers import cron
 from kst_scheduler.workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_scheduler.workbook.exercises.judging import pictures, require_function, shown
+from kst_scheduler.workbook.exercises.place import blocked_to_the_end
 from kst_scheduler.workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ MONOTONIC: Final = "https://docs.python.org/3/library/time.html#time.monotonic"
 SPAN: Final = (kst(2026, 5, 10, 2, 45), kst(2026, 5, 10, 3, 45))
 THREE: Final = kst(2026, 5, 10, 3)
 FIVE_PAST: Final = kst(2026, 5, 10, 3, 5)
+MOMENT_LATER: Final = kst(2026, 5, 10, 3, 20, 2)
+"""The first write has failed by then, and a second one has not."""
+HALF_PAST: Final = kst(2026, 5, 10, 3, 30)
+IN_A_WRITE: Final = kst(2026, 5, 10, 3, 20, 0, 500_000)
+"""A crawl of 20 minutes is over by then, and its row is not yet written."""
 ROWS: Final = 250
 """What the crawl of the first night returns; that of each other night returns one more."""
 FIRST_ERROR: Final = {"error": "TimeoutError", "cancelled": "CancelledError"}
@@ -40,19 +47,24 @@ class _Night:
     status: str = "ok"
     minutes: int = 20
     incidents: tuple[Incident, ...] = ()
-    away: int = 0
-    """So many of the first writes fail."""
+    away: datetime | None = None
+    """Until when each write fails."""
+    stopped: datetime | None = None
+    """When the process is stopped, which cancels the run."""
     rows: int = ROWS
     failed_writes: int = 0
     written: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """status, duration_ms, error of each row."""
+    awaited: int = 0
+    """How many of these rows were there when the run ended."""
     returned: list[Any] = field(default_factory=list)
     raised: list[BaseException] = field(default_factory=list)
+    blocks: list[NotYetError] = field(default_factory=list)
 
     async def write(self, status: Any = None, duration_ms: Any = None, error: Any = None) -> None:
-        """Write a row, as the reader's decorator does."""
-        if self.away:
-            self.away -= 1
+        """Take a second to write a row, as the reader's decorator does."""
+        await asyncio.sleep(1)
+        if self.away and datetime.now(KST) < self.away:
             self.failed_writes += 1
             raise ConnectionError("the database is away")
         self.written.append((status, duration_ms, error))
@@ -70,10 +82,13 @@ def _nights() -> list[_Night]:
     nights = [
         _Night("quiet"),
         _Night("a timeout at 03:05", "error", 5),
-        _Night("stopped at 03:05", "cancelled", 5),
+        _Night("stopped at 03:05", "cancelled", 5, stopped=FIVE_PAST),
         _Night("clock set back at 03:05", incidents=(ClockJump("A", FIVE_PAST, -3600),)),
-        _Night("the database is away after a good crawl", away=1),
-        _Night("the database is away after a timeout", "error", 5, away=1),
+        _Night("the database is away for a moment after a good crawl", away=MOMENT_LATER),
+        _Night("the database is away after a good crawl", away=HALF_PAST),
+        _Night("the database is away after a timeout", "error", 5, away=HALF_PAST),
+        _Night("the database is away after a stop", "cancelled", 5, (), HALF_PAST, FIVE_PAST),
+        _Night("stopped while the row is written", stopped=IN_A_WRITE),
     ]
     for number, night in enumerate(nights):
         night.rows += number
@@ -128,7 +143,7 @@ def record_every_outcome(recorded: Any) -> Right:
         if fault := _fault(night):
             raise NotYetError(f"The night: {night.name}. {fault}", shown_below)
     return Right(
-        "Six nights, and each row says what happened. What this decorator cannot write is the "
+        "Nine nights, and each row says what happened. What this decorator cannot write is the "
         "row of a run that never began, or whose process was killed: that takes a row before the "
         "run, as `once` writes it.",
         shown_below[:1],
@@ -161,35 +176,56 @@ def _play(recorded: Callable[..., Any], night: _Night) -> None:
 
     async def observed() -> None:
         try:
-            night.returned.append(await job())
+            with blocked_to_the_end(night.blocks.append):
+                night.returned.append(await job())
         except BaseException as error:
             night.raised.append(error)
             raise
+        finally:
+            night.awaited = len(night.written)
 
     def register(scheduler: Any) -> None:
         scheduler.add_job(observed, cron(hour=3), id="nps")
-        if night.status == "cancelled":
-            scheduler.add_job(scheduler.shutdown, "date", run_date=FIVE_PAST, id="deployment")
+        if night.stopped:
+            scheduler.add_job(scheduler.shutdown, "date", run_date=night.stopped, id="deployment")
 
     simulate(register, *SPAN, incidents=night.incidents)
 
 
 def _fault(night: _Night) -> str | None:
-    statuses = [status for status, _, _ in night.written]
+    for block in night.blocks:
+        return str(block)
+    if not night.raised and not night.returned:
+        return "At 03:45 your job has not ended."
+    if night.stopped == IN_A_WRITE:
+        return _not_cancelled(night)
     if night.failed_writes:
-        wrong = [status for status in statuses if status != night.status]
-        if wrong:
-            return f"The crawl ended as {night.status}, and its row says {shown(wrong[0])}."
-        return _not_passed_on(night)
+        return _not_guarded(night)
     if night.status == "ok" and night.raised:
         raise night.raised[0]
+    return _wrong_row(night) or _not_passed_on(night)
+
+
+def _not_guarded(night: _Night) -> str | None:
+    """Judge a run whose first writes fail."""
+    if wrong := [status for status, _, _ in night.written if status != night.status]:
+        return f"The crawl ended as {night.status}, and its row says {shown(wrong[0])}."
+    fault, times = _not_passed_on(night), night.failed_writes
+    often = f" It calls `write` {times} times, and each fails." if times > 1 else ""
+    return fault and fault + often
+
+
+def _wrong_row(night: _Night) -> str | None:
+    statuses = [status for status, _, _ in night.written]
     if len(statuses) != 1:
         words = ", ".join(map(repr, statuses)) or "none"
         return f"Expected one row. Your rows: {words}."
+    if not night.awaited:
+        return "The run ends before its row is written: nobody awaits `write`."
     ((status, duration, error),) = night.written
     if status != night.status:
         return f"The row says {shown(status)}, and not how the crawl ended."
-    return _wrong_duration(night, duration) or _wrong_error(night, error) or _not_passed_on(night)
+    return _wrong_duration(night, duration) or _wrong_error(night, error)
 
 
 def _wrong_duration(night: _Night, duration: Any) -> str | None:
@@ -215,6 +251,13 @@ def _wrong_error(night: _Night, error: Any) -> str | None:
     return None
 
 
+def _not_cancelled(night: _Night) -> str | None:
+    """Judge what becomes of a run that is cancelled after its crawl."""
+    if any(isinstance(error, asyncio.CancelledError) for error in night.raised):
+        return None
+    return "Your job awaits `write`, and keeps the `CancelledError`: the run is ok."
+
+
 def _not_passed_on(night: _Night) -> str | None:
     raised = type(night.raised[0]).__name__ if night.raised else None
     if night.status != "ok":
@@ -235,7 +278,7 @@ def _drawn(nights: list[_Night]) -> tuple[Picture, ...]:
     """Draw what somebody believes who has only the rows, and beneath it what happened."""
     rows, runs, without = RunLog(), RunLog(), []
     for night in nights:
-        if night.failed_writes:
+        if night.failed_writes or night.stopped == IN_A_WRITE:
             continue  # these may leave no row
         _add(runs, night.name, night.status, night.minutes)
         for status, duration, _ in night.written[:1]:

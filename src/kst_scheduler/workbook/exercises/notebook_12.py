@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import platform
+import socket
+import uuid
 from collections import Counter
 from datetime import timedelta
 from functools import cache, partial
@@ -24,8 +29,11 @@ from kst_scheduler.workbook.exercises.judging import (
     require_trigger,
 )
 from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+from kst_scheduler.workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from matplotlib.axes import Axes
 
     from kst_scheduler.workbook.exercises.exercise import Picture
@@ -35,6 +43,8 @@ BEGIN, END = kst(2026, 5, 10, 2), kst(2026, 5, 10, 2, 30)
 NIGHTS: Final = (kst(2026, 5, 10), kst(2026, 5, 12))
 MOST: Final = 3
 """How many requests a second the API takes."""
+FAR: Final = 1 + 5040 * 10**9
+"""From one process id to the other: they differ in length, and by one in what is left of 1,800."""
 
 
 @exercise(
@@ -61,10 +71,9 @@ def three_starts_a_second(answer: Any) -> Right:
             f"{hash('crawl-042')}, and on the next replica it is another number."
         )
     with each_replica_for_itself(answer):
-        first, second = (
-            {job_id: _fire(trigger_of(job_id), job_id) for job_id in order}
-            for order in (REGIONS, _on_another_replica(REGIONS))
-        )
+        first = _fires(trigger_of, REGIONS)
+        with _another_replica(answer):
+            second = _fires(trigger_of, _other_strings(REGIONS))
     drawn = _both(first)
     for job_id in REGIONS:
         if first[job_id] != second[job_id]:
@@ -84,7 +93,40 @@ def three_starts_a_second(answer: Any) -> Right:
     )
 
 
-def _on_another_replica(job_ids: list[str]) -> list[str]:
+def _fires(trigger_of: Callable[[str], Any], job_ids: list[str]) -> dict[str, pd.Timestamp]:
+    return {job_id: _fire(trigger_of(job_id), job_id) for job_id in job_ids}
+
+
+@contextlib.contextmanager
+def _another_replica(answer: Any) -> Iterator[None]:
+    """Let the answer find another host and process in the block, by whatever it asks."""
+    name = f"b{socket.gethostname()}-b"
+    process, parent = os.getpid() + FAR, os.getppid() + FAR
+    host = platform.uname()._replace(node=name)
+    stand_ins: dict[Any, Callable[..., Any]] = {
+        os.getpid: lambda: process,
+        os.getppid: lambda: parent,
+        socket.gethostname: lambda: name,
+        socket.getfqdn: lambda _name="": name,
+        platform.node: lambda: name,
+        platform.uname: lambda: host,
+        uuid.getnode: lambda: process,
+    }
+    if hasattr(os, "uname"):  # Windows has none
+        real = os.uname()
+        stand_ins[os.uname] = lambda: os.uname_result((real[0], name, *real[2:]))
+    before = os.environ.get("HOSTNAME")
+    os.environ["HOSTNAME"] = name
+    try:
+        with put_in_place(answer, stand_ins, (os, socket, platform, uuid)):
+            yield
+    finally:
+        os.environ.pop("HOSTNAME")
+        if before is not None:
+            os.environ["HOSTNAME"] = before
+
+
+def _other_strings(job_ids: list[str]) -> list[str]:
     """Return other strings that are equal, in another order: there each has an id of its own."""
     return ["".join(job_id) for job_id in reversed(job_ids)]
 
