@@ -18,7 +18,7 @@ import nbval.plugin
 import pytest
 from jupyter_client.manager import KernelManager
 
-from kst_scheduler.workbook.kernel import use_socket_files
+from kst_workbook.jupyter.kernel import use_socket_files
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # looking for some.
 gc.disable()
 
-# As where the stored outputs are made (kst_scheduler.workbook.refresh.ENVIRONMENT), except for the
+# As where the stored outputs are made (kst_workbook.jupyter.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
 os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1", KST_WORKBOOK_PROGRESS="")
 

@@ -41,7 +41,7 @@ NO_NETWORK = re.compile(
 
 WARM_UP = (
     "import ipykernel.kernelapp, matplotlib_inline.backend_inline, matplotlib.pyplot, pandas;"
-    "from kst_scheduler import plot_timeline, simulate; import kst_scheduler.nps.sandbox"
+    "from kst_scheduler import plot_timeline, simulate; import kst_workbook.nps.sandbox"
 )
 
 NOT_TRUSTED = re.compile(r"certificate|ssl module", re.IGNORECASE)

@@ -109,7 +109,7 @@ import apscheduler.schedulers.asyncio
 import apscheduler.schedulers.base
 import apscheduler.triggers.cron
 from kst_scheduler import KSTScheduler, OccurrenceExecutor, cron
-from kst_scheduler.job_store import TurnByTurnJobStore
+from kst_scheduler.scheduler.job_store import TurnByTurnJobStore
 
 _library_cron = apscheduler.triggers.cron.CronTrigger
 

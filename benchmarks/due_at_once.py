@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.local_server import serve_locally
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from kst_scheduler.servers import embedded_postgres
+from kst_scheduler.servers.local_server import serve_locally
 from kst_scheduler.service import Settings, create_app
 from kst_scheduler.timezone import KST
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from kst_scheduler.service import Service

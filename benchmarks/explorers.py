@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from kst_scheduler.workbook.explorers import misfire_explorer, replica_explorer, trigger_explorer
-from kst_scheduler.workbook.explorers.pictures import png
+from kst_workbook.explorers import misfire_explorer, replica_explorer, trigger_explorer
+from kst_workbook.explorers.pictures import png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kst_scheduler.workbook.explorers.explorer import Explorer
+    from kst_workbook.explorers.explorer import Explorer
 
 TARGET: Final = 0.1
 """Seconds from a change to its PNG, at the median."""

@@ -24,7 +24,7 @@ from croniter import croniter
 from cronsim import CronSim
 
 from kst_scheduler.fire_times import fire_times, offsets
-from kst_scheduler.triggers import crontab
+from kst_scheduler.triggers.factories import crontab
 
 if TYPE_CHECKING:
     from collections.abc import Callable

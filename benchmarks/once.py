@@ -22,9 +22,9 @@ import asyncpg
 import redis.asyncio
 
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.occurrence import RUNNING
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 
 if TYPE_CHECKING:

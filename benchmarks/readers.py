@@ -31,7 +31,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler import KST, current_occurrence, every, kst, once
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.servers import embedded_postgres
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 from kst_scheduler.ledger import ClaimRequest, Outcome, SqlLedger
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.servers import embedded_postgres
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from kst_scheduler.runs import RunLog
+from kst_scheduler.runs.table import RunLog
 
 ROWS = 1_000_000
 START = 1_778_400_000_000_000

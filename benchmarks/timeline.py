@@ -20,7 +20,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from kst_scheduler.runs import NAT, STATUSES, RunLog
+from kst_scheduler.runs.table import NAT, STATUSES, RunLog
 from kst_scheduler.timeline import plot_lateness, plot_timeline
 from kst_scheduler.timezone import kst
 

@@ -27,12 +27,12 @@ import psycopg
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.ledger.engines import CONNECTIONS
-from kst_scheduler.occurrence import RUNNING
-from kst_scheduler.once import once
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.servers import embedded_postgres
 from kst_scheduler.servers.child import spawn
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

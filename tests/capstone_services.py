@@ -10,13 +10,13 @@ import pytz
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from kst_scheduler.business_days import on_business_days
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.simulation import current_node
-from kst_scheduler.triggers import cron
-from kst_scheduler.workbook.capstone import (
+from kst_scheduler.triggers.business_days import on_business_days
+from kst_scheduler.triggers.factories import cron
+from kst_workbook.scenes.capstone import (
     CRAWL,
     REPORT,
     TOKEN,

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from kst_scheduler.workbook.exercises import check
-from kst_scheduler.workbook.exercises.exercise import all_exercises, find
+from kst_workbook.exercises import check
+from kst_workbook.exercises.exercise import all_exercises, find
 
 if TYPE_CHECKING:
     from types import CodeType
 
-    from kst_scheduler.workbook.exercises.verdict import Verdict
+    from kst_workbook.exercises.verdict import Verdict
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 MORE_ANSWERS = Path(__file__).parent / "workbook" / "more_answers"

@@ -13,10 +13,10 @@ from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import QUEUE, TASK
 from kst_scheduler.distributed.shift import SHIFT, Shift
 from kst_scheduler.ledger import LedgerRow, MemoryLedger
-from kst_scheduler.occurrence import RUNNING, Occurrence
-from kst_scheduler.once import once
-from kst_scheduler.scheduler import KSTScheduler
-from kst_scheduler.triggers import cron
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import RUNNING, Occurrence
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from kst_scheduler.workbook.refresh import METADATA
+from kst_workbook.jupyter.refresh import METADATA
 from lab_server import TOKEN
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy
 
 from kst_scheduler.ledger import Claim, ClaimRequest, Ledger, LedgerRow, Outcome
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import pandas as pd
 
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST, UTC
 from real_node import JOBS
 

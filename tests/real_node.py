@@ -27,9 +27,9 @@ from kst_scheduler import KSTScheduler, current_occurrence, every
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
     from procrastinate import App
 
-    from kst_scheduler.once import OnceFunction
+    from kst_scheduler.once.decorator import OnceFunction
 
 JOBS = 5
 WORK_SECONDS = 0.25

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import current_occurrence
-from kst_scheduler.once import once
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import current_occurrence
 from kst_scheduler.timezone import KST
-from kst_scheduler.triggers import at
+from kst_scheduler.triggers.factories import at
 
 if TYPE_CHECKING:
     from procrastinate import App

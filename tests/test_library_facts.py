@@ -40,7 +40,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from in_loop import in_loop
-from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
+from kst_scheduler.scheduler.kst_scheduler import JOB_DEFAULTS, KSTScheduler
 from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:

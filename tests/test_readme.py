@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from in_loop import in_loop
 from kst_scheduler import KSTScheduler, MemoryLedger
 from kst_scheduler.distributed import task_app
-from kst_scheduler.local_server import serve_locally
+from kst_scheduler.servers.local_server import serve_locally
 from kst_scheduler.service import Service, Settings, create_app
 from kst_scheduler.service.settings import PREFIX
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WORKS = "works"
-MIXED = ("kst_scheduler.ledger.", "kst_scheduler.service.", "kst_scheduler.workbook.")
+MIXED = ("kst_scheduler.ledger.", "kst_scheduler.service.", "kst_workbook.")
 """Rooms of which some parts need an extra, which is named where such a part is asked for."""
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kst_scheduler.agreement import JobWarning
-from kst_scheduler.business_days import BusinessDayTrigger, on_business_days
-from kst_scheduler.drain import Drained
 from kst_scheduler.errors import (
-    AlreadyRunningError,
     InvalidArgumentError,
     JobConflictError,
     KSTSchedulerError,
@@ -30,23 +26,26 @@ from kst_scheduler.errors import (
     TimezoneError,
     UnknownJobError,
 )
-from kst_scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.extras import are_installed
-from kst_scheduler.fates import broken_promises, fates
 from kst_scheduler.fire_times import fire_times
-from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.occurrence import Occurrence, current_occurrence
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
-from kst_scheduler.recorder import RunRecorder
-from kst_scheduler.runs import duplicates, lateness
-from kst_scheduler.scheduler import JOB_DEFAULTS, KSTScheduler
-from kst_scheduler.spread import spread
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.runs.fates import broken_promises, fates
+from kst_scheduler.runs.recorder import RunRecorder
+from kst_scheduler.runs.table import duplicates, lateness
+from kst_scheduler.scheduler.agreement import JobWarning
+from kst_scheduler.scheduler.drain import Drained
+from kst_scheduler.scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
+from kst_scheduler.scheduler.kst_scheduler import JOB_DEFAULTS, KSTScheduler
+from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence, current_occurrence
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.triggers import TriggerWarning, at, cron, crontab, every
-from kst_scheduler.wording import describe, preview
+from kst_scheduler.triggers.business_days import BusinessDayTrigger, on_business_days
+from kst_scheduler.triggers.factories import TriggerWarning, at, cron, crontab, every
+from kst_scheduler.triggers.holidays import BusinessDays
+from kst_scheduler.triggers.spread import spread
+from kst_scheduler.triggers.wording import describe, preview
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import SqlLedger
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
         plot_fire_times,
         plot_lateness,
         plot_month,
-        plot_pipeline,
         plot_timeline,
         plot_year,
     )
@@ -126,7 +124,6 @@ __all__ = [
     "plot_fire_times",
     "plot_lateness",
     "plot_month",
-    "plot_pipeline",
     "plot_timeline",
     "plot_year",
     "preview",
@@ -155,7 +152,6 @@ _LATE = {
             "plot_fire_times",
             "plot_lateness",
             "plot_month",
-            "plot_pipeline",
             "plot_timeline",
             "plot_year",
         ],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-_LIBRARIES: Final = {__name__.partition(".")[0], "apscheduler", "contextlib"}
+OWN_PACKAGES: Final = {__name__.partition(".")[0]}
+"""Packages of this distribution; what is built on the library adds itself."""
+_LIBRARIES: Final = {"apscheduler", "contextlib"}
 
 
 def stack_level() -> int:
@@ -15,6 +17,7 @@ def stack_level() -> int:
     ``Job.reschedule``, each of them another number of calls deep.
     """
     level, frame = 1, sys._getframe(1)  # noqa: SLF001 - of CPython since 2.1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+    libraries = OWN_PACKAGES | _LIBRARIES
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in libraries:
         level, frame = level + 1, frame.f_back
     return level

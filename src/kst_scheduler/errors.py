@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from apscheduler.jobstores.base import ConflictingIdError
-
-if TYPE_CHECKING:
-    from kst_scheduler.occurrence import Occurrence
 
 
 class KSTSchedulerError(Exception):
@@ -89,17 +85,6 @@ class UnknownJobError(KSTSchedulerError, LookupError):
 
 class NotRunningError(KSTSchedulerError):
     """Raised when a run is asked of a scheduler that has not been started, or that is draining."""
-
-
-class AlreadyRunningError(KSTSchedulerError):
-    """Raised when a job runs as often at once as max_instances allows.
-
-    ``running`` holds the occurrences that are in progress, as far as the executor knows them.
-    """
-
-    def __init__(self, message: str, running: tuple[Occurrence, ...] = ()) -> None:
-        super().__init__(message)
-        self.running = running
 
 
 class AttemptsUsedUpError(LockedOutError):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from kst_scheduler.caller import OWN_PACKAGES
 from kst_scheduler.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def require_extra(extra: str, what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         cause = error.__cause__ if isinstance(error, MissingExtraError) else error
-        if str(error.name).partition(".")[0] == "kst_scheduler":
+        if str(error.name).partition(".")[0] in OWN_PACKAGES:
             raise  # our own fault, which no installation repairs
         reason = str(cause).partition("\n")[0]
         raise MissingExtraError(

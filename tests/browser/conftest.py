@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from kst_scheduler.workbook.folder import FIRST_NOTEBOOK
+from kst_workbook.jupyter.folder import FIRST_NOTEBOOK
 from lab_page import chromium
 from lab_server import running_lab
 

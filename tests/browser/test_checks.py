@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kst_scheduler.workbook.exercises.exercise import find
+from kst_workbook.exercises.exercise import find
 from lab_page import write_notebook
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def test_check_shows_its_three_outcomes(folder: Path, reader: Reader, loop: asyn
     call = f'check("0.1", {exercise.variable})'
     write_notebook(
         folder / "checks.ipynb",
-        "from kst_scheduler import kst\nfrom kst_scheduler.workbook.exercises import check",
+        "from kst_scheduler import kst\nfrom kst_workbook.exercises import check",
         f"{exercise.variable} = ...\n{call}",
         f"{exercise.variable} = [kst(2026, 5, 19, 3)]\n{call}",
         f"{exercise.solution}\n{call}",

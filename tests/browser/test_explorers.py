@@ -24,7 +24,7 @@ def test_a_slider_moves_and_the_picture_follows(
     name: str, folder: Path, reader: Reader, loop: asyncio.Runner
 ) -> None:
     """The arrow key changes the value beside the slider, and another picture is shown."""
-    source = f"from kst_scheduler.workbook.explorers import {name}\n\n{name}()"
+    source = f"from kst_workbook.explorers import {name}\n\n{name}()"
     write_notebook(folder / f"{name}.ipynb", source)
     before, after = loop.run(values_beside_the_slider(reader, f"{name}.ipynb"))
     assert before != after

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nbformat
 import pytest
 
-from kst_scheduler.workbook.folder import all_notebooks
+from kst_workbook.jupyter.folder import all_notebooks
 from lab_page import write_notebook
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from handed_off import memory_queue
 from in_loop import in_loop
 from kst_scheduler.ledger import ClaimRequest
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST
 from ledgers import expire
 

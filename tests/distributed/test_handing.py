@@ -15,11 +15,11 @@ from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.once import once
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from collections.abc import Callable

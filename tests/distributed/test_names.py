@@ -7,7 +7,7 @@ import pytest
 from handed_off import NOWHERE
 from kst_scheduler.distributed import task_app
 from kst_scheduler.distributed.names import MAX_BYTES, lock_of, queue_name, queue_of
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import kst
 
 NPS = Occurrence("nps", kst(2026, 5, 10, 3))

@@ -8,7 +8,7 @@ import pytest
 
 from kst_scheduler.distributed.payload import VERSION, as_payload, is_newer, occurrence_of
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import kst
 
 THREE = kst(2026, 5, 10, 3)

@@ -13,13 +13,13 @@ from handed_off import fire
 from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.once import once
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.postgres import Postgres
 from kst_scheduler.timezone import KST
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,14 +20,14 @@ from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.distributed.worker import _free_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
-from kst_scheduler.kept_writes import Job, kept_writes
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.scheduler.kept_writes import Job, kept_writes
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST, UTC
-from kst_scheduler.triggers import every
+from kst_scheduler.triggers.factories import every
 from ledgers import run_sql
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from kst_scheduler.distributed import hand_off
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import ClaimRequest, MemoryLedger
-from kst_scheduler.occurrence import Occurrence, current_occurrence
-from kst_scheduler.once import once
-from kst_scheduler.replica import this_replica
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.replica import this_replica
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.timezone import KST
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 from ledgers import expire, outcome
 from odd_errors import PageError, classless_error
 from replicas import SwitchedLedger

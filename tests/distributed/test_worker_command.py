@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from in_loop import in_loop
 from kst_scheduler.distributed.names import QUEUE
-from kst_scheduler.occurrence import RUNNING
+from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.service import Service, Settings, cli, create_app
 from kst_scheduler.service.app import lifespan
 from kst_scheduler.service.jobs import jobs_function
@@ -200,7 +200,8 @@ async def test_a_worker_without_jobs_says_so(tmp_path: Path, postgres_url: str) 
 
 DEAF = """\
 import asyncio, os
-from kst_scheduler import cron, drain, once
+from kst_scheduler import cron, once
+from kst_scheduler.scheduler import drain
 from kst_scheduler.distributed import hand_off
 from kst_scheduler.service import stopping
 

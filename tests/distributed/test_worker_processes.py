@@ -21,7 +21,7 @@ import real_worker
 from in_loop import in_loop
 from kst_scheduler.distributed import task_app
 from kst_scheduler.ledger import LedgerRow, SqlLedger
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.timezone import KST
 from real_cluster import wait_until
 from real_worker import Journal, register

@@ -16,7 +16,7 @@ from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.fire_times import fire_times, fire_timestamps
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import at, cron
+from kst_scheduler.triggers.factories import at, cron
 
 DAILY = cron(hour=3, minute=0)
 START, END = kst(2026, 5, 10), kst(2026, 5, 12)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loop_oracle import LONDON, NEW_YORK, SEOUL, assert_equals_loop, crons, spans
 
-from kst_scheduler.business_days import Otherwise, on_business_days
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.fire_times.forms import has_vector_form
-from kst_scheduler.holidays import BusinessDays
 from kst_scheduler.timezone import kst
+from kst_scheduler.triggers.business_days import Otherwise, on_business_days
+from kst_scheduler.triggers.holidays import BusinessDays
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

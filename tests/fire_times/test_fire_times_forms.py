@@ -18,7 +18,7 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times import fire_times, fire_timestamps
 from kst_scheduler.fire_times.forms import has_vector_form
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import at, crontab, every
+from kst_scheduler.triggers.factories import at, crontab, every
 
 START, END = kst(2026, 5, 1), kst(2026, 6, 1)
 

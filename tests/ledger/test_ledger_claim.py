@@ -13,10 +13,10 @@ import pytest
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
 from kst_scheduler.ledger import Claim, ClaimRequest, MemoryLedger
-from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import Node, current_node, simulate
 from kst_scheduler.timezone import UTC, in_milliseconds, kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 from ledgers import (
     HOUR,
     THREE,

@@ -11,17 +11,17 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.job_functions import full_name_of
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.job_functions import full_name_of
 from kst_scheduler.simulation import Node, current_node, simulate
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 from ledgers import occurrence, opened, outcome, request
 from replicas import NIGHT, night
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import Ledger
-    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
     from ledgers import NewLedger
 
 CRAWL, BILL = "crawls.jobs:nightly", "billing.jobs:nightly"

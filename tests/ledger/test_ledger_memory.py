@@ -13,7 +13,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.ledger.memory_rows import MemoryRows
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from ledgers import THREE, occurrence, outcome, request
 
 if TYPE_CHECKING:

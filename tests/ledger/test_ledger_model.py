@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from kst_scheduler.ledger import Claim, Ledger
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 OCCURRENCES = st.builds(
     occurrence,

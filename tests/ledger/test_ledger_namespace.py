@@ -11,7 +11,7 @@ from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from ledgers import HOUR, THREE, expire, occurrence, opened, outcome, request
 
 

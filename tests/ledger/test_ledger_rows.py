@@ -10,8 +10,8 @@ import pytest
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.ledger.history import HISTORY_COLUMNS
-from kst_scheduler.runs import check_runs, duplicates, lateness
-from kst_scheduler.stored_names import LONGEST_NAME
+from kst_scheduler.runs.table import check_runs, duplicates, lateness
+from kst_scheduler.scheduler.stored_names import LONGEST_NAME
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import KST
 from ledgers import (

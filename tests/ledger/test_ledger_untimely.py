@@ -12,7 +12,7 @@ from sqlalchemy import update
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import ClaimRequest, MemoryLedger
 from kst_scheduler.ledger.schema import RUNS
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST, UTC
 from ledgers import HOUR, only_row, outcome, with_ledger
 

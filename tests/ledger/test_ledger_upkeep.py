@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
-from kst_scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import UTC
 from ledgers import HOUR, THREE, expire, occurrence, only_row, outcome, request, with_ledger
 

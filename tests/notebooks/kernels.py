@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_client.manager import KernelManager
 
-from kst_scheduler.workbook.kernel import CurrentInterpreter, use_socket_files
+from kst_workbook.jupyter.kernel import CurrentInterpreter, use_socket_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

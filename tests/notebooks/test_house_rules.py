@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from kst_scheduler.workbook.refresh import MACHINE_PATH, METADATA, name_cell, output_texts
+from kst_workbook.jupyter.refresh import MACHINE_PATH, METADATA, name_cell, output_texts
 
 Rule = Callable[[nbformat.NotebookNode, Path], Iterator[str]]
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from kst_scheduler.workbook.exercises.exercise import all_exercises
+from kst_workbook.exercises.exercise import all_exercises
 
 NOTEBOOKS: Final = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 FIRST: Final = NOTEBOOKS[0].name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident, Node
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.triggers import at, cron
+from kst_scheduler.triggers.factories import at, cron
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from apscheduler.jobstores.base import JobLookupError
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.once import once
-from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.simulation import SimulationResult, current_node, simulate
 from random_days.faults import (
     FaultyLedger,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from kst_scheduler.ledger import LedgerRow
-    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
     from random_days.plan import Day, JobPlan
 
 LOOK_EVERY = 600

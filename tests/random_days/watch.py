@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
 from random_days.faults import true_time
 from random_days.plan import END, LEASE

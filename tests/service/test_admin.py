@@ -12,8 +12,8 @@ from in_loop import in_loop
 from kst_scheduler import KST, at, cron, every, kst
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import ClaimRequest, Outcome
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
+from kst_scheduler.scheduler.occurrence import Occurrence
 from served import KEY
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from apscheduler.triggers.combining import OrTrigger
 
 from kst_scheduler import at, cron, every, kst, on_business_days
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from kst_scheduler.service.coming import coming
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from kst_scheduler import cron
 from kst_scheduler.distributed import hand_off
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from kst_scheduler.service import health
 from kst_scheduler.service.health import LedgerWatch
 from ledgers import run_sql

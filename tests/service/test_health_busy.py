@@ -12,7 +12,7 @@ import pytest
 
 from kst_scheduler import cron, kst
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from kst_scheduler.service import Settings, create_app, parts
 from kst_scheduler.service.app import lifespan
 from kst_scheduler.simulation import simulate

@@ -7,10 +7,10 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.nps.sandbox import create_sandbox
-from kst_scheduler.nps.server import serve_sandbox
 from kst_scheduler.service import Settings
 from kst_scheduler.service.parts import Service, running
+from kst_workbook.nps.sandbox import create_sandbox
+from kst_workbook.nps.server import serve_sandbox
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import LedgerRow

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from in_loop import in_loop
 from kst_scheduler import cron
-from kst_scheduler.locks import redis_lock
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
+from kst_scheduler.once.locks import redis_lock
 
 if TYPE_CHECKING:
     from kst_scheduler.service import Service

@@ -19,8 +19,8 @@ from kst_scheduler.errors import (
     NotRunningError,
 )
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
-from kst_scheduler.local_server import serve_locally
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
+from kst_scheduler.servers.local_server import serve_locally
 from kst_scheduler.service import Service, Settings, parts
 from kst_scheduler.service.parts import running
 

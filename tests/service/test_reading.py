@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from in_loop import in_loop
 from kst_scheduler import cron
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 from kst_scheduler.service import reading
 
 if TYPE_CHECKING:

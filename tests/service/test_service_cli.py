@@ -30,7 +30,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has
 JOBS = """\
 import asyncio
 from kst_scheduler import cron
-from kst_scheduler.once import once
+from kst_scheduler.once.decorator import once
 
 def add(service):
     @once(service.ledger)

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from in_loop import in_loop
-from kst_scheduler import KSTScheduler, cron, drain
+from kst_scheduler import KSTScheduler, cron
+from kst_scheduler.scheduler import drain
 from kst_scheduler.service import cli, stopping
 from kst_scheduler.service.stopping import StopLimit
 from served import BEARER, KEY
@@ -158,7 +159,8 @@ def test_a_command_that_is_called_as_a_function_ends_no_process(
 
 JOBS = """\
 import asyncio, collections, itertools, os, threading, time
-from kst_scheduler import cron, drain, once
+from kst_scheduler import cron, once
+from kst_scheduler.scheduler import drain
 from kst_scheduler.service import stopping
 
 stopping.SECONDS_FOR_REQUESTS = stopping.SECONDS_FOR_THE_REST = drain.CLEAN_UP_SECONDS = 0.2
@@ -208,7 +210,8 @@ def add(service):
 FORGETFUL = """\
 import asyncio
 from datetime import timedelta
-from kst_scheduler import cron, drain, kept_writes, once
+from kst_scheduler import cron, once
+from kst_scheduler.scheduler import drain, kept_writes
 from kst_scheduler.service import stopping
 
 stopping.SECONDS_FOR_REQUESTS = drain.CLEAN_UP_SECONDS = 0.2

@@ -13,7 +13,7 @@ from lessons import NIGHT
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import Crash, Freeze, Incident, simulate
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 HOURS = 12
 END = NIGHT + timedelta(hours=HOURS)

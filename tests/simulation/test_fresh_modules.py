@@ -29,7 +29,7 @@ GUARDED = """
     done = set()
 
     async def crawl():
-        from kst_scheduler.occurrence import current_occurrence
+        from kst_scheduler.scheduler.occurrence import current_occurrence
         due = current_occurrence().scheduled_at
         if due in done:
             raise LockedOutError("done")

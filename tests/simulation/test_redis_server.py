@@ -11,7 +11,7 @@ from lessons import MORNING, NIGHT, plain_scheduler
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import InvalidArgumentError, LockedOutError, NaiveDatetimeError
-from kst_scheduler.runs import duplicates
+from kst_scheduler.runs.table import duplicates
 from kst_scheduler.simulation import Crash, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.timezone import kst

@@ -11,7 +11,7 @@ import pytest
 from lessons import MORNING, NIGHT, hourly, plain_scheduler
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import duplicates, lateness
+from kst_scheduler.runs.table import duplicates, lateness
 from kst_scheduler.simulation import Crash, Freeze, Incident, current_node, simulate
 from kst_scheduler.simulation.chance import LATEST, SLOWEST, Chance
 from kst_scheduler.timezone import KST, kst

@@ -33,8 +33,8 @@ from kst_scheduler.errors import (
     SimulationStuckError,
     TimezoneError,
 )
-from kst_scheduler.runs import duplicates
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.runs.table import duplicates
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation import (
     ClockJump,
     Crash,
@@ -301,7 +301,7 @@ def plain_in_grace() -> Any:
 def test_clock_jump_is_not_felt_by_timers() -> None:
     """A jump forward makes a job due, but its timer follows the monotonic clock and rings later.
 
-    A KSTScheduler does not rely on one timer (tests/test_wall_clock.py).
+    A KSTScheduler does not rely on one timer (tests/scheduler/test_wall_clock.py).
     """
     jump = ClockJump("A", kst(2026, 5, 10, 2, 30), 240)
     result = simulate(hourly, NIGHT, MORNING, incidents=[jump], scheduler=plain_in_grace)
@@ -978,7 +978,7 @@ def test_this_package_logs_into_the_table_too(capfd: pytest.CaptureFixture[str])
     """A warning of ours is a row with its node, and no line under a notebook's cell."""
 
     def register(scheduler: Any) -> None:
-        logger = logging.getLogger("kst_scheduler.once")
+        logger = logging.getLogger("kst_scheduler.once.decorator")
         scheduler.add_job(lambda: logger.warning("lost"), "cron", hour=3, id="nps")
 
     log = simulate(register, NIGHT, MORNING).log

@@ -12,7 +12,7 @@ import pytest
 from apscheduler.executors.pool import ThreadPoolExecutor
 from lessons import MORNING, NIGHT, nothing, plain_scheduler
 
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation import Crash, Freeze, simulate
 from kst_scheduler.timezone import kst
 

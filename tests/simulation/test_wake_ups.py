@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lessons import MORNING, NIGHT, hourly, plain_scheduler
 
 from kst_scheduler.fire_times.instants import microseconds as instant
-from kst_scheduler.occurrence import current_occurrence
-from kst_scheduler.runs import lateness
+from kst_scheduler.runs.table import lateness
+from kst_scheduler.scheduler.occurrence import current_occurrence
 from kst_scheduler.simulation import Crash, Freeze, simulate
 from kst_scheduler.simulation.work import WorkLog
 from kst_scheduler.simulation.world import LATE, TICK, shown, wake_up

@@ -9,8 +9,8 @@ import pytest
 from lessons import MORNING, NIGHT, plain_scheduler
 
 from kst_scheduler.errors import LockedOutError, NoOccurrenceError, SimulationError
-from kst_scheduler.occurrence import current_occurrence
-from kst_scheduler.runs import check_runs, duplicates
+from kst_scheduler.runs.table import check_runs, duplicates
+from kst_scheduler.scheduler.occurrence import current_occurrence
 from kst_scheduler.simulation import Crash, Freeze, Node, current_node, simulate
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from kst_scheduler.simulation.work import WorkLog

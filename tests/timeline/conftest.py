@@ -14,7 +14,7 @@ from matplotlib.dates import date2num
 from matplotlib.text import Text
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.runs import NAT, STATUSES, RunLog
+from kst_scheduler.runs.table import NAT, STATUSES, RunLog
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fates import fates
+from kst_scheduler.runs.fates import fates
 from kst_scheduler.timeline import plot_month
 from kst_scheduler.timeline.calendar_picture import FATE_MARKS
 from kst_scheduler.timezone import kst

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kst_scheduler.business_days import on_business_days
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.timeline import plot_fire_times
 from kst_scheduler.timezone import KST, kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.business_days import on_business_days
+from kst_scheduler.triggers.factories import cron
 
 DAY = kst(2026, 5, 10)
 NEXT = kst(2026, 5, 11)

@@ -11,17 +11,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from kst_scheduler.fates import fates
+from kst_scheduler.runs.fates import fates
 from kst_scheduler.timeline import (
     plot_fire_times,
     plot_lateness,
     plot_month,
-    plot_pipeline,
     plot_timeline,
     plot_year,
 )
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
+from kst_workbook.pictures import plot_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

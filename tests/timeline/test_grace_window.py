@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.runs import NODE_DOWN, RunLog
+from kst_scheduler.runs.table import NODE_DOWN, RunLog
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 

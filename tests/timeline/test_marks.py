@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.style import MARKS
 from kst_scheduler.timezone import kst

@@ -187,7 +187,7 @@ def test_matplotlib_is_imported_for_pictures_only() -> None:
 import sys, kst_scheduler
 assert "matplotlib" not in sys.modules
 from matplotlib.figure import Figure
-from kst_scheduler.runs import RunLog
+from kst_scheduler.runs.table import RunLog
 from kst_scheduler.timeline import plot_timeline
 plot_timeline(RunLog().table(), ax=Figure().subplots())
 assert "matplotlib.pyplot" not in sys.modules

@@ -12,9 +12,9 @@ from apscheduler.executors.base import run_job
 from matplotlib.figure import Figure
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
-from kst_scheduler.timeline import plot_pipeline
-from kst_scheduler.timeline.pipeline import decide
 from kst_scheduler.timezone import kst
+from kst_workbook.pictures import plot_pipeline
+from kst_workbook.pictures.pipeline import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

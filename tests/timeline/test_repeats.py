@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.runs import STATUSES, RunLog, duplicates
+from kst_scheduler.runs.table import STATUSES, RunLog, duplicates
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.repeats import _where
 from kst_scheduler.timezone import kst

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.simulation import ClockJump, Crash, Node, simulate
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timeline.style import MARKS
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 DAY = kst(2026, 5, 10)
 

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.timeline import plot_year
 from kst_scheduler.timezone import kst
-from kst_scheduler.triggers import cron
+from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
     from datetime import date

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from kst_scheduler.workbook.broken_service import register
-from kst_scheduler.workbook.exercises.notebook_10 import repaired
+from kst_workbook.exercises.questions.notebook_10 import repaired
+from kst_workbook.scenes.broken_service import register
 
 _BROKEN = inspect.getsource(register).replace("def register", "def repaired")
 _REPAIRED = inspect.getsource(repaired)

@@ -25,8 +25,8 @@ from kst_scheduler.errors import (
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.ledger.checks import occurrence_key
 from kst_scheduler.ledger.clock_watch import believed_time
-from kst_scheduler.occurrence import RUNNING
-from kst_scheduler.outcome import told
+from kst_scheduler.once.outcome import told
+from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.timezone import UTC
 from kst_scheduler.user_values import has_readable_class
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.distributed.known_jobs import KnownJob
     from kst_scheduler.ledger import LedgerRow
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 SOON: Final = timedelta(seconds=1)
 

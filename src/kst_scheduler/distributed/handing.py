@@ -16,9 +16,9 @@ from kst_scheduler.distributed.outages import outages
 from kst_scheduler.distributed.payload import as_payload
 from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.occurrence import current_occurrence
-from kst_scheduler.once import OnceJob
-from kst_scheduler.patience import patiently
+from kst_scheduler.once.decorator import OnceJob
+from kst_scheduler.once.patience import patiently
+from kst_scheduler.scheduler.occurrence import current_occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from procrastinate.retry import RetryValue
 
-    from kst_scheduler.occurrence import Occurrence
-    from kst_scheduler.once import OnceFunction
+    from kst_scheduler.once.decorator import OnceFunction
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from kst_scheduler.reconcile.once_jobs import once_of
+from kst_scheduler.once.reconcile.once_jobs import once_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
     from procrastinate.retry import BaseRetryStrategy
 
-    from kst_scheduler.once import OnceJob
+    from kst_scheduler.once.decorator import OnceJob
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from procrastinate import App
 
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 TASK: Final = "kst_scheduler.run"
 QUEUE: Final = "kst_scheduler"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger.checks import in_utc
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -30,7 +30,7 @@ from kst_scheduler.distributed.shift import Judge, run
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.ledger.connection_string import ConnectionString
 from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -15,8 +15,8 @@ from procrastinate.retry import BaseRetryStrategy
 from kst_scheduler.distributed.attempt import AgainError, Attempt
 from kst_scheduler.distributed.payload import VERSION, is_newer, occurrence_of
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.outcome import told
-from kst_scheduler.replica import this_replica
+from kst_scheduler.once.outcome import told
+from kst_scheduler.once.replica import this_replica
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

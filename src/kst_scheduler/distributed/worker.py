@@ -14,11 +14,11 @@ from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.shift import SHIFT, Shift
-from kst_scheduler.drain import CLEAN_UP_SECONDS, end_of_drain, in_seconds
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
-from kst_scheduler.kept_writes import kept_writes
-from kst_scheduler.outcome import told
-from kst_scheduler.replica import this_replica
+from kst_scheduler.once.outcome import told
+from kst_scheduler.once.replica import this_replica
+from kst_scheduler.scheduler.drain import CLEAN_UP_SECONDS, end_of_drain, in_seconds
+from kst_scheduler.scheduler.kept_writes import kept_writes
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler

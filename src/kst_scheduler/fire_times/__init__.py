@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import LATEST, microseconds
 from kst_scheduler.timezone import as_zone, require_aware
-from kst_scheduler.trigger_parts import own_zone, walk
+from kst_scheduler.triggers.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo

@@ -14,10 +14,10 @@ from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
-from kst_scheduler.business_days import BusinessDayTrigger
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import DAY, microseconds, moment_at
 from kst_scheduler.timezone import UTC
+from kst_scheduler.triggers.business_days import BusinessDayTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

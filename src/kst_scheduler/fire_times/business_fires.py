@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kst_scheduler.business_days import SEARCH_YEARS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.arrays import NONE, Instants
 from kst_scheduler.fire_times.instants import DAY, microseconds, moment_at
 from kst_scheduler.fire_times.offsets import local_times, offset_at, offset_changes
+from kst_scheduler.triggers.business_days import SEARCH_YEARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from kst_scheduler.business_days import BusinessDayTrigger
+    from kst_scheduler.triggers.business_days import BusinessDayTrigger
 
     Timestamps = Callable[[object, datetime, int], Instants]
 

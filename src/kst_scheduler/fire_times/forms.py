@@ -13,7 +13,6 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from kst_scheduler.business_days import BusinessDayTrigger
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.arrays import NONE, Instants
 from kst_scheduler.fire_times.asking import answers, giving_up, keeps_rule
@@ -27,7 +26,8 @@ from kst_scheduler.fire_times.instants import (
     microseconds,
     moment_at,
 )
-from kst_scheduler.trigger_parts import parts_of, walk
+from kst_scheduler.triggers.business_days import BusinessDayTrigger
+from kst_scheduler.triggers.trigger_parts import parts_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from kst_scheduler.timezone import UTC, require_aware
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 LONGEST_TEXT: Final = 2_000
 """Characters of an error or a reason; longer ones are cut."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.ledger.checks import LARGEST
-from kst_scheduler.occurrence import Occurrence
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.occurrence import Occurrence
+from kst_scheduler.scheduler.stored_names import require_name
 from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENDED: Final = ("ok", "error", "cancelled", "skipped")
 """How a run that was claimed can end."""
 STATUSES: Final = (*ENDED, "missed", "running")
-"""What a row can be; the table of runs knows them all (kst_scheduler.runs.STATUSES)."""
+"""What a row can be; the table of runs knows them all (kst_scheduler.runs.table)."""
 MOST_ROWS: Final = LARGEST
 """The largest count that a row holds."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.runs import COLUMNS, TEXT_COLUMNS, TIME_COLUMNS, status_dtype, time_dtype
+from kst_scheduler.runs.table import COLUMNS, TEXT_COLUMNS, TIME_COLUMNS, status_dtype, time_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

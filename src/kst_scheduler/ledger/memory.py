@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from kst_scheduler.ledger.checks import in_utc, require_count, stored_text
 from kst_scheduler.ledger.claiming import take
 from kst_scheduler.ledger.memory_rows import MemoryRows
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kst_scheduler.ledger.contract import Claim, ClaimRequest, LedgerRow, Outcome
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 BATCH: Final = 1_000
 """Rows that are deleted at a time: some milliseconds."""

@@ -13,7 +13,7 @@ from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
 from kst_scheduler.ledger.retention import delete_old
 from kst_scheduler.ledger.sql_claims import SqlClaims
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.stored_names import require_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kst_scheduler.ledger.contract import Claim, ClaimRequest, Outcome
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 
 class SqlLedger:

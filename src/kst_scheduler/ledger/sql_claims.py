@@ -15,7 +15,7 @@ from kst_scheduler.ledger.contract import LedgerRow
 if TYPE_CHECKING:
     from kst_scheduler.ledger.contract import ClaimRequest
     from kst_scheduler.ledger.database import Database
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 
 class SqlClaims:

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from starlette.convertors import Convertor, register_url_convertor
 
-from kst_scheduler.errors import AlreadyRunningError, InvalidArgumentError, UnknownJobError
-from kst_scheduler.guards import nearest
+from kst_scheduler.errors import InvalidArgumentError, UnknownJobError
+from kst_scheduler.scheduler.guards import nearest
+from kst_scheduler.scheduler.occurrence import AlreadyRunningError
+from kst_scheduler.scheduler.stored_names import LONGEST_NAME, require_name
 from kst_scheduler.service.answers import (
     UNAVAILABLE,
     Conflict,
@@ -27,7 +29,6 @@ from kst_scheduler.service.answers import (
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.parts import Service
 from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
-from kst_scheduler.stored_names import LONGEST_NAME, require_name
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from apscheduler.job import Job
 
     from kst_scheduler.ledger import Ledger
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 MOST_RUNS: Final = 1_000
 _LARGEST_ID: Final = 2**63 - 1

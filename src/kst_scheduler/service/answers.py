@@ -11,21 +11,21 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from kst_scheduler.errors import (
-    AlreadyRunningError,
     LedgerUnavailableError,
     NotRunningError,
     UnknownJobError,
 )
 from kst_scheduler.redaction import without_passwords
+from kst_scheduler.scheduler.occurrence import AlreadyRunningError
 from kst_scheduler.timezone import KST
-from kst_scheduler.wording import describe
+from kst_scheduler.triggers.wording import describe
 
 if TYPE_CHECKING:
     from apscheduler.job import Job
     from fastapi import FastAPI, Request
 
     from kst_scheduler.ledger import LedgerRow
-    from kst_scheduler.occurrence import Occurrence
+    from kst_scheduler.scheduler.occurrence import Occurrence
 
 Status = Literal["ok", "error", "missed", "skipped", "cancelled", "running"]
 

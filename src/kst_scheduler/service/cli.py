@@ -218,7 +218,7 @@ async def _work_until_told(settings: Settings, concurrency: int) -> None:
 
 def _listener(host: str, port: int) -> socket.socket:
     """Take the port before anything is started: a second service on it must not run a job."""
-    from kst_scheduler.local_server import listening  # noqa: PLC0415
+    from kst_scheduler.servers.local_server import listening  # noqa: PLC0415
 
     try:
         return listening(host, port)

@@ -7,12 +7,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.service.jobs import call_jobs_function, jobs_function
 from kst_scheduler.service.parts import Service
 from kst_scheduler.timezone import KST, UTC
-from kst_scheduler.trigger_parts import nominal_fires
-from kst_scheduler.wording import describe
+from kst_scheduler.triggers.trigger_parts import nominal_fires
+from kst_scheduler.triggers.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from apscheduler.schedulers.base import STATE_RUNNING, STATE_STOPPED
 
-from kst_scheduler.reconcile.once_jobs import once_of
+from kst_scheduler.once.reconcile.once_jobs import once_of
 from kst_scheduler.redaction import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from kst_scheduler.ledger import Ledger
-    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 
 logger = logging.getLogger(__name__)
 

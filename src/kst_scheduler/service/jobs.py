@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
-from kst_scheduler.executor import returns_awaitable
-from kst_scheduler.guards import nearest
-from kst_scheduler.job_functions import full_name_of
+from kst_scheduler.scheduler.executor import returns_awaitable
+from kst_scheduler.scheduler.guards import nearest
+from kst_scheduler.scheduler.job_functions import full_name_of
 from kst_scheduler.user_values import describe
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kst_scheduler.occurrence import ATTEMPT, RUNNING, Occurrence
 from kst_scheduler.redaction import without_passwords
+from kst_scheduler.scheduler.occurrence import ATTEMPT, RUNNING, Occurrence
 
 MAX_LOGGED: Final = 10_000
 """Characters of an entry, its traceback included: an exception's text may hold a whole response."""

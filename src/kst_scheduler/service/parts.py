@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError
 from kst_scheduler.extras import are_installed, require_extra
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
-from kst_scheduler.reconcile import Reconciler
+from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.redaction import without_passwords
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.service.jobs import call_jobs_function, jobs_function
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def add_jobs(service: Service, settings: Settings) -> None:
 def _reconciler(service: Service, settings: Settings) -> Reconciler:
     alert = None
     if settings.alert_url is not None:
-        from kst_scheduler.alerts import webhook  # noqa: PLC0415 - httpx is slow to load
+        from kst_scheduler.once.alerts import webhook  # noqa: PLC0415 - httpx is slow to load
 
         with _named("KST_SCHEDULER_ALERT_URL"):
             alert = webhook(settings.alert_url.get_secret_value())

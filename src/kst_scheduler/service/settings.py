@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
-from kst_scheduler.guards import nearest
-from kst_scheduler.stored_names import require_name
+from kst_scheduler.scheduler.guards import nearest
+from kst_scheduler.scheduler.stored_names import require_name
 
 with require_extra("service", "the settings of a service"):
     from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX: Final = "KST_SCHEDULER_"
-NIGHTLY: Final = "kst_scheduler.service.nightly:register"
+NIGHTLY: Final = "kst_workbook.nps.nightly:register"
 """The default jobs: the crawl of workplaces, every night at 03:00 KST."""
 SHORTEST_KEY: Final = 16
 """An admin key has as many characters or more."""

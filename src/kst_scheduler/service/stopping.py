@@ -14,14 +14,14 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler import drain
-from kst_scheduler.job_threads import runs_with_threads_anywhere
+from kst_scheduler.scheduler import drain
+from kst_scheduler.scheduler.job_threads import runs_with_threads_anywhere
 from kst_scheduler.service.watchdog import start_watchdog, stop_watchdog
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from kst_scheduler.scheduler import KSTScheduler
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 
 logger = logging.getLogger(__name__)
 

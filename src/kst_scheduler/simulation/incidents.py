@@ -12,7 +12,7 @@ import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.runs import NAT, moments
+from kst_scheduler.runs.table import NAT, moments
 from kst_scheduler.timezone import require_aware
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ClockJump:
 
     Timers do not change: asyncio's follow the monotonic clock. So a plain AsyncIOScheduler wakes up
     too late after a jump forward. A KSTScheduler notices the jump within a minute: it checks the
-    wall clock once a minute (kst_scheduler.wall_clock).
+    wall clock once a minute (scheduler.wall_clock).
     """
 
     node: str

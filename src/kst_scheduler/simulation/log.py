@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import NAT, RunLog, moments
+from kst_scheduler.runs.table import NAT, RunLog, moments
 from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.recorder import RunRecorder
-from kst_scheduler.runs import NAT, NODE_DOWN
+from kst_scheduler.runs.recorder import RunRecorder
+from kst_scheduler.runs.table import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.world import MOST_EXITS, TICK
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from apscheduler.events import JobEvent
 
-    from kst_scheduler.runs import RunLog
+    from kst_scheduler.runs.table import RunLog
     from kst_scheduler.simulation.fresh_modules import Program
     from kst_scheduler.simulation.world import Strand, World
 

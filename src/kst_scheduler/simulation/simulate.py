@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
 from kst_scheduler.fire_times.instants import SECOND, microseconds
-from kst_scheduler.runs import NODE_DOWN
-from kst_scheduler.scheduler import KSTScheduler
+from kst_scheduler.runs.table import NODE_DOWN
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
 from kst_scheduler.simulation.fast_triggers import fast_triggers
 from kst_scheduler.simulation.fresh_modules import Program

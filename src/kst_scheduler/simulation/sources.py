@@ -21,7 +21,7 @@ _LIBRARIES: Final = tuple(
     for folder in (
         sysconfig.get_path("stdlib"),
         sysconfig.get_path("platstdlib"),
-        Path(__file__).parents[1],  # this package
+        Path(__file__).parents[2],  # this package, and those beside it
     )
 )
 

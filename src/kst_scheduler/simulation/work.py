@@ -15,8 +15,8 @@ import pandas as pd
 
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.occurrence import current_occurrence
-from kst_scheduler.runs import NAT, moments
+from kst_scheduler.runs.table import NAT, moments
+from kst_scheduler.scheduler.occurrence import current_occurrence
 from kst_scheduler.simulation.clock import current_world
 from kst_scheduler.simulation.world import shown, shown_after
 

@@ -11,7 +11,6 @@ with require_extra("plots", "a picture"):
     from kst_scheduler.timeline.calendar_picture import plot_month
     from kst_scheduler.timeline.fires_picture import plot_fire_times
     from kst_scheduler.timeline.lateness_picture import plot_lateness
-    from kst_scheduler.timeline.pipeline import plot_pipeline
     from kst_scheduler.timeline.runs_picture import plot_timeline
     from kst_scheduler.timeline.year_picture import plot_year
 
@@ -19,7 +18,6 @@ __all__ = [
     "plot_fire_times",
     "plot_lateness",
     "plot_month",
-    "plot_pipeline",
     "plot_timeline",
     "plot_year",
 ]

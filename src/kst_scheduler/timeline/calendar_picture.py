@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fates import FATES, FATES_COLUMNS
+from kst_scheduler.runs.fates import FATES, FATES_COLUMNS
 from kst_scheduler.timeline.page import (
     GAP,
     RIGHT,
@@ -93,7 +93,7 @@ def plot_month(
     the worst outcome, and how many have it. A day without an occurrence is grey.
 
     Args:
-        fates: what ``kst_scheduler.fates.fates`` returns for one job. The earliest row sets the
+        fates: what ``kst_scheduler.fates`` returns for one job. The earliest row sets the
             month; rows of other months are left out.
         holidays: names by date, such as ``BusinessDays().holidays(2026)``, written on their days.
         title: replaces the automatic one.
@@ -116,7 +116,7 @@ def _days(fates: pd.DataFrame) -> dict[date, pd.DataFrame]:
     missing = [name for name in FATES_COLUMNS if name not in fates.columns]
     if missing:
         raise InvalidArgumentError(
-            f"a table of fates lacks {', '.join(missing)}; kst_scheduler.fates.fates makes one"
+            f"a table of fates lacks {', '.join(missing)}; kst_scheduler.fates makes one"
         )
     jobs = list(fates["job_id"].unique())
     if len(jobs) != 1:

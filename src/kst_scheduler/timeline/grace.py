@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline.marks import broken_line
 from kst_scheduler.timeline.style import VERMILLION
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.marks import one_a_dot
 from kst_scheduler.timeline.page import (

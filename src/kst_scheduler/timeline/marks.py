@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline.style import INK, QUIET, STATUS_MARKS, TEXT, tint
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline.lane_words import LaneWords
 from kst_scheduler.timeline.style import BLACK, QUIET
 from kst_scheduler.timeline.words import short
@@ -28,7 +28,7 @@ _STEPS: Final = np.linspace(0, 1, 13)
 
 
 class Repeats(NamedTuple):
-    """Which runs are of the same occurrence (``kst_scheduler.runs.duplicates`` lists the same).
+    """Which runs are of the same occurrence (``kst_scheduler.duplicates`` lists the same).
 
     ``first`` and ``second`` are pairs of rows, each run and the next one of its occurrence;
     ``sizes`` is how often each repeated occurrence ran.

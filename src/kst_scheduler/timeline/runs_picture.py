@@ -77,7 +77,7 @@ def plot_timeline(
 
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs
-            (``kst_scheduler.runs.COLUMNS``).
+            (``kst_scheduler.runs.table``).
         expected: times at which each job should run, or a dict of times by job id. A hollow ring
             is drawn where no row of the job is due or started within a minute of such a time, or
             within half of the shortest gap between them.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.runs import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs, time_dtype
+from kst_scheduler.runs.table import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs, time_dtype
 from kst_scheduler.timeline.days import day, days
 from kst_scheduler.timeline.words import A_YEAR, Clock
 from kst_scheduler.timezone import KST, require_aware

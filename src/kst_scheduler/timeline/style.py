@@ -21,7 +21,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, fontManager
 
 from kst_scheduler.caller import stack_level
-from kst_scheduler.runs import STATUSES
+from kst_scheduler.runs.table import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

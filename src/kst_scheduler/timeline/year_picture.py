@@ -50,7 +50,7 @@ _BANDS: Final = (TEXT * LINE + 4, 4.0)
 
 
 class Calendar(Protocol):
-    """Whatever knows business days, such as ``kst_scheduler.holidays.BusinessDays``."""
+    """Whatever knows business days, such as ``kst_scheduler.BusinessDays``."""
 
     def is_business_day(self, day: date, /) -> bool:
         """Say whether ``day`` is worked."""

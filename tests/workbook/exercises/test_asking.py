@@ -10,10 +10,10 @@ import pytest
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler import InvalidArgumentError, cron
-from kst_scheduler.workbook.exercises import asking, check, hint, progress, solution
-from kst_scheduler.workbook.exercises import exercise as exercise_module
-from kst_scheduler.workbook.exercises import progress_file as progress_module
-from kst_scheduler.workbook.exercises.exercise import Exercise, Right, find
+from kst_workbook.exercises import asking, check, hint, progress, solution
+from kst_workbook.exercises import exercise as exercise_module
+from kst_workbook.exercises import progress_file as progress_module
+from kst_workbook.exercises.exercise import Exercise, Right, find
 
 RIGHT = cron(day_of_week="mon-fri", hour=8, minute=30)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kst_scheduler.workbook.exercises.attempt import untouched
+from kst_workbook.exercises.attempt import untouched
 
 
 def _dots(scheduler: Any) -> None: ...

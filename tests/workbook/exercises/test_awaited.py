@@ -4,7 +4,7 @@ import asyncio
 import gc
 import warnings
 
-from kst_scheduler.workbook.exercises.awaited import Awaited
+from kst_workbook.exercises.awaited import Awaited
 
 
 async def _reply(number: int) -> int:

@@ -10,9 +10,9 @@ import pytest
 
 from exercise_answers import judge
 from kst_scheduler import kst
-from kst_scheduler.workbook.exercises import check
-from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.judging import require_moment
+from kst_workbook.exercises import check
+from kst_workbook.exercises.exercise import NotYetError
+from kst_workbook.exercises.judging import require_moment
 
 NOONS = [kst(2026, 5, 19, 12), kst(2026, 5, 20, 12), kst(2026, 5, 20, 12)]
 

@@ -17,8 +17,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler import KST, kst
 from kst_scheduler.simulation import simulate
-from kst_scheduler.workbook.exercises import check
-from kst_scheduler.workbook.exercises.host_zone import (
+from kst_workbook.exercises import check
+from kst_workbook.exercises.host_zone import (
     THIS_HOST,
     another_host,
     as_on_host,

@@ -9,8 +9,8 @@ from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
 from kst_scheduler import cron, kst, simulate
-from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.judging import (
+from kst_workbook.exercises.exercise import NotYetError
+from kst_workbook.exercises.judging import (
     compare_fires,
     moment,
     pictures,

@@ -14,8 +14,8 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler import KST, KSTScheduler, cron, every, kst, on_business_days
-from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.lasting import lasting_jobs, refuse_end
+from kst_workbook.exercises.exercise import NotYetError
+from kst_workbook.exercises.lasting import lasting_jobs, refuse_end
 
 ENDS = [
     cron(year=2026, hour=3),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kst_scheduler.workbook.exercises.own_loop import in_own_loop
-from kst_scheduler.workbook.exercises.time_limit import TookTooLongError, time_limit
+from kst_workbook.exercises.own_loop import in_own_loop
+from kst_workbook.exercises.time_limit import TookTooLongError, time_limit
 
 
 async def _who_runs() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kst_scheduler.workbook.exercises import check
+from kst_workbook.exercises import check
 
 
 async def _waits_for_an_event(_fetch: Any) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kst_scheduler.workbook.exercises import progress_file as progress_module
-from kst_scheduler.workbook.exercises.progress_file import VARIABLE, answers, note, progress_file
-from kst_scheduler.workbook.refresh import ENVIRONMENT
+from kst_workbook.exercises import progress_file as progress_module
+from kst_workbook.exercises.progress_file import VARIABLE, answers, note, progress_file
+from kst_workbook.jupyter.refresh import ENVIRONMENT
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_it_outlives_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_windows_lose_nothing(file: Path) -> None:
     """Two processes that write at the same time wait for each other."""
     code = (
-        "from kst_scheduler.workbook.exercises.progress_file import note\n"
+        "from kst_workbook.exercises.progress_file import note\n"
         "notes = [note(f'{{}}.{place}', solved=True) for place in range(20)]\n"
         "assert notes == [[]] * 20, notes"
     )

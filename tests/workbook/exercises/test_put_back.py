@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-from kst_scheduler.workbook.exercises.surroundings import put_back
+from kst_workbook.exercises.surroundings import put_back
 
 
 def test_environment_and_zone_are_put_back_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

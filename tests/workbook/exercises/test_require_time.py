@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from kst_scheduler import kst
-from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.judging import require_time
+from kst_workbook.exercises.exercise import NotYetError
+from kst_workbook.exercises.judging import require_time
 
 
 @pytest.mark.parametrize(

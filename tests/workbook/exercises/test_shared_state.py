@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kst_scheduler.workbook.exercises.exercise import NotYetError
-from kst_scheduler.workbook.exercises.shared_state import each_replica_for_itself
+from kst_workbook.exercises.exercise import NotYetError
+from kst_workbook.exercises.shared_state import each_replica_for_itself
 
 if TYPE_CHECKING:
     from pathlib import Path

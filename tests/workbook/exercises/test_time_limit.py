@@ -9,8 +9,8 @@ from itertools import accumulate
 import pytest
 
 from kst_scheduler import cron, kst, simulate
-from kst_scheduler.workbook.exercises import time_limit as module
-from kst_scheduler.workbook.exercises.time_limit import Account, TookTooLongError, time_limit
+from kst_workbook.exercises import time_limit as module
+from kst_workbook.exercises.time_limit import Account, TookTooLongError, time_limit
 
 
 def _never_end() -> None:

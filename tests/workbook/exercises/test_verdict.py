@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kst_scheduler.workbook.exercises.verdict import Note, Verdict
+from kst_workbook.exercises.verdict import Note, Verdict
 
 
 def test_a_verdict_is_text_and_page() -> None:

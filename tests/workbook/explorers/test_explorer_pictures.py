@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
-from kst_scheduler.workbook.explorers import misfire, replica, trigger
-from kst_scheduler.workbook.explorers.pictures import WIDTH, message, png
+from kst_workbook.explorers import misfire, replica, trigger
+from kst_workbook.explorers.pictures import WIDTH, message, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, WorkbookError
-from kst_scheduler.workbook.explorers import misfire_explorer
-from kst_scheduler.workbook.explorers.explorer import Explorer, Subject, labelled
+from kst_workbook.explorers import misfire_explorer
+from kst_workbook.explorers.explorer import Explorer, Subject, labelled
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 

@@ -9,8 +9,8 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.workbook.explorers import live, live_timeline
-from kst_scheduler.workbook.explorers.live import LiveTimeline
+from kst_workbook.explorers import live, live_timeline
+from kst_workbook.explorers.live import LiveTimeline
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler

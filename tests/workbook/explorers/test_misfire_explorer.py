@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kst_scheduler.workbook.explorers import misfire_explorer
-from kst_scheduler.workbook.explorers.misfire import NO_LIMIT, Morning, draw, replay, say
+from kst_workbook.explorers import misfire_explorer
+from kst_workbook.explorers.misfire import NO_LIMIT, Morning, draw, replay, say
 
 
 def counts(morning: Morning) -> dict[str, int]:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kst_scheduler.workbook.explorers import replica_explorer
-from kst_scheduler.workbook.explorers.replica import (
+from kst_workbook.explorers import replica_explorer
+from kst_workbook.explorers.replica import (
     NO_LOCK,
     ONCE,
     REDIS_LOCK,

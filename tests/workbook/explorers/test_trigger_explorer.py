@@ -6,8 +6,8 @@ import pytest
 
 from kst_scheduler import kst
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.workbook.explorers import trigger_explorer
-from kst_scheduler.workbook.explorers.trigger import (
+from kst_workbook.explorers import trigger_explorer
+from kst_workbook.explorers.trigger import (
     Question,
     draw,
     next_fires,

@@ -5,8 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.triggers import cron, crontab
-from kst_scheduler.workbook.explorers.trigger_text import fields_of, in_seoul, on_utc_host
+from kst_scheduler.triggers.factories import cron, crontab
+from kst_workbook.explorers.trigger_text import fields_of, in_seoul, on_utc_host
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,341 @@
+"""One look at one job: what should have run is compared with its rows, and put right."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kst_scheduler.errors import (
+    InvalidArgumentError,
+    KSTSchedulerError,
+    LedgerUnavailableError,
+    NotRunningError,
+)
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
+from kst_scheduler.once.reconcile.overdue import Overdue, nominal_time
+from kst_scheduler.once.reconcile.pause_notes import Pause, note_pause, noted_pause
+from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from apscheduler.job import Job
+
+    from kst_scheduler.fire_times.arrays import Instants
+    from kst_scheduler.ledger import Ledger, LedgerRow
+    from kst_scheduler.once.decorator import OnceJob
+    from kst_scheduler.once.reconcile.fire_plan import FirePlan
+    from kst_scheduler.scheduler.run_control import RunControl
+
+MOST_MISSED: Final = 10_000
+"""How many occurrences of one job a look takes on; those due before are one line of the log."""
+
+MAX_LEAD: Final = timedelta(minutes=1)
+"""How far ahead of this look's time another replica's look may be."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class Looked:
+    """What a look did; it is false when there was nothing to do."""
+
+    started: list[Occurrence] = field(default_factory=list)
+    """Runs that were started here: caught up, or taken over."""
+    missed: list[LedgerRow] = field(default_factory=list)
+    """Rows written here for what did not run."""
+    closed: list[LedgerRow] = field(default_factory=list)
+    """Abandoned rows that were closed here, as errors, by a look or by a claim before it."""
+    forgotten: int = 0
+    """How many rows were older than the retention."""
+
+    def __bool__(self) -> bool:
+        return bool(self.started or self.missed or self.closed or self.forgotten)
+
+
+class OwnLook(NamedTuple):
+    """How far this replica has moved on the mark of a job."""
+
+    mark: datetime | None = None
+    at: datetime | None = None
+    """When it looked last, and the job was not paused here."""
+    gap: timedelta = timedelta(0)
+    """How long before that it had looked."""
+    paused_from: datetime | None = None
+    """From when on the job is paused here, as far as its looks tell; None: it is not."""
+    paused_until: datetime | None = None
+    """When it saw that last."""
+
+
+@dataclass(frozen=True)
+class JobLook:
+    """One look at one job."""
+
+    scheduler: RunControl
+    ledger: Ledger
+    job: Job
+    once_job: OnceJob
+    plan: FirePlan
+    window: timedelta
+    """How long after its time an occurrence may still be run."""
+    now: datetime
+    """By the ledger's clock."""
+    until: datetime
+    """What was due before it, by this host's clock too, replicas have had the time to claim."""
+    oldest: datetime
+    """What was due before it is not kept."""
+    abandoned: Sequence[LedgerRow]
+    """The job's rows whose run lost its lease."""
+    looked: Looked
+    own_looks: dict[str, OwnLook]
+    """For each job, by its id, the last look of this replica that moved the mark on."""
+    steady_since: datetime
+    """From when on the ledger's clock was not set, as far as this replica knows."""
+    paused_at: datetime | None = None
+    """When the job was paused here, by this host's clock; None: that is not known. What was due
+    before it, since the last look, is not lost by the pause."""
+    is_over: bool = False
+    """Whether the job has left the scheduler because its trigger never fires again."""
+
+    async def put_right(self) -> bool:
+        """Run or write what has no end; False when some of it is left for a later look."""
+        mark = await self._mark()
+        # A job that was over when it was added never had a next run time, and is not paused.
+        if self.job.next_run_time is None and not self.is_over:
+            return await self._leave_paused(mark)
+        since = self.now if mark is None else mark  # without one, its history begins now
+        pause = await self._pause(mark)
+        overdue = await self._overdue(since, pause)
+        left = await self._settle(overdue) if overdue else []
+        await self._move_on(mark, min([max(since, self.until), *left]), pause)
+        return not left
+
+    async def close_lost(self) -> None:
+        """Close the runs that were lost of a job that this replica does not run."""
+        await self._close(self._lost().given_up())
+
+    async def _leave_paused(self, mark: datetime | None) -> bool:
+        """Move nothing on, as what a paused job would have run may be the duty of another replica.
+
+        The mark is shared, and only a replica where the job is not paused moves it on. So a replica
+        that was down goes on from there, whichever was the last one to look:
+
+            A: looks until 02:45, is paused    ...          ...
+            B:  down since 02:30     ...        is back: 03:00 is since the mark
+
+        The last one to have moved it on is paused, too, and lives: that it notes
+        (``pause_notes``), for those that are paused as well. When their pause ends, nobody but
+        they could have run the job until then, and what it would have run leaves no row.
+        """
+        await self.close_lost()
+        own = self.own_looks.get(self.job.id, OwnLook())
+        if own.paused_from is None and own.at is not None:
+            # A process that was frozen until now was not paused all the while.
+            paused_from = max(own.at, self.until - 2 * own.gap)
+            if self.paused_at is not None:
+                paused_from = max(paused_from, min(self.paused_at, self.now))
+            own = own._replace(paused_from=paused_from)
+        if mark is not None and own.mark == mark:
+            pause = Pause(own.paused_from or mark, self.until)
+            await note_pause(self.ledger, self.job.id, mark, pause)
+        self.own_looks[self.job.id] = own._replace(paused_until=self.until)
+        return True
+
+    async def _mark(self) -> datetime | None:
+        """Return up to when the job was looked at, on whichever replica; None: never yet.
+
+        A clock that was ahead may have moved that into the future. It is set back to where the
+        clock became steady; not at once, as the clock may be behind now, in its place.
+        """
+        mark = await self.ledger.looked_until(self.job.id)
+        is_steady = self.now - self.steady_since >= BELIEVED_AFTER
+        if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
+            return mark
+        await self.ledger.look_again(self.job.id, mark, self.steady_since)
+        _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
+        return self.steady_since
+
+    async def _move_on(self, mark: datetime | None, until: datetime, pause: Pause | None) -> None:
+        own = self.own_looks.get(self.job.id, OwnLook())
+        if mark is None or until > mark:
+            await self.ledger.look(self.job.id, until)
+            own = own._replace(mark=until)
+        gap = timedelta(0) if own.at is None else self.until - own.at
+        own = own._replace(at=self.until, gap=gap)
+        # What was due before a pause, and waits for a run to end, holds the mark before the pause.
+        if pause is None or until >= pause.end:
+            own = own._replace(paused_from=None, paused_until=None)
+        self.own_looks[self.job.id] = own
+
+    async def _pause(self, mark: datetime | None) -> Pause | None:
+        """Return when the job was paused on all replicas that could have run it, if it was."""
+        own = self.own_looks.get(self.job.id)
+        if mark is None or own is None or own.paused_until is None:
+            return None
+        start, end = own.paused_from or mark, own.paused_until
+        if own.mark != mark:
+            noted = await noted_pause(self.ledger, self.job.id, mark)
+            if noted is None:
+                return None
+            start, end = max(start, noted.start), min(end, noted.end)
+        return Pause(start, end) if start < end else None
+
+    def _lost(self) -> Overdue:
+        """Return what is known of the runs that lost their lease, where nothing is to be run."""
+        return Overdue(
+            now=self.now,
+            due=[],
+            newest=None,
+            statuses={},
+            abandoned=self.abandoned,
+            in_flight=(),
+            window=self.window,
+            repeatable=self.once_job.repeatable,
+            max_attempts=self.once_job.max_attempts,
+        )
+
+    async def _overdue(self, since: datetime, pause: Pause | None) -> Overdue | None:
+        """Return what is to be judged, if anything."""
+        # A node whose clock is ahead runs what others will find due much later.
+        abandoned = [
+            row
+            for row in self.abandoned
+            if row.trigger == "manual" or row.scheduled_at < self.until
+        ]
+        taken = [row.scheduled_at for row in abandoned if row.trigger == "schedule"]
+        start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
+        fires = self.plan.between(start, self.until)
+        if pause is not None:
+            begin, end = map(microseconds, pause)
+            fires = fires[(fires < begin) | (fires >= end)]
+        due = self._due(fires, since) if len(fires) else []
+        if not due and not abandoned:
+            return None
+        # Before the rows: what leaves the queue in between has one by then.
+        waiting = await self._waiting()
+        rows = await self.ledger.rows(self.job.id, since=start)
+        here = self.scheduler.running_occurrences(self.job.id)
+        return Overdue(
+            now=self.now,
+            due=due,
+            newest=self._newest(fires, due, taken),
+            statuses={
+                row.scheduled_at: row.status
+                for row in rows
+                if row.trigger == "schedule" and not row.is_untimely(self.now)
+            },
+            abandoned=abandoned,
+            in_flight={nominal_time(each) for each in here if not each.manual},
+            window=self.window,
+            repeatable=self.once_job.repeatable,
+            max_attempts=self.once_job.max_attempts,
+            waiting=waiting,
+        )
+
+    async def _waiting(self) -> Collection[datetime]:
+        """Return the scheduled times of what was handed off, and waits for a worker."""
+        queue = self.once_job.queue
+        if queue is None:
+            return ()
+        try:
+            return await queue.waiting(self.job.id)
+        except LedgerUnavailableError as error:
+            # It is the queue that is away, so the jobs that have none can be looked at.
+            raise KSTSchedulerError(str(error)) from None
+
+    def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
+        """Return what was due since the last look, but no more than a look takes on."""
+        fresh = fires[fires.searchsorted(microseconds(since)) :]
+        if len(fresh) > MOST_MISSED:
+            _LOGGER.error(
+                "%s: %d runs were due from %s on; only the last %d of them are looked at",
+                *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MOST_MISSED),
+            )
+            fresh = fresh[-MOST_MISSED:]
+        return [Occurrence(self.job.id, self.plan.moment(fire)) for fire in fresh]
+
+    def _newest(
+        self, fires: Instants, due: Sequence[Occurrence], taken: Sequence[datetime]
+    ) -> Occurrence | None:
+        """Return the last occurrence that has come, in the trigger's zone."""
+        newest = due[-1] if due else None
+        if newest is None and len(fires):
+            newest = Occurrence(self.job.id, self.plan.moment(fires[-1]))
+        if taken and (newest is None or nominal_time(newest) < max(taken)):
+            newest = Occurrence(self.job.id, self.plan.moment(microseconds(max(taken))))
+        return newest
+
+    async def _settle(self, overdue: Overdue) -> list[datetime]:
+        """Start, write and close; return the times of what is left for a later look."""
+        left = [each.scheduled_at for each in overdue.left_alone()]
+        await self._miss(overdue.too_late())
+        await self._close(overdue.given_up())
+        candidate, folded = overdue.candidate(), list(overdue.folded())
+        if candidate is None:
+            await self._miss(folded)
+            return left
+        if await self._start(candidate):
+            await self._miss(folded)
+        else:
+            left += [each.scheduled_at for each, _ in folded]
+        return [*left, candidate.scheduled_at]
+
+    async def _start(self, candidate: Occurrence) -> bool:
+        """Start a run, unless another one of the job is in progress, here or elsewhere."""
+        running = await self.ledger.rows(self.job.id, status="running")
+        if any(row not in self.abandoned for row in running):
+            return False
+        try:
+            self.scheduler.run_missed(self.job, candidate.scheduled_at)
+        except (AlreadyRunningError, NotRunningError):
+            return False
+        self.looked.started.append(candidate)
+        _LOGGER.info("%s is caught up", candidate)
+        return True
+
+    async def _miss(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
+        instance, written = self.once_job.replica(), []
+        for occurrence, reason in missed:
+            row = await self.ledger.miss(occurrence, reason, instance)
+            if row is not None:
+                written.append(row)
+        if written:
+            self.looked.missed += written
+            _LOGGER.warning(
+                "%d run(s) were missed, the last is %s: %s",
+                *(len(written), written[-1].occurrence, written[-1].error),
+            )
+
+    async def _close(self, given_up: Iterable[tuple[LedgerRow, str]]) -> None:
+        if self.scheduler.running_occurrences(self.job.id):
+            return  # it may be about to end
+        for row, reason in given_up:
+            closed = await self.ledger.close_abandoned(row, reason)
+            if closed is not None:
+                self.looked.closed.append(closed)
+                _LOGGER.warning("%s: %s", closed.occurrence, reason)
+
+
+def window_of(job: Job, once_job: OnceJob, retention: timedelta) -> timedelta:
+    """Return how long after its time an occurrence may still be run.
+
+    Raises:
+        InvalidArgumentError: rows are not kept for so long.
+
+    """
+    if once_job.catch_up is not None:
+        window = once_job.catch_up
+    elif (grace := getattr(job, "misfire_grace_time", None)) is None:
+        return retention  # never too late
+    else:
+        window = timedelta(seconds=grace)
+    if window > retention:
+        raise InvalidArgumentError(
+            f"its catch-up window is {window}, and rows are kept for {retention} only; "
+            "write a longer retention="
+        )
+    return window

@@ -1,0 +1,1 @@
+"""The exercises: what each asks, its hints, its judge and its solution."""

@@ -1,0 +1,182 @@
+"""Exercises of notebook 07: what the locks of redis-py do to a night."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import LockError, LockNotOwnedError
+
+from kst_scheduler.errors import LockedOutError
+from kst_scheduler.simulation import Crash, Freeze, Node
+from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.timezone import kst
+from kst_workbook.exercises.crawl_nights import Night, Played, listed, require_moments
+from kst_workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_workbook.exercises.judging import moment, number_of, pictures, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+LOCK: Final = "https://redis.readthedocs.io/en/stable/lock.html"
+LEASES: Final = "https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html"
+
+QUIET: Final = Night("three replicas", nodes=3)
+NEAR: Final = timedelta(minutes=2)
+"""By so much a prediction may be wrong: a lock that waits asks once a minute."""
+
+FROZEN: Final = Night(
+    "A freezes",
+    incidents=(Freeze("A", kst(2026, 5, 10, 3, 10), timedelta(hours=2, minutes=5)),),
+    end=kst(2026, 5, 10, 8),
+)
+DEAD: Final = Night(
+    "A dies", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),), end=kst(2026, 5, 10, 8)
+)
+LAST_DUE: Final = 7
+MARGIN: Final = 60
+"""Seconds by which B's clock is wrong on two more nights: no choice may hang on a moment."""
+SLOW: Final = replace(
+    FROZEN, title="A freezes, and B's clock is a minute late", nodes=(Node("A"), Node("B", -MARGIN))
+)
+FAST: Final = replace(
+    DEAD,
+    title="A dies, and B, which starts at 03:05, has a clock that is a minute ahead",
+    nodes=(Node("A"), Node("B", MARGIN)),
+    incidents=(*DEAD.incidents, Crash("B", kst(2026, 5, 10, 2, 50), timedelta(minutes=15))),
+)
+LONGEST: Final = 366 * 86_400
+RIGHT: Final = 3 * 3600.0
+
+
+def _under_a_lock(night: Night, hours: str, **options: Any) -> Played:
+    """Play a night in which the crawl is under redis-py's own lock, one that is busy no error."""
+    server = SimulatedRedis()
+
+    async def job(crawl: Callable[[], Awaitable[int]]) -> None:
+        lock = server.client().lock("lock:daily-nps-crawl", **options)
+        if not await lock.acquire():
+            raise LockedOutError("the lock is held by another run")
+        await crawl()
+        try:
+            await lock.release()
+        except LockNotOwnedError as error:
+            raise LockError("the lock had run out") from error
+
+    return night.play(
+        lambda scheduler, crawl: scheduler.add_job(
+            job, "cron", hour=hours, args=[crawl], id="daily-nps-crawl"
+        )
+    )
+
+
+@exercise(
+    "7.1",
+    title="Three replicas, and a lock that waits",
+    variable="began",
+    hints=(
+        "Who waits for a lock asks for it again and again. What does he do once he has it?",
+        "`ttl=3600` is longer than a crawl, so each gives the lock back when it is done.",
+        "A crawl takes 20 minutes. There are three of them.",
+    ),
+    solution="""
+        began = [kst(2026, 5, 10, 3), kst(2026, 5, 10, 3, 20), kst(2026, 5, 10, 3, 40)]
+    """,
+    link=LOCK,
+)
+def three_replicas_wait(began: Any) -> Right:
+    """Predict when crawls begin on three replicas whose lock waits."""
+    mine = require_moments(began, "`began`")
+    night = _under_a_lock(QUIET, "3", timeout=3600, sleep=60)
+    theirs = [crawl.begin for crawl in night.crawls]
+    far = [at for at in mine if all(abs(at - begin) > NEAR for begin in theirs)]
+    if len(mine) != len(theirs):
+        raise NotYetError(
+            f"`began` is {listed(mine)}. Crawls begin "
+            f"{'more' if len(mine) < len(theirs) else 'less'} often than that."
+        )
+    if far:
+        raise NotYetError(f"You say that a crawl begins at {moment(far[0])}. None does.")
+    if any(abs(at - begin) > NEAR for at, begin in zip(mine, theirs, strict=True)):
+        raise NotYetError(f"`began` is {listed(mine)}: two of these are the same crawl.")
+    return Right(
+        f"{', then '.join(map(str, night.crawls))}. A lock that waits puts the replicas in a line, "
+        "and each does all the work.",
+        pictures(night.result, night.result)[:1],
+    )
+
+
+@exercise(
+    "7.2",
+    title="A time to live for a frozen holder",
+    variable="ttl",
+    hints=(
+        "When does B ask for the lock? It must not be free then, as long as A may wake and write.",
+        "After A has died nobody gives its lock back. By 07:00 it must have run out.",
+        "Count both from 03:00, when A takes the lock, and write seconds.",
+    ),
+    solution="""
+        ttl = 3 * 3600
+    """,
+    link=LEASES,
+)
+def a_ttl_for_a_frozen_holder(ttl: Any) -> Right:
+    """Choose a time to live that outlasts a freeze, and that a dead holder does not keep long."""
+    seconds = _seconds(ttl)
+    for night in (FROZEN, SLOW):
+        _refuse_old_pages(night, seconds)
+    for night in (DEAD, FAST):
+        _refuse_a_dead_holder(night, seconds)
+    frozen = _refused(FROZEN, seconds)
+    return Right(
+        f"With {seconds:,.0f} s the lock is valid until {_over(seconds):%H:%M}. At 05:00 B is sent "
+        "away, so A's last pages hurt nobody; and at 07:00 B crawls, though A is dead. The price: "
+        "in both nights nobody crawls at 05:00. And a longer freeze breaks it again.",
+        pictures(frozen.result, frozen.result)[:1],
+    )
+
+
+def _refuse_old_pages(night: Night, seconds: float) -> None:
+    frozen = _refused(night, seconds)
+    if frozen.work.most_at_once() > 1:
+        late = frozen.crawls[1]
+        raise NotYetError(
+            f"The night: {night.title}. With {seconds:,.0f} s, A's lock expires at "
+            f"{_over(seconds):%H:%M}. {late}, and from 05:15 on A writes beside it, "
+            f"{_old_pages(frozen)} old pages over new ones.",
+            pictures(frozen.result, _refused(night, RIGHT).result),
+        )
+
+
+def _refuse_a_dead_holder(night: Night, seconds: float) -> None:
+    dead = _refused(night, seconds)
+    if dead.crawls[-1].due.hour < LAST_DUE:
+        raise NotYetError(
+            f"The night: {night.title}. With {seconds:,.0f} s, its lock is valid until "
+            f"{_over(seconds):%a %H:%M}. B is locked out at 05:00 and at 07:00.",
+            pictures(dead.result, _refused(night, RIGHT).result),
+        )
+
+
+def _seconds(ttl: Any) -> float:
+    seconds = number_of(ttl)
+    if seconds is None:
+        raise NotYetError(f"`ttl` is {shown(ttl)}. Expected a number of seconds.")
+    if not 1 <= seconds <= LONGEST:
+        raise NotYetError(f"`ttl` is {shown(ttl)}. Expected seconds, from 1 to a year.")
+    return seconds
+
+
+def _refused(night: Night, seconds: float) -> Played:
+    return _under_a_lock(night, "3,5,7", timeout=seconds, blocking=False)
+
+
+def _over(seconds: float) -> datetime:
+    return kst(2026, 5, 10, 3) + timedelta(seconds=seconds)
+
+
+def _old_pages(frozen: Played) -> int:
+    """Count the pages of 03:00 that were written after those of 05:00 had begun."""
+    pages, late = frozen.work.table(), frozen.crawls[1]
+    return int(((pages["scheduled_at"] < late.due) & (pages["at"] > late.begin)).sum())

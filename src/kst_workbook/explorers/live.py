@@ -1,0 +1,171 @@
+"""A timeline that grows while a real scheduler runs in the notebook's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.display import display
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.runs.recorder import RunRecorder
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.simulation import Node, simulate
+from kst_scheduler.timezone import KST, kst
+from kst_scheduler.triggers.factories import every
+from kst_workbook.explorers.explorer import (
+    UNSCALED,
+    WIDE,
+    bundle,
+    import_widgets,
+    status_counts,
+)
+from kst_workbook.explorers.pictures import png, timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+CAPTION: Final = (
+    "Live timeline: what became of each run while a real scheduler ran in this notebook's kernel."
+)
+REDRAW_SECONDS: Final = 0.25
+LONGEST_SECONDS: Final = 60.0
+NODE: Final = "here"
+THREE_JOBS: Final = ("failing", "quick", "slow")
+
+
+class LiveTimeline:
+    """What a real scheduler did in a few seconds, and the picture of it.
+
+    ``still`` is the picture for where there are no widgets; None: the last one.
+    """
+
+    def __init__(self, still: bytes | None = None) -> None:
+        widgets = import_widgets()
+        self.controls: dict[str, Any] = {}
+        self.picture = widgets.Image(format="png", layout=UNSCALED)
+        self.sentence = widgets.HTML()
+        self.widget = widgets.VBox([self.picture, self.sentence], layout=WIDE)
+        self.runs: pd.DataFrame
+        """The table of runs, as it was in the end."""
+        self._still = still
+
+    def __repr__(self) -> str:
+        return CAPTION
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        return bundle(self.widget, self._still or self.picture.value, CAPTION)
+
+    def show(self, runs: pd.DataFrame, lanes: list[str], start: datetime, end: datetime) -> None:
+        """Draw the runs so far; a bar ends now where its run is still running."""
+        self.runs = runs
+        so_far = runs["finished_at"].where(runs["status"] != "running", datetime.now(KST))
+        drawn = runs.assign(finished_at=so_far)
+        self.picture.value = png(timeline(drawn, lanes, start=start, end=end))
+        self.sentence.value = status_counts(runs)
+
+
+async def live_timeline(
+    register: Callable[[AsyncIOScheduler], object] | None = None, seconds: float = 2
+) -> LiveTimeline:
+    """Run a real KSTScheduler for some seconds, and draw what its jobs do while they do it.
+
+    The picture grows under the cell; the one that is returned is the last. The scheduler is shut
+    down at the end, and when the cell is interrupted; runs that are in progress then are cancelled.
+
+    Args:
+        register: adds jobs to the scheduler, as for ``simulate``; three that run every second if
+            left out: a quick one, one that takes longer than a second, and one that fails. Then
+            the still picture is that of a simulation, so that it is the same every time.
+        seconds: for how long, at most 60.
+
+    Raises:
+        InvalidArgumentError: ``seconds`` is not such a number.
+        WorkbookError: ipywidgets is not installed.
+
+    """
+    if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SECONDS:
+        raise InvalidArgumentError(
+            f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2"
+        )
+    growing = LiveTimeline()
+    seen = LiveTimeline(still_picture(seconds) if register is None else None)
+    scheduler = KSTScheduler()
+    recorder = RunRecorder(scheduler, NODE)
+    (register or three_jobs)(scheduler)
+    lanes = [f"{NODE}  {job.id}" for job in scheduler.get_jobs()] or [NODE]
+    with _quiet():
+        try:
+            # The first picture takes longest, as Matplotlib is loaded for it: it is not one of the
+            # seconds, of which none would be left on a busy machine.
+            growing.show(recorder.runs, lanes, *_from_now(seconds))
+            _display(growing, f"A real scheduler runs for {seconds:g} seconds.")
+            start, end = _from_now(seconds)
+            if not scheduler.running:
+                scheduler.start()
+            while (left := (end - datetime.now(KST)).total_seconds()) > 0:
+                await asyncio.sleep(min(REDRAW_SECONDS, left))
+                growing.show(recorder.runs, lanes, start, end)
+        finally:
+            await scheduler.drain(0)
+            recorder.close()
+    seen.show(growing.runs, lanes, start, end)
+    growing.widget.close()  # the last picture, which is returned, takes its place
+    return seen
+
+
+def _from_now(seconds: float) -> tuple[datetime, datetime]:
+    start = datetime.now(KST)
+    return start, start + timedelta(seconds=seconds)
+
+
+def still_picture(seconds: float) -> bytes:
+    """Return the picture of the three jobs in a simulation that is so long."""
+    start = kst(2026, 5, 10, 3)
+    end = start + timedelta(seconds=seconds)
+    result = simulate(three_jobs, start, end, [Node(NODE)])
+    title = "The three jobs in a simulation; in a notebook that runs, a real scheduler draws them"
+    return png(timeline(result, [f"{NODE}  {job}" for job in THREE_JOBS], title=title))
+
+
+def three_jobs(scheduler: AsyncIOScheduler) -> None:
+    """Add three jobs that run every second: one ends well, one is too slow, and one fails."""
+
+    async def quick() -> None:
+        await asyncio.sleep(0.3)
+
+    async def slow() -> None:
+        await asyncio.sleep(1.6)
+
+    async def failing() -> None:
+        await asyncio.sleep(0.2)
+        raise ValueError("no such page")
+
+    for job_id, job in zip(THREE_JOBS, (failing, quick, slow), strict=True):
+        scheduler.add_job(job, every(seconds=1), id=job_id)
+
+
+def _display(growing: LiveTimeline, words: str) -> None:
+    """Show the widget; a stored notebook keeps the words, and the picture that is returned."""
+    shown = growing._repr_mimebundle_()
+    del shown["image/png"]
+    display(shown | {"text/plain": words}, raw=True)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what APScheduler logs out of the cell: the picture shows it, and it has times in it."""
+    logger, silent = logging.getLogger("apscheduler"), logging.NullHandler()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(silent)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silent)
+        logger.propagate = propagate

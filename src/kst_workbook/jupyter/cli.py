@@ -1,0 +1,135 @@
+"""The command kst-workbook: opens the workbook in JupyterLab, renews it, and makes pages of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.errors import WorkbookError
+from kst_workbook.jupyter.folder import (
+    FIRST_NOTEBOOK,
+    all_notebooks,
+    find_notebook,
+    notebooks_folder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SITE: Final = "site"
+HELP: Final = f"""\
+usage: kst-workbook [NOTEBOOK] [OPTION ...]
+       kst-workbook refresh [-j JOBS] [NOTEBOOK ...]
+       kst-workbook page [FOLDER]
+
+Opens the KST Scheduler Workbook in JupyterLab.
+
+  NOTEBOOK   the notebook to open; without it, {FIRST_NOTEBOOK}
+  OPTION     handed on to JupyterLab, for example --no-browser --port 9999;
+             `jupyter lab --help` lists them all
+  refresh    run the notebooks (without names: all) and store their outputs;
+             see `kst-workbook refresh --help`
+  page       make a static site of the notebooks as they are stored, in FOLDER
+             (default: {SITE}); nothing is run
+
+In a container, run it with --ip 0.0.0.0 and publish the port. Your own JupyterLab
+settings stay in force.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or the process's own; return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except WorkbookError as error:
+        sys.stderr.write(f"kst-workbook: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("kst-workbook: stopped\n")
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    if words and words[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(HELP)
+        return 0
+    _need_jupyter()
+    if words and words[0] == "refresh":
+        return _refresh(words[1:])
+    if words and words[0] == "page":
+        return _page(words[1:])
+    return _start(words)
+
+
+def _need_jupyter() -> None:
+    if any(find_spec(name) is None for name in ("jupyterlab", "nbclient")):
+        raise WorkbookError(
+            "JupyterLab is not installed here; write: pip install 'kst-scheduler[workbook]'"
+        )
+
+
+def _start(words: list[str]) -> int:
+    names = [word for word in words if word.endswith(".ipynb")]
+    if len(names) > 1 or (words and not words[0].startswith("-") and words[0] not in names):
+        raise WorkbookError(
+            f"cannot open {' '.join(words)!r}; write one notebook (such as {FIRST_NOTEBOOK}), "
+            "or refresh, or page, or an option that begins with a dash"
+        )
+    notebook = find_notebook(names[0]) if names else notebooks_folder() / FIRST_NOTEBOOK
+    _launch(notebook, [word for word in words if word not in names])
+    return 0
+
+
+def _launch(notebook: Path, options: Sequence[str]) -> None:
+    from kst_workbook.jupyter.lab import start_lab  # noqa: PLC0415 - --help answers without it
+
+    start_lab(notebook, options)
+
+
+def _refresh(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="kst-workbook refresh",
+        description="Run notebooks in place and store their outputs. A second run changes no "
+        "byte; where a cell fails, the file stays as it was.",
+    )
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="default: all")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="how many at once (default 1)")
+    chosen = parser.parse_args(words)
+    paths = [find_notebook(name) for name in chosen.notebooks] or all_notebooks()
+    with ThreadPoolExecutor(max(1, chosen.jobs)) as pool:
+        outcomes = list(pool.map(_refresh_one, paths))
+    return 0 if all(outcomes) else 1
+
+
+def _refresh_one(path: Path) -> bool:
+    from kst_workbook.jupyter.refresh import refresh  # noqa: PLC0415 - starting needs no nbclient
+
+    try:
+        changed = refresh(path)
+    except WorkbookError as error:
+        sys.stderr.write(f"kst-workbook: {error}\n")
+        return False
+    sys.stdout.write(f"{path.name}: {'outputs renewed' if changed else 'unchanged'}\n")
+    return True
+
+
+def _page(words: list[str]) -> int:
+    from kst_workbook.page import build_site, write_site  # noqa: PLC0415 - as above
+
+    parser = argparse.ArgumentParser(
+        prog="kst-workbook page",
+        description="Make a static site of the notebooks as they are stored; nothing is run. The "
+        "folder is written anew each time, and left alone where it has other files.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(SITE), metavar="FOLDER")
+    folder = parser.parse_args(words).folder
+    site = build_site(all_notebooks())
+    write_site(folder, site)
+    pages = sum(path.endswith(".html") for path in site)
+    sys.stdout.write(f"{folder / 'index.html'}: the first of {pages} pages\n")
+    return 0

@@ -1,0 +1,8 @@
+"""Pictures that only a notebook draws."""
+
+from kst_scheduler.extras import require_extra
+
+with require_extra("plots", "a picture"):
+    from kst_workbook.pictures.pipeline import plot_pipeline
+
+__all__ = ["plot_pipeline"]

@@ -1,0 +1,1 @@
+"""What a notebook runs beside itself: services to break, replicas, workers, the capstone."""

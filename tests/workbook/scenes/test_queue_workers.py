@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from in_loop import in_loop
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.service.parts import Service
+from kst_workbook.scenes import queue_workers
+from kst_workbook.scenes.queue_workers import CRAWLS, LONG, PAGES
+from kst_workbook.scenes.store_replicas import noted_runs
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+
+SOME = CRAWLS[:20]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """Return where the workers and their runs leave files."""
+    return str(tmp_path)
+
+
+@pytest.fixture
+def workers(postgres_url: str, folder: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Start two workers, and kill them afterwards."""
+    started = queue_workers.start_workers(["W1", "W2"], postgres_url, folder)
+    yield started
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
+def replicas(url: str, folder: str, count: int) -> AbstractAsyncContextManager[list[Service]]:
+    """Return replicas that are closed afterwards."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[list[Service]]:
+        services = [await queue_workers.open_replica(url, folder) for _ in range(count)]
+        try:
+            yield services
+        finally:
+            for service in services:
+                await queue_workers.close_replica(service)
+
+    return opened()
+
+
+async def rows(service: Service, count: int, status: str, job_id: str | None = None) -> list[Any]:
+    """Return the rows of a status, when there are as many."""
+    async with asyncio.timeout(60):
+        while len(found := await service.ledger.rows(job_id, status=status)) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return found
+
+
+def deferred(url: str) -> int:
+    """Return how often a task was asked for: each time takes a number, also when refused."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT last_value FROM procrastinate_jobs_id_seq").fetchone()
+    return found[0] if found else 0
+
+
+@pytest.mark.long
+@in_loop
+async def test_all_replicas_hand_off_and_each_occurrence_runs_once(
+    postgres_url: str, folder: str, workers: dict[str, subprocess.Popen[bytes]]
+) -> None:
+    """Two replicas ask for a task each; a worker that is killed loses nothing to its survivor."""
+    async with replicas(postgres_url, folder, 2) as services:
+        queue_workers.make_due(services, SOME)
+        async with asyncio.timeout(60):
+            while deferred(postgres_url) < 2 * len(SOME):  # noqa: ASYNC110 - another server
+                await asyncio.sleep(0.02)
+        assert await services[0].ledger.rows() == []
+        await queue_workers.let_work(folder, "W1", "W2")
+        done = await rows(services[0], len(SOME), "ok")
+        assert {row.source for row in done} == set(SOME)
+        assert {row.attempt for row in done} == {1}
+        assert sorted(noted_runs(queue_workers.runs_file(folder))["job_id"]) == SOME
+
+        due = queue_workers.make_due(services, [LONG])
+        (held,) = await rows(services[0], 1, "running", LONG)
+        assert held.scheduled_at == due
+        workers[held.instance].kill()
+        (taken,) = await rows(services[0], 1, "ok", LONG)
+    assert (taken.source, taken.attempt) == (LONG, 2)
+    assert {held.instance, taken.instance} == {"W1", "W2"}
+    assert f"attempt 1 on {held.instance} lost its lease" in (taken.error or "")
+
+
+def test_without_a_queue_all_jobs_run_where_the_scheduler_is() -> None:
+    """The jobs are 321, and no two have the same id."""
+    service = Service(KSTScheduler(), MemoryLedger())
+    queue_workers.register(service, "")
+    assert len(service.scheduler.get_jobs()) == len({*CRAWLS, *PAGES, LONG}) == 321
