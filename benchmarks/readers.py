@@ -109,7 +109,7 @@ async def fill(url: str) -> None:
     await ledger.open()
     for number in range(ROWS):
         late = Occurrence("filled", now - timedelta(minutes=number + 1))
-        await ledger.miss(late, "down " * 40, "benchmark")
+        await ledger.record_missed(late, "down " * 40, "benchmark")
     await ledger.close()
 
 

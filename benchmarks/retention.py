@@ -106,7 +106,7 @@ async def forget(url: str) -> tuple[int, list[float]]:
         return rows
 
     ledger._database.fetch = timed  # type: ignore[method-assign]
-    deleted = await ledger.forget(datetime.now(UTC) - KEPT)
+    deleted = await ledger.delete_before(datetime.now(UTC) - KEPT)
     await ledger.close()
     return deleted, batches
 

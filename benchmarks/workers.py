@@ -127,7 +127,7 @@ async def main() -> None:
         for job_id, count in (("empty", EMPTY), ("waiting", WAITING)):
             first = 0.0
             for workers in COUNTS:
-                await ledger.forget(datetime.now(UTC) + READY)
+                await ledger.delete_before(datetime.now(UTC) + READY)
                 defers = await all_at(handed[job_id], job_id, count, 4)
                 if job_id == "empty" and not first:
                     print(f"defers a second, one replica               {defers:7.0f}")

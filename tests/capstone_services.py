@@ -64,5 +64,5 @@ def repaired(service: Service, *, locked: bool = True, catch_up: int = 6) -> Non
     add(crawl, cron(hour=3), id=CRAWL)
     add(token, cron(minute=0), id=TOKEN)
     add(report, on_business_days(cron(hour=9)), id=REPORT)
-    look = Reconciler(service.scheduler, service.ledger).look
+    look = Reconciler(service.scheduler, service.ledger).reconcile
     add(look, cron(minute="5,35"), id="look")

@@ -11,7 +11,7 @@ from procrastinate.testing import InMemoryConnector
 from kst_scheduler.distributed import hand_off, task_app
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import QUEUE, TASK
-from kst_scheduler.distributed.shift import SHIFT, Shift
+from kst_scheduler.distributed.task_runner import TASK_RUNNER, TaskRunner
 from kst_scheduler.ledger import LedgerRow, MemoryLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
@@ -33,7 +33,7 @@ class MemoryQueue:
         self.app = task_app(NOWHERE)
         self.ledger = MemoryLedger() if ledger is None else ledger
         self.scheduler = KSTScheduler()
-        self._shift: Shift | None = None
+        self._shift: TaskRunner | None = None
 
     def add(
         self,
@@ -52,9 +52,9 @@ class MemoryQueue:
         return handed
 
     @property
-    def shift(self) -> Shift:
+    def shift(self) -> TaskRunner:
         """What the worker knows and is at."""
-        self._shift = self._shift or Shift(known_jobs(self.scheduler))
+        self._shift = self._shift or TaskRunner(known_jobs(self.scheduler))
         return self._shift
 
     async def put(self, occurrence: Occurrence, **changes: Any) -> None:
@@ -76,7 +76,7 @@ class MemoryQueue:
             listen_notify=False,
             install_signal_handlers=False,
             delete_jobs="successful",
-            additional_context={SHIFT: self.shift},
+            additional_context={TASK_RUNNER: self.shift},
         )
 
     def tasks(self) -> list[dict[str, Any]]:

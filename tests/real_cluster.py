@@ -155,11 +155,11 @@ class Cluster:
     def _is_looked_at(self) -> bool:
         """Return whether all that was due until ``shown_until`` has been looked at."""
 
-        async def looked_until(ledger: SqlLedger) -> list[datetime | None]:
+        async def watermark(ledger: SqlLedger) -> list[datetime | None]:
             sources = {row.source for row in await ledger.rows()}
-            return [await ledger.looked_until(source) for source in sources]
+            return [await ledger.watermark(source) for source in sources]
 
-        return all(moment and moment >= self.shown_until for moment in self._ask(looked_until))
+        return all(moment and moment >= self.shown_until for moment in self._ask(watermark))
 
     def log(self, node: str) -> str:
         """Return the end of what a replica has logged."""

@@ -105,7 +105,7 @@ async def keep_looking(reconciler: Reconciler) -> None:
     """Look every second in place of every minute: a test has no minutes."""
     while True:
         with suppress(LedgerUnavailableError):
-            await reconciler.look()
+            await reconciler.reconcile()
         await asyncio.sleep(1)
 
 

@@ -43,7 +43,7 @@ class Served:
     ) -> None:
         """Write the row of a run that was missed; now, unless told otherwise."""
         late = Occurrence(job_id, at or datetime.now(UTC))
-        await self.service.ledger.miss(late, reason, "a")
+        await self.service.ledger.record_missed(late, reason, "a")
 
     async def send(self, method: str, path: str, query: str = "") -> httpx.Response:
         """Send what httpx would not: addresses beyond 64 KB."""

@@ -13,7 +13,7 @@ import pytest
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
-from kst_scheduler.once.reconcile.look import JobLook
+from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
 from random_days.search import search
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ def test_a_paused_replica_that_moves_the_shared_mark_is_found_out(
 ) -> None:
     """What another one does not run while it is down has no row then."""
 
-    async def move_on(look: JobLook, _mark: object) -> bool:
-        await look.ledger.look(look.job.id, look.until)
+    async def move_on(look: JobReconciler, _mark: object) -> bool:
+        await look.ledger.advance_watermark(look.job.id, look.until)
         return True
 
-    monkeypatch.setattr(JobLook, "_leave_paused", move_on)
+    monkeypatch.setattr(JobReconciler, "_leave_paused", move_on)
     assert first_day_that_fails() is not None

@@ -36,7 +36,7 @@ from kst_scheduler.runs.fates import broken_promises, fates
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import duplicates, lateness
 from kst_scheduler.scheduler.agreement import JobWarning
-from kst_scheduler.scheduler.drain import Drained
+from kst_scheduler.scheduler.drain import DrainResult
 from kst_scheduler.scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.scheduler.kst_scheduler import JOB_DEFAULTS, KSTScheduler
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence, current_occurrence
@@ -76,7 +76,7 @@ __all__ = [
     "BusinessDays",
     "ClockJump",
     "Crash",
-    "Drained",
+    "DrainResult",
     "Freeze",
     "InvalidArgumentError",
     "JobConflictError",

@@ -233,13 +233,13 @@ async def test_a_full_queue_loses_nothing(postgres_url: str) -> None:
     async with database(postgres_url) as here:
         names = {f"job-{number}" for number in range(100)}
         for name in names:
-            await here.ledger.look(name, BEFORE)
+            await here.ledger.advance_watermark(name, BEFORE)
             await fire(here.add(name), Occurrence(name, DUE))
         here.scheduler.start()
-        assert not await here.reconciler.look()
+        assert (await here.reconciler.reconcile()).nothing_to_do
         assert len(await here.tasks(status="todo")) == 100
         await here.worked_off(concurrency=10)
-        assert not await here.reconciler.look()
+        assert (await here.reconciler.reconcile()).nothing_to_do
         rows = await here.ledger.rows()
     assert {row.source for row in rows} == names
     assert {(row.scheduled_at, row.status, row.attempt) for row in rows} == {(DUE, "ok", 1)}
@@ -250,10 +250,10 @@ async def test_what_waits_for_longer_than_its_window_is_missed(postgres_url: str
     """Where there is no worker, the Reconciler of a scheduler says so; a late worker does not."""
     async with database(postgres_url) as here:
         job = here.add(catch_up=timedelta(seconds=1))
-        await here.ledger.look("nps", BEFORE)
+        await here.ledger.advance_watermark("nps", BEFORE)
         await fire(job, NPS)
         here.scheduler.start()
-        (missed,) = (await here.reconciler.look()).missed
+        (missed,) = (await here.reconciler.reconcile()).missed
         assert missed.error is not None
         assert missed.error.endswith("late, catch-up window 0:00:01; it waits for a worker")
         await here.worked_off()
@@ -266,11 +266,11 @@ async def test_what_nobody_handed_off_is_handed_off_by_the_reconciler(postgres_u
     """All schedulers were down when it was due: it is put into the queue once, and run."""
     async with database(postgres_url) as here:
         here.add()
-        await here.ledger.look("nps", BEFORE)
+        await here.ledger.advance_watermark("nps", BEFORE)
         here.scheduler.start()
-        (started,) = (await here.reconciler.look()).started
+        (started,) = (await here.reconciler.reconcile()).started
         await here.idle()
-        assert not await here.reconciler.look()
+        assert (await here.reconciler.reconcile()).nothing_to_do
         (task,) = await here.tasks()
         assert task.queueing_lock == started.key
         await here.worked_off()

@@ -30,7 +30,7 @@ ODD_ZONES = [
         "Pacific/Apia",
     )
 ]
-MOST = 120
+MAX_FIRES = 120
 """Fires of one example; the library takes up to a tenth of a millisecond for each."""
 
 
@@ -45,7 +45,7 @@ def library_loop(trigger: Any, start: datetime, end: datetime, most: int) -> lis
     return instants
 
 
-def assert_equals_loop(trigger: Any, start: datetime, end: datetime, most: int = MOST) -> None:
+def assert_equals_loop(trigger: Any, start: datetime, end: datetime, most: int = MAX_FIRES) -> None:
     """Assert equality; beyond ``most`` fires the span is cut short."""
     expected = library_loop(trigger, start, end, most)
     if len(expected) > most:

@@ -111,7 +111,7 @@ OLDER: Final = {
         "CREATE UNIQUE INDEX crawl_runs_occurrence ON crawl_runs (source, scheduled_at, trigger)",
         "CREATE UNIQUE INDEX crawl_runs_running ON crawl_runs (source) WHERE status = 'running'",
         "DROP TABLE crawl_sources",
-        "CREATE TABLE crawl_sources (source TEXT PRIMARY KEY, looked_until {moment} NOT NULL)",
+        "CREATE TABLE crawl_sources (source TEXT PRIMARY KEY, watermark {moment} NOT NULL)",
         "INSERT INTO crawl_sources VALUES ('nps', '2026-05-09 18:00:00.000000{zone}')",
     ],
     2: [
@@ -143,14 +143,14 @@ async def test_a_ledger_of_an_older_version_is_upgraded(sql_url: str, version: i
         await each.close()
     (row,) = await first.rows()
     assert (row.status, row.lost) == ("running", 0)
-    assert await first.looked_until("nps") == THREE
+    assert await first.watermark("nps") == THREE
     with pytest.raises(LockedOutError, match="was claimed by A: running"):
         await first.claim(request())  # a claim of before has no token
     claim = Claim(row.id, row.attempt, request())
     assert await first.renew(claim)
     assert await first.finish(claim, outcome())
-    await first.look("nps", THREE + HOUR)
-    assert await first.looked_until("nps") == THREE + HOUR
+    await first.advance_watermark("nps", THREE + HOUR)
+    assert await first.watermark("nps") == THREE + HOUR
     await first.close()
 
 

@@ -79,10 +79,10 @@ async def fail_over(ledger: SqlLedger, url: str, *, new_ones: str = "off") -> No
 
 
 CALLS: dict[str, Callable[[SqlLedger], Awaitable[object]]] = {
-    "look": lambda ledger: ledger.look("nps", THREE),
-    "miss": lambda ledger: ledger.miss(occurrence(1), "late", "A"),
+    "look": lambda ledger: ledger.advance_watermark("nps", THREE),
+    "miss": lambda ledger: ledger.record_missed(occurrence(1), "late", "A"),
     "claim": lambda ledger: ledger.claim(request(occurrence(2, "token"))),
-    "forget": lambda ledger: ledger.forget(THREE - HOUR),
+    "forget": lambda ledger: ledger.delete_before(THREE - HOUR),
 }
 
 
@@ -116,7 +116,7 @@ async def test_one_answer_replaces_every_session(url: str) -> None:
     """The others of the pool were on the same server: none of them is used again."""
     async with opened(SqlLedger(url)) as ledger:
         await fail_over(ledger, url)
-        await ledger.look("nps", THREE)
+        await ledger.advance_watermark("nps", THREE)
         answers = await on_all_sessions(ledger, "current_setting('transaction_read_only')")
         assert set(answers) == {"off"}
 
@@ -128,14 +128,14 @@ async def test_where_new_sessions_only_read_as_well_the_ledger_is_unavailable(ur
         await fail_over(ledger, url, new_ones="on")
         for _ in range(3):
             with pytest.raises(LedgerUnavailableError, match="read-only transaction"):
-                await ledger.look("nps", THREE)
+                await ledger.advance_watermark("nps", THREE)
         assert await ledger.rows() == []
         run(
             url,
             "SET default_transaction_read_only = off",
             "ALTER ROLE postgres SET default_transaction_read_only = off",
         )
-        await ledger.look("nps", THREE)
+        await ledger.advance_watermark("nps", THREE)
 
 
 @in_loop
@@ -148,7 +148,7 @@ async def test_sessions_that_an_administrator_ended_are_replaced(url: str) -> No
         failed = 0
         for _ in range(2 * SESSIONS):
             try:
-                await ledger.look("nps", THREE)
+                await ledger.advance_watermark("nps", THREE)
             except LedgerUnavailableError:
                 failed += 1
         assert failed <= 1
@@ -160,8 +160,8 @@ async def test_an_error_that_is_no_failover_costs_no_session(url: str) -> None:
     pid = "pg_backend_pid()"
     async with opened(SqlLedger(url)) as ledger:
         before = await on_all_sessions(ledger, pid)
-        await ledger.miss(occurrence(), "late", "A")
-        assert await ledger.miss(occurrence(), "late", "A") is None
+        await ledger.record_missed(occurrence(), "late", "A")
+        assert await ledger.record_missed(occurrence(), "late", "A") is None
         assert sorted(map(str, await on_all_sessions(ledger, pid))) == sorted(map(str, before))
 
 
@@ -172,5 +172,5 @@ async def test_a_file_that_could_be_read_only_is_opened_again(tmp_path: Path) ->
         async with ledger._database._engine.connect() as connection:
             await connection.exec_driver_sql("PRAGMA query_only = ON")
         with pytest.raises(LedgerUnavailableError, match="readonly database"):
-            await ledger.look("nps", THREE)
-        await ledger.look("nps", THREE)
+            await ledger.advance_watermark("nps", THREE)
+        await ledger.advance_watermark("nps", THREE)

@@ -39,7 +39,9 @@ async def filled() -> MemoryLedger:
     """Return a ledger with a row a minute, of two jobs."""
     ledger = MemoryLedger()
     for minute in range(MANY):
-        await ledger.miss(occurrence(minute, "nps" if minute % 2 else "token"), "late", "A")
+        await ledger.record_missed(
+            occurrence(minute, "nps" if minute % 2 else "token"), "late", "A"
+        )
     return ledger
 
 
@@ -51,7 +53,7 @@ CALLS: dict[str, Callable[[MemoryLedger], Awaitable[object]]] = {
     "the first minutes": lambda ledger: ledger.rows(until=THREE + timedelta(minutes=5)),
     "the latest": lambda ledger: ledger.rows(limit=1),
     "what was abandoned": lambda ledger: ledger.abandoned(),
-    "forget": lambda ledger: ledger.forget(THREE + timedelta(minutes=5)),
+    "forget": lambda ledger: ledger.delete_before(THREE + timedelta(minutes=5)),
 }
 
 
@@ -72,7 +74,7 @@ async def test_what_was_forgotten_leaves_nothing_behind() -> None:
     for night in range(20):
         claim = await ledger.claim(request(occurrence(night, f"job-{night}")))
         await ledger.finish(claim, outcome())
-    await ledger.forget(LAST)
+    await ledger.delete_before(LAST)
     empty, rows = vars(MemoryRows()), vars(ledger._rows)
     left = {name for name in empty if rows[name] != empty[name]}
     assert left <= {"_last_id", "_clock_began"}
@@ -109,9 +111,9 @@ async def test_it_finds_what_reading_all_rows_finds(
             if runs:
                 await ledger.claim(request(of))
             else:
-                await ledger.miss(of, "late", "A")
+                await ledger.record_missed(of, "late", "A")
     if forgotten:
-        await ledger.forget(forgotten)
+        await ledger.delete_before(forgotten)
 
     def is_meant(row: LedgerRow) -> bool:
         return (
@@ -140,7 +142,7 @@ async def test_old_rows_are_deleted_in_batches() -> None:
 
     looking = asyncio.create_task(look())
     running = await ledger.claim(request(occurrence(-1)))
-    assert await ledger.forget(LAST, MANY - 100) == MANY - 100
+    assert await ledger.delete_before(LAST, MANY - 100) == MANY - 100
     looking.cancel()
     assert turns == [2_001, 1_001]
     left = await ledger.rows()
@@ -148,6 +150,6 @@ async def test_old_rows_are_deleted_in_batches() -> None:
         THREE + timedelta(minutes=minute) for minute in reversed(range(MANY - 100, MANY))
     ]
     assert left[0].id == running.row_id
-    assert await ledger.forget(LAST) == 100
+    assert await ledger.delete_before(LAST) == 100
     assert await ledger.rows("token") == []
     assert [row.id for row in await ledger.rows(until=LAST)] == [running.row_id]

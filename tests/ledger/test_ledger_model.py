@@ -171,7 +171,7 @@ class LedgerModel(RuleBasedStateMachine):
     @rule(of=OCCURRENCES)
     def miss(self, of: Occurrence) -> None:
         """Write an occurrence as missed."""
-        written = self.call(self.ledger.miss(of, "late", "A"))
+        written = self.call(self.ledger.record_missed(of, "late", "A"))
         assert (written is None) == (of in self.rows)
         self.rows.setdefault(of, Row("missed", 0, "A"))
 
@@ -193,7 +193,7 @@ class LedgerModel(RuleBasedStateMachine):
             for of, row in self.rows.items()
             if of.scheduled_at == THREE and row.status != "running"
         ]
-        assert self.call(self.ledger.forget(THREE + timedelta(seconds=1))) == len(old)
+        assert self.call(self.ledger.delete_before(THREE + timedelta(seconds=1))) == len(old)
         for of in old:
             del self.rows[of]
         self.claims = [claim for claim in self.claims if claim.request.occurrence not in old]

@@ -31,7 +31,7 @@ async def test_two_services_with_a_job_of_one_id_run_both(sql_url: str) -> None:
         assert [row.status for row in await first.rows()] == ["error"]
         assert [row.status for row in await second.rows()] == ["skipped", "ok"]
         assert list((await second.history())["status"]) == ["ok", "skipped"]
-        assert await second.forget(THREE + HOUR) == 2
+        assert await second.delete_before(THREE + HOUR) == 2
         assert len(await first.rows()) == 1
 
 
@@ -39,12 +39,12 @@ async def test_two_services_with_a_job_of_one_id_run_both(sql_url: str) -> None:
 async def test_each_service_looks_for_itself(sql_url: str) -> None:
     """How far one has looked says nothing of the other; each mark moves on by itself."""
     async with opened(SqlLedger(sql_url)) as first, opened(_other(sql_url)) as second:
-        await first.look("nps", THREE)
-        assert await second.looked_until("nps") is None
-        await second.look("nps", THREE + HOUR)
-        await second.look("nps", THREE)
-        assert await first.looked_until("nps") == THREE
-        assert await second.looked_until("nps") == THREE + HOUR
+        await first.advance_watermark("nps", THREE)
+        assert await second.watermark("nps") is None
+        await second.advance_watermark("nps", THREE + HOUR)
+        await second.advance_watermark("nps", THREE)
+        assert await first.watermark("nps") == THREE
+        assert await second.watermark("nps") == THREE + HOUR
 
 
 @in_loop

@@ -165,7 +165,7 @@ async def test_no_value_is_told_by_a_database_error(postgres_url: str) -> None:
         with pytest.raises(asyncpg.UndefinedTableError, match="does not exist") as claimed:
             await ledger.claim(request(instance="a-secret-host"))
         with pytest.raises(ProgrammingError, match="does not exist") as missed:
-            await ledger.miss(occurrence(), "late", "a-secret-host")
+            await ledger.record_missed(occurrence(), "late", "a-secret-host")
         assert "a-secret-host" not in f"{claimed.value!r} {missed.value}"
 
 

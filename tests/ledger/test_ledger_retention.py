@@ -69,9 +69,9 @@ async def test_old_rows_go_in_batches(
     async with opened(SqlLedger(sql_url)) as ledger:
         add_ended(sql_url, 95, together=together)
         await ledger.claim(request(occurrence(-90)))
-        await ledger.miss(occurrence(0), "late", "A")
+        await ledger.record_missed(occurrence(0), "late", "A")
         sizes = after_each_batch(ledger, monkeypatch, nothing)
-        assert await ledger.forget(THREE) == 95
+        assert await ledger.delete_before(THREE) == 95
         assert sizes == [10] * 9 + [5]
         assert [row.status for row in await ledger.rows()] == ["missed", "running"]
 
@@ -96,7 +96,7 @@ async def test_other_replicas_write_between_two_batches(
             left.append(run_sql(sql_url, "SELECT count(*) FROM crawl_runs")[0][0])
 
         after_each_batch(ledger, monkeypatch, claim)
-        assert await ledger.forget(THREE) == 30
+        assert await ledger.delete_before(THREE) == 30
         assert left == [21, 12, 3, 4]
 
 
@@ -115,9 +115,9 @@ async def test_a_batch_that_fails_leaves_those_before_it_deleted(
 
         sizes = after_each_batch(ledger, monkeypatch, fail)
         with pytest.raises(LedgerUnavailableError):
-            await ledger.forget(THREE)
+            await ledger.delete_before(THREE)
         assert run_sql(sql_url, "SELECT count(*) FROM crawl_runs") == [(10,)]
-        assert await ledger.forget(THREE) == 10
+        assert await ledger.delete_before(THREE) == 10
 
 
 @in_loop
@@ -126,7 +126,7 @@ async def test_two_replicas_forget_at_once(sql_url: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(retention, "BATCH", 10)
     async with opened(SqlLedger(sql_url)) as ledger, opened(SqlLedger(sql_url)) as other:
         add_ended(sql_url, 60)
-        deleted = await asyncio.gather(ledger.forget(THREE), other.forget(THREE))
+        deleted = await asyncio.gather(ledger.delete_before(THREE), other.delete_before(THREE))
         assert sum(deleted) == 60
 
 
@@ -139,7 +139,7 @@ async def test_a_batch_that_another_replica_deletes_is_not_waited_for(postgres_u
         with engine.begin() as connection:
             query = "DELETE FROM crawl_runs WHERE source LIKE 'job-1%%'"
             locked = connection.exec_driver_sql(query).rowcount
-            assert await ledger.forget(THREE) == 20 - locked
+            assert await ledger.delete_before(THREE) == 20 - locked
         engine.dispose()
 
 
@@ -147,14 +147,14 @@ async def test_a_batch_that_another_replica_deletes_is_not_waited_for(postgres_u
 async def test_a_limit_takes_the_oldest(ledger: Ledger) -> None:
     """A caller may do a part at a time."""
     for minute in (3, 1, 2, 4):
-        await ledger.miss(occurrence(minute), "late", "A")
-    assert await ledger.forget(THREE + HOUR, 0) == 0
-    assert await ledger.forget(THREE + HOUR, 2) == 2
+        await ledger.record_missed(occurrence(minute), "late", "A")
+    assert await ledger.delete_before(THREE + HOUR, 0) == 0
+    assert await ledger.delete_before(THREE + HOUR, 2) == 2
     left = sorted(row.scheduled_at for row in await ledger.rows())
     assert left == [THREE + timedelta(minutes=minute) for minute in (3, 4)]
-    assert await ledger.forget(THREE + HOUR, 5) == 2
+    assert await ledger.delete_before(THREE + HOUR, 5) == 2
     with pytest.raises(InvalidArgumentError, match="limit must be from 0"):
-        await ledger.forget(THREE, -1)
+        await ledger.delete_before(THREE, -1)
 
 
 @in_loop
@@ -164,6 +164,6 @@ async def test_a_limit_over_several_batches(sql_url: str, monkeypatch: pytest.Mo
     async with opened(SqlLedger(sql_url)) as ledger:
         add_ended(sql_url, 40)
         sizes = after_each_batch(ledger, monkeypatch, nothing)
-        assert await ledger.forget(THREE, 25) == 25
+        assert await ledger.delete_before(THREE, 25) == 25
         assert sizes == [10, 10, 5]
-        assert await ledger.forget(THREE, 10) == 10
+        assert await ledger.delete_before(THREE, 10) == 10

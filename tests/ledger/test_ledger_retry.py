@@ -62,7 +62,7 @@ async def test_what_ended_well_is_not_tried_again(ledger: Ledger) -> None:
     await ledger.finish(await ledger.claim(request()), outcome())
     with pytest.raises(LockedOutError, match=r"was claimed by A: ok$"):
         await ledger.claim(request(retry=True, instance="B"))
-    await ledger.miss(occurrence(1), "late", "A")
+    await ledger.record_missed(occurrence(1), "late", "A")
     with pytest.raises(LockedOutError, match=r"was claimed by A: missed$"):
         await ledger.claim(request(occurrence(1), retry=True))
 

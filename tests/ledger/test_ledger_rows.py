@@ -11,7 +11,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.ledger.history import HISTORY_COLUMNS
 from kst_scheduler.runs.table import check_runs, duplicates, lateness
-from kst_scheduler.scheduler.stored_names import LONGEST_NAME
+from kst_scheduler.scheduler.stored_names import MAX_NAME_LENGTH
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import KST
 from ledgers import (
@@ -39,7 +39,7 @@ async def fill(ledger: Ledger) -> None:
     await ledger.finish(
         await ledger.claim(request(occurrence(1), "C")), outcome("error", error="no")
     )
-    await ledger.miss(occurrence(2), "0:10:00 late", "A")
+    await ledger.record_missed(occurrence(2), "0:10:00 late", "A")
     await ledger.finish(await ledger.claim(request(occurrence(3))), outcome("skipped"))
     await ledger.finish(
         await ledger.claim(request(occurrence(4, manual=True))), outcome("cancelled")
@@ -72,7 +72,7 @@ async def test_rows_come_in_pages(ledger: Ledger) -> None:
     await fill(ledger)
     every = [row.id for row in await ledger.rows()]
     first = await ledger.rows(limit=4)
-    await ledger.miss(occurrence(9), "late", "A")
+    await ledger.record_missed(occurrence(9), "late", "A")
     second = await ledger.rows(limit=4, before_id=first[-1].id)
     assert [row.id for row in first + second] == every
 
@@ -162,9 +162,9 @@ async def test_names_are_parameters(ledger: Ledger) -> None:
 @with_ledger
 async def test_the_longest_names(ledger: Ledger) -> None:
     """500 characters of any plane fit every index, also where they cannot be compressed."""
-    name = "".join(chr(0x1F000 + n * 7919 % 0x8000) for n in range(LONGEST_NAME))
+    name = "".join(chr(0x1F000 + n * 7919 % 0x8000) for n in range(MAX_NAME_LENGTH))
     await ledger.claim(request(occurrence(job_id=name), name))
-    await ledger.look(name, THREE)
+    await ledger.advance_watermark(name, THREE)
     assert [row.source for row in await ledger.rows(name)] == [name]
 
 

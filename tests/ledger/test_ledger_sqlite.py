@@ -63,7 +63,7 @@ async def test_a_full_disk_is_named_and_nothing_is_half_written(file: Path) -> N
     async def fill() -> None:
         nonlocal written
         while True:
-            await ledger.miss(occurrence(written), "late" * 100, "A")
+            await ledger.record_missed(occurrence(written), "late" * 100, "A")
             written += 1
 
     with pytest.raises(LedgerUnavailableError, match=r"/ledger.db is unavailable: .* full"):
@@ -73,7 +73,7 @@ async def test_a_full_disk_is_named_and_nothing_is_half_written(file: Path) -> N
     assert query(file, "PRAGMA integrity_check") == [("ok",)]
     await ledger.close()
     async with opened(SqlLedger(f"sqlite:///{file}")) as roomy:
-        assert await roomy.miss(occurrence(written), "late", "A")
+        assert await roomy.record_missed(occurrence(written), "late", "A")
 
 
 @in_loop
@@ -119,7 +119,7 @@ async def test_a_cancelled_write_leaves_no_lock(
             await asyncio.sleep(number * 0.000_1)
             claim.cancel()
             errors += await asyncio.gather(claim, return_exceptions=True)
-            assert await other.miss(occurrence(number), "late", "A")
+            assert await other.record_missed(occurrence(number), "late", "A")
 
 
 @in_loop

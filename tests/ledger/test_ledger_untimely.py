@@ -45,7 +45,7 @@ async def written_at(ledger: Any, moment: datetime) -> None:
 async def test_a_row_that_was_written_by_a_clock_ahead_is_claimed_in_time(ledger: Ledger) -> None:
     """A month ahead, tonight was missed; when its time comes, it is run as if without a row."""
     occurrence = due(timedelta(seconds=2))
-    await ledger.miss(occurrence, "29 days late", "A")
+    await ledger.record_missed(occurrence, "29 days late", "A")
     await written_at(ledger, datetime.now(UTC) + MONTH)
     claim = await ledger.claim(claim_of(occurrence))
     row = await only_row(ledger)
@@ -69,7 +69,7 @@ async def test_a_row_stands_where_the_process_knows_that_the_clock_is_behind(
         return does_stand and row == await only_row(ledger)
 
     occurrence = due(HOUR)
-    await ledger.miss(occurrence, "1:00:00 late", "A")
+    await ledger.record_missed(occurrence, "1:00:00 late", "A")
     await written_at(ledger, datetime.now(UTC) + HOUR)
     request = replace(claim_of(occurrence, "B"), stands=stands)
     with pytest.raises(LockedOutError, match="was claimed by A: missed"):
@@ -82,7 +82,7 @@ async def test_a_row_stands_where_the_process_knows_that_the_clock_is_behind(
 async def test_a_row_of_an_occurrence_that_is_yet_to_come_is_no_obstacle(ledger: Ledger) -> None:
     """It was written before its time by the clock of today."""
     occurrence = due(-HOUR)
-    await ledger.miss(occurrence, "late", "A")
+    await ledger.record_missed(occurrence, "late", "A")
     assert (await ledger.claim(claim_of(occurrence))).attempt == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_row_of_an_occurrence_that_is_yet_to_come_is_no_obstacle(ledger:
 async def test_a_row_that_was_written_in_its_time_stands(ledger: Ledger) -> None:
     """Its occurrence is not run, however early or late the claim comes."""
     occurrence = due(HOUR)
-    await ledger.miss(occurrence, "1:00:00 late", "A")
+    await ledger.record_missed(occurrence, "1:00:00 late", "A")
     with pytest.raises(LockedOutError, match="was claimed by A: missed"):
         await ledger.claim(claim_of(occurrence))
 
@@ -110,15 +110,15 @@ async def test_only_what_was_missed_can_be_untimely(ledger: Ledger) -> None:
 async def test_what_is_missed_in_the_end_is_written_anew(ledger: Ledger) -> None:
     """With the true reason, and once, so that one replica sends the alert."""
     occurrence = due(HOUR)
-    await ledger.miss(occurrence, "30 days late", "A")
+    await ledger.record_missed(occurrence, "30 days late", "A")
     await written_at(ledger, datetime.now(UTC) + MONTH)
     assert (await only_row(ledger)).is_untimely(await ledger.now())
-    row = await ledger.miss(occurrence, "1:00:00 late", "B")
+    row = await ledger.record_missed(occurrence, "1:00:00 late", "B")
     assert row == await only_row(ledger)
     assert row is not None
     assert (row.status, row.error, row.instance) == ("missed", "1:00:00 late", "B")
     assert not row.is_untimely(await ledger.now())
-    assert await ledger.miss(occurrence, "1:00:01 late", "C") is None
+    assert await ledger.record_missed(occurrence, "1:00:01 late", "C") is None
 
 
 @with_ledger
@@ -126,7 +126,7 @@ async def test_a_run_in_the_way_leaves_an_untimely_row_skipped(ledger: Ledger) -
     """So that it may be caught up when the run has ended."""
     before, occurrence = due(timedelta(minutes=1)), due(timedelta(seconds=2))
     await ledger.claim(claim_of(before))
-    await ledger.miss(occurrence, "30 days late", "A")
+    await ledger.record_missed(occurrence, "30 days late", "A")
     await written_at(ledger, datetime.now(UTC) + MONTH)
     with pytest.raises(LockedOutError, match="was running"):
         await ledger.claim(claim_of(occurrence, "B"))
@@ -138,12 +138,12 @@ async def test_a_run_in_the_way_leaves_an_untimely_row_skipped(ledger: Ledger) -
 async def test_a_look_is_taken_back_where_it_is_as_seen(ledger: Ledger) -> None:
     """A look of another replica since then counts more."""
     now = datetime.now(UTC)
-    await ledger.look("nps", now + MONTH)
+    await ledger.advance_watermark("nps", now + MONTH)
     await ledger.look_again("nps", now + HOUR, now)
-    assert await ledger.looked_until("nps") == now + MONTH
+    assert await ledger.watermark("nps") == now + MONTH
     await ledger.look_again("nps", now + MONTH, now)
-    assert await ledger.looked_until("nps") == now
+    assert await ledger.watermark("nps") == now
     await ledger.look_again("nps", now, now + HOUR)
-    assert await ledger.looked_until("nps") == now
+    assert await ledger.watermark("nps") == now
     await ledger.look_again("token", now, now)
-    assert await ledger.looked_until("token") is None
+    assert await ledger.watermark("token") is None

@@ -39,7 +39,7 @@ async def test_what_a_claim_closes_is_told_once(ledger: Ledger) -> None:
 @with_ledger
 async def test_miss_writes_a_row_that_never_ran(ledger: Ledger) -> None:
     """It says who noticed and why it was missed."""
-    row = await ledger.miss(occurrence(), "2:10:00 late", "A")
+    row = await ledger.record_missed(occurrence(), "2:10:00 late", "A")
     assert row == await only_row(ledger)
     assert (row.status, row.attempt, row.instance, row.error) == ("missed", 0, "A", "2:10:00 late")
     assert [row.claimed_at, row.lease_until, row.started_at, row.finished_at] == [None] * 4
@@ -48,17 +48,17 @@ async def test_miss_writes_a_row_that_never_ran(ledger: Ledger) -> None:
 @with_ledger
 async def test_miss_leaves_a_row_that_is_there(ledger: Ledger) -> None:
     """Of two replicas that notice, one writes; and what ran was not missed."""
-    assert await ledger.miss(occurrence(), "late", "A")
-    assert await ledger.miss(occurrence(), "late", "B") is None
+    assert await ledger.record_missed(occurrence(), "late", "A")
+    assert await ledger.record_missed(occurrence(), "late", "B") is None
     await ledger.claim(request(occurrence(1)))
-    assert await ledger.miss(occurrence(1), "late", "B") is None
+    assert await ledger.record_missed(occurrence(1), "late", "B") is None
     assert [row.status for row in await ledger.rows()] == ["running", "missed"]
 
 
 @with_ledger
 async def test_missed_is_final(ledger: Ledger) -> None:
     """Who comes late to a missed occurrence is locked out."""
-    await ledger.miss(occurrence(), "late", "A")
+    await ledger.record_missed(occurrence(), "late", "A")
     with pytest.raises(LockedOutError, match="was claimed by A: missed"):
         await ledger.claim(request(instance="B"))
 
@@ -67,7 +67,7 @@ async def test_missed_is_final(ledger: Ledger) -> None:
 async def test_a_run_in_progress_keeps_no_other_from_being_missed(ledger: Ledger) -> None:
     """Missed rows of a job do not wait for its run."""
     await ledger.claim(request())
-    assert await ledger.miss(occurrence(1), "late", "A")
+    assert await ledger.record_missed(occurrence(1), "late", "A")
 
 
 @with_ledger
@@ -128,24 +128,24 @@ async def test_a_row_that_works_is_not_closed(ledger: Ledger) -> None:
 @with_ledger
 async def test_looked_until_moves_on_and_never_back(ledger: Ledger) -> None:
     """Each job has its own; of two replicas the later look counts."""
-    assert await ledger.looked_until("nps") is None
+    assert await ledger.watermark("nps") is None
     for moment in (THREE, THREE - HOUR, THREE + HOUR, THREE):
-        await ledger.look("nps", moment)
-    assert await ledger.looked_until("nps") == THREE + HOUR
-    assert await ledger.looked_until("token") is None
+        await ledger.advance_watermark("nps", moment)
+    assert await ledger.watermark("nps") == THREE + HOUR
+    assert await ledger.watermark("token") is None
 
 
 @with_ledger
 async def test_forget_deletes_what_ended_long_ago(ledger: Ledger) -> None:
     """Rows before the moment go, except for one that runs; and an occurrence is new again."""
     await ledger.finish(await ledger.claim(request()), outcome())
-    await ledger.miss(occurrence(1), "late", "A")
+    await ledger.record_missed(occurrence(1), "late", "A")
     await ledger.claim(request(occurrence(2)))
-    await ledger.miss(occurrence(3), "late", "A")
-    assert await ledger.forget(THREE + timedelta(minutes=3)) == 2
+    await ledger.record_missed(occurrence(3), "late", "A")
+    assert await ledger.delete_before(THREE + timedelta(minutes=3)) == 2
     assert [row.status for row in await ledger.rows()] == ["missed", "running"]
-    assert await ledger.forget(THREE + timedelta(minutes=3)) == 0
-    assert await ledger.miss(occurrence(), "late", "A")
+    assert await ledger.delete_before(THREE + timedelta(minutes=3)) == 0
+    assert await ledger.record_missed(occurrence(), "late", "A")
 
 
 @with_ledger
@@ -153,7 +153,7 @@ async def test_an_id_is_never_used_again(ledger: Ledger) -> None:
     """A claim that outlived its row cannot end another one's."""
     claim = await ledger.claim(request())
     await ledger.finish(claim, outcome())
-    await ledger.forget(THREE + HOUR)
+    await ledger.delete_before(THREE + HOUR)
     other = await ledger.claim(request(occurrence(1)))
     assert other.row_id > claim.row_id
     assert not await ledger.finish(claim, outcome())
@@ -164,18 +164,18 @@ async def test_bad_input(ledger: Ledger) -> None:
     """Naive times and names that cannot be stored are refused by every store alike."""
     naive = datetime(2026, 5, 10)  # noqa: DTZ001
     with pytest.raises(NaiveDatetimeError, match=r"until=.* has no time zone"):
-        await ledger.look("nps", naive)
+        await ledger.advance_watermark("nps", naive)
     with pytest.raises(NaiveDatetimeError, match=r"before=.* has no time zone"):
-        await ledger.forget(naive)
+        await ledger.delete_before(naive)
     for bad in ("nps\0", "\udcff", "x" * 501):
         with pytest.raises(InvalidArgumentError, match="job_id="):
-            await ledger.miss(Occurrence(bad, THREE), "late", "A")
+            await ledger.record_missed(Occurrence(bad, THREE), "late", "A")
         with pytest.raises(InvalidArgumentError, match="instance="):
-            await ledger.miss(occurrence(), "late", bad)
+            await ledger.record_missed(occurrence(), "late", bad)
         with pytest.raises(InvalidArgumentError, match="source="):
-            await ledger.look(bad, THREE)
+            await ledger.advance_watermark(bad, THREE)
         with pytest.raises(InvalidArgumentError, match="source="):
-            await ledger.looked_until(bad)
+            await ledger.watermark(bad)
         with pytest.raises(InvalidArgumentError, match="source="):
             await ledger.rows(bad)
         with pytest.raises(InvalidArgumentError, match="source="):

@@ -17,8 +17,8 @@ Rule = Callable[[nbformat.NotebookNode, Path], Iterator[str]]
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
-MOST_CELLS: Final = 45
-MOST_LINES: Final = 12
+MAX_CELLS: Final = 45
+MAX_LINES: Final = 12
 OPENING: Final = ("**What you'll do.**", "**What you'll learn.**", "**What you'll need.**")
 """What the first cell holds beneath its title, in this order; the last names minutes."""
 CLOSING: Final = ("## On your own", "## In production", "## Next")
@@ -32,11 +32,11 @@ KOREAN: Final = re.compile("[가-힣]")
 
 def the_size(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:
     """At most 45 cells, and at most 12 lines in a code cell."""
-    if len(notebook.cells) > MOST_CELLS:
-        yield f"{len(notebook.cells)} cells; at most {MOST_CELLS}"
+    if len(notebook.cells) > MAX_CELLS:
+        yield f"{len(notebook.cells)} cells; at most {MAX_CELLS}"
     for name, cell in code_cells(notebook):
-        if (lines := len(cell.source.strip().splitlines())) > MOST_LINES:
-            yield f"{name}: {lines} lines; at most {MOST_LINES}, so move logic to src/"
+        if (lines := len(cell.source.strip().splitlines())) > MAX_LINES:
+            yield f"{name}: {lines} lines; at most {MAX_LINES}, so move logic to src/"
 
 
 def the_execution_counts(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:

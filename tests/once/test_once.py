@@ -1172,7 +1172,7 @@ def threaded(
 
 
 def test_a_run_that_is_cut_waits_for_its_thread_and_keeps_its_lease() -> None:
-    """Drained at 03:05, its thread ends at 03:10: until then no other replica begins."""
+    """DrainResult at 03:05, its thread ends at 03:10: until then no other replica begins."""
     at_work: list[tuple[str, datetime, datetime]] = []
 
     def drain_a(scheduler: KSTScheduler) -> None:

@@ -30,7 +30,7 @@ PACE: Final = 2.0
 LIMIT: Final = 10.0
 """Seconds after which a statement without an answer is given up, as SqlLedger does."""
 
-READS: Final = frozenset({"now", "rows", "history", "abandoned", "looked_until"})
+READS: Final = frozenset({"now", "rows", "history", "abandoned", "watermark"})
 """What a ledger answers that can only be read."""
 
 RETRIES: Final = 3.0

@@ -54,7 +54,7 @@ def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Ite
     yield from (f"{name} has two rows for {each}" for each, often in times.items() if often > 1)
     fires = {*fire_times(job.trigger(), MIDNIGHT - SPARE, END + SPARE).to_pydatetime()}
     yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - fires)
-    watermark = asyncio.run(story.ledger.looked_until(name)) or MIDNIGHT
+    watermark = asyncio.run(story.ledger.watermark(name)) or MIDNIGHT
     since = story.watch.first_looks.get(name, END)
     for each in sorted(each for each in fires - {*times} if since <= each < watermark):
         if story.day.clock_was_wrong(each, SETTLED) or _was_paused(story, name, each):

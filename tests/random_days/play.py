@@ -176,7 +176,7 @@ class _Cluster:
         await asyncio.sleep(1)
         while True:
             try:
-                await reconciler.look()
+                await reconciler.reconcile()
             except LedgerUnavailableError:
                 pass  # put off
             except Exception as error:  # noqa: BLE001 - whatever it is

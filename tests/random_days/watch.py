@@ -115,9 +115,11 @@ class Watch:
             held.end = outcome.status
         return written
 
-    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+    async def record_missed(
+        self, occurrence: Occurrence, reason: str, instance: str
+    ) -> LedgerRow | None:
         """Note the row, and whether the occurrence was due."""
-        row: LedgerRow | None = await self.ledger.miss(occurrence, reason, instance)
+        row: LedgerRow | None = await self.ledger.record_missed(occurrence, reason, instance)
         if row:
             self.written_off[row.id] = true_time(), self.process()
             if self._cannot_know():
@@ -152,11 +154,11 @@ class Watch:
         """Tell whether the ledger's clock was wrong since the leases of now were renewed."""
         return self.day.clock_was_wrong(true_time(), LEASE)
 
-    async def look(self, source: str, until: datetime) -> None:
+    async def advance_watermark(self, source: str, until: datetime) -> None:
         """Note where the history of a job begins."""
         self.first_looks.setdefault(source, until)
-        before = await self.ledger.looked_until(source)
-        await self.ledger.look(source, until)
+        before = await self.ledger.watermark(source)
+        await self.ledger.advance_watermark(source, until)
         if before is None or until > before:
             self.moves[source].append(Move(self.process(), before, until))
 

@@ -30,7 +30,7 @@ from kst_scheduler.errors import (
     NotRunningError,
 )
 from kst_scheduler.scheduler import drain
-from kst_scheduler.scheduler.drain import Drained, in_seconds
+from kst_scheduler.scheduler.drain import DrainResult, in_seconds
 from kst_scheduler.scheduler.executor import OccurrenceExecutor
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
@@ -112,8 +112,8 @@ async def test_a_run_in_progress_may_end() -> None:
     await asyncio.sleep(0)
     crawl.release.set()
     drained = await draining
-    assert not drained
-    assert drained == Drained()
+    assert drained.complete
+    assert drained == DrainResult()
     assert crawl.log == ["done"]
     assert codes(events) == [EVENT_JOB_EXECUTED]
     assert events[-1].code == EVENT_SCHEDULER_SHUTDOWN
@@ -147,8 +147,8 @@ async def test_what_is_left_is_cancelled_and_named(caplog: pytest.LogCaptureFixt
     await crawl.started.wait()
     with caplog.at_level(logging.WARNING, "apscheduler.scheduler"):
         drained = await scheduler.drain(timedelta(milliseconds=10))
-    assert drained
-    assert drained == Drained(cancelled=(Occurrence("crawl", run_time),))
+    assert not drained
+    assert drained == DrainResult(cancelled=(Occurrence("crawl", run_time),))
     assert crawl.log == ["cancelled"]
     assert codes(events) == [EVENT_JOB_ERROR]
     assert not scheduler.running
@@ -169,7 +169,7 @@ async def test_nothing_starts_any_more_not_even_what_is_due() -> None:
     await asyncio.sleep(0.01)
     assert scheduler.get_job("late").next_run_time == late
     crawl.release.set()
-    assert await draining == Drained()
+    assert await draining == DrainResult()
     assert not ran
     assert len(codes(events)) == 1
 
@@ -185,7 +185,7 @@ async def test_a_run_that_was_submitted_and_has_not_begun_does_not_begin() -> No
 
     run_time = due(scheduler, crawl)
     scheduler._process_jobs()
-    assert await scheduler.drain(1) == Drained(not_started=(Occurrence("crawl", run_time),))
+    assert await scheduler.drain(1) == DrainResult(not_started=(Occurrence("crawl", run_time),))
     assert not ran
     assert codes(events) == [EVENT_JOB_MISSED]
 
@@ -204,7 +204,7 @@ async def test_the_rest_of_a_backlog_does_not_start(seconds: float) -> None:
         asyncio.get_running_loop().call_later(0.01, crawl.release.set)
     drained = await scheduler.drain(seconds)
     first, *rest = (Occurrence("crawl", run_time) for run_time in times)
-    assert drained == Drained(cancelled=() if seconds else (first,), not_started=tuple(rest))
+    assert drained == DrainResult(cancelled=() if seconds else (first,), not_started=tuple(rest))
     assert codes(events)[1:] == [EVENT_JOB_MISSED] * 2
     assert len(crawl.log) == 1
 
@@ -219,7 +219,7 @@ async def test_a_thread_cannot_be_cancelled_and_is_named() -> None:
     before = time.monotonic()
     drained = await scheduler.drain(0.01)
     assert time.monotonic() - before < 5
-    assert drained == Drained(still_running=(Occurrence("crawl", run_time),))
+    assert drained == DrainResult(still_running=(Occurrence("crawl", run_time),))
     assert not scheduler.running
     assert not codes(events)
     ended = asyncio.Event()
@@ -247,7 +247,7 @@ async def test_a_thread_that_its_job_has_given_up_is_waited_for_and_named(is_in_
         asyncio.get_running_loop().call_later(0.1, crawl.release.set)
     drained = await scheduler.drain(10 if is_in_time else 0.01)
     still_running = () if is_in_time else (Occurrence("crawl", run_time),)
-    assert drained == Drained(still_running=still_running)
+    assert drained == DrainResult(still_running=still_running)
     crawl.release.set()
     assert codes(events) == [EVENT_JOB_EXECUTED]
 
@@ -264,7 +264,7 @@ async def test_a_run_that_waits_for_a_thread_never_starts() -> None:
     assert crawl.started.wait(10)
     second = due(scheduler, lambda: ran.append(1), id="late")
     scheduler._process_jobs()
-    assert await scheduler.drain(0.01) == Drained(
+    assert await scheduler.drain(0.01) == DrainResult(
         still_running=(Occurrence("crawl", first),), not_started=(Occurrence("late", second),)
     )
     ended = asyncio.Event()
@@ -290,7 +290,7 @@ def test_a_thread_that_outlives_its_loop_ends_without_a_word(
         due(scheduler, crawl)
         while not threads:  # noqa: ASYNC110 - it is filled in a thread
             await asyncio.sleep(0.001)
-        assert await scheduler.drain(0)
+        assert not await scheduler.drain(0)
 
     asyncio.run(serve())
     caplog.clear()
@@ -316,7 +316,7 @@ async def test_a_job_that_ends_well_in_spite_of_the_cancellation_was_not_cut() -
 
     due(scheduler, crawl)
     await started.wait()
-    assert await scheduler.drain(0) == Drained()
+    assert await scheduler.drain(0) == DrainResult()
     assert codes(events) == [EVENT_JOB_EXECUTED]
 
 
@@ -340,7 +340,7 @@ async def test_a_coroutine_that_will_not_be_cancelled_is_named(
 
     run_time = due(scheduler, crawl)
     await started.wait()
-    assert await scheduler.drain(0) == Drained(still_running=(Occurrence("crawl", run_time),))
+    assert await scheduler.drain(0) == DrainResult(still_running=(Occurrence("crawl", run_time),))
     assert cancelled
     assert not scheduler.running
     release.set()
@@ -354,7 +354,7 @@ async def test_jobs_on_other_executors_are_waited_for_and_named_by_id() -> None:
     crawl = ThreadCrawl()
     due(scheduler, crawl, executor="threads")
     await crawl.has_started()
-    assert await scheduler.drain(0.01) == Drained(other_jobs=("crawl",))
+    assert await scheduler.drain(0.01) == DrainResult(other_jobs=("crawl",))
     crawl.release.set()
 
     scheduler, events = started_scheduler(executors={"threads": ThreadPoolExecutor(1)})
@@ -362,7 +362,7 @@ async def test_jobs_on_other_executors_are_waited_for_and_named_by_id() -> None:
     due(scheduler, crawl, executor="threads")
     await crawl.has_started()
     asyncio.get_running_loop().call_later(0.02, crawl.release.set)
-    assert await scheduler.drain(10) == Drained()
+    assert await scheduler.drain(10) == DrainResult()
     assert codes(events) == [EVENT_JOB_EXECUTED]
 
 
@@ -370,10 +370,10 @@ async def test_jobs_on_other_executors_are_waited_for_and_named_by_id() -> None:
 async def test_draining_a_scheduler_that_does_not_run_does_nothing() -> None:
     """So it can stand in a finally, before the start, after a shutdown, and twice."""
     scheduler = KSTScheduler()
-    assert await scheduler.drain(1) == Drained()
+    assert await scheduler.drain(1) == DrainResult()
     scheduler.start()
-    assert await scheduler.drain(1) == Drained()
-    assert await scheduler.drain(1) == Drained()
+    assert await scheduler.drain(1) == DrainResult()
+    assert await scheduler.drain(1) == DrainResult()
 
 
 @in_loop
@@ -385,7 +385,7 @@ async def test_two_drains_at_once_share_one_result() -> None:
     await crawl.started.wait()
     first, second = await asyncio.gather(scheduler.drain(0.01), scheduler.drain(60))
     assert first is second
-    assert first == Drained(cancelled=(Occurrence("crawl", run_time),))
+    assert first == DrainResult(cancelled=(Occurrence("crawl", run_time),))
 
 
 @in_loop
@@ -399,7 +399,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_drain() -> None:
         await asyncio.wait_for(scheduler.drain(10), 0.01)
     assert scheduler.running
     crawl.release.set()
-    assert await scheduler.drain(10) == Drained()
+    assert await scheduler.drain(10) == DrainResult()
     assert not scheduler.running
     assert crawl.log == ["done"]
 
@@ -428,7 +428,7 @@ async def test_a_job_cannot_drain_its_own_scheduler() -> None:
     errors = [event.exception for event in events if event.code == EVENT_JOB_ERROR]
     assert [type(error) for error in errors] == [KSTSchedulerError] * 3
     assert "drain() was called inside the job 'crawl'" in str(errors[0])
-    assert not await scheduler.drain(1)
+    assert await scheduler.drain(1)
 
 
 @in_loop
@@ -436,9 +436,9 @@ async def test_what_a_finished_job_left_behind_may_drain() -> None:
     """A task that outlives its job does not wait for itself."""
     scheduler, _ = started_scheduler()
     go_on = asyncio.Event()
-    tasks: list[asyncio.Task[Drained]] = []
+    tasks: list[asyncio.Task[DrainResult]] = []
 
-    async def afterwards() -> Drained:
+    async def afterwards() -> DrainResult:
         await go_on.wait()
         assert current_occurrence().job_id == "crawl"
         return await scheduler.drain(1)
@@ -449,7 +449,7 @@ async def test_what_a_finished_job_left_behind_may_drain() -> None:
     scheduler.add_listener(lambda _: go_on.set(), EVENT_JOB_EXECUTED)
     due(scheduler, crawl)
     await go_on.wait()
-    assert await tasks[0] == Drained()
+    assert await tasks[0] == DrainResult()
 
 
 @in_loop
@@ -466,7 +466,7 @@ async def test_a_drained_scheduler_can_start_again() -> None:
     due(scheduler, crawl, id="again")
     await crawl.started.wait()
     first.release.set()
-    assert await scheduler.drain(10) == Drained()
+    assert await scheduler.drain(10) == DrainResult()
     assert crawl.log == ["done"]
 
 
@@ -495,7 +495,7 @@ async def test_a_paused_scheduler_is_drained_too() -> None:
     run_time = due(scheduler, crawl)
     await crawl.started.wait()
     scheduler.pause()
-    assert await scheduler.drain(0) == Drained(cancelled=(Occurrence("crawl", run_time),))
+    assert await scheduler.drain(0) == DrainResult(cancelled=(Occurrence("crawl", run_time),))
 
 
 @pytest.mark.parametrize("timeout", [-1, math.inf, math.nan, timedelta(seconds=-1), "20", None])
@@ -514,8 +514,8 @@ def test_a_timeout_is_in_seconds_or_a_timedelta() -> None:
 
 def test_what_was_cut_is_written_in_words() -> None:
     """As the log shows it."""
-    assert str(Drained()) == "every run ended by itself"
-    assert str(Drained(cancelled=(THREE,), other_jobs=("a", "b"))) == (
+    assert str(DrainResult()) == "every run ended by itself"
+    assert str(DrainResult(cancelled=(THREE,), other_jobs=("a", "b"))) == (
         "cancelled: crawl@2026-05-09T18:00:00Z; other_jobs: a, b"
     )
     assert str(THREE.scheduled_at.astimezone(UTC)) == "2026-05-09 18:00:00+00:00"

@@ -234,7 +234,7 @@ async def test_what_was_missed_is_written_and_told(tmp_path: Path) -> None:
 
     before = SqlLedger(url)
     await before.open()
-    await before.look("nightly", now - timedelta(hours=1))
+    await before.advance_watermark("nightly", now - timedelta(hours=1))
     await before.close()
     async with serve_locally(receiver) as address:
         there = settings(

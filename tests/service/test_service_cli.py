@@ -259,7 +259,7 @@ def test_ctrl_c_cuts_a_run_that_takes_too_long_and_is_exit_code_0(tmp_path: Path
             run = client.post("/admin/jobs/slow/run").json()["run"]
         assert command.end(signal.SIGINT) == 0
     assert f"Drained the scheduler: cancelled: {run}" in command.said
-    assert "Traceback (most recent call last):\n" not in command.said.partition("Drained")[2]
+    assert "Traceback (most recent call last):\n" not in command.said.partition("DrainResult")[2]
 
 
 @posix

@@ -11,7 +11,7 @@ import pytest
 
 from kst_scheduler import kst
 from kst_scheduler.ledger import LedgerRow
-from kst_scheduler.service.page import LONGEST_REASON, MOST_JOBS, MOST_LISTED, draw_page
+from kst_scheduler.service.page import MAX_JOBS, MAX_LISTED, MAX_REASON_LENGTH, draw_page
 
 START, END = kst(2026, 5, 9, 12), kst(2026, 5, 10, 12)
 
@@ -105,10 +105,10 @@ def test_many_runs_are_cut_and_said_so() -> None:
     """The table ends at the latest 200; where the picture has not all either, that is said too."""
     rows = [row(id=number, scheduled_at=START + timedelta(minutes=number)) for number in range(300)]
     page = draw_page(rows, START, END, complete=False)
-    assert page.count("<tr class=") == MOST_LISTED
+    assert page.count("<tr class=") == MAX_LISTED
     assert "The picture shows the latest 300 runs only. The table lists the latest 200." in page
     assert page.index("05-09 16:59:00") < page.index("05-09 16:58:00")
-    assert "latest" not in draw_page(rows[:MOST_LISTED], START, END)
+    assert "latest" not in draw_page(rows[:MAX_LISTED], START, END)
 
 
 def test_a_hundred_jobs_have_a_lane_and_a_label_each() -> None:
@@ -154,10 +154,10 @@ def test_two_thousand_jobs_give_a_bounded_page() -> None:
     assert time.process_time() - before < 5
     assert len(page) < 600_000
     assert "<h1>20 errors; 1,980 ok</h1>" in page
-    assert f"It shows {MOST_JOBS} of 2,000 jobs: first those with a run that went wrong." in page
+    assert f"It shows {MAX_JOBS} of 2,000 jobs: first those with a run that went wrong." in page
     for svg in pictures(page):
         drawn = {word for word in words(svg) if word.startswith("job-")}
-        assert len(drawn) == MOST_JOBS
+        assert len(drawn) == MAX_JOBS
         assert {f"job-{number}" for number in range(7, 2_000, 100)} <= drawn
         assert "job-1999" in drawn
 
@@ -166,5 +166,5 @@ def test_a_long_reason_is_cut_in_the_table() -> None:
     """The admin API has all of it."""
     page = draw_page([row(status="error", error="why " * 500)], START, END)
     (reason,) = re.findall(r"<td>(why [^<]*)", page)
-    assert len(reason.strip()) == LONGEST_REASON
+    assert len(reason.strip()) == MAX_REASON_LENGTH
     assert reason.strip().endswith("…")

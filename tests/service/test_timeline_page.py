@@ -78,7 +78,7 @@ async def test_more_runs_than_fit_a_page_are_said_so(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The latest are shown, and no more are asked of the ledger."""
-    monkeypatch.setattr(timeline_page, "MOST_DRAWN", 2)
+    monkeypatch.setattr(timeline_page, "MAX_DRAWN", 2)
     async with serve() as it:
         for count, said in ((1, False), (2, False), (3, True)):
             await it.miss(at=datetime.now(UTC) - timedelta(minutes=count))

@@ -6,7 +6,9 @@ _RUN = "run = partial(once, service.ledger, lease=timedelta(minutes=10), instanc
 _LOCK = 'lambda: redis_lock("lock:daily-nps-crawl", ttl=300, client=service.redis)'
 _CRAWL = "run(catch_up=timedelta(hours=12))(crawl_nps)"
 _REPORT = "on_business_days(cron(hour=9))"
-_LOOK = 'add(Reconciler(service.scheduler, service.ledger).look, cron(minute="5,35"), id="look")'
+_LOOK = (
+    'add(Reconciler(service.scheduler, service.ledger).reconcile, cron(minute="5,35"), id="look")'
+)
 
 
 def _service(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kst_scheduler.extras import require_extra
 
 with require_extra("distributed", "the queue of jobs that are handed off"):
-    from kst_scheduler.distributed.handing import hand_off
+    from kst_scheduler.distributed.handoff import hand_off
     from kst_scheduler.distributed.queue import task_app
     from kst_scheduler.distributed.worker import work
 

@@ -25,7 +25,7 @@ from kst_scheduler.errors import (
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.ledger.checks import occurrence_key
 from kst_scheduler.ledger.clock_watch import believed_time
-from kst_scheduler.once.outcome import told
+from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.timezone import UTC
 from kst_scheduler.user_values import has_readable_class
@@ -43,7 +43,7 @@ SOON: Final = timedelta(seconds=1)
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class AgainError(KSTSchedulerError):
+class RetryLaterError(KSTSchedulerError):
     """Raised in a task that is to wait in the queue again.
 
     ``lock`` is that of the occurrence where the task has run it, and may run it again although its
@@ -71,7 +71,7 @@ class Attempt:
         """Run the occurrence, if it is still to be run.
 
         Raises:
-            AgainError: the task is to wait in the queue again.
+            RetryLaterError: the task is to wait in the queue again.
             LedgerUnavailableError: the ledger was away, and the work was not begun.
             Exception: the job failed, and is not to be tried again.
 
@@ -93,12 +93,14 @@ class Attempt:
         try:
             await once_job.run_claimed(claim, since, self.known.work)
         except LeaseLostError as error:
-            _LOGGER.warning("%s was stopped: %s", occurrence, told(error))
-            raise AgainError(SOON) from error
+            _LOGGER.warning("%s was stopped: %s", occurrence, describe_error(error))
+            raise RetryLaterError(SOON) from error
         except LockedOutError as error:
-            _LOGGER.info("%s was locked out: %s", occurrence, told(error))
+            _LOGGER.info("%s was locked out: %s", occurrence, describe_error(error))
         except Exception as error:  # noqa: BLE001 - it is raised below
-            failure = error if has_readable_class(error) else KSTSchedulerError(told(error))
+            failure = (
+                error if has_readable_class(error) else KSTSchedulerError(describe_error(error))
+            )
         # Here, so that the error that cannot be read is not the context of the one for it.
         if failure is not None:
             self._judge(failure, claim.attempt)
@@ -126,7 +128,7 @@ class Attempt:
             return False
         late -= timedelta(microseconds=late.microseconds)
         reason = f"{late} late, catch-up window {window}; it waited for a worker"
-        if await ledger.miss(self.occurrence, reason, self.known.once_job.replica()):
+        if await ledger.record_missed(self.occurrence, reason, self.known.once_job.replica()):
             _LOGGER.warning("%s was missed: %s", self.occurrence, reason)
         return True
 
@@ -135,9 +137,9 @@ class Attempt:
         row = await self._row()
         status = row.status if row else ""
         if row and status == "running" and not await self._is_at_work_elsewhere():
-            raise AgainError(self._until_its_lease_is_over(row)) from error
+            raise RetryLaterError(self._until_its_lease_is_over(row)) from error
         if self.has_run_it and status in {"error", "cancelled"}:  # behind another run of the job
-            raise AgainError(self.known.once_job.lease, lock=self.lock) from error
+            raise RetryLaterError(self.known.once_job.lease, lock=self.lock) from error
         _LOGGER.info("%s needs no run: %s", self.occurrence, error)
 
     async def _row(self) -> LedgerRow | None:
@@ -169,6 +171,6 @@ class Attempt:
         moment = retry.retry_decision.retry_at or datetime.now(UTC)
         _LOGGER.warning(
             "%s failed in attempt %d, and is tried again at %s: %s",
-            *(self.occurrence, attempt, f"{moment:%Y-%m-%dT%H:%M:%SZ}", told(error)),
+            *(self.occurrence, attempt, f"{moment:%Y-%m-%dT%H:%M:%SZ}", describe_error(error)),
         )
-        raise AgainError(moment, lock=self.lock) from error
+        raise RetryLaterError(moment, lock=self.lock) from error

@@ -26,7 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from kst_scheduler.distributed.names import TASK, queue_name, queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
-from kst_scheduler.distributed.shift import Judge, run
+from kst_scheduler.distributed.task_runner import RetryWhenAsked, run
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.ledger.connection_string import ConnectionString
 from kst_scheduler.ledger.engines import CONNECT_SECONDS, parse_url
@@ -92,7 +92,7 @@ def task_app(database_url: str, *, namespace: str = "") -> App:
         )
     app = App(connector=Connector(url))
     queue = queue_name(require_name(namespace, "namespace"))
-    app.task(name=TASK, queue=queue, retry=Judge(), pass_context=True)(run)
+    app.task(name=TASK, queue=queue, retry=RetryWhenAsked(), pass_context=True)(run)
     return app
 
 

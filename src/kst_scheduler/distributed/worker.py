@@ -13,9 +13,9 @@ from procrastinate.jobs import Status
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
-from kst_scheduler.distributed.shift import SHIFT, Shift
+from kst_scheduler.distributed.task_runner import TASK_RUNNER, TaskRunner
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
-from kst_scheduler.once.outcome import told
+from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.replica import this_replica
 from kst_scheduler.scheduler.drain import CLEAN_UP_SECONDS, end_of_drain, in_seconds
 from kst_scheduler.scheduler.kept_writes import kept_writes
@@ -77,7 +77,7 @@ async def work(
         await app.open_async()
     known = ", ".join(jobs) or "none"
     _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, known)
-    shift, stalled = Shift(jobs), stalled_after.total_seconds()
+    shift, stalled = TaskRunner(jobs), stalled_after.total_seconds()
     tidying = asyncio.create_task(_keep_tidy(app, stalled))
     try:
         while True:
@@ -90,7 +90,7 @@ async def work(
 
 async def _work_once(
     app: App,
-    shift: Shift,
+    shift: TaskRunner,
     tidying: asyncio.Task[None],
     concurrency: int,
     drain_seconds: float,
@@ -109,7 +109,7 @@ async def _work_once(
             update_heartbeat_interval=stalled / 3,
             stalled_worker_timeout=stalled,
             delete_jobs="successful",
-            additional_context={SHIFT: shift},
+            additional_context={TASK_RUNNER: shift},
             install_signal_handlers=False,
         )
     )
@@ -136,7 +136,7 @@ async def _work_once(
     _LOGGER.warning("worker %s starts again: %s", this_replica(), reason)
 
 
-async def _drain(worker: asyncio.Task[None], shift: Shift, seconds: float) -> None:
+async def _drain(worker: asyncio.Task[None], shift: TaskRunner, seconds: float) -> None:
     """Take no more tasks, let those at work end, then cut what is left."""
     end = end_of_drain(seconds)
     worker.cancel()  # as Procrastinate's worker is told to stop: it waits for its tasks
@@ -174,7 +174,7 @@ async def _keep_tidy(app: App, stalled: float) -> None:
             if here.cancelling():
                 raise
             # Nobody else frees what a dead worker was at, so nothing ends the looks.
-            _LOGGER.error("the queue was not looked after: %s", told(error))  # noqa: TRY400 - one line
+            _LOGGER.error("the queue was not looked after: %s", describe_error(error))  # noqa: TRY400 - one line
         await asyncio.sleep(stalled / 3)
 
 
@@ -190,7 +190,7 @@ async def _free_stalled(app: App, stalled: float) -> None:
                 raise
             # The others are freed all the same: the next look would fail at this one again.
             message = "task %s could not be given to another worker: %s"
-            _LOGGER.error(message, task.call_string, told(error))  # noqa: TRY400 - one line
+            _LOGGER.error(message, task.call_string, describe_error(error))  # noqa: TRY400 - one line
 
 
 async def _free(app: App, task: Job) -> None:

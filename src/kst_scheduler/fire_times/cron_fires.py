@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from kst_scheduler.fire_times.arrays import NONE, Instants
-from kst_scheduler.fire_times.asking import answers, exists, giving_up
 from kst_scheduler.fire_times.instants import DAY, HOUR, NEVER, microseconds, moment_at
+from kst_scheduler.fire_times.iteration import answers, exists, giving_up
 from kst_scheduler.fire_times.matching import matching_days, times_of_day
 from kst_scheduler.fire_times.offsets import OffsetChange, offset_at, offset_changes
 

@@ -15,7 +15,6 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.arrays import NONE, Instants
-from kst_scheduler.fire_times.asking import answers, giving_up, keeps_rule
 from kst_scheduler.fire_times.business_fires import business_timestamps
 from kst_scheduler.fire_times.cron_fires import cron_timestamps, or_timestamps
 from kst_scheduler.fire_times.instants import (
@@ -26,6 +25,7 @@ from kst_scheduler.fire_times.instants import (
     microseconds,
     moment_at,
 )
+from kst_scheduler.fire_times.iteration import answers, giving_up, keeps_rule
 from kst_scheduler.triggers.business_days import BusinessDayTrigger
 from kst_scheduler.triggers.trigger_parts import parts_of, walk
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from kst_scheduler.scheduler.occurrence import Occurrence
 
-LONGEST_TEXT: Final = 2_000
+MAX_TEXT_LENGTH: Final = 2_000
 """Characters of an error or a reason; longer ones are cut."""
-LARGEST: Final = 2**63 - 1
+MAX_INTEGER: Final = 2**63 - 1
 """What fits a database's bigint."""
 
 
@@ -24,9 +24,9 @@ def stored_text(text: str) -> str:
 
     Unlike a name, it is never refused: that an error was written matters more than its spelling.
     """
-    text = without_passwords(text, LONGEST_TEXT)
+    text = without_passwords(text, MAX_TEXT_LENGTH)
     text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"
 
 
 def in_utc(moment: datetime, name: str) -> datetime:
@@ -52,7 +52,7 @@ def require_count(number: int | None, name: str) -> int | None:
         InvalidArgumentError: it is negative, or above 2**63 - 1.
 
     """
-    if number is not None and not 0 <= number <= LARGEST:
+    if number is not None and not 0 <= number <= MAX_INTEGER:
         raise InvalidArgumentError(f"{name} must be from 0 to 2**63 - 1")
     return number
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kst_scheduler.ledger.contract import ClaimRequest
 
 
-MOST_CLOSED: Final = 1_000
+MAX_CLOSED: Final = 1_000
 """How many closed rows a store keeps where nobody asks for them."""
 
 _LOGGER: Final = logging.getLogger(__name__)

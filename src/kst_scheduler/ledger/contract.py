@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.ledger.checks import LARGEST
+from kst_scheduler.ledger.checks import MAX_INTEGER
 from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.scheduler.stored_names import require_name
 from kst_scheduler.timezone import require_aware
@@ -23,7 +23,7 @@ ENDED: Final = ("ok", "error", "cancelled", "skipped")
 """How a run that was claimed can end."""
 STATUSES: Final = (*ENDED, "missed", "running")
 """What a row can be; the table of runs knows them all (kst_scheduler.runs.table)."""
-MOST_ROWS: Final = LARGEST
+MAX_COUNT: Final = MAX_INTEGER
 """The largest count that a row holds."""
 
 
@@ -114,7 +114,7 @@ class Outcome:
             raise InvalidArgumentError(
                 f"status={self.status!r} is not how a run ends; write one of {', '.join(ENDED)}"
             )
-        if self.rows is not None and abs(self.rows) > MOST_ROWS:
+        if self.rows is not None and abs(self.rows) > MAX_COUNT:
             raise InvalidArgumentError(f"rows has {len(str(self.rows))} digits; at most 2**63 - 1")
 
     @property
@@ -216,7 +216,9 @@ class Ledger(Protocol):
     async def finish(self, claim: Claim, outcome: Outcome) -> bool:
         """Write how the run ended; False, and nothing is written, when it was taken over."""
 
-    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+    async def record_missed(
+        self, occurrence: Occurrence, reason: str, instance: str
+    ) -> LedgerRow | None:
         """Write an occurrence as missed; None when it has a row already, unless an untimely one."""
 
     async def abandoned(self) -> list[LedgerRow]:
@@ -255,10 +257,10 @@ class Ledger(Protocol):
         They are attempt, rows, trigger and duration_ms.
         """
 
-    async def looked_until(self, source: str) -> datetime | None:
+    async def watermark(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
 
-    async def look(self, source: str, until: datetime) -> None:
+    async def advance_watermark(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
 
     async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
@@ -270,7 +272,7 @@ class Ledger(Protocol):
         It raises what a claim would raise now: a ledger that can only be read is no ledger.
         """
 
-    async def forget(self, before: datetime, limit: int | None = None) -> int:
+    async def delete_before(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many.
 
         ``limit`` is the most that one call deletes; None: all. Others can use the ledger meanwhile.

@@ -90,7 +90,9 @@ class MemoryLedger:
         )
         return True
 
-    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+    async def record_missed(
+        self, occurrence: Occurrence, reason: str, instance: str
+    ) -> LedgerRow | None:
         """Write an occurrence as missed; None when it has a row already."""
         require_name(occurrence.job_id, "job_id")
         require_name(instance, "instance")
@@ -135,11 +137,11 @@ class MemoryLedger:
         rows = await self.rows(source, since=since, until=until)
         return history_table(map(attrgetter(*FIELDS), rows))
 
-    async def looked_until(self, source: str) -> datetime | None:
+    async def watermark(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
         return self._looked_until.get(require_name(source, "source"))
 
-    async def look(self, source: str, until: datetime) -> None:
+    async def advance_watermark(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
         until = in_utc(until, "until")
         source = require_name(source, "source")
@@ -154,7 +156,7 @@ class MemoryLedger:
     async def prove_writable(self) -> None:
         """Do nothing: memory is writable."""
 
-    async def forget(self, before: datetime, limit: int | None = None) -> int:
+    async def delete_before(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before, limit = in_utc(before, "before"), require_count(limit, "limit")
         deleted = 0

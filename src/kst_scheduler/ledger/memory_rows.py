@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
+from kst_scheduler.ledger.claiming import MAX_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.timezone import UTC
 
@@ -39,7 +39,7 @@ class MemoryRows:
         """Of each source, its scheduled times in order, and the ids of their rows."""
         self._last_id = 0
         self.others: set[tuple[str, str]] = set()
-        self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
+        self.closed: deque[LedgerRow] = deque(maxlen=MAX_CLOSED)
         self._clock_began: datetime | None = None
 
     async def insert(self, request: ClaimRequest) -> int | None:

@@ -128,7 +128,7 @@ SOURCES: Final = Table(
     METADATA,
     Column("namespace", Text, primary_key=True, server_default=""),
     Column("source", Text, primary_key=True),
-    Column("looked_until", Moment, nullable=False),
+    Column("watermark", Moment, nullable=False),
 )
 SCHEMA: Final = Table("crawl_schema", METADATA, Column("version", Integer, nullable=False))
 
@@ -221,8 +221,8 @@ def _upgrade(connection: Connection, version: int) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {SOURCES.name} RENAME TO {SOURCES.name}_1")
         SOURCES.create(connection)
         connection.exec_driver_sql(
-            f"INSERT INTO {SOURCES.name} (source, looked_until) "  # noqa: S608 - our own names
-            f"SELECT source, looked_until FROM {SOURCES.name}_1"
+            f"INSERT INTO {SOURCES.name} (source, watermark) "  # noqa: S608 - our own names
+            f"SELECT source, watermark FROM {SOURCES.name}_1"
         )
         connection.exec_driver_sql(f"DROP TABLE {SOURCES.name}_1")
     if version < 3:  # noqa: PLR2004 - the second version: each look read all rows of a namespace

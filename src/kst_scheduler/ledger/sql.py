@@ -116,7 +116,9 @@ class SqlLedger:
         }
         return bool(await self._finish(parameters))
 
-    async def miss(self, occurrence: Occurrence, reason: str, instance: str) -> LedgerRow | None:
+    async def record_missed(
+        self, occurrence: Occurrence, reason: str, instance: str
+    ) -> LedgerRow | None:
         """Write an occurrence as missed; None when it has a row already."""
         require_name(occurrence.job_id, "job_id")
         require_name(instance, "instance")
@@ -170,18 +172,18 @@ class SqlLedger:
         records = await self._database.fetch_many(query)
         return await asyncio.to_thread(history_table, records)  # a long one would block the loop
 
-    async def looked_until(self, source: str) -> datetime | None:
+    async def watermark(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
         parameters = {"namespace": self.namespace, "source": require_name(source, "source")}
         found = await self._database.fetch(statements.LOOKED_UNTIL, parameters)
-        return found[0].looked_until if found else None
+        return found[0].watermark if found else None
 
-    async def look(self, source: str, until: datetime) -> None:
+    async def advance_watermark(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
         parameters = {
             "namespace": self.namespace,
             "source": require_name(source, "source"),
-            "looked_until": in_utc(until, "until"),
+            "watermark": in_utc(until, "until"),
         }
         await self._database.write(self._look, parameters)
 
@@ -199,7 +201,7 @@ class SqlLedger:
         """Write a row like that of a claim and take it back, in one transaction."""
         await self._database.run_script(statements.trial(self._database.dialect))
 
-    async def forget(self, before: datetime, limit: int | None = None) -> int:
+    async def delete_before(self, before: datetime, limit: int | None = None) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         before = in_utc(before, "before")
         limit = require_count(limit, "limit")

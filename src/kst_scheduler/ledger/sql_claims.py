@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, stored_text
-from kst_scheduler.ledger.claiming import MOST_CLOSED, Obstacle, Obstacles, newly_lost
+from kst_scheduler.ledger.claiming import MAX_CLOSED, Obstacle, Obstacles, newly_lost
 from kst_scheduler.ledger.contract import LedgerRow
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class SqlClaims:
         self._database = database
         self._namespace = namespace
         self.others: set[tuple[str, str]] = set()
-        self.closed: deque[LedgerRow] = deque(maxlen=MOST_CLOSED)
+        self.closed: deque[LedgerRow] = deque(maxlen=MAX_CLOSED)
         self._insert = database.quick(statements.insert_claim(database.dialect))
         self._unclaimed = statements.insert_unclaimed(database.dialect)
 

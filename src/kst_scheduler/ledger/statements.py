@@ -147,7 +147,7 @@ _OLD: Final = (
     .cte("old")
 )
 FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
-LOOKED_UNTIL: Final = select(SOURCES.c.looked_until).where(
+LOOKED_UNTIL: Final = select(SOURCES.c.watermark).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )
 
@@ -156,9 +156,9 @@ LOOK_AGAIN: Final = (
     .where(
         SOURCES.c.namespace == bindparam("seen_namespace", type_=Text),
         SOURCES.c.source == bindparam("seen_source", type_=Text),
-        SOURCES.c.looked_until == bindparam("seen_until", type_=Moment),
+        SOURCES.c.watermark == bindparam("seen_until", type_=Moment),
     )
-    .values(looked_until=bindparam("until", type_=Moment))
+    .values(watermark=bindparam("until", type_=Moment))
 )
 
 
@@ -190,14 +190,14 @@ def insert_unclaimed(dialect: str) -> Any:
 
 
 def upsert_look(dialect: str) -> Any:
-    """Return the write that moves a source's ``looked_until`` on, and never back."""
-    names = ("namespace", "source", "looked_until")
+    """Return the write that moves a source's ``watermark`` on, and never back."""
+    names = ("namespace", "source", "watermark")
     look = _INSERT[dialect](SOURCES).values({name: bindparam(name) for name in names})
-    later = look.excluded.looked_until
+    later = look.excluded.watermark
     return look.on_conflict_do_update(
         index_elements=[SOURCES.c.namespace, SOURCES.c.source],
-        set_={"looked_until": later},
-        where=SOURCES.c.looked_until < later,
+        set_={"watermark": later},
+        where=SOURCES.c.watermark < later,
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SECONDS: Final = 10.0
 """How long one alert may take in all."""
 
-MOST_RUNS: Final = 100
+MAX_RUNS: Final = 100
 """How many runs one alert names; of more, the latest."""
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ def webhook(url: str) -> Callable[[Sequence[LedgerRow]], Awaitable[None]]:
 
 def payload(rows: Sequence[LedgerRow]) -> dict[str, Any]:
     """Return what an alert says about rows."""
-    named = rows[-MOST_RUNS:]
-    left_out = [f"({len(rows) - MOST_RUNS} more before)"] if len(rows) > MOST_RUNS else []
+    named = rows[-MAX_RUNS:]
+    left_out = [f"({len(rows) - MAX_RUNS} more before)"] if len(rows) > MAX_RUNS else []
     lines = [f"{len(rows)} run(s) did not happen", *left_out, *map(_line, named)]
     return {"text": "\n".join(lines), "runs": list(map(_run, named))}
 

@@ -35,9 +35,9 @@ from kst_scheduler.errors import (
 from kst_scheduler.ledger.clock_watch import has_come, was_in_time
 from kst_scheduler.ledger.contract import ClaimRequest
 from kst_scheduler.once.lease import renewed
-from kst_scheduler.once.outcome import as_json, failed, succeeded, told
-from kst_scheduler.once.patience import patiently
+from kst_scheduler.once.outcome import as_json, describe_error, failed, succeeded
 from kst_scheduler.once.replica import this_replica
+from kst_scheduler.once.retry import retry_while_unavailable
 from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.job_functions import full_name_of
@@ -343,7 +343,7 @@ class OnceJob:
                 since = asyncio.get_running_loop().time()
                 return await self.ledger.claim(request), since
 
-        return await patiently(ask, self.patience, f"the claim of {occurrence}")
+        return await retry_while_unavailable(ask, self.patience, f"the claim of {occurrence}")
 
     async def _check_time(self, occurrence: Occurrence) -> None:
         """Refuse to run an occurrence long before its time, by a clock of this host that is ahead.
@@ -374,14 +374,16 @@ class OnceJob:
         patience = CUT_PATIENCE if outcome.status == "cancelled" else self.patience
         try:
             try:
-                return await patiently(write, patience, what)
+                return await retry_while_unavailable(write, patience, what)
             except asyncio.CancelledError:
                 # It comes too late to cut anything but this write. The same write again is one.
-                return await patiently(write, CUT_PATIENCE, what)
+                return await retry_while_unavailable(write, CUT_PATIENCE, what)
         except (Exception, asyncio.CancelledError) as error:
             is_kept = self._keep(claim, outcome)
             kept = "; it is kept, and written when the ledger is back" if is_kept else ""
-            _LOGGER.error("%s%s; the row is %s", told(error), kept, as_json(claim, outcome))  # noqa: TRY400 - one line
+            _LOGGER.error(  # noqa: TRY400 - one line
+                "%s%s; the row is %s", describe_error(error), kept, as_json(claim, outcome)
+            )
             if isinstance(error, asyncio.CancelledError):
                 raise
             if is_kept or isinstance(error, LedgerUnavailableError):
@@ -437,7 +439,7 @@ async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome, until: fl
     except Exception as error:  # noqa: BLE001 - its row is in the log already
         if asyncio.get_running_loop().time() < until:
             return None
-        _LOGGER.error("the outcome of %s was not written: %s", occurrence, told(error))  # noqa: TRY400 - one line
+        _LOGGER.error("the outcome of %s was not written: %s", occurrence, describe_error(error))  # noqa: TRY400 - one line
         return True
     if is_written:
         _LOGGER.warning("the outcome of %s was written, late: %s", occurrence, outcome.status)
@@ -453,7 +455,7 @@ async def _hold(lock: Lock, stack: contextlib.AsyncExitStack, occurrence: Occurr
     except LockedOutError:
         raise
     except Exception as error:
-        reason = f"its lock could not be had: {told(error)}"
+        reason = f"its lock could not be had: {describe_error(error)}"
         _LOGGER.warning("%s was skipped: %s", occurrence, reason)
         raise LockedOutError(f"{occurrence} was skipped: {reason}") from error
 

@@ -43,7 +43,7 @@ RELEASES: Final = 6
 POLL_SECONDS: Final = 0.1
 """How often a busy lock is tried again, with ``wait``."""
 
-LONGEST_SECONDS: Final = 366 * 86_400.0
+MAX_SECONDS: Final = 366 * 86_400.0
 """The longest ``ttl`` and ``wait``; whoever writes more has mistaken the unit."""
 
 logger = logging.getLogger(__name__)
@@ -247,7 +247,7 @@ def _in_seconds(value: float | timedelta, name: str, least: float) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidArgumentError(f"{name}={value!r} is no time; write seconds or a timedelta")
-    if not least <= seconds <= LONGEST_SECONDS:
+    if not least <= seconds <= MAX_SECONDS:
         raise InvalidArgumentError(
             f"{name}={value!r} must be between {least:g} s and a year; write seconds, such as 30"
         )

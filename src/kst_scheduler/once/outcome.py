@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger.checks import LARGEST, stored_text
+from kst_scheduler.ledger.checks import MAX_INTEGER, stored_text
 from kst_scheduler.ledger.contract import Outcome
 from kst_scheduler.timezone import UTC
 from kst_scheduler.user_values import describe, integer_of, is_a, text_of
@@ -24,7 +24,7 @@ def succeeded(result: object, seconds: float) -> Outcome:
 
 def failed(error: BaseException, seconds: float) -> Outcome:
     """Return the outcome of a run that raised: skipped when locked out, cancelled, or error."""
-    status, text = "error", told(error)
+    status, text = "error", describe_error(error)
     if is_a(error, LockedOutError):
         status, text = "skipped", stored_text(text_of(error))
     elif is_a(error, asyncio.CancelledError):
@@ -39,10 +39,10 @@ def count(result: object) -> int | None:
     CrawlResult. Booleans, floats and what merely has an ``int()`` are none; no method is called.
     """
     rows = integer_of(result)
-    return rows if rows is not None and 0 <= rows <= LARGEST else None
+    return rows if rows is not None and 0 <= rows <= MAX_INTEGER else None
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an error as a row or a line of the log tells it: cut, without passwords."""
     return stored_text(describe(error))
 

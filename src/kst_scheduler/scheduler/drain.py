@@ -30,8 +30,8 @@ POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
-    """What a drain cut; all four are empty, and it is false, when every run ended by itself."""
+class DrainResult:
+    """What a drain cut; all four are empty, and it is true, when every run ended by itself."""
 
     cancelled: tuple[Occurrence, ...] = ()
     """Cut in the middle: the job got CancelledError."""
@@ -43,8 +43,13 @@ class Drained:
     other_jobs: tuple[str, ...] = ()
     """Ids of jobs that still run on other executors, which do not know the occurrence."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether every run ended by itself."""
+        return not any(getattr(self, field.name) for field in fields(self))
+
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in fields(self))
+        return self.complete
 
     def __str__(self) -> str:
         groups = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -76,7 +81,7 @@ async def finish(
     batches: Mapping[asyncio.Future[list[JobExecutionEvent]], Batch],
     other_jobs: Callable[[], tuple[str, ...]],
     seconds: float,
-) -> Drained:
+) -> DrainResult:
     """Wait for closed batches, other executors' jobs and what ended runs have left in threads.
 
     Then cancel what can be cancelled.
@@ -97,7 +102,7 @@ async def finish(
         if batch.handed_out and (not future.done() or threads_of(batch.current))
     ]
     left_in_threads = [each for each in runs_with_threads() if each not in still_running]
-    return Drained(
+    return DrainResult(
         cancelled=tuple(
             batches[future].current
             for future in cut

@@ -22,7 +22,7 @@ from kst_scheduler.errors import (
     NotRunningError,
     UnknownJobError,
 )
-from kst_scheduler.scheduler.drain import Drained, end_of_drain, finish, in_seconds
+from kst_scheduler.scheduler.drain import DrainResult, end_of_drain, finish, in_seconds
 from kst_scheduler.scheduler.executor import OccurrenceExecutor
 from kst_scheduler.scheduler.guards import nearest
 from kst_scheduler.scheduler.job_store import TurnByTurnJobStore
@@ -44,7 +44,7 @@ class RunControl(WallClockScheduler):
     ``BaseExecutor._instances`` and ``Job._jobstore_alias``; checked on 3.11.3.
     """
 
-    _draining: asyncio.Task[Drained] | None = None
+    _draining: asyncio.Task[DrainResult] | None = None
     _last_manual = datetime.min.replace(tzinfo=UTC)
 
     def resume(self) -> None:
@@ -131,7 +131,7 @@ class RunControl(WallClockScheduler):
             if job_id in (None, batch.job_id)
         )
 
-    async def drain(self, timeout: float | timedelta) -> Drained:  # noqa: ASYNC109 - a limit for the jobs
+    async def drain(self, timeout: float | timedelta) -> DrainResult:  # noqa: ASYNC109 - a limit for the jobs
         """Shut down without losing work: start nothing more, wait, then cancel, and say what.
 
         No job starts after the call, not even one that is due. Runs in progress get ``timeout``
@@ -161,7 +161,7 @@ class RunControl(WallClockScheduler):
                 "set an event in the job, and drain where the scheduler was started"
             )
         if not self.running:
-            return Drained()
+            return DrainResult()
         if self._draining is None:
             self.pause()
             for executor in self._own_executors():
@@ -169,7 +169,7 @@ class RunControl(WallClockScheduler):
             self._draining = asyncio.create_task(self._drain(seconds))
         return await asyncio.shield(self._draining)
 
-    async def _drain(self, seconds: float) -> Drained:
+    async def _drain(self, seconds: float) -> DrainResult:
         batches = {f: b for executor in self._own_executors() for f, b in executor.batches.items()}
         end = end_of_drain(seconds)
         try:
@@ -180,7 +180,7 @@ class RunControl(WallClockScheduler):
             if self.running:
                 self.shutdown(wait=False)
         await asyncio.sleep(0)  # AsyncIOScheduler.shutdown only asks the loop to do it
-        log = self._logger.warning if drained else self._logger.info
+        log = self._logger.info if drained.complete else self._logger.warning
         log("Drained the scheduler: %s", drained)
         return drained
 

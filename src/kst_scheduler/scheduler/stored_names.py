@@ -6,7 +6,7 @@ from typing import Final
 
 from kst_scheduler.errors import InvalidArgumentError
 
-LONGEST_NAME: Final = 500
+MAX_NAME_LENGTH: Final = 500
 """Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
 
 
@@ -23,10 +23,10 @@ def require_name(text: str, name: str) -> str:
     """
     if not isinstance(text, str):
         raise InvalidArgumentError(f"{name}={text!r} is not a text; write {name}={str(text)!r}")
-    if len(text) > LONGEST_NAME:
+    if len(text) > MAX_NAME_LENGTH:
         raise InvalidArgumentError(
             f"{name}={text[:20]!r}... has {len(text):,} characters; "
-            f"a ledger takes at most {LONGEST_NAME}"
+            f"a ledger takes at most {MAX_NAME_LENGTH}"
         )
     bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
     if bad is not None:

@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from kst_scheduler.errors import InvalidArgumentError, UnknownJobError
 from kst_scheduler.scheduler.guards import nearest
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError
-from kst_scheduler.scheduler.stored_names import LONGEST_NAME, require_name
+from kst_scheduler.scheduler.stored_names import MAX_NAME_LENGTH, require_name
 from kst_scheduler.service.answers import (
     UNAVAILABLE,
     Conflict,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from kst_scheduler.ledger import Ledger
     from kst_scheduler.scheduler.occurrence import Occurrence
 
-MOST_RUNS: Final = 1_000
+MAX_RUNS: Final = 1_000
 _LARGEST_ID: Final = 2**63 - 1
 
 
@@ -151,14 +151,16 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    job_id: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00]*$")
+    job_id: str | None = Field(
+        None, min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00]*$"
+    )
     status: Status | None = None
     since: Moment | None = Field(None, description="the earliest scheduled time")
     until: Moment | None = Field(None, description="the end of the scheduled times, excluded")
     before_id: int | None = Field(
         None, ge=1, le=_LARGEST_ID, description="next_before_id of the page before"
     )
-    limit: int = Field(100, ge=1, le=MOST_RUNS)
+    limit: int = Field(100, ge=1, le=MAX_RUNS)
 
 
 @router.get("/runs", response_model=Runs, responses=UNAVAILABLE)

@@ -145,7 +145,7 @@ def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
 
 def _next(chosen: argparse.Namespace) -> int:
     with require_extra("service", "kst-scheduler next"):
-        from kst_scheduler.service.coming import coming  # noqa: PLC0415
+        from kst_scheduler.service.next_fires import coming  # noqa: PLC0415
 
     if chosen.n < 1:
         raise InvalidArgumentError(f"-n {chosen.n} shows no fire time; write -n 5, say")

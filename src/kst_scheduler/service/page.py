@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import LedgerRow
 
-MOST_LISTED: Final = 200
+MAX_LISTED: Final = 200
 """Runs in the table; of more, the latest."""
-MOST_JOBS: Final = 100
+MAX_JOBS: Final = 100
 """Jobs in the picture; of more, those with a run that went wrong, then those that ran last."""
-LONGEST_REASON: Final = 300
+MAX_REASON_LENGTH: Final = 300
 """Characters of a reason in the table; GET /admin/runs has the whole."""
 _WRONG: Final = {"missed", "error", "cancelled", "skipped"}
 
@@ -58,7 +58,7 @@ def draw_page(
         wide=_address(wide),
         narrow=_address(narrow),
         note=_note(len(rows), len(jobs), complete=complete),
-        rows="\n".join(map(_row, latest[:MOST_LISTED])),
+        rows="\n".join(map(_row, latest[:MAX_LISTED])),
     )
 
 
@@ -72,12 +72,12 @@ def _note(count: int, jobs: int, *, complete: bool) -> str:
     notes = []
     if not complete:
         notes.append(f"The picture shows the latest {count:,} runs only.")
-    if jobs > MOST_JOBS:
+    if jobs > MAX_JOBS:
         notes.append(
-            f"It shows {MOST_JOBS} of {jobs:,} jobs: first those with a run that went wrong."
+            f"It shows {MAX_JOBS} of {jobs:,} jobs: first those with a run that went wrong."
         )
-    if count > MOST_LISTED:
-        notes.append(f"The table lists the latest {MOST_LISTED}.")
+    if count > MAX_LISTED:
+        notes.append(f"The table lists the latest {MAX_LISTED}.")
     return " ".join(notes)
 
 
@@ -85,10 +85,10 @@ def _drawn(
     rows: Sequence[LedgerRow], latest: Sequence[LedgerRow], jobs: Sequence[str]
 ) -> Sequence[LedgerRow]:
     """Return the rows of as many jobs as a picture has room for."""
-    if len(jobs) <= MOST_JOBS:
+    if len(jobs) <= MAX_JOBS:
         return rows
     wrong = (row.source for row in latest if row.status in _WRONG)
-    kept = set([*dict.fromkeys([*wrong, *jobs])][:MOST_JOBS])
+    kept = set([*dict.fromkeys([*wrong, *jobs])][:MAX_JOBS])
     return [row for row in rows if row.source in kept]
 
 
@@ -111,4 +111,4 @@ def _row(row: LedgerRow) -> str:
 
 
 def _cut(reason: str) -> str:
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"
+    return reason if len(reason) <= MAX_REASON_LENGTH else f"{reason[: MAX_REASON_LENGTH - 1]}…"

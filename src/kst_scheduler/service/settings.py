@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 PREFIX: Final = "KST_SCHEDULER_"
 NIGHTLY: Final = "kst_workbook.nps.nightly:register"
 """The default jobs: the crawl of workplaces, every night at 03:00 KST."""
-SHORTEST_KEY: Final = 16
+MIN_KEY_LENGTH: Final = 16
 """An admin key has as many characters or more."""
 
 
 def _check_admin_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
-    if len(text) < SHORTEST_KEY:
+    if len(text) < MIN_KEY_LENGTH:
         raise ValueError(
             f"it has {len(text)} characters, and a key that short can be guessed; write "
-            f"{SHORTEST_KEY} or more, such as the output of: openssl rand -hex 32"
+            f"{MIN_KEY_LENGTH} or more, such as the output of: openssl rand -hex 32"
         )
     if not all("!" <= letter <= "~" for letter in text):
         raise ValueError(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import LedgerRow
 
-LONGEST: Final = 7 * 24
-MOST_DRAWN: Final = 2_000
+MAX_HOURS: Final = 7 * 24
+MAX_DRAWN: Final = 2_000
 """Runs on a page; of more, the latest."""
 
 _HEADERS: Final = {
@@ -42,7 +42,7 @@ class Window(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hours: int = Field(24, ge=1, le=LONGEST)
+    hours: int = Field(24, ge=1, le=MAX_HOURS)
 
 
 @router.get(
@@ -55,7 +55,7 @@ async def timeline(readers: TheReaders, window: Annotated[Window, Query()]) -> R
     end = datetime.now(KST)
     start = end - timedelta(hours=window.hours)
     async with readers.turn():
-        rows = await readers.ledger.rows(since=start, limit=MOST_DRAWN + 1)
+        rows = await readers.ledger.rows(since=start, limit=MAX_DRAWN + 1)
         page = await readers.in_thread(_drawn, rows, start, end)
     return HTMLResponse(page, headers=_HEADERS)
 
@@ -63,4 +63,4 @@ async def timeline(readers: TheReaders, window: Annotated[Window, Query()]) -> R
 def _drawn(rows: Sequence[LedgerRow], start: datetime, end: datetime) -> str:
     from kst_scheduler.service.page import draw_page  # noqa: PLC0415 - matplotlib is slow to load
 
-    return draw_page(rows[:MOST_DRAWN], start, end, complete=len(rows) <= MOST_DRAWN)
+    return draw_page(rows[:MAX_DRAWN], start, end, complete=len(rows) <= MAX_DRAWN)

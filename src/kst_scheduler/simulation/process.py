@@ -15,7 +15,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import NAT, NODE_DOWN
 from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.world import MOST_EXITS, TICK
+from kst_scheduler.simulation.world import MAX_EXITS, TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,7 @@ class SimulatedNode:
 
 def _close(coroutine: Any) -> None:
     """Unwind a coroutine; one that swallows the exit is thrown it again, as a thread is."""
-    for _ in range(MOST_EXITS):
+    for _ in range(MAX_EXITS):
         with contextlib.suppress(BaseException):  # nobody is left to hear of it
             coroutine.close()
             return

@@ -42,7 +42,7 @@ STEPS_BETWEEN_LOOKS: Final = 1_000
 """How often strands run between two looks at whether all is well."""
 
 
-MOST_EXITS: Final = 1_000
+MAX_EXITS: Final = 1_000
 """How often code that swallows its end is told to end."""
 
 NO_HOOKS: Final[tuple[Any, Any]] = (None, None)
@@ -253,7 +253,7 @@ class World:
             self.on_host(strand.host)
             if strand.loop is not None:
                 strand.loop.stop()
-            for _ in range(MOST_EXITS):  # jobs and callbacks swallow the exit: throw again
+            for _ in range(MAX_EXITS):  # jobs and callbacks swallow the exit: throw again
                 if strand.greenlet.dead:
                     break
                 strand.greenlet.throw(GreenletExit)

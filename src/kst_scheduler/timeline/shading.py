@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.page import Page
     from kst_scheduler.timeline.scene import Scene
 
-MOST_STRIPS: Final = 2
+MAX_STRIPS: Final = 2
 _SHADES: Final = {"freeze": (SKY_BLUE, 0.22), "crash": (BLACK, 0.14)}
 _APART: Final = 8.0
 _THINNEST: Final = 2.0
@@ -110,7 +110,7 @@ def _placed(
 
 def _packed(placed: list[tuple[str, float]], width: float) -> list[Note]:
     """Put each note into the first strip where it is free; nothing when one finds no place."""
-    ends, packed = [0.0] * MOST_STRIPS, []
+    ends, packed = [0.0] * MAX_STRIPS, []
     for words, middle in placed:
         half = drawn_width(words) / 2
         free = [strip for strip, end in enumerate(ends) if middle - half >= end]

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 from kst_scheduler.errors import InvalidArgumentError
 
-MOST_MINUTES: Final = 60
+MAX_MINUTES: Final = 60
 """More would need another hour than the one that the trigger names."""
 
 
@@ -35,10 +35,10 @@ def spread(job_id: str, minutes: int) -> MinuteAndSecond:
 
     """
     is_whole = isinstance(minutes, int) and not isinstance(minutes, bool)
-    if not is_whole or not 1 <= minutes <= MOST_MINUTES:
+    if not is_whole or not 1 <= minutes <= MAX_MINUTES:
         raise InvalidArgumentError(
             f"minutes={minutes!r} is no span within an hour; write a whole number from 1 to "
-            f"{MOST_MINUTES}, such as minutes=10"
+            f"{MAX_MINUTES}, such as minutes=10"
         )
     if not isinstance(job_id, str) or not job_id:
         raise InvalidArgumentError(

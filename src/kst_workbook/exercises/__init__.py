@@ -7,6 +7,6 @@ says what it does. Each notebook's are in a module of their own, ``notebook_03``
 from kst_scheduler.extras import require_extra
 
 with require_extra("workbook", "the exercises"):
-    from kst_workbook.exercises.asking import check, hint, progress, solution
+    from kst_workbook.exercises.commands import check, hint, progress, solution
 
 __all__ = ["check", "hint", "progress", "solution"]

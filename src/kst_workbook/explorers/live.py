@@ -35,7 +35,7 @@ CAPTION: Final = (
     "Live timeline: what became of each run while a real scheduler ran in this notebook's kernel."
 )
 REDRAW_SECONDS: Final = 0.25
-LONGEST_SECONDS: Final = 60.0
+MAX_SECONDS: Final = 60.0
 NODE: Final = "here"
 THREE_JOBS: Final = ("failing", "quick", "slow")
 
@@ -90,9 +90,9 @@ async def live_timeline(
         WorkbookError: ipywidgets is not installed.
 
     """
-    if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SECONDS:
+    if not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SECONDS:
         raise InvalidArgumentError(
-            f"seconds={seconds!r} is not from 0 to {LONGEST_SECONDS:g}; write seconds=2"
+            f"seconds={seconds!r} is not from 0 to {MAX_SECONDS:g}; write seconds=2"
         )
     growing = LiveTimeline()
     seen = LiveTimeline(still_picture(seconds) if register is None else None)

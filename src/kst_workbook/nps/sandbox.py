@@ -39,7 +39,7 @@ PERIOD: Final = "getPdAcctoSttusInfoSearchV2"
 DAILY_QUOTA: Final = 10_000
 """Calls a day on a development key of data.go.kr."""
 
-MOST_WORKPLACES: Final = 999_999
+MAX_WORKPLACES: Final = 999_999
 _WELL: Final = Fault("none")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -176,9 +176,9 @@ def create_sandbox(
         InvalidArgumentError: a number is out of range.
 
     """
-    if not 0 <= workplaces <= MOST_WORKPLACES:
+    if not 0 <= workplaces <= MAX_WORKPLACES:
         raise InvalidArgumentError(
-            f"workplaces={workplaces!r} is out of range; write 0 to {MOST_WORKPLACES:,}"
+            f"workplaces={workplaces!r} is out of range; write 0 to {MAX_WORKPLACES:,}"
         )
     if quota < 0:
         raise InvalidArgumentError(f"quota={quota!r} is negative; write 0 or more calls a day")

@@ -20,7 +20,7 @@ REAL_BASE_URL: Final = f"https://apis.data.go.kr{BASE_PATH}"
 SANDBOX_KEY: Final = "sandbox-key"
 """The key of the local sandbox, taken when NPS_BASE_URL leads elsewhere than to data.go.kr."""
 
-LONGEST_DELAY: Final = 30.0
+MAX_DELAY: Final = 30.0
 
 
 def exponential_delay(attempt: int) -> float:
@@ -28,7 +28,7 @@ def exponential_delay(attempt: int) -> float:
 
     There is no jitter, so that two runs are alike; pass ``delay=`` to add your own.
     """
-    return float(min(2 ** (attempt - 1), LONGEST_DELAY))
+    return float(min(2 ** (attempt - 1), MAX_DELAY))
 
 
 @dataclass(frozen=True, kw_only=True)

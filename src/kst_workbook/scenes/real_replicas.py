@@ -103,7 +103,7 @@ async def serve(name: str, file: str) -> None:
     scheduler.start()
     await redis.set(_up(name), "yes", ex=_SECONDS_KEPT)
     while True:  # its own start() looks every minute, which is thirty nights here
-        await reconciler.look()
+        await reconciler.reconcile()
         await asyncio.sleep(LOOK_SECONDS)
 
 

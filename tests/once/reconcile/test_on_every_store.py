@@ -11,7 +11,7 @@ from in_loop import in_loop
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.ledger import ClaimRequest
 from kst_scheduler.once.decorator import once
-from kst_scheduler.once.reconcile import Looked, Reconciler
+from kst_scheduler.once.reconcile import Reconciler, ReconcileResult
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import Ledger
 
-    Look = Callable[[], Awaitable[Looked]]
+    Look = Callable[[], Awaitable[ReconcileResult]]
     NewLedger = Callable[[], Ledger]
 
 HOUR = timedelta(hours=1)
@@ -54,8 +54,8 @@ async def started(ledger: Ledger, trigger: BaseTrigger) -> AsyncIterator[Look]:
         while scheduler.running_occurrences():  # noqa: ASYNC110 - nothing to wait for but it
             await asyncio.sleep(0.001)
 
-    async def look() -> Looked:
-        looked = await reconciler.look()
+    async def look() -> ReconcileResult:
+        looked = await reconciler.reconcile()
         await idle()
         return looked
 
@@ -82,12 +82,12 @@ async def test_what_was_missed_is_caught_up_and_written(new_ledger: NewLedger) -
     trigger = every(minutes=10)
     since = datetime.now(UTC) - 3 * HOUR
     async with opened(new_ledger) as ledger:
-        await ledger.look("nps", since)
+        await ledger.advance_watermark("nps", since)
         async with started(ledger, trigger) as look:
             looked = await look()
-            until = await ledger.looked_until("nps")
+            until = await ledger.watermark("nps")
             rows = {row.scheduled_at: row for row in await ledger.rows()}
-            assert not await look()
+            assert (await look()).nothing_to_do
     assert until is not None
     (caught_up,) = looked.started
     assert rows[caught_up.scheduled_at].status == "ok"
@@ -105,7 +105,7 @@ async def test_an_abandoned_run_is_taken_over(new_ledger: NewLedger) -> None:
     moment = (datetime.now(KST) - timedelta(minutes=5)).replace(microsecond=0)
     occurrence = Occurrence("nps", moment)
     async with opened(new_ledger) as ledger:
-        await ledger.look("nps", moment - HOUR)
+        await ledger.advance_watermark("nps", moment - HOUR)
         await claimed_and_lost(ledger, occurrence)
         async with started(ledger, at(moment)) as look:
             assert (await look()).started == [occurrence]
@@ -123,5 +123,5 @@ async def test_a_run_by_hand_that_was_abandoned_is_closed(new_ledger: NewLedger)
         await claimed_and_lost(ledger, by_hand)
         async with started(ledger, every(weeks=50)) as look:
             (closed,) = (await look()).closed
-            assert not await look()
+            assert (await look()).nothing_to_do
     assert (closed.status, closed.occurrence) == ("error", by_hand)

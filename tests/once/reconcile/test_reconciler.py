@@ -15,8 +15,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError, LedgerUnavailableError, LockedOutError
 from kst_scheduler.ledger import ClaimRequest, MemoryLedger
 from kst_scheduler.once.decorator import once
-from kst_scheduler.once.reconcile import Looked, Reconciler
-from kst_scheduler.once.reconcile import look as look_module
+from kst_scheduler.once.reconcile import Reconciler, ReconcileResult, job_reconciler
 from kst_scheduler.once.reconcile import reconciler as reconciler_module
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
@@ -64,7 +63,7 @@ class Looks:
     """Looks that the test plans itself, and what they did."""
 
     def __init__(self) -> None:
-        self.done: list[Looked] = []
+        self.done: list[ReconcileResult] = []
         self.errors: list[Exception] = []
         self._tasks: list[asyncio.Task[None]] = []  # a loop keeps no reference of its own
 
@@ -78,7 +77,7 @@ class Looks:
 
     async def _look(self, reconciler: Reconciler) -> None:
         try:
-            self.done.append(await reconciler.look())
+            self.done.append(await reconciler.reconcile())
         except Exception as error:  # noqa: BLE001 - it is looked at
             self.errors.append(error)
 
@@ -642,11 +641,11 @@ def test_jitter_is_refused_and_other_jobs_are_reconciled() -> None:
 class PickyLedger(MemoryLedger):
     """A ledger that fails for one job, in a way that nobody foresaw."""
 
-    async def look(self, source: str, until: datetime) -> None:
+    async def advance_watermark(self, source: str, until: datetime) -> None:
         """Fail for the job "broken"."""
         if source == "broken":
             raise ZeroDivisionError("its calendar is empty")
-        await super().look(source, until)
+        await super().advance_watermark(source, until)
 
 
 class BrokenQueue:
@@ -724,7 +723,7 @@ async def test_rows_are_kept_as_long_as_they_may_be_caught_up() -> None:
         reconciler.start()
     scheduler.start()
     with pytest.raises(InvalidArgumentError, match=said):
-        await reconciler.look()
+        await reconciler.reconcile()
     await scheduler.drain(1)
 
 
@@ -758,12 +757,12 @@ def test_old_rows_are_forgotten() -> None:
 
     story = alone(add, trigger=cron(hour=3), until=night(24 * 4))
     assert [row.scheduled_at.astimezone(KST).day for row in story.rows()] == [11, 12, 13]
-    assert looks.done[0].forgotten == 1
+    assert looks.done[0].deleted == 1
 
 
 def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A look ends soon; the next one, a minute later, goes on, and the one after has an hour."""
-    monkeypatch.setattr(reconciler_module, "MOST_FORGOTTEN", 10)
+    monkeypatch.setattr(reconciler_module, "MAX_DELETED", 10)
     looks = Looks()
 
     def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
@@ -772,7 +771,7 @@ def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.Monkey
             looks.plan(2 * 24 * 60 + minute, reconciler)
 
     alone(add, trigger=cron(hour="*"), until=night(24 * 3), catch_up=HOUR)
-    assert [looked.forgotten for looked in looks.done] == [10, 10, 2, 0]
+    assert [looked.deleted for looked in looks.done] == [10, 10, 2, 0]
 
 
 def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
@@ -812,7 +811,7 @@ def test_after_a_long_outage_one_look_writes_no_more_than_its_limit(
     monkeypatch: pytest.MonkeyPatch, our_log: pytest.LogCaptureFixture
 ) -> None:
     """The latest are written; how many came before is one line of the log."""
-    monkeypatch.setattr(look_module, "MOST_MISSED", 100)
+    monkeypatch.setattr(job_reconciler, "MAX_MISSED", 100)
     story = play(crawl_for(1), cron(second=30), nodes=1, incidents=outage(1, 4, "A"))
     missed = [row for row in story.rows() if row.status == "missed"]
     assert len(missed) == 99  # the hundredth was caught up
@@ -904,10 +903,10 @@ def test_rows_that_were_written_before_an_outage_are_passed_on() -> None:
     looks, alerts = Looks(), []
 
     class Fragile(MemoryLedger):
-        async def look(self, source: str, until: datetime) -> None:
+        async def advance_watermark(self, source: str, until: datetime) -> None:
             if asyncio.get_running_loop().time() > 3.1 * 3600:
                 raise LedgerUnavailableError("gone")
-            await super().look(source, until)
+            await super().advance_watermark(source, until)
 
     async def alert(rows: list[LedgerRow]) -> None:
         alerts.append([row.status for row in rows])
@@ -934,7 +933,7 @@ async def test_it_is_a_context_manager_and_leaves_nothing_running() -> None:
     before = list(scheduler._listeners)
     async with Reconciler(scheduler, ledger) as reconciler:
         reconciler.start()  # twice is once
-        while await ledger.looked_until("nps") is None:  # noqa: ASYNC110 - nothing else tells
+        while await ledger.watermark("nps") is None:  # noqa: ASYNC110 - nothing else tells
             await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert scheduler._listeners == before
@@ -947,18 +946,18 @@ async def test_a_scheduler_that_is_not_running_is_not_looked_at() -> None:
     """Nothing could be started."""
     ledger, scheduler = MemoryLedger(), KSTScheduler()
     scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
-    assert not await Reconciler(scheduler, ledger).look()
-    assert await ledger.looked_until("nps") is None
+    assert not await Reconciler(scheduler, ledger).reconcile()
+    assert await ledger.watermark("nps") is None
 
 
 @in_loop
-async def test_a_look_without_work_is_false() -> None:
-    """So `if await reconciler.look()` asks whether anything was done."""
+async def test_a_look_without_work_says_so() -> None:
+    """There was nothing to do: each occurrence has its row."""
     ledger, scheduler = MemoryLedger(), KSTScheduler()
     scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
     scheduler.start()
-    looked = await Reconciler(scheduler, ledger).look()
-    assert looked == Looked()
-    assert not looked
-    assert Looked(started=[Occurrence("nps", datetime.now(UTC))])
+    looked = await Reconciler(scheduler, ledger).reconcile()
+    assert looked == ReconcileResult()
+    assert looked.nothing_to_do
+    assert not ReconcileResult(started=[Occurrence("nps", datetime.now(UTC))]).nothing_to_do
     await scheduler.drain(1)

@@ -63,7 +63,7 @@ async def test_a_night_whose_replica_is_killed_has_its_row(
         replicas[held.instance].kill()
         last = await ok_after(ledger, held)
         assert last.instance != held.instance
-        while (await ledger.looked_until(CRAWL) or first.scheduled_at) < last.scheduled_at:  # noqa: ASYNC110
+        while (await ledger.watermark(CRAWL) or first.scheduled_at) < last.scheduled_at:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         history = await ledger.history(since=first.scheduled_at, until=last.scheduled_at)
         assert -1 not in [await redis.ttl(key) for key in await redis.keys()]

@@ -29,19 +29,19 @@ async def note_pause(ledger: Ledger, job_id: str, mark: datetime, pause: Pause) 
     The mark comes last: until then, no other replica takes the times for those of this pause.
     """
     for name, moment in zip(_names(job_id), (*pause, mark), strict=True):
-        seen = await ledger.looked_until(name)
+        seen = await ledger.watermark(name)
         if seen is not None and moment < seen:  # a clock that was ahead has noted it
             await ledger.look_again(name, seen, moment)
         elif moment != seen:
-            await ledger.look(name, moment)
+            await ledger.advance_watermark(name, moment)
 
 
 async def noted_pause(ledger: Ledger, job_id: str, mark: datetime) -> Pause | None:
     """Return the pause that was noted at this mark, if one was."""
     *times, at = _names(job_id)
-    if await ledger.looked_until(at) != mark:
+    if await ledger.watermark(at) != mark:
         return None
-    start, end = [await ledger.looked_until(name) for name in times]
+    start, end = [await ledger.watermark(name) for name in times]
     return Pause(start, end) if start is not None and end is not None else None
 
 

@@ -18,9 +18,14 @@ from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger.clock_watch import ClockWatch, believed_time, clock_watch
-from kst_scheduler.once.outcome import told
+from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
-from kst_scheduler.once.reconcile.look import JobLook, Looked, OwnLook, window_of
+from kst_scheduler.once.reconcile.job_reconciler import (
+    JobReconciler,
+    LastLook,
+    ReconcileResult,
+    window_of,
+)
 from kst_scheduler.once.reconcile.once_jobs import OnceJobs, fires_no_more
 from kst_scheduler.redaction import hide_in_traceback
 from kst_scheduler.scheduler.kept_writes import kept_writes
@@ -44,7 +49,7 @@ LOOK_EVERY: Final = 60.0
 FORGET_EVERY: Final = 3600.0
 """Seconds from one clearing of old rows to the next."""
 
-MOST_FORGOTTEN: Final = 100_000
+MAX_DELETED: Final = 100_000
 """How many old rows a look deletes, so that it ends within seconds."""
 
 STOP_SECONDS: Final = 1.0
@@ -132,7 +137,7 @@ class Reconciler:
         self._on_missing = on_missing
         self._jobs = OnceJobs(scheduler, ledger)
         self._plans: dict[str, FirePlan] = {}
-        self._own_looks: dict[str, OwnLook] = {}
+        self._own_looks: dict[str, LastLook] = {}
         self._forget_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
@@ -175,7 +180,7 @@ class Reconciler:
     async def __aexit__(self, *_exception: object) -> None:
         await self.stop()
 
-    async def look(self) -> Looked:
+    async def reconcile(self) -> ReconcileResult:
         """Look once, at all jobs, and return what was done; nothing while the scheduler is paused.
 
         Raises:
@@ -186,7 +191,7 @@ class Reconciler:
             LedgerUnavailableError: the ledger is away; what is left is done next time.
 
         """
-        looked = Looked()
+        looked = ReconcileResult()
         if self._scheduler.state != STATE_RUNNING:
             return looked
         looked.closed += self._ledger.closed_by_claims()
@@ -213,7 +218,7 @@ class Reconciler:
     def _runs_now(self, _event: object) -> None:
         self._look_now.set()
 
-    async def _look(self, looked: Looked, now: datetime) -> None:
+    async def _look(self, looked: ReconcileResult, now: datetime) -> None:
         abandoned, faults = await self._ledger.abandoned(), _Faults()
         # Those with a queue last: one that does not answer holds up no other job.
         jobs = sorted(self._jobs.all(), key=lambda each: each[1].queue is not None)
@@ -225,7 +230,7 @@ class Reconciler:
         for job, once_job in jobs:
             with faults.of(job):
                 look = self._job_look(job, once_job, abandoned, now, looked)
-                if await look.put_right() and self._jobs.is_over(job):
+                if await look.reconcile() and self._jobs.is_over(job):
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
@@ -244,9 +249,9 @@ class Reconciler:
         once_job: OnceJob,
         abandoned: Sequence[LedgerRow],
         now: datetime,
-        looked: Looked,
-    ) -> JobLook:
-        return JobLook(
+        looked: ReconcileResult,
+    ) -> JobReconciler:
+        return JobReconciler(
             scheduler=self._scheduler,
             ledger=self._ledger,
             job=job,
@@ -280,7 +285,11 @@ class Reconciler:
         return plan
 
     async def _forget(
-        self, known: set[str], abandoned: Sequence[LedgerRow], now: datetime, looked: Looked
+        self,
+        known: set[str],
+        abandoned: Sequence[LedgerRow],
+        now: datetime,
+        looked: ReconcileResult,
     ) -> None:
         """Delete old rows, and close those that were abandoned and whose job nobody has."""
         if asyncio.get_running_loop().time() < (self._forget_at or 0):
@@ -293,9 +302,9 @@ class Reconciler:
                 reason = "abandoned: no job of this name is left"
                 closed = await self._ledger.close_abandoned(row, reason)
                 looked.closed += [closed] if closed else []
-        looked.forgotten = await self._ledger.forget(before, MOST_FORGOTTEN)
+        looked.deleted = await self._ledger.delete_before(before, MAX_DELETED)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
-        if looked.forgotten < MOST_FORGOTTEN:  # the next look goes on with the others
+        if looked.deleted < MAX_DELETED:  # the next look goes on with the others
             self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
 
     async def _first_forget_at(self, jobs: Sequence[Job], now: datetime) -> float:
@@ -306,12 +315,12 @@ class Reconciler:
         marks = []
         for job in jobs:
             with contextlib.suppress(InvalidArgumentError):  # its own look reports it
-                marks.append(await self._ledger.looked_until(job.id))
+                marks.append(await self._ledger.watermark(job.id))
         latest = max((mark for mark in marks if mark), default=now)
         is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
         return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
 
-    async def _tell(self, looked: Looked) -> None:
+    async def _tell(self, looked: ReconcileResult) -> None:
         rows = [*looked.missed, *looked.closed]
         if self._on_missing is None or not rows:
             return
@@ -323,9 +332,9 @@ class Reconciler:
     async def _keep_looking(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.reconcile()
             except LedgerUnavailableError as error:
-                _LOGGER.warning("the look is put off by a minute: %s", told(error))
+                _LOGGER.warning("the look is put off by a minute: %s", describe_error(error))
             except KSTSchedulerError as error:
                 _LOGGER.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - see _Faults
             except Exception:
@@ -365,5 +374,5 @@ class _Faults:
 
 
 def _named(job: Job, error: Exception) -> str:
-    reason = text_of(error) if is_a(error, KSTSchedulerError) else told(error)
+    reason = text_of(error) if is_a(error, KSTSchedulerError) else describe_error(error)
     return f"job {job.id!r} cannot be reconciled: {reason}"

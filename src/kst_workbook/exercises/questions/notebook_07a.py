@@ -46,7 +46,7 @@ FAST: Final = replace(
     nodes=(Node("A"), Node("B", MARGIN)),
     incidents=(*DEAD.incidents, Crash("B", kst(2026, 5, 10, 2, 50), timedelta(minutes=15))),
 )
-LONGEST: Final = 366 * 86_400
+MAX_SECONDS: Final = 366 * 86_400
 RIGHT: Final = 3 * 3600.0
 
 
@@ -163,7 +163,7 @@ def _seconds(ttl: Any) -> float:
     seconds = number_of(ttl)
     if seconds is None:
         raise NotYetError(f"`ttl` is {shown(ttl)}. Expected a number of seconds.")
-    if not 1 <= seconds <= LONGEST:
+    if not 1 <= seconds <= MAX_SECONDS:
         raise NotYetError(f"`ttl` is {shown(ttl)}. Expected seconds, from 1 to a year.")
     return seconds
 

@@ -48,7 +48,7 @@ TOO_LATE: Final = Night("both replicas down from 02:50 to 04:10", incidents=_bot
 CUT: Final = Night("A dead from 03:10 on", incidents=(Crash("A", kst(2026, 5, 10, 3, 10)),))
 
 
-MOST: Final = {QUIET: 1, SHORT: 1, NEARLY: 1, AT_LAST: 1, TOO_LATE: 0, LONG: 0, CUT: 2}
+MAX_RUNS: Final = {QUIET: 1, SHORT: 1, NEARLY: 1, AT_LAST: 1, TOO_LATE: 0, LONG: 0, CUT: 2}
 """How many runs crawl in each night."""
 
 
@@ -73,7 +73,7 @@ def lose_no_run(register: Any) -> Right:
     """Register a crawl that survives restarts, and is made up for within an hour."""
     require_function(register, "register", "scheduler", "crawl", "ledger")
     with each_replica_for_itself(register):
-        played = {night: _play(register, night) for night in MOST}
+        played = {night: _play(register, night) for night in MAX_RUNS}
     for night, (mine, row) in played.items():
         if fault := _fault(night, mine, row):
             theirs, _ = _play(_as_it_should_be, night)
@@ -108,7 +108,7 @@ def _fault(night: Night, mine: Played, row: LedgerRow | None) -> str | None:
         return f"A run is due at {moment(due[-1])}." if due else "No job is due."
     if night is CUT and len(crawls) == 1:
         return f"B does not go on. {_said(row)}"
-    most = MOST[night]
+    most = MAX_RUNS[night]
     if len(crawls) > most:
         what = ", ".join(crawls)
         return f"Crawls: {what}." if most else f"{what}, more than an hour late."

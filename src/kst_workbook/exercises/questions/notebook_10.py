@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOGGING: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html#troubleshooting"
 REDIS_LOCK: Final = "https://redis.readthedocs.io/en/stable/lock.html"
-LONGEST_TTL: Final = 86_400.0
+MAX_TTL: Final = 86_400.0
 
 
 @exercise(
@@ -87,7 +87,7 @@ def how_long_the_lock_lives(answer: Any) -> Right:
     seconds = number_of(answer)
     if seconds is None:
         raise NotYetError(f"`ttl` is {shown(answer)}. Expected a number of seconds.")
-    if not 1 <= seconds <= LONGEST_TTL:
+    if not 1 <= seconds <= MAX_TTL:
         raise NotYetError(f"`ttl` is {shown(answer)}. Expected a time between a second and a day.")
     mine, theirs = locked_night(seconds), locked_night()
     drawn = pictures(mine, theirs)

@@ -59,7 +59,7 @@ def register(service: Service) -> None:
     add(run(catch_up=timedelta(hours=12))(crawl_nps), cron(hour=3), id=CRAWL)
     add(run(catch_up=timedelta(minutes=50))(renew_token), cron(minute=0), id=TOKEN)
     add(run(catch_up=timedelta(hours=3))(send_report), on_business_days(cron(hour=9)), id=REPORT)
-    add(Reconciler(service.scheduler, service.ledger).look, cron(minute="5,35"), id="look")
+    add(Reconciler(service.scheduler, service.ledger).reconcile, cron(minute="5,35"), id="look")
 
 
 def _locked(service: Service) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 REGIONS: Final = [f"crawl-{number:03}" for number in range(500)]
 BEGIN, END = kst(2026, 5, 10, 2), kst(2026, 5, 10, 2, 30)
 NIGHTS: Final = (kst(2026, 5, 10), kst(2026, 5, 12))
-MOST: Final = 3
+MAX_STARTS: Final = 3
 """How many requests a second the API takes."""
 FAR: Final = 1 + 5040 * 10**9
 """From one process id to the other: they differ in length, and by one in what is left of 1,800."""
@@ -84,7 +84,7 @@ def three_starts_a_second(answer: Any) -> Right:
             )
     _refuse_outside(first, drawn)
     (busiest, most), *_ = Counter(first.values()).most_common(1)
-    if most > MOST:
+    if most > MAX_STARTS:
         raise NotYetError(f"{most} of your jobs start at {moment(busiest)}.", drawn)
     return Right(
         f"At most {most} start in a second, the last at {moment(max(first.values()))}, and every "
@@ -184,9 +184,9 @@ def _starts(name: str, fires: dict[str, pd.Timestamp]) -> Axes:
     ax = Figure(figsize=(10, 2.2), layout="constrained").subplots()
     minutes = [(fire - BEGIN).total_seconds() / 60 for fire in starts]
     ax.vlines(minutes, 0, list(starts.values()), color="#0072B2", linewidth=1)
-    ax.axhline(MOST, color="black", linewidth=1)
+    ax.axhline(MAX_STARTS, color="black", linewidth=1)
     ax.axvspan(0, 30, color="#009E73", alpha=0.12)
     ax.set(title=f"{name}: starts a second", xlabel="minutes after 02:00 KST", ylabel="starts")
-    ax.set(ylim=(0, max(MOST, *starts.values()) * 1.15))
+    ax.set(ylim=(0, max(MAX_STARTS, *starts.values()) * 1.15))
     ax.set_xlim(min(-1, *minutes) - 1, max(31, *minutes) + 1)
     return ax

@@ -21,9 +21,9 @@ from kst_scheduler.timezone import kst, require_aware
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FEWEST_DAYS: Final = 7
+MIN_DAYS: Final = 7
 """So many are needed for the six nights that have a trouble of their own."""
-MOST_DAYS: Final = 366
+MAX_DAYS: Final = 366
 
 _OFFSETS: Final = {"A": 1.5, "B": -2.0, "C": 0.4}
 _SPENT: Final = (10_000, 6_000)
@@ -95,9 +95,9 @@ def bad_month(seed: int, start: datetime | None = None, days: int = 31) -> BadMo
 
     """
     start = kst(2026, 5, 1) if start is None else require_aware(start, "start")
-    if not FEWEST_DAYS <= days <= MOST_DAYS:
+    if not MIN_DAYS <= days <= MAX_DAYS:
         raise InvalidArgumentError(
-            f"days={days} is not from {FEWEST_DAYS} to {MOST_DAYS}: six nights have a trouble of "
+            f"days={days} is not from {MIN_DAYS} to {MAX_DAYS}: six nights have a trouble of "
             "their own; write days=7 or more"
         )
     random = Random(seed)  # noqa: S311 - no secret

@@ -7,7 +7,7 @@ from apscheduler.triggers.combining import OrTrigger
 
 from kst_scheduler import at, cron, every, kst, on_business_days
 from kst_scheduler.once.decorator import once
-from kst_scheduler.service.coming import coming
+from kst_scheduler.service.next_fires import coming
 
 if TYPE_CHECKING:
     from kst_scheduler.service import Service

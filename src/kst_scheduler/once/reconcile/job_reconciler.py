@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kst_scheduler.once.reconcile.fire_plan import FirePlan
     from kst_scheduler.scheduler.run_control import RunControl
 
-MOST_MISSED: Final = 10_000
+MAX_MISSED: Final = 10_000
 """How many occurrences of one job a look takes on; those due before are one line of the log."""
 
 MAX_LEAD: Final = timedelta(minutes=1)
@@ -41,8 +41,8 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass
-class Looked:
-    """What a look did; it is false when there was nothing to do."""
+class ReconcileResult:
+    """What a look did; ``nothing_to_do`` is true where all was well."""
 
     started: list[Occurrence] = field(default_factory=list)
     """Runs that were started here: caught up, or taken over."""
@@ -50,14 +50,16 @@ class Looked:
     """Rows written here for what did not run."""
     closed: list[LedgerRow] = field(default_factory=list)
     """Abandoned rows that were closed here, as errors, by a look or by a claim before it."""
-    forgotten: int = 0
+    deleted: int = 0
     """How many rows were older than the retention."""
 
-    def __bool__(self) -> bool:
-        return bool(self.started or self.missed or self.closed or self.forgotten)
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every occurrence had its row, and no row was too old."""
+        return not (self.started or self.missed or self.closed or self.deleted)
 
 
-class OwnLook(NamedTuple):
+class LastLook(NamedTuple):
     """How far this replica has moved on the mark of a job."""
 
     mark: datetime | None = None
@@ -72,7 +74,7 @@ class OwnLook(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JobLook:
+class JobReconciler:
     """One look at one job."""
 
     scheduler: RunControl
@@ -90,8 +92,8 @@ class JobLook:
     """What was due before it is not kept."""
     abandoned: Sequence[LedgerRow]
     """The job's rows whose run lost its lease."""
-    looked: Looked
-    own_looks: dict[str, OwnLook]
+    looked: ReconcileResult
+    own_looks: dict[str, LastLook]
     """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
     """From when on the ledger's clock was not set, as far as this replica knows."""
@@ -101,7 +103,7 @@ class JobLook:
     is_over: bool = False
     """Whether the job has left the scheduler because its trigger never fires again."""
 
-    async def put_right(self) -> bool:
+    async def reconcile(self) -> bool:
         """Run or write what has no end; False when some of it is left for a later look."""
         mark = await self._mark()
         # A job that was over when it was added never had a next run time, and is not paused.
@@ -132,7 +134,7 @@ class JobLook:
         they could have run the job until then, and what it would have run leaves no row.
         """
         await self.close_lost()
-        own = self.own_looks.get(self.job.id, OwnLook())
+        own = self.own_looks.get(self.job.id, LastLook())
         if own.paused_from is None and own.at is not None:
             # A process that was frozen until now was not paused all the while.
             paused_from = max(own.at, self.until - 2 * own.gap)
@@ -151,7 +153,7 @@ class JobLook:
         A clock that was ahead may have moved that into the future. It is set back to where the
         clock became steady; not at once, as the clock may be behind now, in its place.
         """
-        mark = await self.ledger.looked_until(self.job.id)
+        mark = await self.ledger.watermark(self.job.id)
         is_steady = self.now - self.steady_since >= BELIEVED_AFTER
         if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
             return mark
@@ -160,9 +162,9 @@ class JobLook:
         return self.steady_since
 
     async def _move_on(self, mark: datetime | None, until: datetime, pause: Pause | None) -> None:
-        own = self.own_looks.get(self.job.id, OwnLook())
+        own = self.own_looks.get(self.job.id, LastLook())
         if mark is None or until > mark:
-            await self.ledger.look(self.job.id, until)
+            await self.ledger.advance_watermark(self.job.id, until)
             own = own._replace(mark=until)
         gap = timedelta(0) if own.at is None else self.until - own.at
         own = own._replace(at=self.until, gap=gap)
@@ -250,12 +252,12 @@ class JobLook:
     def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
         fresh = fires[fires.searchsorted(microseconds(since)) :]
-        if len(fresh) > MOST_MISSED:
+        if len(fresh) > MAX_MISSED:
             _LOGGER.error(
                 "%s: %d runs were due from %s on; only the last %d of them are looked at",
-                *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MOST_MISSED),
+                *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MAX_MISSED),
             )
-            fresh = fresh[-MOST_MISSED:]
+            fresh = fresh[-MAX_MISSED:]
         return [Occurrence(self.job.id, self.plan.moment(fire)) for fire in fresh]
 
     def _newest(
@@ -300,7 +302,7 @@ class JobLook:
     async def _miss(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
         instance, written = self.once_job.replica(), []
         for occurrence, reason in missed:
-            row = await self.ledger.miss(occurrence, reason, instance)
+            row = await self.ledger.record_missed(occurrence, reason, instance)
             if row is not None:
                 written.append(row)
         if written:

@@ -10,7 +10,7 @@ import pytest
 from apscheduler.triggers.base import BaseTrigger
 
 from kst_scheduler import InvalidArgumentError, cron
-from kst_workbook.exercises import asking, check, hint, progress, solution
+from kst_workbook.exercises import check, commands, hint, progress, solution
 from kst_workbook.exercises import exercise as exercise_module
 from kst_workbook.exercises import progress_file as progress_module
 from kst_workbook.exercises.exercise import Exercise, Right, find
@@ -21,8 +21,8 @@ RIGHT = cron(day_of_week="mon-fri", hour=8, minute=30)
 @pytest.fixture(autouse=True)
 def _new_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with no hint shown and nothing solved."""
-    asking._hints_shown.clear()
-    asking._wrong_tries.clear()
+    commands._hints_shown.clear()
+    commands._wrong_tries.clear()
     monkeypatch.setattr(progress_module, "_seen_here", {})
 
 
@@ -89,7 +89,7 @@ def test_an_answer_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -
         while True:
             pass
 
-    monkeypatch.setattr(asking, "SECONDS", 0.1)
+    monkeypatch.setattr(commands, "SECONDS", 0.1)
     message = check("3.1", Answer(never)).message
     assert "`trigger` used 0.1 seconds of CPU time and had not ended" in message
     assert "a loop that never ends" in message
@@ -108,7 +108,7 @@ def test_an_answer_that_waits_for_ever_is_told_that_it_waits(
     def waits() -> None:
         lock.acquire()
 
-    monkeypatch.setattr(asking, "WAITING", 0.2)
+    monkeypatch.setattr(commands, "WAITING", 0.2)
     message = check("3.1", Answer(waits)).message
     assert "`trigger` waited for 0.2 seconds" in message
     assert re.search(r"It waits in line \d+: `lock.acquire\(\)`", message)
@@ -138,7 +138,7 @@ def test_a_fault_of_the_judge_is_not_put_on_the_reader(monkeypatch: pytest.Monke
         return find(answer).number  # type: ignore[return-value]
 
     broken = Exercise("3.1", "", "trigger", ("", ""), "", "https://", judge)
-    monkeypatch.setattr(asking, "find", lambda _number: broken)
+    monkeypatch.setattr(commands, "find", lambda _number: broken)
     with pytest.raises(InvalidArgumentError):
         check("3.1", "9.99")
 

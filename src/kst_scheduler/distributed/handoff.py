@@ -17,7 +17,7 @@ from kst_scheduler.distributed.payload import as_payload
 from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.once.decorator import OnceJob
-from kst_scheduler.once.patience import patiently
+from kst_scheduler.once.retry import retry_while_unavailable
 from kst_scheduler.scheduler.occurrence import current_occurrence
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def _defer(app: App, occurrence: Occurrence, patience: timedelta) -> None:
             await task.defer_async(**payload)
 
     try:
-        await patiently(ask, patience, f"the hand-off of {occurrence}")
+        await retry_while_unavailable(ask, patience, f"the hand-off of {occurrence}")
     except AlreadyEnqueued:
         _LOGGER.debug("%s waits in the queue already", occurrence)
     else:

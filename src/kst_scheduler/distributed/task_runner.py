@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from procrastinate.exceptions import ConnectorException
 from procrastinate.retry import BaseRetryStrategy
 
-from kst_scheduler.distributed.attempt import AgainError, Attempt
+from kst_scheduler.distributed.attempt import Attempt, RetryLaterError
 from kst_scheduler.distributed.payload import VERSION, is_newer, occurrence_of
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.once.outcome import told
+from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.replica import this_replica
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.distributed.known_jobs import KnownJob
 
-SHIFT: Final = "kst_scheduler.shift"
+TASK_RUNNER: Final = "kst_scheduler.task_runner"
 """Under which name a worker hands its shift to the tasks it runs."""
 KEPT_FOR: Final = timedelta(seconds=60)
 """How long a task waits that this worker cannot run; another one may take it then."""
@@ -36,25 +36,25 @@ LEDGER_PAUSE: Final = timedelta(seconds=5)
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class Judge(BaseRetryStrategy):
+class RetryWhenAsked(BaseRetryStrategy):
     """The task's retry strategy: the task itself says when it is to wait again."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002 - as in Procrastinate
-        """Return what a task said by AgainError; None: it has ended."""
-        return exception.decision if isinstance(exception, AgainError) else None
+        """Return what a task said by RetryLaterError; None: it has ended."""
+        return exception.decision if isinstance(exception, RetryLaterError) else None
 
 
 async def run(context: JobContext, /, **payload: Any) -> None:
     """Run one occurrence: the task of ``task_app``."""
-    shift: Shift = context.additional_context.get(SHIFT, Shift({}))
+    shift: TaskRunner = context.additional_context.get(TASK_RUNNER, TaskRunner({}))
     try:
         await shift.take(context.app, context.job, payload)
-    except AgainError:
+    except RetryLaterError:
         await _drop_duplicates(context.app, context.job)
         raise
 
 
-class Shift:
+class TaskRunner:
     """One worker: what jobs it knows, and which tasks it is at."""
 
     def __init__(self, jobs: Mapping[str, KnownJob]) -> None:
@@ -78,7 +78,7 @@ class Shift:
         """Do what one task asks for.
 
         Raises:
-            AgainError: it is to wait in the queue again.
+            RetryLaterError: it is to wait in the queue again.
             InvalidArgumentError: nobody can do it.
             Exception: the job failed.
 
@@ -89,8 +89,8 @@ class Shift:
         try:
             await self._attempt(app, task, payload)
         except LedgerUnavailableError as error:
-            _LOGGER.warning("task %s waits for the ledger: %s", task.id, told(error))
-            raise AgainError(LEDGER_PAUSE) from error
+            _LOGGER.warning("task %s waits for the ledger: %s", task.id, describe_error(error))
+            raise RetryLaterError(LEDGER_PAUSE) from error
         finally:
             self._at_work.discard(here)
 
@@ -112,7 +112,7 @@ class Shift:
                 raise
             # Without a claim, the row may be another's that failed, and is not to be tried again.
             again = known.once_job.repeatable if attempt.has_claim else attempt.has_run_it
-            raise AgainError(timedelta(0), lock=attempt.lock if again else None) from None
+            raise RetryLaterError(timedelta(0), lock=attempt.lock if again else None) from None
 
     def _keep(self, task: Job, reason: str) -> NoReturn:
         """Leave a task to a worker that knows more."""
@@ -124,7 +124,7 @@ class Shift:
             "worker with the code that put it there, or cancel the task",
             *(this_replica(), task.id, reason, KEPT_FOR.total_seconds()),
         )
-        raise AgainError(KEPT_FOR)
+        raise RetryLaterError(KEPT_FOR)
 
 
 async def _drop_duplicates(app: App, task: Job) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
+MAX_PAUSE: Final = 5.0
 """Seconds between two tries; each pause is twice the one before, up to the longest."""
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -23,7 +23,9 @@ _LOGGER: Final = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: str) -> R:
+async def retry_while_unavailable(
+    ask: Callable[[], Awaitable[R]], patience: timedelta, what: str
+) -> R:
     """Return the answer of ``ask``, which is asked again while the ledger is away.
 
     Args:
@@ -48,7 +50,7 @@ async def patiently(ask: Callable[[], Awaitable[R]], patience: timedelta, what: 
                         _LOGGER.warning("%s is tried again for %g s: %s", what, seconds, reason)
                     failure = error
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE)
     except TimeoutError:
         if not limit.expired():
             raise  # not this limit, but one of the ledger's own

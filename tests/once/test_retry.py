@@ -9,7 +9,7 @@ import pytest
 
 from in_loop import in_loop
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.once.patience import patiently
+from kst_scheduler.once.retry import retry_while_unavailable
 from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import at
@@ -59,7 +59,9 @@ class Ledger:
 def test_it_asks_again_after_pauses_that_double() -> None:
     """A ledger that is back after ten seconds answers the next try."""
     ledger = Ledger(outage=10)
-    answer, seconds = in_virtual_time(lambda: patiently(ledger.ask, HALF_A_MINUTE, "the claim"))
+    answer, seconds = in_virtual_time(
+        lambda: retry_while_unavailable(ledger.ask, HALF_A_MINUTE, "the claim")
+    )
     assert answer == "answer"
     pauses = [round(b - a, 3) for a, b in zip(ledger.asked, ledger.asked[1:], strict=False)]
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
@@ -69,7 +71,9 @@ def test_it_asks_again_after_pauses_that_double() -> None:
 def test_it_gives_up_when_patience_ends() -> None:
     """The error says what was tried, for how long, and why it failed."""
     ledger = Ledger(outage=600)
-    error, seconds = in_virtual_time(lambda: patiently(ledger.ask, HALF_A_MINUTE, "the claim"))
+    error, seconds = in_virtual_time(
+        lambda: retry_while_unavailable(ledger.ask, HALF_A_MINUTE, "the claim")
+    )
     assert isinstance(error, LedgerUnavailableError)
     assert str(error) == "the claim was given up after 30 s: connection refused"
     assert seconds == 30
@@ -81,7 +85,9 @@ def test_a_try_that_hangs_is_given_up_too() -> None:
     async def hang() -> None:
         await asyncio.sleep(600)
 
-    error, seconds = in_virtual_time(lambda: patiently(hang, HALF_A_MINUTE, "the claim"))
+    error, seconds = in_virtual_time(
+        lambda: retry_while_unavailable(hang, HALF_A_MINUTE, "the claim")
+    )
     assert isinstance(error, LedgerUnavailableError)
     assert str(error) == "the claim was given up after 30 s: no answer"
     assert seconds == 30
@@ -89,8 +95,10 @@ def test_a_try_that_hangs_is_given_up_too() -> None:
 
 def test_an_outage_is_one_line(our_log: pytest.LogCaptureFixture) -> None:
     """However often it is asked again."""
-    our_log.set_level(logging.DEBUG, "kst_scheduler.once.patience")
-    in_virtual_time(lambda: patiently(Ledger(outage=10).ask, HALF_A_MINUTE, "the claim"))
+    our_log.set_level(logging.DEBUG, "kst_scheduler.once.retry")
+    in_virtual_time(
+        lambda: retry_while_unavailable(Ledger(outage=10).ask, HALF_A_MINUTE, "the claim")
+    )
     assert [record.getMessage() for record in our_log.records] == [
         "the claim is tried again for 30 s: connection refused"
     ]
@@ -105,14 +113,16 @@ async def test_other_errors_pass_at_once() -> None:
             raise error
 
         with pytest.raises(type(error)) as raised:
-            await patiently(fail, HALF_A_MINUTE, "the claim")
+            await retry_while_unavailable(fail, HALF_A_MINUTE, "the claim")
         assert raised.value is error
 
 
 @in_loop
 async def test_a_cancellation_passes_at_once() -> None:
     """Whoever cancels is not kept waiting."""
-    task = asyncio.create_task(patiently(Ledger(outage=1e12).ask, HALF_A_MINUTE, "the claim"))
+    task = asyncio.create_task(
+        retry_while_unavailable(Ledger(outage=1e12).ask, HALF_A_MINUTE, "the claim")
+    )
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
