@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from kst_workbook.exercises.questions.notebook_10 import repaired
+from kst_workbook.exercises.questions.e10_3_a_service_without_faults import repaired
 from kst_workbook.scenes.broken_service import register
 
 _BROKEN = inspect.getsource(register).replace("def register", "def repaired")

@@ -1,7 +1,7 @@
 """Exercises that answer at once: check, hint, solution and progress.
 
 An exercise is a judge: a function of the reader's answer that runs it, mostly in a simulation, and
-says what it does. Each notebook's are in a module of their own, ``notebook_03`` and so on.
+says what it does. Each is a module of ``questions``, named by its number and its subject.
 """
 
 from kst_scheduler.extras import require_extra

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
 import inspect
@@ -93,10 +94,17 @@ def as_pasted(function: Callable[..., Any]) -> str:
     return "\n" + (head + newline + body).replace(" -> None:", ":")
 
 
+def run_solution(code: str, name: str) -> Any:
+    """Return what the code of a solution calls ``name``."""
+    names: dict[str, Any] = {"asyncio": asyncio}
+    exec(code, names)  # noqa: S102 - the exercise's own code
+    return names[name]
+
+
 @cache
 def all_exercises() -> dict[str, Exercise]:
     """Return every exercise by its number, in the order of the notebooks."""
-    _import_judges("notebook_")
+    _import_judges("")
     return {number: _EXERCISES[number] for number in sorted(_EXERCISES, key=_place)}
 
 
@@ -107,9 +115,9 @@ def find(number: str) -> Exercise:
         InvalidArgumentError: there is none of that number; the message names the nearest.
 
     """
-    if isinstance(number, str) and (notebook := re.fullmatch(r"(\d\d?)\.\d+", number)):
-        # Its own notebook's judges only: those of all of them import every library there is.
-        _import_judges(f"notebook_{notebook[1]:0>2}")
+    if isinstance(number, str) and (parts := re.fullmatch(r"(\d\d?)\.(\d+)", number)):
+        # Its own judge only: those of all of them import every library there is.
+        _import_judges(f"e{parts[1]:0>2}_{parts[2]}_")
         if number in _EXERCISES:
             return _EXERCISES[number]
     known = all_exercises()
@@ -125,7 +133,7 @@ def _import_judges(prefix: str) -> None:
     from kst_workbook.exercises import questions  # noqa: PLC0415 - they import this module
 
     for module in pkgutil.iter_modules(questions.__path__):
-        if module.name.startswith(prefix):
+        if module.name.startswith(prefix) and re.match(r"e\d\d_", module.name):
             importlib.import_module(f"{questions.__name__}.{module.name}")
 
 

@@ -162,7 +162,7 @@ def test_an_exercise_brings_along_the_judges_of_its_own_notebook_only(
     assert find("8.1").number == "8.1"
     exercise_module._import_judges.cache_clear()
     names = [name.rpartition(".")[2] for name in imported]
-    assert sorted(names) == ["notebook_08a", "notebook_08b"]
+    assert sorted(names) == ["e08_1_what_a_restart_makes_up_for"]
 
 
 def test_hints_lead_on_and_the_last_one_stays() -> None:

@@ -15,7 +15,7 @@ from kst_scheduler.once.decorator import once
 from kst_scheduler.once.locks import redis_lock
 from kst_scheduler.scheduler.executor import OccurrenceExecutor
 from kst_scheduler.triggers.factories import cron, every
-from kst_workbook.exercises.questions.notebook_10 import repaired
+from kst_workbook.exercises.questions.e10_3_a_service_without_faults import repaired
 from kst_workbook.scenes.broken_service import (
     copy_database,
     crawl_nps,
