@@ -21,6 +21,7 @@ from kst_scheduler import KSTScheduler, MemoryLedger
 from kst_scheduler.distributed import task_app
 from kst_scheduler.servers.local_server import serve_locally
 from kst_scheduler.service import Service, Settings, create_app
+from kst_scheduler.service.cli import DEMO
 from kst_scheduler.service.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ async def test_curl_lines_answer_as_the_readme_says(
         monkeypatch.delenv(variable, raising=False)
     (begin,) = (block for block in blocks("sh") if "ADMIN_KEY" in block)
     key = SecretStr(begin.split("=")[1].split()[0])
-    settings = Settings(admin_key=key, database_url=SecretStr(f"sqlite:///{tmp_path / 'runs.db'}"))
+    runs = SecretStr(f"sqlite:///{tmp_path / 'runs.db'}")
+    settings = Settings(jobs=DEMO, admin_key=key, database_url=runs)
     (console,) = blocks("console")
     async with serve_locally(create_app(settings)) as url, httpx.AsyncClient() as client:
         for command, answer in re.findall(r"^\$ curl (.*)\n(.*)$", console, flags=re.MULTILINE):

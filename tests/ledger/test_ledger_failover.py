@@ -79,10 +79,10 @@ async def fail_over(ledger: SqlLedger, url: str, *, new_ones: str = "off") -> No
 
 
 CALLS: dict[str, Callable[[SqlLedger], Awaitable[object]]] = {
-    "look": lambda ledger: ledger.advance_watermark("nps", THREE),
-    "miss": lambda ledger: ledger.record_missed(occurrence(1), "late", "A"),
+    "advance_watermark": lambda ledger: ledger.advance_watermark("nps", THREE),
+    "record_missed": lambda ledger: ledger.record_missed(occurrence(1), "late", "A"),
     "claim": lambda ledger: ledger.claim(request(occurrence(2, "token"))),
-    "forget": lambda ledger: ledger.delete_before(THREE - HOUR),
+    "delete_before": lambda ledger: ledger.delete_before(THREE - HOUR),
 }
 
 

@@ -53,7 +53,7 @@ CALLS: dict[str, Callable[[MemoryLedger], Awaitable[object]]] = {
     "the first minutes": lambda ledger: ledger.rows(until=THREE + timedelta(minutes=5)),
     "the latest": lambda ledger: ledger.rows(limit=1),
     "what was abandoned": lambda ledger: ledger.abandoned(),
-    "forget": lambda ledger: ledger.delete_before(THREE + timedelta(minutes=5)),
+    "delete_before": lambda ledger: ledger.delete_before(THREE + timedelta(minutes=5)),
 }
 
 

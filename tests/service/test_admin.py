@@ -306,7 +306,7 @@ async def test_a_draining_service_starts_nothing(serve: Serve) -> None:
         assert answer.status_code == 503
         assert "draining" in answer.json()["detail"]
         jobs.let_go.set()
-        assert not await draining
+        assert (await draining).complete
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from apscheduler.triggers.combining import OrTrigger
 
 from kst_scheduler import at, cron, every, kst, on_business_days
 from kst_scheduler.once.decorator import once
-from kst_scheduler.service.next_fires import coming
+from kst_scheduler.service.next_fires import next_fires
 
 if TYPE_CHECKING:
     from kst_scheduler.service import Service
@@ -29,7 +29,7 @@ def jobs(service: Service) -> None:
 
 def test_each_job_s_fire_times_are_shown_in_both_zones() -> None:
     """The day of the week shows the slip of the date between Seoul and UTC."""
-    assert coming(jobs, 2, NOW) == (
+    assert next_fires(jobs, 2, NOW) == (
         "nightly: every Monday and Friday at 03:00 KST\n"
         "  Mon 2026-05-11 03:00:00 KST   Sun 2026-05-10 18:00:00 UTC\n"
         "  Fri 2026-05-15 03:00:00 KST   Thu 2026-05-14 18:00:00 UTC\n"
@@ -53,7 +53,7 @@ def test_days_of_a_month_that_are_worked_are_shown() -> None:
         service.scheduler.add_job(asyncio.sleep, payday, [0], id="payday")
         service.scheduler.add_job(asyncio.sleep, closing, [0], id="closing")
 
-    assert coming(add, 2, NOW) == (
+    assert next_fires(add, 2, NOW) == (
         "payday: on day 25 of every month at 09:00 KST, "
         "moved to the previous Korean business day from a day off\n"
         "  Fri 2026-05-22 09:00:00 KST   Fri 2026-05-22 00:00:00 UTC\n"
@@ -66,7 +66,7 @@ def test_days_of_a_month_that_are_worked_are_shown() -> None:
 
 def test_without_jobs_it_says_so() -> None:
     """An empty answer would look like a fault."""
-    assert coming(lambda _: None, 2, NOW) == "there are no jobs\n"
+    assert next_fires(lambda _: None, 2, NOW) == "there are no jobs\n"
 
 
 def test_a_paused_job_is_shown_as_paused() -> None:
@@ -77,7 +77,7 @@ def test_a_paused_job_is_shown_as_paused() -> None:
         service.scheduler.add_job(asyncio.sleep, cron(hour=3), [0], id="b")
         service.scheduler.pause_job("b")
 
-    assert coming(add, 2, NOW) == (
+    assert next_fires(add, 2, NOW) == (
         "a: every day at 03:00 KST\n"
         "  paused: it does not fire until it is resumed\n"
         "b: every day at 03:00 KST\n"
@@ -93,7 +93,7 @@ def test_a_job_that_never_fires_again_is_not_called_paused() -> None:
         service.scheduler.add_job(asyncio.sleep, over, [0], id="a")
         service.scheduler.add_job(asyncio.sleep, over, [0], id="b", next_run_time=None)
 
-    assert coming(add, 2, NOW) == (
+    assert next_fires(add, 2, NOW) == (
         "a: every day at 03:00 KST, until 2020-01-01 00:00 KST\n"
         "  never again\n"
         "b: every day at 03:00 KST, until 2020-01-01 00:00 KST\n"
@@ -109,7 +109,7 @@ def test_a_first_run_of_its_own_comes_first() -> None:
             asyncio.sleep, cron(hour=3), [0], id="a", next_run_time=kst(2026, 5, 10, 3)
         )
 
-    assert coming(add, 2, NOW) == (
+    assert next_fires(add, 2, NOW) == (
         "a: every day at 03:00 KST\n"
         "  Sun 2026-05-10 03:00:00 KST   Sat 2026-05-09 18:00:00 UTC\n"
         "  Mon 2026-05-11 03:00:00 KST   Sun 2026-05-10 18:00:00 UTC\n"
@@ -124,8 +124,8 @@ def test_jitter_is_named_and_not_drawn() -> None:
         either = OrTrigger([cron(hour=4, jitter=600), cron(hour=5)], jitter=60)
         service.scheduler.add_job(asyncio.sleep, either, [0], id="b")
 
-    shown = coming(add, 2, NOW)
-    assert shown == coming(add, 2, NOW)
+    shown = next_fires(add, 2, NOW)
+    assert shown == next_fires(add, 2, NOW)
     assert shown == (
         "a: every day at 03:00 KST, each up to 600 s late\n"
         "  Sat 2026-05-09 03:00:00 KST   Fri 2026-05-08 18:00:00 UTC\n"

@@ -96,8 +96,8 @@ def sqlite(folder: Path) -> str:
 
 
 def test_next_shows_as_many_fire_times_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the nightly crawl unless other jobs are named; nothing is started."""
-    assert cli.main(["next", "-n", "3"]) == 0
+    """Here of the demonstration; nothing is started."""
+    assert cli.main(["next", "--demo", "-n", "3"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "daily-nps-crawl: every day at 03:00 KST"
     assert len(said) == 4
@@ -122,9 +122,18 @@ def test_next_takes_the_jobs_that_are_named(
     ("words", "said"),
     [
         (["next", "-n", "0"], "-n 0 shows no fire time"),
+        (
+            ["serve"],
+            "no jobs are named; write --jobs my_service.jobs:add_jobs (KST_SCHEDULER_JOBS)",
+        ),
+        (["next"], "or --demo to see a nightly crawl of a sandbox"),
+        (["worker"], "no jobs are named"),
         (["next", "--jobs", "nonsense"], "write module:function"),
         (["serve", "--jobs", "no_such_module:add"], "there is no module 'no_such_module'"),
-        (["serve", "--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
+        (
+            ["serve", "--demo", "--host", "no.such.host.invalid"],
+            "cannot listen on no.such.host.invalid",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_one_line_and_exit_code_1(
@@ -148,6 +157,7 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_1(
         (["serve", "--port", "65536"], "65536 is no port"),
         (["serve", "--port", "http"], "invalid _port value: 'http'"),
         (["stop"], "invalid choice: 'stop'"),
+        (["serve", "--demo", "--jobs", "a:b"], "not allowed with argument --demo"),
         ([], "the following arguments are required"),
     ],
 )
@@ -178,7 +188,7 @@ def test_a_taken_port_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None
     before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert cli.main(["serve", "--port", str(port)]) == 1
+        assert cli.main(["serve", "--demo", "--port", str(port)]) == 1
     signal.signal(signal.SIGTERM, before)
     error = capsys.readouterr().err
     assert f"cannot listen on 127.0.0.1, port {port}: " in error
@@ -229,7 +239,7 @@ def test_where_there_is_no_postgresql_it_says_what_to_set(
     """A service needs its ledger."""
     monkeypatch.setattr(cli, "embedded_postgres", absent)
     before = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["serve", "--port=0", "--data", str(tmp_path)]) == 1
+    assert cli.main(["serve", "--demo", "--port=0", "--data", str(tmp_path)]) == 1
     signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().err.endswith("set THIS_URL\n")
 
@@ -267,6 +277,7 @@ def test_a_database_that_stays_away_is_exit_code_1(tmp_path: Path) -> None:
     """With one line that says what to look at, and no password."""
     with serving(
         tmp_path,
+        "--demo",
         DATABASE_URL="postgresql://app:hidden@127.0.0.1:1/crawl",
         KST_SCHEDULER_START_TIMEOUT="0.1",
     ) as command:
@@ -284,7 +295,9 @@ def test_a_database_that_stays_away_is_exit_code_1(tmp_path: Path) -> None:
 def test_waiting_for_a_database_can_be_given_up(tmp_path: Path, number: int) -> None:
     """A signal does not wait for start_timeout."""
     away = "postgresql://app:hidden@127.0.0.1:1/crawl"
-    with serving(tmp_path, DATABASE_URL=away, KST_SCHEDULER_START_TIMEOUT="600") as command:
+    with serving(
+        tmp_path, "--demo", DATABASE_URL=away, KST_SCHEDULER_START_TIMEOUT="600"
+    ) as command:
         command.until("trying for another")
         began = time.monotonic()
         assert command.end(number) == 0
@@ -296,7 +309,7 @@ def test_waiting_for_a_database_can_be_given_up(tmp_path: Path, number: int) -> 
 def test_without_a_database_it_runs_its_own_and_keeps_its_state(tmp_path: Path) -> None:
     """The nightly crawl of a sandbox, by hand; its row is still there after a restart."""
     for expected in (0, 1):
-        with serving(tmp_path, f"--data={tmp_path}/state") as command:
+        with serving(tmp_path, "--demo", f"--data={tmp_path}/state") as command:
             command.until(r"DATABASE_URL is not set: PostgreSQL and Valkey run\(s\) here, with")
             with command.client() as client:
                 assert len(client.get("/admin/runs").json()["runs"]) == expected
@@ -312,7 +325,7 @@ def test_an_embedded_postgresql_that_is_killed_is_started_again(tmp_path: Path) 
     """With its rows; and when it cannot be, the process ends with 1 and one line."""
     state = tmp_path / "state"
     lock = state / "postgresql" / "data" / "postmaster.pid"
-    with serving(tmp_path, f"--data={state}") as command:
+    with serving(tmp_path, "--demo", f"--data={state}") as command:
         with command.client() as client:
             assert client.post("/admin/jobs/daily-nps-crawl/run").status_code == 202
             while client.get("/admin/runs?status=ok").json()["runs"] == []:
@@ -443,7 +456,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "a file").touch()
     monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
     before = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["serve", "--port=0", f"--data={tmp_path / data}"]) == 1
+    assert cli.main(["serve", "--demo", "--port=0", f"--data={tmp_path / data}"]) == 1
     signal.signal(signal.SIGTERM, before)
     error = capsys.readouterr().err
     assert error.startswith("kst-scheduler: DATABASE_URL is not set, and no state can be kept in ")
@@ -462,9 +475,9 @@ def test_an_account_without_a_home_needs_none_for_next(
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr(Path, "expanduser", no_home)
     monkeypatch.setattr(cli, "log_to_stderr", lambda: None)
-    assert cli.main(["next", "-n1"]) == 0
+    assert cli.main(["next", "--demo", "-n1"]) == 0
     before = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["serve", "--port=0"]) == 1
+    assert cli.main(["serve", "--demo", "--port=0"]) == 1
     signal.signal(signal.SIGTERM, before)
     error = capsys.readouterr().err
     assert "no state can be kept in '~/.local/share/kst-scheduler': Could not determine" in error

@@ -6,7 +6,6 @@ from pydantic import SecretStr
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.service import Settings
 from kst_scheduler.service.parts import _make_ledger
-from kst_scheduler.service.settings import NIGHTLY
 
 GOOD_KEY = "0123456789abcdef"
 
@@ -14,7 +13,7 @@ GOOD_KEY = "0123456789abcdef"
 def test_without_anything_it_is_the_nightly_crawl_with_its_ledger_in_memory() -> None:
     """Nothing has to be set, and nothing is open: there is no admin key."""
     settings = Settings()
-    assert settings.jobs == NIGHTLY
+    assert settings.jobs is None
     assert settings.admin_key is settings.database_url is settings.redis_url is None
     assert (settings.start_timeout, settings.drain_timeout) == (30, 20)
 

@@ -378,7 +378,7 @@ def test_a_start_that_fails_leaves_no_clock(
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/no-folder/runs.db")
     monkeypatch.setenv("KST_SCHEDULER_START_TIMEOUT", "0")
     before = threading.enumerate()
-    assert cli.main(["serve", "--port", "0"]) == 1
+    assert cli.main(["serve", "--demo", "--port", "0"]) == 1
     assert "there is no folder" in capsys.readouterr().err
     new = [thread for thread in threading.enumerate() if thread not in before]
     assert [thread for thread in new if isinstance(thread, threading.Timer)] == []

@@ -175,7 +175,7 @@ def test_it_draws_on_given_axes_without_pyplot(judged: pd.DataFrame, see: Any) -
 
 def test_bad_input_is_named(judged: pd.DataFrame) -> None:
     """One job at a time, of a table of fates, with rows."""
-    with pytest.raises(InvalidArgumentError, match=r"lacks fate; .*fates\.fates makes"):
+    with pytest.raises(InvalidArgumentError, match=r"lacks fate; kst_scheduler\.fates makes"):
         plot_month(judged.drop(columns=["fate"]))
     two = pd.concat([judged, judged.assign(job_id="other")])
     with pytest.raises(InvalidArgumentError, match=r"has 'nps', 'other'; write fates\[fates"):

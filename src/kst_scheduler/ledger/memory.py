@@ -34,7 +34,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._rows = MemoryRows()
-        self._looked_until: dict[str, datetime] = {}
+        self._watermarks: dict[str, datetime] = {}
 
     def with_own_connections(self, count: int) -> Self:  # noqa: ARG002 - there are none
         """Return this ledger: memory needs no connection."""
@@ -139,19 +139,19 @@ class MemoryLedger:
 
     async def watermark(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
-        return self._looked_until.get(require_name(source, "source"))
+        return self._watermarks.get(require_name(source, "source"))
 
     async def advance_watermark(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
         until = in_utc(until, "until")
         source = require_name(source, "source")
-        self._looked_until[source] = max(until, self._looked_until.get(source, until))
+        self._watermarks[source] = max(until, self._watermarks.get(source, until))
 
     async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
         """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
         seen, until = in_utc(seen, "seen"), in_utc(until, "until")
-        if self._looked_until.get(require_name(source, "source")) == seen:
-            self._looked_until[source] = min(seen, until)
+        if self._watermarks.get(require_name(source, "source")) == seen:
+            self._watermarks[source] = min(seen, until)
 
     async def prove_writable(self) -> None:
         """Do nothing: memory is writable."""

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
+DEMO: Final = "kst_workbook.nps.nightly:register"
+"""Jobs to look at, where the workbook is installed."""
 MAX_ERROR: Final = 2_000
 """Characters of the line that says why the command failed."""
 
@@ -86,11 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     worker = verbs.add_parser("worker", help="run what the schedulers of a service hand off")
     next_ = verbs.add_parser("next", help="show the coming fire times in KST and UTC")
     for verb in (serve, worker, next_):
-        verb.add_argument(
+        jobs = verb.add_mutually_exclusive_group()
+        jobs.add_argument(
             "--jobs",
             metavar="MODULE:FUNCTION",
-            help="adds the jobs, also as FILE.py:FUNCTION (KST_SCHEDULER_JOBS); by default a "
-            "nightly crawl of a sandbox",
+            help="adds the jobs, also as FILE.py:FUNCTION (KST_SCHEDULER_JOBS)",
+        )
+        jobs.add_argument(
+            "--demo",
+            action="store_const",
+            const=DEMO,
+            dest="jobs",
+            help="the workbook's own job, a nightly crawl of a sandbox, instead of yours",
         )
     serve.add_argument("--host", default=LOOPBACK, help=f"where to listen (default {LOOPBACK})")
     serve.add_argument("--port", type=_port, default=PORT, help=f"0: any free one (default {PORT})")
@@ -145,11 +154,11 @@ def _settings(chosen: argparse.Namespace, extra: str = "service") -> Settings:
 
 def _next(chosen: argparse.Namespace) -> int:
     with require_extra("service", "kst-scheduler next"):
-        from kst_scheduler.service.next_fires import coming  # noqa: PLC0415
+        from kst_scheduler.service.next_fires import next_fires  # noqa: PLC0415
 
     if chosen.n < 1:
         raise InvalidArgumentError(f"-n {chosen.n} shows no fire time; write -n 5, say")
-    sys.stdout.write(coming(_settings(chosen).jobs, chosen.n, datetime.now(KST)))
+    sys.stdout.write(next_fires(_settings(chosen).jobs, chosen.n, datetime.now(KST)))
     return 0
 
 

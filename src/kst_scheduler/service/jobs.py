@@ -24,17 +24,22 @@ MAX_FRAMES: Final = 100
 """Of a traceback; the last of them that is no part of Python says where an error was raised."""
 
 
-def jobs_function(jobs: str | Callable[..., object]) -> Callable[..., object]:
+def jobs_function(jobs: str | Callable[..., object] | None) -> Callable[..., object]:
     """Return the function that ``jobs`` names, or is.
 
     A module is looked for in the current folder first. A name with a slash in it, or the ending
     ``.py``, is that of a file.
 
     Raises:
-        InvalidArgumentError: there is no such module, file or function, or it is not a plain
-            function of one argument.
+        InvalidArgumentError: no jobs are named, there is no such module, file or function, or it is
+            not a plain function of one argument.
 
     """
+    if jobs is None:
+        raise InvalidArgumentError(
+            "no jobs are named; write --jobs my_service.jobs:add_jobs (KST_SCHEDULER_JOBS), or "
+            "--demo to see a nightly crawl of a sandbox"
+        )
     function = _found(jobs) if isinstance(jobs, str) else jobs
     if not callable(function) or returns_awaitable(function):
         raise InvalidArgumentError(

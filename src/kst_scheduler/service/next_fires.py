@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from apscheduler.job import Job
 
 
-def coming(jobs: str | Callable[..., object], count: int, now: datetime) -> str:
+def next_fires(jobs: str | Callable[..., object] | None, count: int, now: datetime) -> str:
     """Return what each job's schedule is, and its next ``count`` fire times from ``now`` on.
 
     The jobs function gets a Service that is not started: its ledger is in memory, and ``redis``

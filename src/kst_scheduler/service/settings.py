@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX: Final = "KST_SCHEDULER_"
-NIGHTLY: Final = "kst_workbook.nps.nightly:register"
-"""The default jobs: the crawl of workplaces, every night at 03:00 KST."""
 MIN_KEY_LENGTH: Final = 16
 """An admin key has as many characters or more."""
 
@@ -97,8 +95,10 @@ class Settings(_Named):
 
     """
 
-    jobs: str | Callable[..., object] = NIGHTLY
-    """A function that is called with the ``Service`` and adds its jobs, or "module:function"."""
+    jobs: str | Callable[..., object] | None = None
+    """A function that is called with the ``Service`` and adds its jobs, or "module:function".
+
+    A service without one is not opened."""
 
     admin_key: AdminKey | None = None
     """Opens the admin API and the timeline page; without a key both are off."""

@@ -1,4 +1,4 @@
-"""The jobs of a service that is given none: the crawl of workplaces, every night at 03:00 KST."""
+"""The jobs of the demonstration: the crawl of workplaces, every night at 03:00 KST."""
 
 from __future__ import annotations
 

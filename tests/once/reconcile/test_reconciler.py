@@ -186,7 +186,7 @@ def test_an_occurrence_gets_the_time_to_be_claimed_before_it_is_looked_at() -> N
             looks.plan(minute, reconciler)
 
     story = alone(add, incidents=[Crash("A", night(2.99), timedelta(seconds=37))])
-    assert [bool(look) for look in looks.done] == [False, False, True]
+    assert [look.nothing_to_do for look in looks.done] == [True, True, False]
     assert looks.done[2].started == [Occurrence("nps", THREE)]
     assert story.row().status == "ok"
 
@@ -839,10 +839,10 @@ def test_a_missed_run_is_a_line_of_the_log(our_log: pytest.LogCaptureFixture) ->
 def test_a_ledger_that_is_away_puts_the_look_off(our_log: pytest.LogCaptureFixture) -> None:
     """One line a look, and what is left is done when it is back."""
     ledger = SwitchedLedger(away=lambda name, now: name == "look" and now < 3.3 * 3600)
-    ledger._looked_until["nps"] = night(2)
+    ledger._watermarks["nps"] = night(2)
     story = play(crawl_for(60), nodes=1, ledger=ledger, incidents=outage(2.9, 3.2, "A"))
     assert told(story) == [(3, "missed", "0:18:00 late, catch-up window 0:05:00")]
-    lines = {r.getMessage() for r in our_log.records if r.name.endswith("reconciler")}
+    lines = {r.getMessage() for r in our_log.records if r.name.endswith(".reconciler")}
     (line,) = lines
     assert line == (
         "the look is put off by a minute: LedgerUnavailableError"
@@ -946,7 +946,7 @@ async def test_a_scheduler_that_is_not_running_is_not_looked_at() -> None:
     """Nothing could be started."""
     ledger, scheduler = MemoryLedger(), KSTScheduler()
     scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
-    assert not await Reconciler(scheduler, ledger).reconcile()
+    assert (await Reconciler(scheduler, ledger).reconcile()).nothing_to_do
     assert await ledger.watermark("nps") is None
 
 

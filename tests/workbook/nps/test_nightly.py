@@ -8,6 +8,7 @@ import pytest
 from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.service import Settings
+from kst_scheduler.service.cli import DEMO
 from kst_scheduler.service.parts import Service, running
 from kst_workbook.nps.sandbox import create_sandbox
 from kst_workbook.nps.server import serve_sandbox
@@ -26,10 +27,10 @@ async def one_night(service: Service) -> LedgerRow:
 
 
 @in_loop
-async def test_it_crawls_a_sandbox_out_of_the_box(caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_crawls_a_sandbox(caplog: pytest.LogCaptureFixture) -> None:
     """At 03:00 KST, with the number of its rows in the ledger; the log says what it crawls."""
     caplog.set_level("INFO")
-    async with running(Settings()) as service:
+    async with running(Settings(jobs=DEMO)) as service:
         (job,) = service.scheduler.get_jobs()
         assert f"{job.next_run_time:%H:%M:%S %Z}" == "03:00:00 KST"
         row = await one_night(service)
@@ -42,7 +43,7 @@ async def test_it_crawls_where_the_environment_says(monkeypatch: pytest.MonkeyPa
     """NPS_BASE_URL and NPS_SERVICE_KEY lead it to the real service, or to another sandbox."""
     async with serve_sandbox(create_sandbox(workplaces=3)) as there:
         monkeypatch.setenv("NPS_BASE_URL", there.base_url)
-        async with running(Settings()) as service:
+        async with running(Settings(jobs=DEMO)) as service:
             row = await one_night(service)
     assert (row.status, row.rows) == ("ok", 3)
 
@@ -52,5 +53,5 @@ async def test_an_address_without_its_key_stops_the_start(monkeypatch: pytest.Mo
     """Not at 03:00, but where somebody reads it."""
     monkeypatch.setenv("NPS_BASE_URL", "https://apis.data.go.kr/B552015/NpsBplcInfoInqireServiceV2")
     with pytest.raises(InvalidArgumentError, match="NPS_SERVICE_KEY is not set"):
-        async with running(Settings()):
+        async with running(Settings(jobs=DEMO)):
             pytest.fail("started without a key")
