@@ -214,7 +214,7 @@ def test_pauses_leave_no_more_notes_the_longer_a_service_runs() -> None:
         for node in "AB":
             replicas.at(node, hour + 0.3, pause)
             replicas.at(node, hour + 0.7, resume)
-        replicas.at("A", hour + 0.9, lambda *_: names.append({*replicas.ledger._looked_until}))
+        replicas.at("A", hour + 0.9, lambda *_: names.append({*replicas.ledger._watermarks}))
     story = replicas.play(hours=12)
     assert told(story) == [(hour, "ok") for hour in range(12)]
     assert names[0] == names[-1]
