@@ -37,7 +37,7 @@ USES = {
     "simulate": ("simulation", "from kst_scheduler import Freeze, simulate"),
     "simulation": ("simulation", "from kst_scheduler.simulation import Node"),
     "SimulatedRedis": (
-        "simulation, workbook",
+        "simulation",
         "from kst_scheduler.simulation.redis_server import SimulatedRedis\nSimulatedRedis()",
     ),
     "a picture": (

@@ -36,7 +36,7 @@ FLOORS = [
 ]
 """The library from the ground up: a room imports only from itself and from those before it."""
 
-WORKBOOK = {"nps", "pictures", "scenes", "exercises", "explorers", "page", "jupyter"}
+WORKBOOK = {"errors", "nps", "pictures", "scenes", "exercises", "explorers", "page", "jupyter"}
 JUPYTER = {
     "IPython",
     "ipykernel",
@@ -91,6 +91,19 @@ def test_the_library_imports_only_from_below(path: Path) -> None:
             assert FLOORS.index(room) <= own, name
         assert package != "kst_workbook", name
         assert package not in JUPYTER, name
+
+
+def test_the_library_does_not_know_the_workbook() -> None:
+    """No line names it, nor notebooks: only --demo says where its jobs are."""
+    words = re.compile(r"(?i)\b(kst.workbook|workbook|jupyter\w*|notebooks?|nps)\b")
+    found = [
+        f"{path.relative_to(SOURCE)}: {line.strip()}"
+        for path in sorted((SOURCE / "kst_scheduler").rglob("*.*"))
+        if path.suffix in {".py", ".html"}
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if words.search(line)
+    ]
+    assert all(line.startswith("kst_scheduler/service/cli.py") for line in found), found
 
 
 def test_no_rooms_lean_on_each_other() -> None:

@@ -71,10 +71,6 @@ class SimulationBlockedError(SimulationError):
         super().__init__(f"the simulation cannot go on; {place}: {why}")
 
 
-class WorkbookError(KSTSchedulerError):
-    """Raised when the workbook cannot be opened, or a notebook of it cannot be run."""
-
-
 class NoOccurrenceError(KSTSchedulerError, LookupError):
     """Raised when the current occurrence is asked for where no job runs."""
 

@@ -391,7 +391,7 @@ def test_url_that_is_none(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": ""}, "name='' names no lock; write a key, such as 'lock:nps'"),
+        ({"name": ""}, "name='' names no lock; write a key, such as 'lock:crawl'"),
         ({"name": b"x"}, "name=b'x' names no lock"),
         ({"ttl": 0}, "ttl=0 must be between 0.001 s and a year; write seconds, such as 30"),
         ({"ttl": -1.5}, "ttl=-1.5 must be"),

@@ -138,12 +138,12 @@ def once(
     (scheduler.kept_writes says what remains).
 
     Example:
-        ``@scheduler.scheduled_job(cron(hour=3), id="nps")``, below it ``@once(ledger)``, and below
-        that ``async def crawl(): ...``
+        ``@scheduler.scheduled_job(cron(hour=3), id="crawl")``, below it ``@once(ledger)``, and
+        below that ``async def crawl(): ...``
 
     Args:
         ledger: where the rows are, for all replicas.
-        lock: returns a lock that is held as well: ``lambda: redis_lock("lock:nps", ttl=30)``.
+        lock: returns a lock that is held as well: ``lambda: redis_lock("lock:crawl", ttl=30)``.
         lease: how long a replica that has died keeps its row. It is renewed every third of it. A
             run that gets no answer from the ledger is stopped when its lease is over, as another
             replica may reach the ledger and take it over: an outage of half a lease does no harm.
@@ -212,7 +212,7 @@ class OnceJob:
         if self.lock is not None and not callable(self.lock):
             raise InvalidArgumentError(
                 f"lock={self.lock!r} is one lock, and each run needs its own; write "
-                "lock=lambda: redis_lock('lock:nps', ttl=30)"
+                "lock=lambda: redis_lock('lock:crawl', ttl=30)"
             )
         for name in ("lease", "patience"):
             _check_positive(name, getattr(self, name))

@@ -54,7 +54,7 @@ async def renewed(
     Args:
         renew: extends the lease by ``ttl``; False when it is no longer held.
         ttl: how long the lease holds without a renewal.
-        what: what is leased, for messages: "lock 'lock:nps'".
+        what: what is leased, for messages: "lock 'lock:crawl'".
         since: the loop's ``time()`` from before the lease was asked for; None: now.
 
     Raises:

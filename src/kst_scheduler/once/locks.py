@@ -67,7 +67,7 @@ async def redis_lock(
     and not raised: the block has done its work, and the lock expires by itself.
 
     Example:
-        ``async with redis_lock("lock:nps", ttl=30): await crawl_nps()``
+        ``async with redis_lock("lock:crawl", ttl=30): await crawl()``
 
     Args:
         name: the lock's key in Redis; the same on every node.
@@ -87,7 +87,9 @@ async def redis_lock(
 
     """
     if not isinstance(name, str) or not name:
-        raise InvalidArgumentError(f"name={name!r} names no lock; write a key, such as 'lock:nps'")
+        raise InvalidArgumentError(
+            f"name={name!r} names no lock; write a key, such as 'lock:crawl'"
+        )
     seconds, patience = _in_seconds(ttl, "ttl", 0.001), _in_seconds(wait, "wait", 0)
     async with contextlib.AsyncExitStack() as stack:
         if client is None:

@@ -31,7 +31,7 @@ async def retry_while_unavailable(
     Args:
         ask: asks the ledger; asking twice must do no more than asking once.
         patience: for how long; a try that hangs is given up then, too.
-        what: what is asked for, in the log: "the claim of nps@2026-05-09T18:00:00Z".
+        what: what is asked for, in the log: "the claim of crawl@2026-05-09T18:00:00Z".
 
     Raises:
         LedgerUnavailableError: the ledger was away to the end.

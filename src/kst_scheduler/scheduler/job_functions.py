@@ -58,13 +58,13 @@ def full_name_of(function: Callable[..., object]) -> str:
 def is_same_function(one: Callable[..., object], other: Callable[..., object]) -> bool:
     """Tell whether two functions are the same one of the same source.
 
-    They are when their module and qualified name are the same: a cell of a notebook that is run
-    again, and a module that is reloaded, make another object of the same function. ``once`` and
-    ``partial`` around it make no other one. A method is that of its object's class. All lambdas
+    They are when their module and qualified name are the same: code of an interactive session that
+    is run again, and a module that is reloaded, make another object of the same function. ``once``
+    and ``partial`` around it make no other one. A method is that of its object's class. All lambdas
     of a module have one name, so their code is compared.
 
     All functions that one ``def`` makes have one name, too: ``logged(crawl)`` and
-    ``logged(report)``, or ``job_for("nps")`` and ``job_for("moa")``. So if both come from one run
+    ``logged(report)``, or ``job_for("crawl")`` and ``job_for("moa")``. So if both come from one run
     of the source, what they hold is compared: the variables around them, their defaults and the
     arguments of a ``partial``. Texts, numbers and other values that cannot change are compared as
     such, functions by this function, and everything else by its class, because the state of an

@@ -37,9 +37,9 @@ class Occurrence:
         """The name that every replica gives this occurrence.
 
         The scheduled time stands in UTC and whole seconds, as in
-        ``daily-nps-crawl@2026-05-09T18:00:00Z``: two runs of one job within a second would share
+        ``nightly-crawl@2026-05-09T18:00:00Z``: two runs of one job within a second would share
         a key. A manual run has a key of its own, to the microsecond:
-        ``daily-nps-crawl@2026-05-09T18:00:00.250000Z/manual``.
+        ``nightly-crawl@2026-05-09T18:00:00.250000Z/manual``.
         """
         moment = self.scheduled_at.astimezone(UTC).replace(tzinfo=None)
         if self.manual:

@@ -1,4 +1,4 @@
-"""Serve an ASGI application from the running event loop, on loopback: in a notebook, in a test."""
+"""Serve an ASGI application from the running event loop, on loopback: for a test or a trial."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class _WorldTraveller(time_machine.Traveller):
 
 @contextlib.contextmanager
 def _outside_any_loop() -> Iterator[None]:
-    """Hide a loop that runs already, such as the Jupyter kernel's, and its current task."""
+    """Hide a loop that runs already, such as an interactive session's, and its current task."""
     loop = asyncio._get_running_loop()
     if loop is None:
         yield
@@ -315,7 +315,7 @@ def _new_event_loop(world: World) -> asyncio.AbstractEventLoop:
 
 
 def _get_event_loop(world: World, **_stacklevel: int) -> asyncio.AbstractEventLoop:
-    """Return the strand's own loop, not that of the real thread, which may be the notebook's."""
+    """Return the strand's own loop, not that of the real thread, which may be a session's."""
     loop = asyncio._get_running_loop()
     if loop is None and world.current is not None:
         loop = world.current.set_loop

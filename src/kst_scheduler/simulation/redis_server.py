@@ -15,7 +15,7 @@ from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.simulation.clock import current_world
 from kst_scheduler.timezone import require_aware
 
-with require_extra("workbook", "SimulatedRedis"):
+with require_extra("simulation", "SimulatedRedis"):
     from fakeredis import FakeAsyncRedis, FakeServer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SimulatedRedis:
 
     Example:
         ``server = SimulatedRedis()``, and in a job
-        ``async with server.client().lock("lock:nps", timeout=30, blocking=False): ...``
+        ``async with server.client().lock("lock:crawl", timeout=30, blocking=False): ...``
 
     Args:
         away: outages, each from an aware time until another, in true time; keys expire meanwhile.

@@ -92,11 +92,11 @@ def simulate(
 
     Each process of a node executes its own copy of the module of ``register``, and of the modules
     beside it that it imports. So their globals belong to one process, and are lost in a crash.
-    There is no copy for a closure, a lambda, a notebook, or a function that a test has replaced:
-    there all nodes share the caller's memory. Then a WARNING in ``log`` names shared values that
-    jobs have both read and changed, and shared locks, which real replicas would not share.
-    To share an object on purpose, such as a ledger or a list of results, pass it as an argument:
-    ``simulate(functools.partial(register, ledger=ledger), ...)``.
+    There is no copy for a closure, a lambda, an interactive session, or a function that a test has
+    replaced: there all nodes share the caller's memory. Then a WARNING in ``log`` names shared
+    values that jobs have both read and changed, and shared locks, which real replicas would not
+    share. To share an object on purpose, such as a ledger or a list of results, pass it as an
+    argument: ``simulate(functools.partial(register, ledger=ledger), ...)``.
 
     Args:
         register: adds jobs to the given scheduler. It is called once for each process, in its event

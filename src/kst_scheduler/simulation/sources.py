@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 PROGRAMS: Final = {"__main__", "__mp_main__"}
-"""A notebook, or the script itself: to execute it once more would simulate once more."""
+"""The script itself, or a session: to execute it once more would simulate once more."""
 
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 _LIBRARIES: Final = tuple(

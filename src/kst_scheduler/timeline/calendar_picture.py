@@ -122,7 +122,7 @@ def _days(fates: pd.DataFrame) -> dict[date, pd.DataFrame]:
     if len(jobs) != 1:
         raise InvalidArgumentError(
             f"a calendar shows one job, and this table has {', '.join(map(repr, jobs)) or 'none'}; "
-            "write fates[fates['job_id'] == 'daily-nps-crawl']"
+            "write fates[fates['job_id'] == 'nightly-crawl']"
         )
     by_day = fates.groupby(fates["scheduled_at"].dt.tz_convert(KST).dt.date, sort=True)
     return dict(iter(by_day))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH: Final = 720.0
-"""Width of a figure in points: 10 inches, which fits a notebook's column."""
+"""Width of a figure in points: 10 inches, which fits a column of text."""
 TALLEST: Final = 864.0
 """No figure is taller than 12 inches, however many lanes it has."""
 RIGHT: Final = 40.0

@@ -14,8 +14,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from kst_scheduler.errors import KSTSchedulerError, WorkbookError
+from kst_scheduler.errors import KSTSchedulerError
 from kst_scheduler.timeline.words import count
+from kst_workbook.errors import WorkbookError
 from kst_workbook.explorers.pictures import message, png
 
 if TYPE_CHECKING:

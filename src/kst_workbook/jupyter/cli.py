@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter.folder import (
     FIRST_NOTEBOOK,
     all_notebooks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 
 FIRST_NOTEBOOK: Final = "00_start_here.ipynb"
 CHECKOUT: Final = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

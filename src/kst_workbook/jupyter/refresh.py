@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter.kernel import CurrentInterpreter, use_socket_files
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import nbformat
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.page.contents import entry, first_page, heading
 from kst_workbook.page.links import ASSETS, broken_links, page_of, to_pages
 from kst_workbook.page.render import STYLE, Neighbours, as_notebook, render, style_sheet

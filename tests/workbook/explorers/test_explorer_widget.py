@@ -10,7 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from in_loop import in_loop
-from kst_scheduler.errors import InvalidArgumentError, WorkbookError
+from kst_scheduler.errors import InvalidArgumentError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.explorers import misfire_explorer
 from kst_workbook.explorers.explorer import Explorer, Subject, labelled
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter import folder
 from kst_workbook.jupyter.folder import all_notebooks, find_notebook, notebooks_folder
 

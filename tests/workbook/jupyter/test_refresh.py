@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter.refresh import MACHINE_PATH, refresh
 
 if TYPE_CHECKING:

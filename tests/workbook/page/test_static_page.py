@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from kst_scheduler.errors import WorkbookError
+from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter.folder import all_notebooks
 from kst_workbook.page import build_site, write_site
 
