@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.user_values import describe
@@ -97,19 +97,35 @@ _TO_THE_NEXT_BLANK: Final = (
 _BEARER: Final = re.compile(r"(?<=\bbearer)(\s{1,5})[\w.~+/-]{8,}=*", re.IGNORECASE)
 
 
-def _named(name: str, bare: str) -> re.Pattern[str]:
+class _Pattern:
+    """A pattern that is compiled at its first use: all of them take a tenth of a second."""
+
+    def __init__(self, text: str, flags: re.RegexFlag) -> None:
+        self._text = text
+        self._flags = flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self._text, self._flags)
+
+    def sub(self, replacement: str, text: str) -> str:
+        """Return the text with each match replaced."""
+        return self._compiled.sub(replacement, text)
+
+
+def _named(name: str, bare: str) -> _Pattern:
     """Return the pattern of a name, what separates it from its value, and that."""
     opening = r"""(?: [bru]{0,2}(?P<quote>["']) | (?P<escaped>\\{1,3}["']) | )"""
     pattern = f"(?P<begin>{name}{_SEPARATOR}{opening}){_QUOTED.replace('BARE', bare)}"
-    return re.compile(pattern, re.IGNORECASE | re.VERBOSE | re.DOTALL)
+    return _Pattern(pattern, re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.VERBOSE)
+def _form(pattern: str) -> _Pattern:
+    return _Pattern(pattern, re.IGNORECASE | re.VERBOSE)
 
 
 # Up to the line END, or to the end of the text, where it was cut.
-_PRIVATE_KEY: Final = re.compile(
+_PRIVATE_KEY: Final = _Pattern(
     r"(?P<begin>-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----[ \t]{0,20}"
     r"(?:\r?\n|\\{1,3}[nr]|(?=[A-Za-z0-9+/]{16})))"
     r"(?>(?:[^-\s]|(?>\s+)(?!-----|\Z)|-(?!----))*)",
@@ -119,12 +135,12 @@ _REST_OF_PRIVATE_KEY: Final = re.compile(
     r"\A[A-Za-z0-9+/=\s]+(?=-----END [A-Z0-9 ]{0,30}PRIVATE KEY)"
 )
 # In YAML, a value on the lines that follow, which are indented.
-_BLOCK: Final = _compiled(
+_BLOCK: Final = _form(
     rf"(?P<begin>{_NAME}{_SEPARATOR}[>|][+-]?\d?[^\S\n]{{0,20}}\n(?P<indent>[ \t]{{1,40}}))"
     r"[^\n]*(?:\n(?P=indent)[^\n]*)*"
 )
 # In XML: <password>SECRET</password>, also within other XML.
-_ELEMENT: Final = _compiled(
+_ELEMENT: Final = _form(
     rf"""
     (?P<begin> (?:(?P<tag><)|&lt;) [\w:.-]{{0,40}}? {_NAME} (?:\s[^<>&]{{0,200}})? (?:>|&gt;)
       (?:<!\[CDATA\[)? )
@@ -138,7 +154,7 @@ _SENTENCE: Final = r"""
       |should|so|takes?|text|that|the|then|to|token|value|was|were|when|will|with|without
       |works )\b )
 """
-_OPTION: Final = _compiled(
+_OPTION: Final = _form(
     rf"""
     (?P<begin> (?<![\w-])--(?!no-)[\w-]{{0,40}}? (?:{_NAME}|pass) [ \t]{{1,20}}
       (?:(?P<quote>["'])|) )
@@ -146,7 +162,7 @@ _OPTION: Final = _compiled(
     """
 )
 # curl -u admin:SECRET; two numbers are the ids of a user and a group.
-_OF_USER: Final = _compiled(
+_OF_USER: Final = _form(
     r"""
     (?P<begin> (?<![\w-])(?:-u|--user|--proxy-user) (?:["'],[ \t]{0,20}|[ \t=]{1,20})
       (?:(?P<quote>["'])|) (?!\d{1,10}:\d{1,10}\b) (?![a-z]:\\) [^\s:"'/]{1,100}: (?!//) )
@@ -154,14 +170,14 @@ _OF_USER: Final = _compiled(
     """
 )
 # 비밀번호는 SECRET 입니다: what begins with another letter than a Korean one, and ends the clause.
-_CLAUSE: Final = _compiled(
+_CLAUSE: Final = _form(
     rf"""
     (?P<begin> (?=[비암패토시인서]) (?:{"|".join(_KOREAN)}) (?:은|는|이|가) [ \t]{{1,5}} )
     (?> ["'\u201C\u2018]?[!-~]+ ) (?: (?={_CUT}) | (?<=.{{6}}) (?=["'\u201D\u2019]?
       (?:[ \t]{{0,3}}(?:입니다|이다|였|이었|이고|이며)|[ \t]{{0,20}}(?:\n|\Z))) )
     """
 )
-_IN_PATH: Final = _compiled(
+_IN_PATH: Final = _form(
     r"""
     (?P<begin> /bot\d{3,15}: | hooks\.slack\.com/services/(?:\w{1,40}/){2}
       | discord(?:app)?\.com/api/webhooks/\d{1,30}/ | openapi\.seoul\.go\.kr(?::\d{1,5})?/
@@ -169,7 +185,7 @@ _IN_PATH: Final = _compiled(
     [\w%+=-]+
     """
 )
-_FORMS: Final[tuple[tuple[re.Pattern[str], *tuple[str, ...]], ...]] = (
+_FORMS: Final[tuple[tuple[_Pattern, *tuple[str, ...]], ...]] = (
     (_PRIVATE_KEY, "private key"),
     (_BLOCK, "|", ">"),
     (_ELEMENT, "</", "&lt;/", _CUT),
