@@ -66,11 +66,12 @@ def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Ins
         raise InvalidArgumentError(
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"
         )
-    _check(trigger)
+    require_fixed(trigger)
     return timestamps(trigger, start, min(last, LATEST)) if first < last else NONE
 
 
-def _check(trigger: Any) -> None:
+def require_fixed(trigger: Any) -> None:
+    """Raise InvalidArgumentError where a trigger's times are drawn at random, or it is none."""
     for part in walk(trigger):
         if not hasattr(part, "get_next_fire_time"):
             raise InvalidArgumentError(

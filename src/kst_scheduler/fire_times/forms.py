@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import timezone
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -13,33 +13,27 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.arrays import NONE, Instants
 from kst_scheduler.fire_times.business_fires import business_timestamps
 from kst_scheduler.fire_times.cron_fires import cron_timestamps, or_timestamps
 from kst_scheduler.fire_times.instants import (
-    DAY,
-    LATEST,
     MICROSECOND,
     SECOND,
     microseconds,
     moment_at,
 )
-from kst_scheduler.fire_times.iteration import answers, giving_up, keeps_rule
+from kst_scheduler.fire_times.iteration import keeps_rule, one_by_one, require_parts
 from kst_scheduler.triggers.business_days import BusinessDayTrigger
-from kst_scheduler.triggers.trigger_parts import parts_of, walk
+from kst_scheduler.triggers.trigger_parts import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     Form = Callable[[Any, datetime, int], Instants]
 
 _FLOATS_ARE_EXACT: Final = 2**32 * SECOND
 """Until here, in the year 2106, a float holds a time to less than half a microsecond."""
-
-_FAR_MOVE: Final = timedelta(days=366)
-"""How far away a BusinessDayTrigger may look for fires to move."""
 
 
 def timestamps(trigger: Any, start: datetime, end: int) -> Instants:
@@ -99,10 +93,7 @@ def _agreed(trigger: AndTrigger, start: datetime, end: int) -> Instants:
     of one part that is not a fire of all (``AndTrigger.get_next_fire_time``, 3.11.3: a part goes
     on from ``previous_fire_time``, however far the search has come).
     """
-    if not trigger.triggers:
-        raise InvalidArgumentError(
-            "AndTrigger([]) has no times to agree on; write the triggers that must all fire"
-        )
+    require_parts(trigger)
     return reduce(np.intersect1d, [timestamps(part, start, end) for part in trigger.triggers])
 
 
@@ -133,26 +124,10 @@ def _is_reached(trigger: IntervalTrigger, last: int) -> bool:
 
 
 def _asked(trigger: Any, start: datetime, end: int) -> Instants:
-    asked_until = min(end + _looked_ahead(trigger), LATEST)
+    def agreed(part: AndTrigger, start: datetime, end: int) -> Sequence[int]:
+        return _agreed(part, start, end).tolist()  # type: ignore[no-any-return] # of NumPy
 
-    def agreed(part: AndTrigger) -> Instants:
-        return _agreed(part, start - _FAR_MOVE, asked_until + 2 * DAY)
-
-    first, instants = microseconds(start), []
-    for fire in answers(giving_up(trigger, asked_until, agreed), start):
-        instant = microseconds(fire)
-        if instant >= end:
-            break
-        # A DateTrigger or a CalendarIntervalTrigger may begin with a time that is past.
-        if instant >= first:
-            instants.append(instant)
-    return np.array(instants, dtype=np.int64)
-
-
-def _looked_ahead(trigger: Any) -> int:
-    """Return how far beyond a fire the trigger looks for what it moves back, in microseconds."""
-    moving = [part for part in walk(trigger) if getattr(part, "otherwise", None) == "previous"]
-    return len(moving) * (_FAR_MOVE // MICROSECOND)
+    return np.fromiter(one_by_one(trigger, start, end, agreed), dtype=np.int64)
 
 
 _FORMS: Final[list[tuple[type, Form]]] = [

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import copy
 import inspect
+from bisect import bisect_left, bisect_right
+from datetime import timedelta
 from functools import cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.instants import DAY, microseconds, moment_at
+from kst_scheduler.fire_times.instants import DAY, LATEST, MICROSECOND, microseconds, moment_at
 from kst_scheduler.timezone import UTC
 from kst_scheduler.triggers.business_days import BusinessDayTrigger
+from kst_scheduler.triggers.trigger_parts import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
-
-    from kst_scheduler.fire_times.arrays import Instants
 
 _PATIENCE: Final = 100
 """How often in a row an answer may not be later than the one before.
 
 A CronTrigger gives one such answer after a clock time that does not exist.
 """
+
+
+FAR_MOVE: Final = timedelta(days=366)
+"""How far away a BusinessDayTrigger may look for fires to move."""
 
 
 def keeps_rule(trigger: Any, rule: type) -> bool:
@@ -55,6 +59,55 @@ def _steps(rule: type) -> list[str]:
         if not name.startswith("__")
         and isinstance(inspect.getattr_static(rule, name), FunctionType)
     ]
+
+
+def one_by_one(
+    trigger: Any,
+    start: datetime,
+    end: int,
+    agreed: Callable[[AndTrigger, datetime, int], Sequence[int]] | None = None,
+) -> Iterator[int]:
+    """Yield the fires from ``start`` to before ``end``, each when the trigger has answered it.
+
+    ``agreed`` finds those of an AndTrigger inside; by default they are asked for as well.
+
+    Raises:
+        InvalidArgumentError: the answers do not move on, or an AndTrigger has no parts.
+
+    """
+    asked_until = min(end + _looked_ahead(trigger), LATEST)
+
+    def agreed_here(part: AndTrigger) -> Sequence[int]:
+        return (agreed or _agreed)(part, start - FAR_MOVE, asked_until + 2 * DAY)
+
+    first = microseconds(start)
+    for fire in answers(giving_up(trigger, asked_until, agreed_here), start):
+        instant = microseconds(fire)
+        if instant >= end:
+            return
+        # A DateTrigger or a CalendarIntervalTrigger may begin with a time that is past.
+        if instant >= first:
+            yield instant
+
+
+def require_parts(trigger: AndTrigger) -> None:
+    """Raise InvalidArgumentError where an AndTrigger has no parts."""
+    if not trigger.triggers:
+        raise InvalidArgumentError(
+            "AndTrigger([]) has no times to agree on; write the triggers that must all fire"
+        )
+
+
+def _agreed(trigger: AndTrigger, start: datetime, end: int) -> list[int]:
+    require_parts(trigger)
+    fires = [set(one_by_one(part, start, end)) for part in trigger.triggers]
+    return sorted(set.intersection(*fires))
+
+
+def _looked_ahead(trigger: Any) -> int:
+    """Return how far beyond a fire the trigger looks for what it moves back, in microseconds."""
+    moving = [part for part in walk(trigger) if getattr(part, "otherwise", None) == "previous"]
+    return len(moving) * (FAR_MOVE // MICROSECOND)
 
 
 def answers(trigger: Any, start: datetime, previous: datetime | None = None) -> Iterator[datetime]:
@@ -84,7 +137,7 @@ def exists(moment: datetime) -> bool:
 
 
 def giving_up(
-    trigger: Any, end: int, agreed: Callable[[AndTrigger], Instants] | None = None
+    trigger: Any, end: int, agreed: Callable[[AndTrigger], Sequence[int]] | None = None
 ) -> Any:
     """Return a trigger with the same fires before ``end`` that does not search far beyond it.
 
@@ -122,7 +175,7 @@ class Agreed(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
     With a DateTrigger among its parts an AndTrigger fires ``once``, at its first search or never.
     """
 
-    def __init__(self, instants: Instants, *, once: bool) -> None:
+    def __init__(self, instants: Sequence[int], *, once: bool) -> None:
         self._instants = instants
         self._once = once
 
@@ -131,9 +184,9 @@ class Agreed(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
     ) -> datetime | None:
         """Return the first instant after the previous one, or not before now."""
         if previous_fire_time is None:
-            place = np.searchsorted(self._instants, microseconds(now), "left")
+            place = bisect_left(self._instants, microseconds(now))
         elif self._once:
             return None
         else:
-            place = np.searchsorted(self._instants, microseconds(previous_fire_time), "right")
-        return moment_at(int(self._instants[place])) if place < self._instants.size else None
+            place = bisect_right(self._instants, microseconds(previous_fire_time))
+        return moment_at(int(self._instants[place])) if place < len(self._instants) else None

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times import fire_times, fire_timestamps
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.fire_times.iteration import one_by_one
 from kst_scheduler.once.reconcile import fire_plan as module
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import at, cron, crontab, every
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from apscheduler.triggers.base import BaseTrigger
@@ -40,29 +44,50 @@ def test_it_answers_as_fire_times_does(trigger: BaseTrigger, spans: list[tuple[i
     plan = FirePlan(trigger)
     for begin, end in spans:
         first, last = START + timedelta(minutes=begin), START + timedelta(minutes=end)
-        fires = [plan.moment(fire) for fire in plan.between(first, last)]
+        fires = [plan.moment(fire) for fire in asyncio.run(plan.between(first, last))]
         expected = fire_times(trigger, first, max(first, last))
         assert fires == expected.to_pydatetime().tolist()
         assert {str(fire.tzinfo) for fire in fires} <= {str(expected.tz)}
 
 
-def test_the_trigger_is_asked_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand jobs that are looked at every minute cost next to nothing."""
+@pytest.mark.parametrize(("trigger", "most"), [(cron(hour=3), 4), (cron(minute="*"), 44)])
+@in_loop
+async def test_the_trigger_is_asked_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, trigger: BaseTrigger, most: int
+) -> None:
+    """Once a day, or once in a hundred fires: a thousand jobs cost next to nothing each minute."""
     asked: list[datetime] = []
 
-    def counted(trigger: BaseTrigger, start: datetime, end: datetime) -> Any:
+    def counted(trigger: BaseTrigger, start: datetime, end: int) -> Iterator[int]:
         asked.append(start)
-        return fire_timestamps(trigger, start, end)
+        return one_by_one(trigger, start, end)
 
-    monkeypatch.setattr(module, "fire_timestamps", counted)
-    plan = FirePlan(cron(hour=3))
+    monkeypatch.setattr(module, "one_by_one", counted)
+    plan = FirePlan(trigger)
     for minute in range(3 * 1440):
         begin = START + timedelta(minutes=minute)
-        plan.between(begin, begin + timedelta(minutes=1))
-    assert len(asked) <= 4
+        await plan.between(begin, begin + timedelta(minutes=1))
+    assert len(asked) <= most
+
+
+@in_loop
+async def test_the_loop_goes_on_while_ninety_days_are_asked_for() -> None:
+    """A job that fires every minute is asked a hundred times in a row, and no more."""
+    turns: list[int] = []
+
+    async def turn() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(turn())
+    fires = await FirePlan(cron(minute="*")).between(START - timedelta(days=90), START)
+    other.cancel()
+    assert len(fires) == 90 * 1440
+    assert len(turns) >= len(fires) // 100
 
 
 def test_jitter_is_refused() -> None:
     """Replicas disagree about times that are drawn at random."""
     with pytest.raises(InvalidArgumentError, match="has jitter=30"):
-        FirePlan(cron(hour=3, jitter=30)).between(START, START)
+        asyncio.run(FirePlan(cron(hour=3, jitter=30)).between(START, START))

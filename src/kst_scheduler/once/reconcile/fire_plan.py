@@ -1,35 +1,40 @@
-"""The fire times of a trigger for the day ahead: worked out once, looked up every minute."""
+"""The fire times of a trigger for the time ahead: asked for once, looked up every minute."""
 
 from __future__ import annotations
 
+import asyncio
+from bisect import bisect_left
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.fire_times import fire_timestamps, zone_of
+from kst_scheduler.fire_times import require_fixed, zone_of
 from kst_scheduler.fire_times.instants import microseconds, moment_at
+from kst_scheduler.fire_times.iteration import one_by_one
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
-    from kst_scheduler.fire_times.arrays import Instants
-
 AHEAD: Final = timedelta(days=1)
+MAX_AHEAD: Final = 100
+"""How many fires beyond a span are asked for, at most."""
+AT_ONCE: Final = 100
+"""How many are asked for before the event loop goes on: that takes ten milliseconds or less."""
 
 
 class FirePlan:
-    """What one trigger does, from the first moment asked for to a day after the last.
+    """What one trigger does, from the first moment asked for to some time after the last.
 
-    Times are integers: microseconds since 1970 in UTC. A replica needs no pandas for them.
+    Times are integers: microseconds since 1970 in UTC. They are asked of the trigger one by one, as
+    a replica needs few of them, and no NumPy for them.
     """
 
     def __init__(self, trigger: BaseTrigger) -> None:
         self.trigger = trigger
         self._zone: Any = None
         self._start = self._end = 0
-        self._fires: Instants
-        self._none: Instants
+        self._fires: list[int] = []
 
-    def between(self, start: datetime, end: datetime) -> Instants:
+    async def between(self, start: datetime, end: datetime) -> list[int]:
         """Return the fire times from ``start`` to before ``end``; none when ``end`` is earlier.
 
         Raises:
@@ -39,13 +44,25 @@ class FirePlan:
         end = max(start, end)
         first, last = microseconds(start), microseconds(end)
         if self._zone is None or not self._start <= first <= last <= self._end:
-            self._fires = fire_timestamps(self.trigger, start, end + AHEAD)
-            self._none = self._fires[:0]
-            self._zone = zone_of(self.trigger, start)
-            self._start, self._end = first, microseconds(end + AHEAD)
-        low, high = self._fires.searchsorted([first, last])
-        return self._fires[low:high] if low < high else self._none  # most often nothing is due
+            await self._ask(start, end)
+        return self._fires[bisect_left(self._fires, first) : bisect_left(self._fires, last)]
 
     def moment(self, fire: int) -> datetime:
         """Return a fire time in the trigger's zone, or in that of the first span asked for."""
-        return moment_at(int(fire)).astimezone(self._zone)
+        return moment_at(fire).astimezone(self._zone)
+
+    async def _ask(self, start: datetime, end: datetime) -> None:
+        require_fixed(self.trigger)
+        last, limit = microseconds(end), microseconds(end + AHEAD)
+        fires, beyond = list[int](), 0
+        for fire in one_by_one(self.trigger, start, limit):
+            beyond += fire >= last
+            if beyond > MAX_AHEAD:
+                limit = fire
+                break
+            fires.append(fire)
+            if len(fires) % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._fires = sorted(fires)
+        self._zone = zone_of(self.trigger, start)
+        self._start, self._end = microseconds(start), limit

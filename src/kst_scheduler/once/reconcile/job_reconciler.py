@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from apscheduler.job import Job
 
-    from kst_scheduler.fire_times.arrays import Instants
     from kst_scheduler.ledger import Ledger, LedgerRow
     from kst_scheduler.once.decorator import OnceJob
     from kst_scheduler.once.reconcile.fire_plan import FirePlan
@@ -210,11 +210,11 @@ class JobReconciler:
         ]
         taken = [row.scheduled_at for row in abandoned if row.trigger == "schedule"]
         start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
-        fires = self.plan.between(start, self.until)
+        fires = await self.plan.between(start, self.until)
         if pause is not None:
             begin, end = map(microseconds, pause)
-            fires = fires[(fires < begin) | (fires >= end)]
-        due = self._due(fires, since) if len(fires) else []
+            fires = [fire for fire in fires if not begin <= fire < end]
+        due = self._due(fires, since)
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
@@ -249,9 +249,9 @@ class JobReconciler:
             # It is the queue that is away, so the jobs that have none can be looked at.
             raise KSTSchedulerError(str(error)) from None
 
-    def _due(self, fires: Instants, since: datetime) -> list[Occurrence]:
+    def _due(self, fires: list[int], since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
-        fresh = fires[fires.searchsorted(microseconds(since)) :]
+        fresh = fires[bisect_left(fires, microseconds(since)) :]
         if len(fresh) > MAX_MISSED:
             _LOGGER.error(
                 "%s: %d runs were due from %s on; only the last %d of them are looked at",
@@ -261,11 +261,11 @@ class JobReconciler:
         return [Occurrence(self.job.id, self.plan.moment(fire)) for fire in fresh]
 
     def _newest(
-        self, fires: Instants, due: Sequence[Occurrence], taken: Sequence[datetime]
+        self, fires: list[int], due: Sequence[Occurrence], taken: Sequence[datetime]
     ) -> Occurrence | None:
         """Return the last occurrence that has come, in the trigger's zone."""
         newest = due[-1] if due else None
-        if newest is None and len(fires):
+        if newest is None and fires:
             newest = Occurrence(self.job.id, self.plan.moment(fires[-1]))
         if taken and (newest is None or nominal_time(newest) < max(taken)):
             newest = Occurrence(self.job.id, self.plan.moment(microseconds(max(taken))))

@@ -17,6 +17,7 @@ from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
+from kst_scheduler.fire_times import require_fixed
 from kst_scheduler.ledger.clock_watch import ClockWatch, believed_time, clock_watch
 from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
@@ -147,15 +148,14 @@ class Reconciler:
         """Look now, and then every minute, in a task of the running loop.
 
         Raises:
-            InvalidArgumentError: a job cannot be reconciled, as in ``look``.
+            InvalidArgumentError: a job cannot be reconciled, as in ``reconcile``.
 
         """
         self._jobs.open()
-        now = datetime.now(UTC)
         for job, once_job in self._jobs.all():
             try:
                 window_of(job, once_job, self._retention)
-                self._plan(job).between(now, now)
+                require_fixed(job.trigger)
             except InvalidArgumentError as error:
                 raise InvalidArgumentError(_named(job, error)) from error
         if self._task is None:
