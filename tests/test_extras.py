@@ -33,6 +33,39 @@ EXTRAS: dict[str, list[str]] = {CORE: [], **PROJECT["optional-dependencies"]}
 USES = {
     "from kst_scheduler import *": (CORE, "from kst_scheduler import *\nKSTScheduler, cron, once"),
     "every module": (CORE, "import_all()"),
+    "fire_times": (
+        "tables",
+        """
+from kst_scheduler import cron, fire_times, kst
+fire_times(cron(hour=3), kst(2026, 5, 10), kst(2026, 5, 11))""",
+    ),
+    "RunRecorder.runs": (
+        "tables",
+        "from kst_scheduler import KSTScheduler, RunRecorder\nRunRecorder(KSTScheduler()).runs",
+    ),
+    "history": (
+        "tables",
+        """
+import asyncio
+from kst_scheduler import MemoryLedger
+asyncio.run(MemoryLedger().history())""",
+    ),
+    "Reconciler": (
+        CORE,
+        """
+import asyncio
+from kst_scheduler import KSTScheduler, MemoryLedger, Reconciler, every, on_business_days, once
+async def crawl():
+    pass
+async def serve():
+    ledger, scheduler = MemoryLedger(), KSTScheduler()
+    scheduler.add_job(once(ledger)(crawl), every(minutes=1), id="crawl")
+    scheduler.start()
+    async with Reconciler(scheduler, ledger) as reconciler:
+        assert (await reconciler.reconcile()).nothing_to_do
+    await scheduler.drain(1)
+asyncio.run(serve())""",
+    ),
     "README's ten lines": ("simulation", blocks("python")[0]),
     "simulate": ("simulation", "from kst_scheduler import Freeze, simulate"),
     "simulation": ("simulation", "from kst_scheduler.simulation import Node"),
@@ -234,7 +267,8 @@ def test_what_is_missing_is_what_pip_would_not_install() -> None:
     """The test above refuses the packages of other extras, and no package of the core."""
     missing = set(refused(CORE))
     assert {"matplotlib", "time_machine", "fastapi", "sqlalchemy", "psycopg"} <= missing
-    assert missing.isdisjoint({"apscheduler", "pandas", "numpy", "tzlocal", "kst_scheduler"})
+    assert missing.isdisjoint({"apscheduler", "pytz", "tzlocal", "kst_scheduler"})
+    assert {"pandas", "numpy"} <= missing
     assert {"time_machine", "greenlet"}.isdisjoint(refused("simulation"))
     assert {"greenlet", "asyncpg", "matplotlib", "redis"}.isdisjoint(refused("service"))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WORKS = "works"
-MIXED = ("kst_scheduler.ledger.", "kst_scheduler.service.", "kst_workbook.")
+MIXED = tuple(f"kst_scheduler.{room}." for room in ("fire_times", "ledger", "service"))
 """Rooms of which some parts need an extra, which is named where such a part is asked for."""
 
 

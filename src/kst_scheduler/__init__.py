@@ -162,8 +162,8 @@ _LATE = {
 
 _PACKAGES = {
     "kst_scheduler.ledger": ["sqlalchemy"],
-    "kst_scheduler.simulation": ["greenlet", "time_machine"],
-    "kst_scheduler.timeline": ["matplotlib"],
+    "kst_scheduler.simulation": ["greenlet", "pandas", "time_machine"],
+    "kst_scheduler.timeline": ["matplotlib", "pandas"],
 }
 """What a room needs of an extra at its import."""
 _MISSING = {room for room, packages in _PACKAGES.items() if not are_installed(*packages)}

@@ -41,6 +41,17 @@ def require_extra(extra: str, what: str) -> Iterator[None]:
         ) from cause
 
 
+def require_tables(what: str) -> None:
+    """Load pandas and NumPy, which are slow to load, or name the extra that brings them.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+
+    """
+    with require_extra("tables", what):
+        import pandas  # noqa: F401, ICN001, PLC0415
+
+
 def are_installed(*modules: str) -> bool:
     """Return whether all of these top-level modules can be found; none is imported."""
     return all(find_spec(module) is not None for module in modules)

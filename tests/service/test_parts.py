@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -246,3 +248,35 @@ async def test_what_was_missed_is_written_and_told(tmp_path: Path) -> None:
             (row,) = await service.ledger.rows(status="missed")
     assert row.scheduled_at == now - timedelta(minutes=30)
     assert [run["run"] for run in alert["runs"]] == [row.occurrence.key]
+
+
+LIGHT = """
+import asyncio, sys
+from kst_scheduler import every, once
+from kst_scheduler.service import Settings
+from kst_scheduler.service.app import create_app
+from kst_scheduler.service.parts import running
+
+async def crawl():
+    pass
+
+def add(service):
+    service.scheduler.add_job(once(service.ledger)(crawl), every(minutes=1), id="crawl")
+
+async def main():
+    create_app(Settings(jobs=add))
+    async with running(Settings(jobs=add)) as service:
+        service.scheduler.run_now("crawl")
+        while not await service.ledger.rows(status="ok"):
+            await asyncio.sleep(0.01)
+    print({"numpy", "pandas", "matplotlib"} & set(sys.modules))
+
+asyncio.run(main())
+"""
+
+
+def test_a_service_at_work_loads_no_tables() -> None:
+    """They are 56 MB of memory in each process, and only pictures and simulations need them."""
+    command = [sys.executable, "-c", LIGHT]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    assert done.stdout.strip() == "set()"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_tables
 from kst_scheduler.fire_times.instants import LATEST, microseconds
 from kst_scheduler.timezone import as_zone, require_aware
 from kst_scheduler.triggers.trigger_parts import own_zone, walk
@@ -42,6 +43,7 @@ def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.Datet
         NaiveDatetimeError: ``start`` or ``end`` has no zone.
 
     """
+    require_tables("fire_times()")
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     instants = fire_timestamps(trigger, start, end)
@@ -55,6 +57,7 @@ def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Ins
         InvalidArgumentError, NaiveDatetimeError: as ``fire_times``.
 
     """
+    require_tables("fire_times()")
     from kst_scheduler.fire_times.arrays import NONE  # noqa: PLC0415 - numpy is slow to load
     from kst_scheduler.fire_times.forms import timestamps  # noqa: PLC0415 - as above
 

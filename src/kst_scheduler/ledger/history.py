@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.extras import require_tables
 from kst_scheduler.runs.table import COLUMNS, TEXT_COLUMNS, TIME_COLUMNS, status_dtype, time_dtype
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def history_table(records: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     is no error. A scheduled run begins and ends in whole milliseconds. ``duration_ms`` is by a
     monotonic clock, so it is right where a clock was set.
     """
+    require_tables("history()")
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     columns = dict(zip(HISTORY_COLUMNS, zip(*records, strict=True), strict=False))

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_tables
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class RunLog:
 
     def table(self) -> pd.DataFrame:
         """Return the rows as a table of runs, ordered by scheduled time, node and job."""
+        require_tables("the table of runs")
         import numpy as np  # noqa: PLC0415 - slow to load
         import pandas as pd  # noqa: PLC0415 - slow to load
 

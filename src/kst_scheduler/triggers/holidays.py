@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.extras import require_extra
+from kst_scheduler.extras import require_extra, require_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,6 +73,7 @@ class BusinessDays:
 
     def are_business_days(self, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
         """Say for each of many days whether it is worked; ``days`` has the dtype datetime64[D]."""
+        require_tables("are_business_days()")
         import numpy as np  # noqa: PLC0415 - slow to load
 
         if days.dtype != np.dtype("datetime64[D]"):

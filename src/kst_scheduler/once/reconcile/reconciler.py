@@ -119,9 +119,6 @@ class Reconciler:
         retention: timedelta = timedelta(days=90),
         on_missing: OnMissing | None = None,
     ) -> None:
-        # Imported here: it takes 0.2 s, in which the first look would hold up the event loop.
-        import pandas  # noqa: F401, ICN001, PLC0415
-
         if not hasattr(scheduler, "run_missed"):
             raise InvalidArgumentError(
                 f"scheduler={scheduler!r} cannot run what was missed; write KSTScheduler()"
