@@ -2,7 +2,13 @@
 
 The first step is the whole way of an undisturbed claim: one insert. What stands in the way is only
 looked at when that insert met something, and each further write names what was seen, so that it
-does nothing when another replica was quicker; then it is looked at again.
+does nothing when another replica was quicker; then it is looked at again::
+
+    A   insert: row 7, running
+    B                          insert: meets row 7 | reads it: running, its lease holds | locked out
+
+The unique index of (namespace, source, scheduled_at) is what saves it: of two inserts one meets
+the other's row, whichever came first.
 """
 
 from __future__ import annotations
@@ -173,13 +179,33 @@ async def _give_up(store: ClaimStore, request: ClaimRequest, own: LedgerRow, rea
 async def _retake(
     store: ClaimStore, own: LedgerRow, request: ClaimRequest, note: str | None
 ) -> Claim | None:
+    """Give the row to the request, as the attempt after the one that was seen.
+
+    Two may see the same row, and its holder may still live::
+
+        A   attempt 1 ... frozen ...                      finish(attempt 1): no such row, refused
+        B   reads attempt 1 | retake: attempt 1 -> 2
+        C   reads attempt 1 |                        retake: the row is not as seen | reads it again
+
+    The statement names the attempt, so one retake of several does something, and what comes from
+    an attempt that is over does nothing.
+    """
     attempt = own.attempt + 1
     taken = await store.retake(own, request, attempt, note)
     return Claim(own.id, attempt, request) if taken else None
 
 
 async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
-    """Close the run that is in the way when it was abandoned; else skip the occurrence."""
+    """Close the run that is in the way when it was abandoned; else skip the occurrence.
+
+    Both name what was seen. Between the reading and the write the run may end, or be renewed::
+
+        A   03:00 runs ......................... finish
+        B   04:00 reads: 03:00 runs |                   | skip 04:00: its row is written
+                                    | A's lease is over | close 03:00: not as seen, read again
+
+    A skipped row is open: the next look, or a claim by hand, may still run it.
+    """
     running = met.row
     if met.lease_is_over:
         closed = await store.close_abandoned(running, f"abandoned: {_lost(running)}")

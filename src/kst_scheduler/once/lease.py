@@ -49,7 +49,13 @@ async def renewed(
     It is renewed a third of ``ttl`` after the last renewal was sent. A renewal that raises, or has
     no answer after a sixth of ``ttl``, is tried again until the lease is over; one whose error has
     ``is_down`` extends it until the next try has failed. All times are the
-    event loop's monotonic clock; a renewed lease counts from before the request was sent.
+    event loop's monotonic clock; a renewed lease counts from before the request was sent::
+
+        here      sent at 20 s ............... answer at 29 s: held until 20 + 60 s
+        ledger          renewed at 24 s: held until 84 s there
+        another                                                       may take over after 84 s
+
+    So the work stops here before another one can begin, however slow the answer was.
 
     Args:
         renew: extends the lease by ``ttl``; False when it is no longer held.

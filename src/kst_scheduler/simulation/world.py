@@ -264,6 +264,16 @@ class World:
         sys.set_asyncgen_hooks(*self._hooks)
 
     def _run(self) -> None:
+        """Take what is due from the heap, one after the other.
+
+        A strand that waits for a time and for another strand has an entry that may be stale. Each
+        time it goes on its token changes, and by that the old entry is known::
+
+            strand   parks until 03:00 (token 4) | woken at 02:10, parks until 06:00 (token 5)
+            heap     03:00, token 4: passed over                     06:00, token 5: goes on
+
+        One that is frozen then is pushed again, for when it thaws: nothing of its host runs before.
+        """
         while self._heap and not self.failure:
             when, _, _, target, token = self._heap[0]
             if when >= self.end:

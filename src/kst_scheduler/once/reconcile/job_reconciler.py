@@ -104,7 +104,16 @@ class JobReconciler:
     """Whether the job has left the scheduler because its trigger never fires again."""
 
     async def reconcile(self) -> bool:
-        """Run or write what has no end; False when some of it is left for a later look."""
+        """Run or write what has no end; False when some of it is left for a later look.
+
+        Replicas look at the same time, and the mark moves on last::
+
+            A   mark 02:00 | 03:00 has no row: writes it as missed          | mark -> 03:05
+            B   mark 02:00 | 03:00 has no row:              claims it, runs | mark -> 03:05
+
+        One row can be inserted for 03:00, so one of the two does nothing. Were the mark moved on
+        first, a process that ends in between would lose 03:00.
+        """
         mark = await self._mark()
         # A job that was over when it was added never had a next run time, and is not paused.
         if self.job.next_run_time is None and not self.is_over:
