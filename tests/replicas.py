@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.ledger.memory import MemoryRows
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.simulation import current_node, simulate

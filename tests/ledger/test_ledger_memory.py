@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from in_loop import in_loop
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import MemoryLedger
-from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.ledger.memory import MemoryRows
 from kst_scheduler.scheduler.occurrence import Occurrence
 from ledgers import THREE, occurrence, outcome, request
 

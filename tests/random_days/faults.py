@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger.memory_rows import MemoryRows
+from kst_scheduler.ledger.memory import MemoryRows
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from random_days.plan import MIDNIGHT
 
