@@ -139,11 +139,11 @@ async def test_a_look_is_taken_back_where_it_is_as_seen(ledger: Ledger) -> None:
     """A look of another replica since then counts more."""
     now = datetime.now(UTC)
     await ledger.advance_watermark("nps", now + MONTH)
-    await ledger.look_again("nps", now + HOUR, now)
+    await ledger.reset_watermark("nps", now + HOUR, now)
     assert await ledger.watermark("nps") == now + MONTH
-    await ledger.look_again("nps", now + MONTH, now)
+    await ledger.reset_watermark("nps", now + MONTH, now)
     assert await ledger.watermark("nps") == now
-    await ledger.look_again("nps", now, now + HOUR)
+    await ledger.reset_watermark("nps", now, now + HOUR)
     assert await ledger.watermark("nps") == now
-    await ledger.look_again("token", now, now)
+    await ledger.reset_watermark("token", now, now)
     assert await ledger.watermark("token") is None

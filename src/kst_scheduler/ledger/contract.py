@@ -263,7 +263,7 @@ class Ledger(Protocol):
     async def advance_watermark(self, source: str, until: datetime) -> None:
         """Move that moment on; never back."""
 
-    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+    async def reset_watermark(self, source: str, seen: datetime, until: datetime) -> None:
         """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
 
     async def prove_writable(self) -> None:

@@ -371,7 +371,7 @@ class MemoryLedger:
         source = require_name(source, "source")
         self._watermarks[source] = max(until, self._watermarks.get(source, until))
 
-    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+    async def reset_watermark(self, source: str, seen: datetime, until: datetime) -> None:
         """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
         seen, until = in_utc(seen, "seen"), in_utc(until, "until")
         if self._watermarks.get(require_name(source, "source")) == seen:

@@ -157,7 +157,7 @@ class SqlLedger:
         self._claims = SqlClaims(self._database, namespace)
         self._renew = self._database.quick(statements.RENEW)
         self._finish = self._database.quick(statements.FINISH)
-        self._look = statements.upsert_look(self._database.dialect)
+        self._advance = statements.upsert_watermark(self._database.dialect)
 
     def __repr__(self) -> str:
         namespace = f", namespace={self.namespace!r}" if self.namespace else ""
@@ -278,7 +278,7 @@ class SqlLedger:
     async def watermark(self, source: str) -> datetime | None:
         """Return up to when what should have fired has been reconciled; None: never yet."""
         parameters = {"namespace": self.namespace, "source": require_name(source, "source")}
-        found = await self._database.fetch(statements.LOOKED_UNTIL, parameters)
+        found = await self._database.fetch(statements.WATERMARK, parameters)
         return found[0].watermark if found else None
 
     async def advance_watermark(self, source: str, until: datetime) -> None:
@@ -288,9 +288,9 @@ class SqlLedger:
             "source": require_name(source, "source"),
             "watermark": in_utc(until, "until"),
         }
-        await self._database.write(self._look, parameters)
+        await self._database.write(self._advance, parameters)
 
-    async def look_again(self, source: str, seen: datetime, until: datetime) -> None:
+    async def reset_watermark(self, source: str, seen: datetime, until: datetime) -> None:
         """Move that moment back, where it is still as seen: a clock that was ahead moved it on."""
         parameters = {
             "seen_namespace": self.namespace,
@@ -298,7 +298,7 @@ class SqlLedger:
             "seen_until": in_utc(seen, "seen"),
             "until": in_utc(min(seen, until), "until"),
         }
-        await self._database.write(statements.LOOK_AGAIN, parameters)
+        await self._database.write(statements.RESET_WATERMARK, parameters)
 
     async def prove_writable(self) -> None:
         """Write a row like that of a claim and take it back, in one transaction."""

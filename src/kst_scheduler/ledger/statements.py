@@ -147,11 +147,11 @@ _OLD: Final = (
     .cte("old")
 )
 FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
-LOOKED_UNTIL: Final = select(SOURCES.c.watermark).where(
+WATERMARK: Final = select(SOURCES.c.watermark).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )
 
-LOOK_AGAIN: Final = (
+RESET_WATERMARK: Final = (
     update(SOURCES)
     .where(
         SOURCES.c.namespace == bindparam("seen_namespace", type_=Text),
@@ -189,12 +189,12 @@ def insert_unclaimed(dialect: str) -> Any:
     ).returning(*ROW)
 
 
-def upsert_look(dialect: str) -> Any:
+def upsert_watermark(dialect: str) -> Any:
     """Return the write that moves a source's ``watermark`` on, and never back."""
     names = ("namespace", "source", "watermark")
-    look = _INSERT[dialect](SOURCES).values({name: bindparam(name) for name in names})
-    later = look.excluded.watermark
-    return look.on_conflict_do_update(
+    row = _INSERT[dialect](SOURCES).values({name: bindparam(name) for name in names})
+    later = row.excluded.watermark
+    return row.on_conflict_do_update(
         index_elements=[SOURCES.c.namespace, SOURCES.c.source],
         set_={"watermark": later},
         where=SOURCES.c.watermark < later,

@@ -166,7 +166,7 @@ class JobReconciler:
         is_steady = self.now - self.steady_since >= BELIEVED_AFTER
         if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
             return mark
-        await self.ledger.look_again(self.job.id, mark, self.steady_since)
+        await self.ledger.reset_watermark(self.job.id, mark, self.steady_since)
         _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
         return self.steady_since
 

@@ -31,7 +31,7 @@ async def note_pause(ledger: Ledger, job_id: str, mark: datetime, pause: Pause) 
     for name, moment in zip(_names(job_id), (*pause, mark), strict=True):
         seen = await ledger.watermark(name)
         if seen is not None and moment < seen:  # a clock that was ahead has noted it
-            await ledger.look_again(name, seen, moment)
+            await ledger.reset_watermark(name, seen, moment)
         elif moment != seen:
             await ledger.advance_watermark(name, moment)
 
