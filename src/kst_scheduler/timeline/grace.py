@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Rows
 
-WORDS: Final = "grace time"
+GRACE_WORDS: Final = "grace time"
 _DAY: Final = 86_400
 
 
@@ -47,6 +47,6 @@ def draw_grace(
         linewidth=1.6,
         solid_capstyle="butt",
         zorder=2.4,
-        label=WORDS,
+        label=GRACE_WORDS,
     )
     return line

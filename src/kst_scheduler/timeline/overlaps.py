@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Rows
 
-WORDS: Final = "runs overlap"
+OVERLAP_WORDS: Final = "runs overlap"
 
 
 class Overlaps(NamedTuple):
@@ -62,6 +62,6 @@ def draw_overlaps(overlaps: Overlaps, field: Field) -> Line2D | None:
         linewidth=field.largest * 0.9,
         solid_capstyle="butt",
         zorder=2.1,
-        label=WORDS,
+        label=OVERLAP_WORDS,
     )
     return line

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Rows
 
-WORDS: Final = "the same occurrence"
+REPEAT_WORDS: Final = "the same occurrence"
 _LOCKED_OUT: Final = STATUSES.index("locked_out")
 _MOST_BOWS: Final = 200
 _MOST_WORDS: Final = 3
@@ -71,7 +71,7 @@ def draw_repeats(rows: Rows, repeats: Repeats, field: Field) -> Line2D | None:
     for chosen, color, width in ((rare, BLACK, 1.3), (~rare, QUIET, 0.7)):
         if chosen.any():
             x, y = _bows(rows, repeats.first[chosen], repeats.second[chosen], field)
-            lines += field.page.ax.plot(x, y, color=color, lw=width, zorder=2.6, label=WORDS)
+            lines += field.page.ax.plot(x, y, color=color, lw=width, zorder=2.6, label=REPEAT_WORDS)
     return lines[0]
 
 

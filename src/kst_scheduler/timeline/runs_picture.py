@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.timeline import absent as gone
-from kst_scheduler.timeline import grace as limits
-from kst_scheduler.timeline import overlaps as together
-from kst_scheduler.timeline import repeats as twins
 from kst_scheduler.timeline import shading
+from kst_scheduler.timeline.grace import GRACE_WORDS, draw_grace
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.lane_words import write_words
 from kst_scheduler.timeline.lanes import (
@@ -22,6 +19,15 @@ from kst_scheduler.timeline.lanes import (
     lane_of,
 )
 from kst_scheduler.timeline.marks import Field, draw_bars, draw_counts, draw_marks, draw_waiting
+from kst_scheduler.timeline.not_run import (
+    NOT_RUN_WORDS,
+    NotRun,
+    draw_not_run,
+    expected_times,
+    find_not_run,
+    not_run_words,
+)
+from kst_scheduler.timeline.overlaps import OVERLAP_WORDS, Overlaps, draw_overlaps, find_overlaps
 from kst_scheduler.timeline.page import (
     RIGHT,
     TALLEST,
@@ -35,6 +41,13 @@ from kst_scheduler.timeline.page import (
     own_page,
     page_on,
     say_empty,
+)
+from kst_scheduler.timeline.repeats import (
+    REPEAT_WORDS,
+    Repeats,
+    draw_repeats,
+    find_repeats,
+    repeat_words,
 )
 from kst_scheduler.timeline.scene import scene as gather
 from kst_scheduler.timeline.style import MARKS, house_style
@@ -96,7 +109,7 @@ def plot_timeline(
         NaiveDatetimeError: a time has no zone.
 
     """
-    wanted = gone.expected_times(expected)
+    wanted = expected_times(expected)
     moments = [
         edge for times in wanted.values() if len(times) for edge in (times.min(), times.max())
     ]
@@ -110,7 +123,7 @@ def plot_timeline(
 def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
     """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
     scene = gather(runs, incidents=None, start=start, end=end, grace=None, moments=[])
-    return _title(scene, Lanes(lane_names(scene, [])), [], twins.find_repeats(scene.rows))
+    return _title(scene, Lanes(lane_names(scene, [])), [], find_repeats(scene.rows))
 
 
 def _draw(
@@ -119,9 +132,9 @@ def _draw(
     title: str | None,
     ax: Axes | None,
 ) -> Axes:
-    missing = gone.absent(wanted, scene)
-    repeats = twins.find_repeats(scene.rows)
-    overlaps = together.find_overlaps(scene.rows)
+    missing = find_not_run(wanted, scene)
+    repeats = find_repeats(scene.rows)
+    overlaps = find_overlaps(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
     title = _title(scene, lanes, missing, repeats) if title is None else title
     legend = _legend_words(scene, missing, repeats, overlaps)
@@ -137,7 +150,7 @@ def _draw(
     return finished(page)
 
 
-def _title(scene: Scene, lanes: Lanes, missing: list[gone.Absent], repeats: twins.Repeats) -> str:
+def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], repeats: Repeats) -> str:
     return verdict(
         scene.counts(),
         repeats.sizes.tolist(),
@@ -152,9 +165,9 @@ def _draw_runs(
     page: Page,
     scene: Scene,
     lanes: Lanes,
-    missing: list[gone.Absent],
-    repeats: twins.Repeats,
-    overlaps: together.Overlaps,
+    missing: list[NotRun],
+    repeats: Repeats,
+    overlaps: Overlaps,
 ) -> None:
     """Draw what ran and what did not, then the words, then the legend of what was drawn."""
     rows, points = scene.rows, page.height / lanes.units
@@ -164,13 +177,13 @@ def _draw_runs(
     marks = draw_marks(rows, field)
     draw_counts(rows, field)
     extra = [
-        gone.draw_absent(missing, lanes, field),
-        limits.draw_grace(rows, scene.jobs, scene.grace, field),
-        together.draw_overlaps(overlaps, field),
-        twins.draw_repeats(rows, repeats, field),
+        draw_not_run(missing, lanes, field),
+        draw_grace(rows, scene.jobs, scene.grace, field),
+        draw_overlaps(overlaps, field),
+        draw_repeats(rows, repeats, field),
     ]
-    words = gone.absent_words(missing, lanes, clock=scene.clock)
-    words += twins.repeat_words(rows, repeats, field, scene.nodes)
+    words = not_run_words(missing, lanes, clock=scene.clock)
+    words += repeat_words(rows, repeats, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
 
@@ -205,12 +218,12 @@ def _with_room(
 
 def _legend_words(
     scene: Scene,
-    missing: list[gone.Absent],
-    repeats: twins.Repeats,
-    overlaps: together.Overlaps,
+    missing: list[NotRun],
+    repeats: Repeats,
+    overlaps: Overlaps,
 ) -> list[str]:
     """Return what the legend will say, as far as it is known before anything is drawn."""
     words = [MARKS[status].words for status in scene.counts()]
-    words += [gone.WORDS] * bool(missing) + [twins.WORDS] * bool(len(repeats.sizes))
-    words += [together.WORDS] * bool(len(overlaps.row))
-    return words + [limits.WORDS] * bool(scene.grace and "missed" in scene.counts())
+    words += [NOT_RUN_WORDS] * bool(missing) + [REPEAT_WORDS] * bool(len(repeats.sizes))
+    words += [OVERLAP_WORDS] * bool(len(overlaps.row))
+    return words + [GRACE_WORDS] * bool(scene.grace and "missed" in scene.counts())

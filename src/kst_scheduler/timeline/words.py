@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from kst_scheduler.timeline.absent import Absent
+    from kst_scheduler.timeline.not_run import NotRun
 
 _FEW_SECONDS: Final = 9.95
 """Below them two digits say more than whole seconds."""
@@ -182,7 +182,7 @@ def incidents_in_short(node: str, kinds: Iterable[str]) -> str:
 def verdict(
     statuses: Mapping[str, int],
     repeated: Iterable[int],
-    absent: list[Absent],
+    not_run: list[NotRun],
     jobs: int,
     latest: timedelta,
     *,
@@ -194,7 +194,7 @@ def verdict(
     that ran more than once, ``jobs`` is how many jobs the picture shows, ``latest`` is by how much
     the latest run was late, and ``clock`` writes times.
     """
-    wrong = [*_absent(absent, jobs, clock), *_repeated(list(repeated))]
+    wrong = [*_not_run(not_run, jobs, clock), *_repeated(list(repeated))]
     nouns = {name: (name, "errors" if name == "error" else name) for name in _WRONG}
     wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
     others = {"locked_out": "locked out", "running": "still running"}
@@ -209,13 +209,13 @@ def verdict(
     return ", ".join([f"{every}{ok:,} ok"] * bool(ok) + fine)
 
 
-def _absent(absent: list[Absent], jobs: int, clock: Clock) -> list[str]:
-    if not absent:
+def _not_run(not_run: list[NotRun], jobs: int, clock: Clock) -> list[str]:
+    if not not_run:
         return []
-    if len(absent) > 1:
-        return [f"{len(absent):,} expected runs did not happen"]
-    who = "nothing ran" if jobs <= 1 else f"{short(absent[0].job_id)} did not run"
-    return [f"{who} at {clock(absent[0].moment)}"]
+    if len(not_run) > 1:
+        return [f"{len(not_run):,} expected runs did not happen"]
+    who = "nothing ran" if jobs <= 1 else f"{short(not_run[0].job_id)} did not run"
+    return [f"{who} at {clock(not_run[0].moment)}"]
 
 
 def _repeated(runs: list[int]) -> list[str]:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.scene import Scene
     from kst_scheduler.timeline.words import Clock
 
-WORDS: Final = "expected, nothing ran"
+NOT_RUN_WORDS: Final = "expected, nothing ran"
 _NEAR: Final = 60 / 86_400
 """A run counts as the expected one when it is at most a minute off, in days."""
 _MOST_WORDS: Final = 3
 
 
-class Absent(NamedTuple):
+class NotRun(NamedTuple):
     """A run of a job that was expected at a moment and is not in the table."""
 
     job_id: str
@@ -73,10 +73,10 @@ def _moments(times: Any, name: str) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(moments, utc=True)).tz_convert(KST)
 
 
-def absent(expected: Mapping[str | None, pd.DatetimeIndex], scene: Scene) -> list[Absent]:
+def find_not_run(expected: Mapping[str | None, pd.DatetimeIndex], scene: Scene) -> list[NotRun]:
     """Return the expected runs of which the table knows nothing, in the order of time.
 
-    A run that was missed, coalesced or locked out has its own mark, so it is not absent.
+    A run that was missed, coalesced or locked out has its own mark, so it is not among them.
     """
     if scene.start is None or scene.end is None:
         return []
@@ -84,7 +84,7 @@ def absent(expected: Mapping[str | None, pd.DatetimeIndex], scene: Scene) -> lis
     for job_id, moments in expected.items():
         inside = moments[(moments >= scene.start) & (moments <= scene.end)]
         for job in [job_id] if job_id is not None else scene.jobs or [""]:
-            found += [Absent(job, moment) for moment in _unanswered(inside, job, scene)]
+            found += [NotRun(job, moment) for moment in _unanswered(inside, job, scene)]
     return sorted(found, key=lambda one: (one.moment, one.job_id))
 
 
@@ -107,7 +107,7 @@ def _distance(wanted: NDArray[np.float64], known: NDArray[np.float64]) -> NDArra
     return apart
 
 
-def draw_absent(missing: list[Absent], lanes: Lanes, field: Field) -> Line2D | None:
+def draw_not_run(missing: list[NotRun], lanes: Lanes, field: Field) -> Line2D | None:
     """Draw a hollow ring on a dotted line in each lane of the job; return it for the legend."""
     if not missing:
         return None
@@ -125,12 +125,12 @@ def draw_absent(missing: list[Absent], lanes: Lanes, field: Field) -> Line2D | N
         markeredgecolor=BLACK,
         markeredgewidth=1.4,
         zorder=3.9,
-        label=WORDS,
+        label=NOT_RUN_WORDS,
     )
     return line
 
 
-def absent_words(missing: list[Absent], lanes: Lanes, *, clock: Clock) -> list[LaneWords]:
+def not_run_words(missing: list[NotRun], lanes: Lanes, *, clock: Clock) -> list[LaneWords]:
     """Return the words beside the rings, in the job's first lane; none where there are many."""
     if len(missing) > _MOST_WORDS:
         return []
