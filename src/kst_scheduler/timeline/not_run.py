@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NOT_RUN_WORDS: Final = "expected, nothing ran"
 _NEAR: Final = 60 / 86_400
 """A run counts as the expected one when it is at most a minute off, in days."""
-_MOST_WORDS: Final = 3
+_MAX_WORDS: Final = 3
 
 
 class NotRun(NamedTuple):
@@ -132,7 +132,7 @@ def draw_not_run(missing: list[NotRun], lanes: Lanes, field: Field) -> Line2D | 
 
 def not_run_words(missing: list[NotRun], lanes: Lanes, *, clock: Clock) -> list[LaneWords]:
     """Return the words beside the rings, in the job's first lane; none where there are many."""
-    if len(missing) > _MOST_WORDS:
+    if len(missing) > _MAX_WORDS:
         return []
     return [
         LaneWords(f"expected {clock(one.moment)}: nothing ran", day(one.moment), lane)

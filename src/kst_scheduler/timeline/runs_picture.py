@@ -6,6 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.timeline import shading
+from kst_scheduler.timeline.duplicates import (
+    DUPLICATE_WORDS,
+    Duplicates,
+    draw_duplicates,
+    duplicate_words,
+    find_duplicates,
+)
 from kst_scheduler.timeline.grace import GRACE_WORDS, draw_grace
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.lane_words import write_words
@@ -41,13 +48,6 @@ from kst_scheduler.timeline.page import (
     own_page,
     page_on,
     say_empty,
-)
-from kst_scheduler.timeline.repeats import (
-    REPEAT_WORDS,
-    Repeats,
-    draw_repeats,
-    find_repeats,
-    repeat_words,
 )
 from kst_scheduler.timeline.scene import scene as gather
 from kst_scheduler.timeline.style import MARKS, house_style
@@ -123,7 +123,7 @@ def plot_timeline(
 def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
     """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
     scene = gather(runs, incidents=None, start=start, end=end, grace=None, moments=[])
-    return _title(scene, Lanes(lane_names(scene, [])), [], find_repeats(scene.rows))
+    return _title(scene, Lanes(lane_names(scene, [])), [], find_duplicates(scene.rows))
 
 
 def _draw(
@@ -133,27 +133,27 @@ def _draw(
     ax: Axes | None,
 ) -> Axes:
     missing = find_not_run(wanted, scene)
-    repeats = find_repeats(scene.rows)
+    duplicates = find_duplicates(scene.rows)
     overlaps = find_overlaps(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
-    title = _title(scene, lanes, missing, repeats) if title is None else title
-    legend = _legend_words(scene, missing, repeats, overlaps)
+    title = _title(scene, lanes, missing, duplicates) if title is None else title
+    legend = _legend_words(scene, missing, duplicates, overlaps)
     page, lanes, notes = _page(scene, lanes, title, legend, ax)
     draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     draw_time_axis(page, scene.start, scene.end)
     shading.draw_incidents(page, scene, lanes, notes)
-    _draw_runs(page, scene, lanes, missing, repeats, overlaps)
+    _draw_runs(page, scene, lanes, missing, duplicates, overlaps)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
     return finished(page)
 
 
-def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], repeats: Repeats) -> str:
+def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], duplicates: Duplicates) -> str:
     return verdict(
         scene.counts(),
-        repeats.sizes.tolist(),
+        duplicates.sizes.tolist(),
         missing,
         len({job for _, job in lanes.names}),
         scene.latest(),
@@ -166,7 +166,7 @@ def _draw_runs(
     scene: Scene,
     lanes: Lanes,
     missing: list[NotRun],
-    repeats: Repeats,
+    duplicates: Duplicates,
     overlaps: Overlaps,
 ) -> None:
     """Draw what ran and what did not, then the words, then the legend of what was drawn."""
@@ -180,10 +180,10 @@ def _draw_runs(
         draw_not_run(missing, lanes, field),
         draw_grace(rows, scene.jobs, scene.grace, field),
         draw_overlaps(overlaps, field),
-        draw_repeats(rows, repeats, field),
+        draw_duplicates(rows, duplicates, field),
     ]
     words = not_run_words(missing, lanes, clock=scene.clock)
-    words += repeat_words(rows, repeats, field, scene.nodes)
+    words += duplicate_words(rows, duplicates, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
 
@@ -219,11 +219,11 @@ def _with_room(
 def _legend_words(
     scene: Scene,
     missing: list[NotRun],
-    repeats: Repeats,
+    duplicates: Duplicates,
     overlaps: Overlaps,
 ) -> list[str]:
     """Return what the legend will say, as far as it is known before anything is drawn."""
     words = [MARKS[status].words for status in scene.counts()]
-    words += [NOT_RUN_WORDS] * bool(missing) + [REPEAT_WORDS] * bool(len(repeats.sizes))
+    words += [NOT_RUN_WORDS] * bool(missing) + [DUPLICATE_WORDS] * bool(len(duplicates.sizes))
     words += [OVERLAP_WORDS] * bool(len(overlaps.row))
     return words + [GRACE_WORDS] * bool(scene.grace and "missed" in scene.counts())

@@ -9,18 +9,18 @@ import pytest
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.table import STATUSES, RunLog, duplicates
 from kst_scheduler.timeline import plot_timeline
-from kst_scheduler.timeline.repeats import _where
+from kst_scheduler.timeline.duplicates import _where
 from kst_scheduler.timezone import kst
 
 DAY = kst(2026, 5, 10)
 
 
 def test_an_occurrence_that_ran_twice_is_joined_and_counted(bad_night: Any, see: Any) -> None:
-    """A bow joins its two runs, words name the nodes, and the title counts as duplicates() does."""
+    """A arc joins its two runs, words name the nodes, and the title counts as duplicates() does."""
     once = bad_night.runs["job_id"] == "daily-nps-crawl"
     ax = plot_timeline(bad_night.runs[once], start=bad_night.start, end=bad_night.end)
-    bow = see.line(ax, "the same occurrence")
-    x, y = np.asarray(bow.get_xdata()), np.asarray(bow.get_ydata())
+    arc = see.line(ax, "the same occurrence")
+    x, y = np.asarray(arc.get_xdata()), np.asarray(arc.get_ydata())
     noon = see.days(kst(2026, 5, 10, 12)) * 2
     assert [x[0], x[-2]] == pytest.approx(noon)
     assert [y[0], y[-2]] == [

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.marks import Field
     from kst_scheduler.timeline.scene import Rows
 
-REPEAT_WORDS: Final = "the same occurrence"
+DUPLICATE_WORDS: Final = "the same occurrence"
 _LOCKED_OUT: Final = STATUSES.index("locked_out")
-_MOST_BOWS: Final = 200
-_MOST_WORDS: Final = 3
-_MOST_NAMES: Final = 4
+_MAX_ARCS: Final = 200
+_MAX_WORDS: Final = 3
+_MAX_NAMES: Final = 4
 _WIDEST: Final = 16.0
 _STEPS: Final = np.linspace(0, 1, 13)
 
 
-class Repeats(NamedTuple):
+class Duplicates(NamedTuple):
     """Which runs are of the same occurrence (``kst_scheduler.duplicates`` lists the same).
 
     ``first`` and ``second`` are pairs of rows, each run and the next one of its occurrence;
@@ -41,11 +41,11 @@ class Repeats(NamedTuple):
     def rare(self, rows: Rows) -> NDArray[np.bool_]:
         """Say for each pair whether its job ran twice a few times only, not again and again."""
         jobs = rows.job[self.first]
-        rare: NDArray[np.bool_] = np.bincount(jobs, minlength=1)[jobs] <= _MOST_WORDS
+        rare: NDArray[np.bool_] = np.bincount(jobs, minlength=1)[jobs] <= _MAX_WORDS
         return rare
 
 
-def find_repeats(rows: Rows) -> Repeats:
+def find_duplicates(rows: Rows) -> Duplicates:
     """Return the occurrences that ran more than once, over all nodes.
 
     A run that was locked out began its function and did none of its work.
@@ -56,30 +56,36 @@ def find_repeats(rows: Rows) -> Repeats:
     same = (np.diff(job) == 0) & (np.diff(due) == 0)
     begins = np.flatnonzero(np.r_[np.ones(min(1, len(order)), bool), ~same])
     sizes = np.diff(np.r_[begins, len(order)])
-    return Repeats(order[:-1][same], order[1:][same], sizes[sizes > 1])
+    return Duplicates(order[:-1][same], order[1:][same], sizes[sizes > 1])
 
 
-def draw_repeats(rows: Rows, repeats: Repeats, field: Field) -> Line2D | None:
+def draw_duplicates(rows: Rows, duplicates: Duplicates, field: Field) -> Line2D | None:
     """Join the pairs of runs; return the line for the legend.
 
     Those of a job that ran twice again and again are drawn quietly, so that they do not hide those
     of another that should never have; hundreds would hide everything and are only counted.
     """
-    if not 0 < len(repeats.first) <= _MOST_BOWS:
+    if not 0 < len(duplicates.first) <= _MAX_ARCS:
         return None
-    rare, lines = repeats.rare(rows), []
+    rare, lines = duplicates.rare(rows), []
     for chosen, color, width in ((rare, BLACK, 1.3), (~rare, QUIET, 0.7)):
         if chosen.any():
-            x, y = _bows(rows, repeats.first[chosen], repeats.second[chosen], field)
-            lines += field.page.ax.plot(x, y, color=color, lw=width, zorder=2.6, label=REPEAT_WORDS)
+            x, y = _arcs(rows, duplicates.first[chosen], duplicates.second[chosen], field)
+            lines += field.page.ax.plot(
+                x, y, color=color, lw=width, zorder=2.6, label=DUPLICATE_WORDS
+            )
     return lines[0]
 
 
-def repeat_words(rows: Rows, repeats: Repeats, field: Field, nodes: list[str]) -> list[LaneWords]:
+def duplicate_words(
+    rows: Rows, duplicates: Duplicates, field: Field, nodes: list[str]
+) -> list[LaneWords]:
     """Return where an occurrence ran, behind the first of its runs; none where there are many."""
-    rare = repeats.rare(rows)
+    rare = duplicates.rare(rows)
     runs: dict[tuple[int, float], list[int]] = {}
-    for one, other in zip(repeats.first[rare].tolist(), repeats.second[rare].tolist(), strict=True):
+    for one, other in zip(
+        duplicates.first[rare].tolist(), duplicates.second[rare].tolist(), strict=True
+    ):
         # The runs of an occurrence follow each other, each pair beginning where the last one ended.
         runs.setdefault((int(rows.job[one]), float(rows.scheduled[one])), [one]).append(other)
     return [
@@ -100,7 +106,7 @@ def _where(nodes: list[str]) -> str:
     times = f"{len(nodes)} times"
     if not names:  # lanes that stand for something else, or for every node
         return times
-    if len(names) > _MOST_NAMES:
+    if len(names) > _MAX_NAMES:
         said = f"on {len(names)} nodes"
     elif len(names) == 2:  # noqa: PLR2004 - two are not a list
         said = f"on {names[0]} and on {names[1]}"
@@ -109,7 +115,7 @@ def _where(nodes: list[str]) -> str:
     return said if len(names) == len(nodes) else f"{said} {times}"
 
 
-def _bows(
+def _arcs(
     rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp], field: Field
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return quadratic curves from run to run.
