@@ -18,7 +18,7 @@ from kst_scheduler.timeline.page import (
     own_page,
     page_on,
 )
-from kst_scheduler.timeline.scene import scene as gather
+from kst_scheduler.timeline.scene import gather_scene
 from kst_scheduler.timeline.style import FAINT, STATUS_MARKS, VERMILLION, house_style
 from kst_scheduler.timeline.words import count, duration, short
 
@@ -76,7 +76,7 @@ def plot_lateness(
         NaiveDatetimeError: a time has no zone.
 
     """
-    scene = gather(result_or_runs, start=start, end=end, grace=grace)
+    scene = gather_scene(result_or_runs, start=start, end=end, grace=grace)
     with house_style():
         return _draw(scene, _title(scene) if title is None else title, ax)
 

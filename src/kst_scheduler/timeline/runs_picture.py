@@ -49,7 +49,7 @@ from kst_scheduler.timeline.page import (
     page_on,
     say_empty,
 )
-from kst_scheduler.timeline.scene import scene as gather
+from kst_scheduler.timeline.scene import gather_scene
 from kst_scheduler.timeline.style import MARKS, house_style
 from kst_scheduler.timeline.words import verdict
 
@@ -113,7 +113,7 @@ def plot_timeline(
     moments = [
         edge for times in wanted.values() if len(times) for edge in (times.min(), times.max())
     ]
-    scene = gather(
+    scene = gather_scene(
         result_or_runs, incidents=incidents, start=start, end=end, grace=grace, moments=moments
     )
     with house_style():
@@ -122,7 +122,7 @@ def plot_timeline(
 
 def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
     """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
-    scene = gather(runs, incidents=None, start=start, end=end, grace=None, moments=[])
+    scene = gather_scene(runs, incidents=None, start=start, end=end, grace=None, moments=[])
     return _title(scene, Lanes(lane_names(scene, [])), [], find_duplicates(scene.rows))
 
 

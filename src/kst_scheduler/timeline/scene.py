@@ -95,7 +95,7 @@ class Scene:
         return timedelta(days=float(np.nanmax(np.append(late, 0.0))))
 
 
-def scene(
+def gather_scene(
     source: Any,
     *,
     incidents: pd.DataFrame | None = None,
