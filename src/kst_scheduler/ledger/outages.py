@@ -10,7 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoFreeConnectionError
+from sqlalchemy.exc import TimeoutError as SqlalchemyTimeoutError
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.redaction import without_passwords
@@ -64,7 +64,7 @@ def is_outage(error: BaseException | None) -> bool:
     if isinstance(code, int):
         return code in _SQLITE
     return (
-        isinstance(error, (OSError, NoFreeConnectionError))
+        isinstance(error, (OSError, SqlalchemyTimeoutError))
         or code.startswith(_POSTGRESQL)
         or _is_about_a_connection(error)
     )
@@ -105,7 +105,7 @@ def _is_about_a_connection(error: BaseException | None) -> bool:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, (TimeoutError, NoFreeConnectionError)):
+    if isinstance(error, (TimeoutError, SqlalchemyTimeoutError)):
         return "did not answer in time"
     reason = error.orig if isinstance(error, DBAPIError) else error
     return f"is unavailable: {without_passwords(reason)}"

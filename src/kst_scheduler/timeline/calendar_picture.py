@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import calendar as civil
+from calendar import day_abbr, monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -145,7 +145,7 @@ def _draw(
     title: str,
     ax: Axes | None,
 ) -> Axes:
-    length = civil.monthrange(month.year, month.month)[1]
+    length = monthrange(month.year, month.month)[1]
     weeks = (month.weekday() + length - 1) // 7 + 1
     seen = [fate for fate in FATES if any((rows["fate"] == fate).any() for rows in days.values())]
     page = _page(title, weeks, [FATE_MARKS[fate].words for fate in seen], ax)
@@ -275,7 +275,7 @@ def _finish(cell: Cell, weeks: int) -> None:
     page.ax.set_xlim(0, 7)
     page.ax.set_ylim(weeks, 0)
     page.ax.set_yticks([])
-    names = list(civil.day_abbr)
+    names = list(day_abbr)
     letters = 3 if cell.width > text_width("Wed ") else 1 if cell.width > text_width("M ") else 0
     page.ax.set_xticks(np.arange(7) + 0.5, labels=[name[:letters] for name in names])
     page.ax.xaxis.tick_top()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import calendar as civil
+from calendar import SATURDAY
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -107,7 +107,7 @@ def _holidays(
     if calendar is None:
         return np.array([], np.intp)
     dates = pd.date_range(start, end, freq="D", inclusive="left").date
-    free = [day.weekday() < civil.SATURDAY and not calendar.is_business_day(day) for day in dates]
+    free = [day.weekday() < SATURDAY and not calendar.is_business_day(day) for day in dates]
     return np.flatnonzero(free)
 
 
