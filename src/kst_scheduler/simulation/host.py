@@ -28,7 +28,7 @@ _REMEMBERED = ("_cache_tz", "_cache_tz_name")
 
 
 @contextlib.contextmanager
-def host_timezone(name: str) -> Iterator[None]:
+def set_host_timezone(name: str) -> Iterator[None]:
     """Let the process report the zone ``name``, and put its own back at the end.
 
     Raises:

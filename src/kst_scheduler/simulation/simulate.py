@@ -13,7 +13,7 @@ from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
 from kst_scheduler.simulation.fast_triggers import fast_triggers
 from kst_scheduler.simulation.fresh_modules import Program
-from kst_scheduler.simulation.host import host_timezone as reported_timezone
+from kst_scheduler.simulation.host import set_host_timezone
 from kst_scheduler.simulation.incidents import (
     ClockJump,
     Crash,
@@ -142,7 +142,7 @@ def simulate(
         watched(world),
         virtual_time(world),
         virtual_primitives(register),
-        reported_timezone(host_timezone),
+        set_host_timezone(host_timezone),
         seeded(seed),
         cancelled_in_order(),
         capture.installed(),

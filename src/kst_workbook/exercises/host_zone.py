@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import tzlocal
 
 from kst_scheduler.errors import TimezoneError
-from kst_scheduler.simulation.host import host_timezone
+from kst_scheduler.simulation.host import set_host_timezone
 from kst_scheduler.triggers.trigger_parts import own_zone, walk
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def another_host() -> Iterator[None]:
     """Let the block run on a host in ELSEWHERE; where the machine lacks its data, on this one."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(TimezoneError):
-            stack.enter_context(host_timezone(ELSEWHERE))
+            stack.enter_context(set_host_timezone(ELSEWHERE))
         yield
 
 
