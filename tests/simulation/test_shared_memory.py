@@ -14,7 +14,7 @@ from lessons import MORNING, NIGHT
 from kst_scheduler import MemoryLedger, once, simulate
 from kst_scheduler.simulation import Crash, current_node
 from kst_scheduler.simulation.reach import Reach
-from kst_scheduler.simulation.shared_memory import _MOST_COMPARED, _contents, is_read
+from kst_scheduler.simulation.shared_memory import _MAX_COMPARED, _contents, is_read
 from kst_scheduler.timezone import kst
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def test_a_large_memory_costs_little() -> None:
             large[-1] = 1
 
     assert len(_warnings(job)) == 1
-    assert len(_contents(large)) < 2 * _MOST_COMPARED
+    assert len(_contents(large)) < 2 * _MAX_COMPARED
 
 
 def test_values_that_cannot_be_compared_or_copied_are_no_trouble() -> None:

@@ -86,7 +86,7 @@ _STATE: Final[dict[type, Any]] = {
 """Types that can be a memory, and which part of each is compared; None: its contents."""
 _ITERATORS: Final = (Iterator, AsyncIterator)
 _COMPARED: Final = (bool, int, float, str, bytes, type(None))
-_MOST_COMPARED: Final = 10_000
+_MAX_COMPARED: Final = 10_000
 """So many values of one memory are compared, and its length."""
 _ONLY_WRITE: Final = {
     *("append", "appendleft", "extend", "extendleft", "insert", "put", "put_nowait"),
@@ -205,7 +205,7 @@ def _contents(value: Any) -> list[Any]:
     found: list[Any] = []
     waiting = [value]
     for each in waiting:
-        if len(found) >= _MOST_COMPARED:
+        if len(found) >= _MAX_COMPARED:
             break
         kind = type(each)
         base: Any = next((base for base in kind.__mro__ if base in _STATE), None)
@@ -213,7 +213,7 @@ def _contents(value: Any) -> list[Any]:
             found += [kind, base.__len__(each)]
             is_dict = issubclass(base, dict)
             inside = chain(base.keys(each), base.values(each)) if is_dict else base.__iter__(each)
-            waiting += islice(inside, _MOST_COMPARED)
+            waiting += islice(inside, _MAX_COMPARED)
         elif base is not None:
             found.append(kind)
             with contextlib.suppress(Exception):  # it is closed, or not set

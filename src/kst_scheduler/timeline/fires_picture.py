@@ -40,9 +40,9 @@ _LANE: Final = 32.4
 _SHORTEST_LANE: Final = 12.0
 _ONE_AXIS: Final = pd.Timedelta(hours=36)
 _DAY_ROWS: Final = pd.Timedelta(days=14)
-_MOST_TIMES: Final = 4
+_MAX_TIMES: Final = 4
 """A lane with more fires than this needs no times beside its marks."""
-_MOST_NAMES: Final = 5
+_MAX_NAMES: Final = 5
 
 
 def plot_fire_times(
@@ -121,7 +121,7 @@ def _title(times: Mapping[str, pd.DatetimeIndex], length: pd.Timedelta) -> str:
         return "no triggers"
     whole = length % pd.Timedelta(days=1) == pd.Timedelta(0)
     span_words = count(length.days, "day") if whole else duration(length)
-    if len(times) > _MOST_NAMES:
+    if len(times) > _MAX_NAMES:
         return f"{count(total, 'fire')} of {len(times)} triggers in {span_words}"
     each = [f"{short(name)} ({len(moments):,})" for name, moments in times.items()]
     return f"fires in {span_words}: {', '.join(each)}"
@@ -167,7 +167,7 @@ def _write_times(
     write: Callable[[datetime], str] | None = None,
 ) -> None:
     """Write the clock time beside the fires of each lane that has few, or what ``write`` says."""
-    few = [(number, at) for number, at in enumerate(lanes) if len(at) <= _MOST_TIMES]
+    few = [(number, at) for number, at in enumerate(lanes) if len(at) <= _MAX_TIMES]
     write = write or Clock(digits=max((digits_apart(at) for _, at in few), default=0))
     words = [LaneWords(write(one), day(one), number) for number, at in few for one in at]
     write_words(words, rows, field)

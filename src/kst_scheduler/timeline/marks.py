@@ -35,7 +35,7 @@ than ``_BAND`` points apart, a band."""
 _BAND: Final = 2.0
 _WITHOUT_NEWS: Final = (STATUSES.index("ok"), STATUSES.index("locked_out"))
 _MANY: Final = 5_000
-_MOST_COUNTS: Final = 12
+_MAX_COUNTS: Final = 12
 _TALLEST: Final = 32.4
 """A tick or a band is as tall as in a lane of so many points, at the most: the legend shows it."""
 
@@ -218,5 +218,5 @@ def _heaps(rows: Rows, field: Field) -> Iterable[tuple[int, int]]:
     begins = np.flatnonzero(np.r_[True, apart | (np.diff(field.lane[order]) != 0)])
     sizes = np.diff(np.r_[begins, len(order)])
     heaps = np.flatnonzero(sizes > 1)
-    if len(heaps) <= _MOST_COUNTS:
+    if len(heaps) <= _MAX_COUNTS:
         yield from ((int(order[begins[heap]]), int(sizes[heap])) for heap in heaps)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SATURDAY: Final = 5
-_LONGEST_MONTH: Final = 31
+_MAX_MONTH_DAYS: Final = 31
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -143,7 +143,7 @@ def check_nth(nth: int, name: str) -> None:
 
     """
     is_whole = isinstance(nth, int) and not isinstance(nth, bool)
-    if not is_whole or not 1 <= abs(nth) <= _LONGEST_MONTH:
+    if not is_whole or not 1 <= abs(nth) <= _MAX_MONTH_DAYS:
         raise InvalidArgumentError(
             f"{name}={nth!r} is no place among the business days of a month; write 1 for the "
             "first one, 2 for the second, or -1 for the last"
