@@ -33,7 +33,7 @@ import asyncio, resource
 from kst_scheduler import every, once
 from kst_scheduler.service import Settings
 from kst_scheduler.service.app import create_app
-from kst_scheduler.service.parts import running
+from kst_scheduler.service.components import running
 
 async def crawl():
     pass

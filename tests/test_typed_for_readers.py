@@ -32,7 +32,7 @@ from datetime import timedelta
 from kst_scheduler import KSTScheduler, MemoryLedger, Reconciler, RunRecorder, at, cron, every, kst
 from kst_scheduler import current_occurrence, once
 from kst_scheduler.distributed import hand_off
-from kst_scheduler.service.parts import Service
+from kst_scheduler.service.components import Service
 
 ledger = MemoryLedger()
 scheduler = KSTScheduler(job_defaults={"coalesce": False})

@@ -19,8 +19,8 @@ from kst_scheduler.distributed.names import QUEUE
 from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.service import Service, Settings, cli, create_app
 from kst_scheduler.service.app import lifespan
+from kst_scheduler.service.components import opened
 from kst_scheduler.service.jobs import jobs_function
-from kst_scheduler.service.parts import opened
 from kst_scheduler.timezone import KST
 from served import BEARER, KEY
 

@@ -13,7 +13,7 @@ import pytest
 from kst_scheduler import cron, kst
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
-from kst_scheduler.service import Settings, create_app, parts
+from kst_scheduler.service import Settings, components, create_app
 from kst_scheduler.service.app import lifespan
 from kst_scheduler.simulation import simulate
 
@@ -112,7 +112,7 @@ def test_a_thousand_due_jobs_leave_a_service_alive_and_ready(
     def boot(_: object) -> None:
         tasks.append(asyncio.create_task(serve()))
 
-    monkeypatch.setattr(parts, "_make_ledger", make_ledger)
+    monkeypatch.setattr(components, "_make_ledger", make_ledger)
     seconds = 60
     simulate(boot, DUE - timedelta(seconds=8), DUE + timedelta(seconds=seconds - 8))
     (ledger,) = ledgers

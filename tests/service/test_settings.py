@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.service import Settings
-from kst_scheduler.service.parts import _make_ledger
+from kst_scheduler.service.components import _make_ledger
 
 GOOD_KEY = "0123456789abcdef"
 

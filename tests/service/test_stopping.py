@@ -139,7 +139,7 @@ def test_a_command_that_is_called_as_a_function_ends_no_process(
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
     monkeypatch.setattr(cli, "jobs_function", lambda _: add)
-    monkeypatch.setattr("kst_scheduler.service.parts.jobs_function", lambda _: add)
+    monkeypatch.setattr("kst_scheduler.service.components.jobs_function", lambda _: add)
     try:
         assert cli.main(["serve", "--port=0"]) == 0
     finally:
@@ -151,7 +151,7 @@ def test_a_command_that_is_called_as_a_function_ends_no_process(
     def fail(_: object) -> None:
         raise ValueError("wrong")
 
-    monkeypatch.setattr("kst_scheduler.service.parts.jobs_function", lambda _: fail)
+    monkeypatch.setattr("kst_scheduler.service.components.jobs_function", lambda _: fail)
     assert cli.main(["serve", "--port=0"]) == 1
     signal.signal(signal.SIGTERM, before)
     assert len(set(timers)) == 1

@@ -1,6 +1,6 @@
 """A service that runs each occurrence once, with a small admin API and a page that shows it.
 
-Its parts are imported when they are first used: the command shows its help without any extra.
+Its components are imported when they are first used: the command shows its help without any extra.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from kst_scheduler.extras import require_extra
 
 if TYPE_CHECKING:
     from kst_scheduler.service.app import create_app
-    from kst_scheduler.service.parts import Service
+    from kst_scheduler.service.components import Service
     from kst_scheduler.service.settings import Settings
 
 __all__ = ["Service", "Settings", "create_app"]
 
-_MODULES: Final = {"Service": "parts", "Settings": "settings", "create_app": "app"}
+_MODULES: Final = {"Service": "components", "Settings": "settings", "create_app": "app"}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ from kst_scheduler.service.answers import (
     shown,
 )
 from kst_scheduler.service.auth import by_bearer
-from kst_scheduler.service.parts import Service
+from kst_scheduler.service.components import Service
 from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.timezone import KST, UTC
 

@@ -13,6 +13,7 @@ with require_extra("service", "the service"):
 
     from kst_scheduler.service import admin, timeline_page
     from kst_scheduler.service.answers import Health, answer_errors
+    from kst_scheduler.service.components import running
     from kst_scheduler.service.health import (
         LedgerWatch,
         QueueWatch,
@@ -21,7 +22,6 @@ with require_extra("service", "the service"):
         reasons_not_ready,
         watched,
     )
-    from kst_scheduler.service.parts import running
     from kst_scheduler.service.reading import readers
     from kst_scheduler.service.settings import Settings
 
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the service while the application is served; errors as of ``parts.running``."""
+    """Run the service while the application is served; errors as of ``components.running``."""
     async with running(app.state.settings) as service:
         state = app.state
         state.service = service

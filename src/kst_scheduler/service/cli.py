@@ -182,7 +182,7 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _work(chosen: argparse.Namespace) -> int:
     with require_extra("distributed", "kst-scheduler worker"):
-        from kst_scheduler.service.parts import is_postgresql  # noqa: PLC0415
+        from kst_scheduler.service.components import is_postgresql  # noqa: PLC0415
 
     log_to_stderr()
     settings = _settings(chosen, "distributed")
@@ -197,7 +197,7 @@ def _work(chosen: argparse.Namespace) -> int:
 
 async def _work_until_told(settings: Settings, concurrency: int) -> None:
     from kst_scheduler.distributed import work  # noqa: PLC0415
-    from kst_scheduler.service.parts import add_jobs, opened  # noqa: PLC0415
+    from kst_scheduler.service.components import add_jobs, opened  # noqa: PLC0415
 
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.service.components import Service
 from kst_scheduler.service.jobs import call_jobs_function, jobs_function
-from kst_scheduler.service.parts import Service
 from kst_scheduler.timezone import KST, UTC
 from kst_scheduler.triggers.trigger_parts import nominal_fires
 from kst_scheduler.triggers.wording import describe

@@ -1,4 +1,4 @@
-"""What a service is told from outside, by the environment: where its parts are, and its key."""
+"""What a service gets from the environment: where its components are, and its key."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from kst_scheduler.triggers.factories import cron
 from kst_workbook.nps import NpsSettings, crawl_nps
 
 if TYPE_CHECKING:
-    from kst_scheduler.service.parts import Service
+    from kst_scheduler.service.components import Service
     from kst_workbook.nps import CrawlResult
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.servers.child import spawn
-from kst_scheduler.service.parts import Service
+from kst_scheduler.service.components import Service
 from kst_scheduler.timezone import KST
 from kst_scheduler.triggers.factories import cron
 from kst_scheduler.triggers.spread import spread

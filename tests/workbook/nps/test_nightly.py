@@ -9,7 +9,7 @@ from in_loop import in_loop
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.service import Settings
 from kst_scheduler.service.cli import DEMO
-from kst_scheduler.service.parts import Service, running
+from kst_scheduler.service.components import Service, running
 from kst_workbook.nps.sandbox import create_sandbox
 from kst_workbook.nps.server import serve_sandbox
 

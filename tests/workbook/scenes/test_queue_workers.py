@@ -10,7 +10,7 @@ import pytest
 from in_loop import in_loop
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
-from kst_scheduler.service.parts import Service
+from kst_scheduler.service.components import Service
 from kst_workbook.scenes import queue_workers
 from kst_workbook.scenes.queue_workers import CRAWLS, LONG, PAGES
 from kst_workbook.scenes.store_replicas import noted_runs

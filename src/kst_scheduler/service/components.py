@@ -1,4 +1,4 @@
-"""The parts of a service, started one after another and brought to rest in the opposite order."""
+"""The components of a service, started one after another and stopped in the opposite order."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Service]:
-    """Open the parts of a service, whose scheduler has no jobs yet and does not run."""
+    """Open the components of a service, whose scheduler has no jobs yet and does not run."""
     async with (
         _redis(settings) as redis,
         _ledger(settings) as ledger,

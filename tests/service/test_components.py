@@ -23,8 +23,8 @@ from kst_scheduler.errors import (
 from kst_scheduler.ledger import MemoryLedger, SqlLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.servers.local_server import serve_locally
-from kst_scheduler.service import Service, Settings, parts
-from kst_scheduler.service.parts import running
+from kst_scheduler.service import Service, Settings, components
+from kst_scheduler.service.components import running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,8 +54,8 @@ class LateLedger(MemoryLedger):
 def ledger(monkeypatch: pytest.MonkeyPatch) -> LateLedger:
     """Stand in for the database of DATABASE_URL, away twice and then there."""
     ledger = LateLedger(2)
-    monkeypatch.setattr(parts, "SqlLedger", lambda _, **_options: ledger)
-    monkeypatch.setattr(parts, "SECONDS_BETWEEN_ATTEMPTS", 0.001)
+    monkeypatch.setattr(components, "SqlLedger", lambda _, **_options: ledger)
+    monkeypatch.setattr(components, "SECONDS_BETWEEN_ATTEMPTS", 0.001)
     return ledger
 
 
@@ -255,7 +255,7 @@ import asyncio, sys
 from kst_scheduler import every, once
 from kst_scheduler.service import Settings
 from kst_scheduler.service.app import create_app
-from kst_scheduler.service.parts import running
+from kst_scheduler.service.components import running
 
 async def crawl():
     pass
