@@ -14,7 +14,10 @@ from kst_scheduler.errors import InvalidArgumentError, UnknownJobError
 from kst_scheduler.scheduler.guards import nearest
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError
 from kst_scheduler.scheduler.stored_names import MAX_NAME_LENGTH, require_name
-from kst_scheduler.service.answers import (
+from kst_scheduler.service.auth import by_bearer
+from kst_scheduler.service.components import Service
+from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.service.responses import (
     UNAVAILABLE,
     Conflict,
     JobState,
@@ -26,9 +29,6 @@ from kst_scheduler.service.answers import (
     run_of,
     shown,
 )
-from kst_scheduler.service.auth import by_bearer
-from kst_scheduler.service.components import Service
-from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:

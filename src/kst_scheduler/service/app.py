@@ -12,7 +12,6 @@ with require_extra("service", "the service"):
     from fastapi import APIRouter, FastAPI, Request, Response
 
     from kst_scheduler.service import admin, timeline_page
-    from kst_scheduler.service.answers import Health, answer_errors
     from kst_scheduler.service.components import running
     from kst_scheduler.service.health import (
         LedgerWatch,
@@ -23,6 +22,7 @@ with require_extra("service", "the service"):
         watched,
     )
     from kst_scheduler.service.reading import readers
+    from kst_scheduler.service.responses import Health, answer_errors
     from kst_scheduler.service.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from kst_scheduler.service.answers import UNAVAILABLE, Problem
 from kst_scheduler.service.auth import by_basic
 from kst_scheduler.service.reading import TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.service.responses import UNAVAILABLE, Problem
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from fastapi import FastAPI, Request, Response
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST, require_aware
-from kst_workbook.nps import answers
+from kst_workbook.nps import responses
 from kst_workbook.nps.client import SEARCH, NpsClient
 from kst_workbook.nps.data import Workplaces, is_kept, published_month
 from kst_workbook.nps.faults import Fault, Faults
@@ -96,7 +96,7 @@ class Sandbox:
             truncated = fault.kind == "truncated_page"
             return _broken(fault) or self._operate(operation, query, now, truncated=truncated)
         except _RefusedError as refusal:
-            return answers.error(refusal.code)
+            return responses.error(refusal.code)
 
     def _admit(self, query: Mapping[str, str]) -> datetime:
         """Check the key, count the call, and return the time at which it came in."""
@@ -120,7 +120,7 @@ class Sandbox:
             self._search(query, now) if operation == SEARCH else self._one(operation, query, now)
         )
         items = found[(page - 1) * size : page * size]
-        return answers.rows(
+        return responses.rows(
             items[: len(items) // 2] if truncated else items, page, size, len(found)
         )
 
@@ -213,10 +213,10 @@ class _RefusedError(Exception):
 def _broken(fault: Fault) -> Response | None:
     """Return the answer that the fault puts in place of the right one, if it does."""
     if fault.kind.startswith("http_"):
-        return answers.failure(int(fault.number))
+        return responses.failure(int(fault.number))
     if fault.kind.startswith("code_"):
-        return answers.error(fault.number)
-    return answers.malformed() if fault.kind == "malformed_json" else None
+        return responses.error(fault.number)
+    return responses.malformed() if fault.kind == "malformed_json" else None
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

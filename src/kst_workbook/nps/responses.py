@@ -1,4 +1,4 @@
-"""The bytes that the sandbox answers, in the shapes of data.go.kr."""
+"""The responses of the sandbox, in the shapes of data.go.kr."""
 
 from __future__ import annotations
 

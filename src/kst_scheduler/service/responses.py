@@ -1,4 +1,4 @@
-"""What the service answers, also when something is wrong: these models are its OpenAPI schema."""
+"""The responses of the service, also to what is wrong: these models are its OpenAPI schema."""
 
 from __future__ import annotations
 
