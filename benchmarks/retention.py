@@ -72,7 +72,7 @@ def fill(url: str, rows: int) -> None:
     engine.dispose()
 
 
-async def claim_until_told(url: str, pipe: Connection) -> list[tuple[float, float]]:
+async def claim_until_stopped(url: str, pipe: Connection) -> list[tuple[float, float]]:
     """Return when each claim began, and the seconds that it took with the end of its run."""
     ledger = SqlLedger(url)
     await ledger.open()
@@ -90,7 +90,7 @@ async def claim_until_told(url: str, pipe: Connection) -> list[tuple[float, floa
 
 def replica(url: str, pipe: Connection) -> None:
     """Claim in a process of its own."""
-    pipe.send(asyncio.run(claim_until_told(url, pipe)))
+    pipe.send(asyncio.run(claim_until_stopped(url, pipe)))
 
 
 async def forget(url: str) -> tuple[int, list[float]]:

@@ -164,7 +164,7 @@ def _next(chosen: argparse.Namespace) -> int:
 
 def _serve(chosen: argparse.Namespace) -> int:
     with require_extra("service", "kst-scheduler serve"):
-        from kst_scheduler.service.serving import serve_until_told  # noqa: PLC0415
+        from kst_scheduler.service.serving import serve_until_signal  # noqa: PLC0415
 
     log_to_stderr()
     settings = _settings(chosen)
@@ -176,7 +176,7 @@ def _serve(chosen: argparse.Namespace) -> int:
         kept: list[Server] = []
         if settings.database_url is None:
             settings = _embedded(settings, chosen.data, servers, kept)
-        asyncio.run(serve_until_told(settings, listener, limit, kept))
+        asyncio.run(serve_until_signal(settings, listener, limit, kept))
     return 0
 
 
@@ -191,11 +191,11 @@ def _work(chosen: argparse.Namespace) -> int:
             "a worker takes its work from the PostgreSQL of the schedulers it works for; set "
             "DATABASE_URL to theirs, which begins with postgresql://"
         )
-    asyncio.run(_work_until_told(settings, chosen.concurrency))
+    asyncio.run(_work_until_signal(settings, chosen.concurrency))
     return 0
 
 
-async def _work_until_told(settings: Settings, concurrency: int) -> None:
+async def _work_until_signal(settings: Settings, concurrency: int) -> None:
     from kst_scheduler.distributed import work  # noqa: PLC0415
     from kst_scheduler.service.components import add_jobs, opened  # noqa: PLC0415
 

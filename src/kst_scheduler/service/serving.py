@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-async def serve_until_told(
+async def serve_until_signal(
     settings: Settings, listener: socket.socket, limit: StopLimit, kept: Sequence[Server]
 ) -> None:
     """Serve on a port that is open, until SIGTERM, Ctrl-C or the loss of an embedded server."""
