@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loop_oracle import LONDON, NEW_YORK, SEOUL, assert_equals_loop, crons, spans
 
 from kst_scheduler.fire_times import fire_times
-from kst_scheduler.fire_times.forms import has_vector_form
+from kst_scheduler.fire_times.vector_forms import has_vector_form
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.business_days import Otherwise, on_business_days
 from kst_scheduler.triggers.holidays import BusinessDays

@@ -59,7 +59,7 @@ def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Ins
     """
     require_tables("fire_times()")
     from kst_scheduler.fire_times.arrays import NONE  # noqa: PLC0415 - numpy is slow to load
-    from kst_scheduler.fire_times.forms import timestamps  # noqa: PLC0415 - as above
+    from kst_scheduler.fire_times.vector_forms import timestamps  # noqa: PLC0415 - as above
 
     first, last = (
         microseconds(require_aware(start, "start")),
