@@ -16,7 +16,7 @@ import numpy as np
 
 from kst_scheduler.fire_times.arrays import NONE, Instants
 from kst_scheduler.fire_times.instants import DAY, HOUR, NEVER, microseconds, moment_at
-from kst_scheduler.fire_times.iteration import answers, exists, giving_up
+from kst_scheduler.fire_times.iteration import exists, limited_search, successive_fires
 from kst_scheduler.fire_times.matching import matching_days, times_of_day
 from kst_scheduler.fire_times.offsets import OffsetChange, offset_at, offset_changes
 
@@ -34,8 +34,8 @@ _EARLY: Final = 3 * HOUR
 """Fires before this time of day can be lost: clocks gain less than this within a year."""
 
 
-class Doubt(NamedTuple):
-    """A stretch to ask the library about: from the last fire before ``opens`` to ``settled``."""
+class UncertainSpan(NamedTuple):
+    """A span to ask the library about: from the last fire before ``opens`` to ``settled``."""
 
     opens: int
     settled: int
@@ -53,28 +53,28 @@ class Part(NamedTuple):
 def cron_timestamps(trigger: CronTrigger, start: datetime, end: int) -> Instants:
     """Return the fires of one CronTrigger from ``start`` to before ``end``."""
     part = _part(trigger, start, end)
-    doubts = [
-        Doubt(change.at, change.at)
+    uncertain = [
+        UncertainSpan(change.at, change.at)
         for change in part.changes
         if not _is_harmless(change, part.times)
     ]
-    return _fires(trigger, [part], doubts + _doubts_of_end(part), start, end)
+    return _fires(trigger, [part], uncertain + _uncertain_at_end(part), start, end)
 
 
 def or_timestamps(trigger: OrTrigger, start: datetime, end: int) -> Instants:
     """Return the fires of an OrTrigger of CronTriggers from ``start`` to before ``end``.
 
-    Where hours repeat it compares clock times, so that all around a change is in doubt.
+    Where hours repeat it compares clock times, so that all around a change is uncertain.
     """
     parts = [_part(part, start, end) for part in trigger.triggers]
-    doubts = [
-        Doubt(change.at - abs(change.shift), change.at + abs(change.shift))
+    uncertain = [
+        UncertainSpan(change.at - abs(change.shift), change.at + abs(change.shift))
         for part in parts
         for change in part.changes
     ]
     for part in parts:
-        doubts += _doubts_of_end(part)
-    return _fires(trigger, parts, doubts, start, end)
+        uncertain += _uncertain_at_end(part)
+    return _fires(trigger, parts, uncertain, start, end)
 
 
 def _part(trigger: CronTrigger, start: datetime, end: int) -> Part:
@@ -103,7 +103,7 @@ def _is_harmless(change: OffsetChange, times: Instants) -> bool:
     return bool(times[0] >= _EARLY and not in_gap)
 
 
-def _doubts_of_end(part: Part) -> list[Doubt]:
+def _uncertain_at_end(part: Part) -> list[UncertainSpan]:
     """Return where to begin to ask, when the trigger's own end lies in a gap or a repeated hour.
 
     The library compares clock times there, if ``end_date`` has the trigger's own zone.
@@ -112,7 +112,7 @@ def _doubts_of_end(part: Part) -> list[Doubt]:
     if last is None or last.tzinfo is not part.trigger.timezone:
         return []
     return [
-        Doubt(change.at - abs(change.shift), NEVER)
+        UncertainSpan(change.at - abs(change.shift), NEVER)
         for change in part.changes
         if abs(microseconds(last) - change.at) <= abs(change.shift)
     ]
@@ -133,7 +133,7 @@ def _matching(part: Part, first: int, end: int) -> Instants:
 
 
 def _fires(
-    trigger: Any, parts: Sequence[Part], doubts: list[Doubt], start: datetime, end: int
+    trigger: Any, parts: Sequence[Part], uncertain: list[UncertainSpan], start: datetime, end: int
 ) -> Instants:
     first = microseconds(start)
     parts = [part for part in parts if part.days.size]
@@ -143,12 +143,12 @@ def _fires(
     for part in parts[1:]:
         instants = np.union1d(instants, _matching(part, first, end))
     zone = parts[0].trigger.timezone
-    fires = _Fires(giving_up(trigger, end), zone, instants, start, end)
+    fires = _Fires(limited_search(trigger, end), zone, instants, start, end)
     fires.ask(settled=first)
-    for doubt in sorted(doubts):
-        if doubt.opens < end and doubt.settled > fires.reached:
-            fires.match(doubt.opens)
-            fires.ask(doubt.settled)
+    for span in sorted(uncertain):
+        if span.opens < end and span.settled > fires.reached:
+            fires.match(span.opens)
+            fires.ask(span.settled)
     fires.match(end)
     return np.concatenate(fires.pieces)
 
@@ -176,7 +176,7 @@ class _Fires:
         """
         asked, first = [], microseconds(self._start)
         self.reached = NEVER  # unless a fire before the end is found
-        for fire in answers(self._trigger, self._start, self._previous):
+        for fire in successive_fires(self._trigger, self._start, self._previous):
             instant = microseconds(fire)
             if instant >= self._end:
                 break

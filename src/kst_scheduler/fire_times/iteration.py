@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-_PATIENCE: Final = 100
+_MAX_STUCK: Final = 100
 """How often in a row an answer may not be later than the one before.
 
 A CronTrigger gives one such answer after a clock time that does not exist.
@@ -81,7 +81,7 @@ def one_by_one(
         return (agreed or _agreed)(part, start - FAR_MOVE, asked_until + 2 * DAY)
 
     first = microseconds(start)
-    for fire in answers(giving_up(trigger, asked_until, agreed_here), start):
+    for fire in successive_fires(limited_search(trigger, asked_until, agreed_here), start):
         instant = microseconds(fire)
         if instant >= end:
             return
@@ -110,7 +110,9 @@ def _looked_ahead(trigger: Any) -> int:
     return len(moving) * (FAR_MOVE // MICROSECOND)
 
 
-def answers(trigger: Any, start: datetime, previous: datetime | None = None) -> Iterator[datetime]:
+def successive_fires(
+    trigger: Any, start: datetime, previous: datetime | None = None
+) -> Iterator[datetime]:
     """Yield what the trigger answers from ``previous`` on, or from ``start`` where there is none.
 
     Raises:
@@ -123,7 +125,7 @@ def answers(trigger: Any, start: datetime, previous: datetime | None = None) -> 
         yield fire
         following = trigger.get_next_fire_time(fire, fire)
         stuck = stuck + 1 if following and microseconds(following) <= microseconds(fire) else 0
-        if stuck > _PATIENCE:
+        if stuck > _MAX_STUCK:
             raise InvalidArgumentError(
                 f"trigger={trigger!r} answers {following.isoformat()} after {fire.isoformat()}, "
                 "so its fire times have no end; write a trigger whose answers become later"
@@ -136,7 +138,7 @@ def exists(moment: datetime) -> bool:
     return moment.astimezone(UTC).astimezone(moment.tzinfo) == moment
 
 
-def giving_up(
+def limited_search(
     trigger: Any, end: int, agreed: Callable[[AndTrigger], Sequence[int]] | None = None
 ) -> Any:
     """Return a trigger with the same fires before ``end`` that does not search far beyond it.
@@ -145,21 +147,21 @@ def giving_up(
     search for ever: ``agreed`` says what it is to answer instead.
     """
     if keeps_rule(trigger, CronTrigger):
-        return _giving_up(trigger, end)
+        return _with_end(trigger, end)
     if keeps_rule(trigger, AndTrigger) and agreed:
         once = any(isinstance(part, DateTrigger) for part in trigger.triggers)
-        return Agreed(agreed(trigger), once=once)
+        return FixedFires(agreed(trigger), once=once)
     limited = trigger
     if keeps_rule(trigger, OrTrigger):
         limited = copy.copy(trigger)
-        limited.triggers = [giving_up(part, end, agreed) for part in trigger.triggers]
+        limited.triggers = [limited_search(part, end, agreed) for part in trigger.triggers]
     elif keeps_rule(trigger, BusinessDayTrigger):
         limited = copy.copy(trigger)
-        limited.trigger = giving_up(trigger.trigger, end, agreed)
+        limited.trigger = limited_search(trigger.trigger, end, agreed)
     return limited
 
 
-def _giving_up(trigger: CronTrigger, end: int) -> CronTrigger:
+def _with_end(trigger: CronTrigger, end: int) -> CronTrigger:
     # Two days more: a search passes through clock times that do not exist.
     enough = moment_at(end + 2 * DAY)
     if trigger.end_date is not None and trigger.end_date <= enough:
@@ -169,7 +171,7 @@ def _giving_up(trigger: CronTrigger, end: int) -> CronTrigger:
     return limited
 
 
-class Agreed(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
+class FixedFires(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
     """A trigger that answers from a list of instants, one that stands for an AndTrigger.
 
     With a DateTrigger among its parts an AndTrigger fires ``once``, at its first search or never.
