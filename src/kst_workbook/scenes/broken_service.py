@@ -1,6 +1,6 @@
 """A service with eight faults, for notebook 10, and the small world that it works on.
 
-The world is simulated: an office that counts what really happened, whatever the scheduler's log
+The world is simulated: an outside world counts what really happened, whatever the scheduler's log
 says of it. ``service_week`` runs a service through a week there, and says what is wrong with it.
 """
 
@@ -105,11 +105,11 @@ async def renew_token() -> None:
 
 def shared_redis() -> Redis:
     """Return redis-py's client of the Redis that all replicas share."""
-    return _office().redis.client()
+    return _outside_world().redis.client()
 
 
 @dataclass(frozen=True)
-class Deed:
+class Event:
     """Something that really happened."""
 
     at: datetime
@@ -118,37 +118,37 @@ class Deed:
 
 
 @dataclass(eq=False)
-class Office:
+class OutsideWorld:
     """The world outside the service: its Redis, and what happened."""
 
     redis: SimulatedRedis = field(default_factory=SimulatedRedis)
-    deeds: list[Deed] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def when(self, what: str) -> list[datetime]:
         """Return the moments at which something happened, on whatever node."""
-        return [deed.at for deed in self.deeds if deed.what == what]
+        return [event.at for event in self.events if event.what == what]
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Office]:
+    def open(self) -> Iterator[OutsideWorld]:
         """Let the functions of this module work here, in the block."""
-        _offices.append(self)
+        _open_worlds.append(self)
         try:
             yield self
         finally:
-            _offices.remove(self)
+            _open_worlds.remove(self)
 
 
-_offices: list[Office] = []
+_open_worlds: list[OutsideWorld] = []
 
 
-def _office() -> Office:
-    if not _offices:
+def _outside_world() -> OutsideWorld:
+    if not _open_worlds:
         raise SimulationError(
             "this function works in a simulated week only; "
             'write check("10.3", register), or service_week.one_week(register)'
         )
-    return _offices[-1]
+    return _open_worlds[-1]
 
 
 def _note(what: str) -> None:
-    _office().deeds.append(Deed(in_milliseconds(datetime.now(KST)), current_node(), what))
+    _outside_world().events.append(Event(in_milliseconds(datetime.now(KST)), current_node(), what))

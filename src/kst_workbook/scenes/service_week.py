@@ -21,7 +21,7 @@ from kst_scheduler.runs.table import NODE_DOWN
 from kst_scheduler.simulation import Crash, Freeze, SimulationResult, simulate
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import cron
-from kst_workbook.scenes.broken_service import COPY_SECONDS, Office
+from kst_workbook.scenes.broken_service import COPY_SECONDS, OutsideWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ WORK: Final = {
     BACKUP: ("copied in a thread", "copied on the event loop"),
     TOKEN: ("token renewed",),
 }
-"""What a run of each job is there for, in the words of the office."""
+"""What a run of each job is there for, in the words of its events."""
 
 _MINUTES_3, _MINUTES_5 = timedelta(minutes=3), timedelta(minutes=5)
 INCIDENTS: Final = (
@@ -66,8 +66,8 @@ class ServiceWeek:
     """What became of a service in its week, and on the day after, with two replicas."""
 
     result: SimulationResult
-    office: Office
-    with_two: Office
+    outside: OutsideWorld
+    with_two: OutsideWorld
     warnings: list[str]
 
     def rows(self, job_id: str) -> pd.DataFrame:
@@ -79,7 +79,7 @@ class ServiceWeek:
         """Return the rows of a job that started and did nothing of what it is there for."""
         rows = self.rows(job_id)
         rows = rows[rows["started_at"].notna()]
-        done = sorted(at for what in WORK[job_id] for at in self.office.when(what))
+        done = sorted(at for what in WORK[job_id] for at in self.outside.when(what))
         return rows[[not _any_within(done, row) for row in rows.itertuples()]]
 
 
@@ -88,16 +88,16 @@ def one_week(register: Callable[[AsyncIOScheduler], object]) -> ServiceWeek:
 
     The scheduler is the lesson's, ``AsyncIOScheduler(timezone=KST)``, the hosts are in UTC.
     """
-    office, with_two = Office(), Office()
+    outside, with_two = OutsideWorld(), OutsideWorld()
     scheduler = partial(AsyncIOScheduler, timezone=KST)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with office.open():
+        with outside.open():
             result = simulate(register, *WEEK, incidents=INCIDENTS, scheduler=scheduler)
         week_warnings = [str(each.message) for each in caught]
         with with_two.open():
             simulate(register, *WITH_TWO, nodes=2, scheduler=scheduler)
-    return ServiceWeek(result, office, with_two, week_warnings)
+    return ServiceWeek(result, outside, with_two, week_warnings)
 
 
 def findings(week: ServiceWeek) -> list[str]:
@@ -147,9 +147,11 @@ def _crawled_nothing(week: ServiceWeek) -> Iterator[str]:
             f"`{CRAWL}` started {started} times, and {len(idle)} times it crawled nothing, for "
             f"the first time on {_moment(first['started_at'])}. Those runs ended as {ends}."
         )
-    crawls = [deed for deed in week.with_two.deeds if deed.what == "crawl begun"]
+    crawls = [event for event in week.with_two.events if event.what == "crawl begun"]
     if len(crawls) != 1:
-        where = ", ".join(f"{_moment(deed.at)} on {deed.node}" for deed in crawls) or "none at all"
+        where = (
+            ", ".join(f"{_moment(event.at)} on {event.node}" for event in crawls) or "none at all"
+        )
         yield (
             f"On the day after the week there are two replicas. One crawl is wanted; "
             f"{len(crawls)} began: {where}."
@@ -160,7 +162,7 @@ def _failed_as_success(week: ServiceWeek) -> Iterator[str]:
     """Find crawls that failed in runs that are ok."""
     rows = week.rows(CRAWL)
     ok = rows[rows["status"] == "ok"]
-    for at in week.office.when("crawl failed"):
+    for at in week.outside.when("crawl failed"):
         if any(_any_within([at], row) for row in ok.itertuples()):
             yield (
                 f"On {_moment(at)} the NPS answered 503 and a crawl broke off. Its run is `ok`, "
@@ -173,16 +175,16 @@ def _did_nothing(week: ServiceWeek, job_id: str) -> Iterator[str]:
     idle = week.idle(job_id)
     if idle.empty:
         return
-    count = sum(len(week.office.when(what)) for what in WORK[job_id])
+    count = sum(len(week.outside.when(what)) for what in WORK[job_id])
     words = f"`{job_id}` started {len(idle)} times without doing anything; these ended as "
-    words += f"{_ends(idle)}. In the office: {WORK[job_id][0]}, {count} times."
+    words += f"{_ends(idle)}. Outside the service: {WORK[job_id][0]}, {count} times."
     never = sorted({text for text in week.warnings if "never awaited" in text})
     yield words + "".join(f" Python warned: `{text}`." for text in never)
 
 
 def _stood_still(week: ServiceWeek) -> Iterator[str]:
     """Find what kept the event loop from everything else."""
-    blocked = week.office.when("copied on the event loop")
+    blocked = week.outside.when("copied on the event loop")
     if blocked:
         yield (
             f"{len(blocked)} times the event loop stood still for {timedelta(seconds=COPY_SECONDS)}"

@@ -14,7 +14,7 @@ from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import kst
 from kst_workbook.scenes.broken_service import (
     NPS_IS_AWAY,
-    Office,
+    OutsideWorld,
     copy_database,
     crawl_nps,
     renew_token,
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 DAY = kst(2026, 5, 4)
 
 
-def worked(job: Callable[[], Any], day: int = 4) -> tuple[Office, Any]:
-    """Run a job at 03:00 of a day in May; return the office, and the row of the run."""
+def worked(job: Callable[[], Any], day: int = 4) -> tuple[OutsideWorld, Any]:
+    """Run a job at 03:00 of a day in May; return the outside world, and the row of the run."""
 
     def register(scheduler: AsyncIOScheduler) -> None:
         scheduler.add_job(job, "cron", hour=3, id="job")
 
-    start, office = kst(2026, 5, day), Office()
-    with office.open():
+    start, outside = kst(2026, 5, day), OutsideWorld()
+    with outside.open():
         result = simulate(register, start, start + timedelta(hours=6))
-    return office, result.runs.iloc[0]
+    return outside, result.runs.iloc[0]
 
 
 def test_a_crawl_takes_six_minutes() -> None:
     """Its begin and its end are noted, in Korean time, with the node."""
-    office, run = worked(crawl_nps)
-    assert [(deed.at, deed.node, deed.what) for deed in office.deeds] == [
+    outside, run = worked(crawl_nps)
+    assert [(event.at, event.node, event.what) for event in outside.events] == [
         (kst(2026, 5, 4, 3), "A", "crawl begun"),
         (kst(2026, 5, 4, 3, 6), "A", "crawl ended"),
     ]
@@ -54,8 +54,8 @@ def test_a_crawl_takes_six_minutes() -> None:
 
 def test_a_crawl_fails_while_the_nps_is_away() -> None:
     """Half a minute after it began."""
-    office, run = worked(crawl_nps, NPS_IS_AWAY.day)
-    assert office.when("crawl failed") == [kst(2026, 5, 5, 3, 0, 30)]
+    outside, run = worked(crawl_nps, NPS_IS_AWAY.day)
+    assert outside.when("crawl failed") == [kst(2026, 5, 5, 3, 0, 30)]
     assert run["status"] == "error"
     assert "503" in run["detail"]
 
@@ -74,8 +74,8 @@ def test_a_copy_knows_what_it_keeps_waiting() -> None:
         (in_a_thread, "in a thread"),
         (copy_database, "in a thread"),
     ]:
-        office, run = worked(job)
-        assert [deed.what for deed in office.deeds] == [f"copied {where}"]
+        outside, run = worked(job)
+        assert [event.what for event in outside.events] == [f"copied {where}"]
         assert run["finished_at"] - run["started_at"] == timedelta(minutes=3)
 
 
@@ -103,7 +103,7 @@ def test_the_redis_is_shared_within_an_office_only() -> None:
 
 
 @in_loop
-async def test_outside_of_an_office_nothing_works() -> None:
+async def test_without_an_outside_world_nothing_works() -> None:
     """The message says what to write."""
     with pytest.raises(SimulationError, match=r'write check\("10\.3", register\)'):
         await send_report()
