@@ -173,7 +173,7 @@ class RunRecorder:
         """Note that an executor has taken the run times of a batch."""
         self._submitted[batch] = None
 
-    def is_through(self, batch: _WatchedJob) -> None:
+    def handled_all(self, batch: _WatchedJob) -> None:
         """Note that every run time of a batch has run, or was too late."""
         self._submitted.pop(batch, None)
 
@@ -269,7 +269,7 @@ class _WatchedJob(JobStandIn):
             yield run_time
             if not self._began:
                 self._recorder.add(self.id, self._scheduled_at, "missed", detail=self._why())
-        self._recorder.is_through(self)
+        self._recorder.handled_all(self)
 
     def not_decided(self) -> Iterator[int]:
         """Yield the run times that have neither started nor been found too late."""

@@ -205,7 +205,7 @@ class Reconciler:
             self._was_away = self._was_away or not is_of_jobs
             raise
         finally:
-            await self._tell(looked)
+            await self._report_missing(looked)
         return looked
 
     @property
@@ -226,7 +226,7 @@ class Reconciler:
             self._forget_at = await self._first_forget_at([job for job, _ in jobs], now)
         for job, once_job in jobs:
             with faults.of(job):
-                look = self._job_look(job, once_job, abandoned, now, looked)
+                look = self._reconciler_of(job, once_job, abandoned, now, looked)
                 if await look.reconcile() and self._jobs.is_over(job):
                     await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
@@ -234,13 +234,13 @@ class Reconciler:
             # Where it cannot be reconciled, that was reported while it was there.
             with faults.of(job), contextlib.suppress(InvalidArgumentError):
                 if job.id in lost:
-                    await self._job_look(job, once_job, abandoned, now, looked).close_lost()
+                    await self._reconciler_of(job, once_job, abandoned, now, looked).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._forget(known, abandoned, now, looked)
         self._was_away = False
         faults.raise_all()
 
-    def _job_look(
+    def _reconciler_of(
         self,
         job: Job,
         once_job: OnceJob,
@@ -317,7 +317,7 @@ class Reconciler:
         is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
         return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
 
-    async def _tell(self, looked: ReconcileResult) -> None:
+    async def _report_missing(self, looked: ReconcileResult) -> None:
         rows = [*looked.missed, *looked.closed]
         if self._on_missing is None or not rows:
             return
