@@ -14,7 +14,7 @@ from kst_workbook.exercises.host_zone import another_host
 from kst_workbook.exercises.lasting import lasting_jobs
 from kst_workbook.exercises.place import their_place
 from kst_workbook.exercises.progress_file import note
-from kst_workbook.exercises.surroundings import put_back
+from kst_workbook.exercises.surroundings import restore_surroundings
 from kst_workbook.exercises.time_limit import TookTooLongError, time_limit
 from kst_workbook.exercises.verdict import Note, Verdict
 
@@ -110,7 +110,12 @@ def progress() -> ProgressMap:
 def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
     changed: list[str] = []
     try:
-        with another_host(), put_back(changed), time_limit(SECONDS, WAITING), lasting_jobs():
+        with (
+            another_host(),
+            restore_surroundings(changed),
+            time_limit(SECONDS, WAITING),
+            lasting_jobs(),
+        ):
             right = exercise.judge(answer)
     except NotYetError as error:
         return Verdict(exercise.number, "not yet", str(error), error.pictures), changed

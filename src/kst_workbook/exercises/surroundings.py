@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def put_back(changed: list[str]) -> Iterator[None]:
+def restore_surroundings(changed: list[str]) -> Iterator[None]:
     """Restore environment, folder, chance, warnings and log levels after the block.
 
     A sentence for each environment variable and for the folder is added to ``changed``.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-from kst_workbook.exercises.surroundings import put_back
+from kst_workbook.exercises.surroundings import restore_surroundings
 
 
 def test_environment_and_zone_are_put_back_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +21,7 @@ def test_environment_and_zone_are_put_back_and_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KEPT", "1")
     monkeypatch.setenv("LOST", "1")
     zone, changed = time.strftime("%Z", time.localtime(0)), list[str]()
-    with put_back(changed):
+    with restore_surroundings(changed):
         os.environ.update(TZ="Asia/Tokyo", KEPT="2", NEW="3")
         del os.environ["LOST"]
         time.tzset()
@@ -33,7 +33,7 @@ def test_environment_and_zone_are_put_back_and_told(monkeypatch: pytest.MonkeyPa
 def test_the_folder_is_put_back_and_told(tmp_path: Path) -> None:
     """Also when the block ends by an error."""
     before, changed = os.getcwd(), list[str]()  # noqa: PTH109
-    with contextlib.suppress(ValueError), put_back(changed):
+    with contextlib.suppress(ValueError), restore_surroundings(changed):
         os.chdir(tmp_path)
         raise ValueError
     assert os.getcwd() == before  # noqa: PTH109
@@ -44,7 +44,7 @@ def test_chance_warnings_and_levels_are_put_back_in_silence() -> None:
     """They are changed by much, and of no interest."""
     state, filters, changed = random.getstate(), list(warnings.filters), list[str]()
     level = logging.getLogger("apscheduler").level
-    with put_back(changed):
+    with restore_surroundings(changed):
         random.seed(1)
         warnings.simplefilter("ignore")
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
