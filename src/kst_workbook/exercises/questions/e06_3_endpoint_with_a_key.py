@@ -16,7 +16,7 @@ from kst_workbook.exercises.deployment import require_app
 from kst_workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_workbook.exercises.judging import require_function
 from kst_workbook.exercises.own_loop import in_own_loop
-from kst_workbook.exercises.stand_ins import put_in_place
+from kst_workbook.exercises.replacements import replace_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,7 +280,7 @@ def _watched_comparisons(answer: Any) -> Iterator[Comparisons]:
     """Note each call of compare_digest, which all three modules share, in the block."""
     comparisons = Comparisons()
     stand_in = {hmac.compare_digest: comparisons.compare_digest}
-    with put_in_place(answer, stand_in, (hmac, secrets, _operator)):
+    with replace_functions(answer, stand_in, (hmac, secrets, _operator)):
         yield comparisons
 
 

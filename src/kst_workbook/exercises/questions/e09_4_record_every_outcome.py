@@ -18,7 +18,7 @@ from kst_scheduler.triggers.factories import cron
 from kst_workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_workbook.exercises.judging import pictures, require_function, shown
 from kst_workbook.exercises.place import blocked_to_the_end
-from kst_workbook.exercises.stand_ins import put_in_place
+from kst_workbook.exercises.replacements import replace_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +161,7 @@ def _virtual_clocks(answer: Any) -> Iterator[None]:
 
     perf_counters = {time.perf_counter: seconds, time.perf_counter_ns: nanoseconds}
     monotonic = {time.monotonic: seconds, time.monotonic_ns: nanoseconds}
-    with put_in_place(answer, monotonic), put_in_place(answer, perf_counters, (time,)):
+    with replace_functions(answer, monotonic), replace_functions(answer, perf_counters, (time,)):
         yield
 
 

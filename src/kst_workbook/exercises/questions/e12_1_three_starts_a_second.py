@@ -28,8 +28,8 @@ from kst_workbook.exercises.judging import (
     require_function,
     require_trigger,
 )
+from kst_workbook.exercises.replacements import replace_functions
 from kst_workbook.exercises.shared_state import each_replica_for_itself
-from kst_workbook.exercises.stand_ins import put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +120,7 @@ def _another_replica(answer: Any) -> Iterator[None]:
     before = os.environ.get("HOSTNAME")
     os.environ["HOSTNAME"] = name
     try:
-        with put_in_place(answer, stand_ins, (os, socket, platform, uuid)):
+        with replace_functions(answer, stand_ins, (os, socket, platform, uuid)):
             yield
     finally:
         os.environ.pop("HOSTNAME")

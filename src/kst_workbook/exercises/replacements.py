@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def put_in_place(
-    answer: Any, stand_ins: Mapping[Any, Any], modules: tuple[ModuleType, ...] = ()
+def replace_functions(
+    answer: Any, replacements: Mapping[Any, Any], modules: tuple[ModuleType, ...] = ()
 ) -> AbstractContextManager[None]:
     """Let the answer, and these modules, find other functions in the block.
 
@@ -22,5 +22,5 @@ def put_in_place(
     function whatever becomes of the module's.
     """
     slots = [*Reach(answer).slots, *chain.from_iterable(map(slots_of_attributes, modules))]
-    by_id = {id(key): value for key, value in stand_ins.items()}
+    by_id = {id(key): value for key, value in replacements.items()}
     return exchanged(slots, lambda value: by_id.get(id(value)))
