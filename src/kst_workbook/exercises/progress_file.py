@@ -48,7 +48,7 @@ def note(number: str, *, solved: bool) -> list[str]:
     return _synchronise()
 
 
-def answers() -> tuple[dict[str, bool], list[str]]:
+def recorded_progress() -> tuple[dict[str, bool], list[str]]:
     """Return which exercises were tried, each with whether it is solved; and notes as ``note``."""
     notes = _synchronise()
     return dict(_seen_here), notes

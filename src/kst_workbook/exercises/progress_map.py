@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from kst_scheduler.timeline.style import house_style
 from kst_workbook.exercises.exercise import all_exercises
-from kst_workbook.exercises.progress_file import answers
+from kst_workbook.exercises.progress_file import recorded_progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ class ProgressMap:
 
     def __init__(self) -> None:
         self.exercises = all_exercises()
-        self.answers, self.notes = answers()
+        self.answers, self.notes = recorded_progress()
 
     @property
     def solved(self) -> list[str]:

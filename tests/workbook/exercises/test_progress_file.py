@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kst_workbook.exercises import progress_file as progress_module
-from kst_workbook.exercises.progress_file import VARIABLE, answers, note, progress_file
+from kst_workbook.exercises.progress_file import VARIABLE, note, progress_file, recorded_progress
 from kst_workbook.jupyter.refresh import ENVIRONMENT
 
 
@@ -32,7 +32,7 @@ def test_it_outlives_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert note("3.2", solved=True) == []
     new_kernel(monkeypatch)
     note("3.2", solved=False)
-    assert answers() == ({"3.1": False, "3.2": True}, [])
+    assert recorded_progress() == ({"3.1": False, "3.2": True}, [])
 
 
 def test_two_windows_lose_nothing(file: Path) -> None:
@@ -47,7 +47,7 @@ def test_two_windows_lose_nothing(file: Path) -> None:
         for notebook in (3, 4)
     ]
     assert [window.wait(60) for window in windows] == [0, 0]
-    assert len(answers()[0]) == 40
+    assert len(recorded_progress()[0]) == 40
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
@@ -63,7 +63,7 @@ def test_a_broken_file_is_kept_aside(file: Path, content: bytes) -> None:
     assert note("3.2", solved=True) == []
     file.write_bytes(content)
     assert "broken-2" in note("3.3", solved=True)[0]
-    assert answers()[0] == {"3.1": True, "3.2": True, "3.3": True}
+    assert recorded_progress()[0] == {"3.1": True, "3.2": True, "3.3": True}
 
 
 def test_another_s_database_is_kept_aside(file: Path) -> None:
@@ -85,7 +85,7 @@ def test_where_nothing_can_be_written_it_lasts_as_long_as_the_kernel(
     (said,) = note("3.1", solved=True)
     assert "cannot be kept in" in said
     assert VARIABLE in said
-    found, (again,) = answers()
+    found, (again,) = recorded_progress()
     assert found == {"3.1": True}
     assert again == said
 
@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_changed_is_read_or_left(
     other.close()
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert note("3.3", solved=True) == []
-    assert answers()[0] == {"3.1": True, "3.2": True, "3.3": True}
+    assert recorded_progress()[0] == {"3.1": True, "3.2": True, "3.3": True}
 
 
 def test_it_is_kept_in_the_user_s_folder_for_data(
