@@ -21,63 +21,63 @@ def reading(counted: float, ahead: float = 0, took: float = 0) -> Reading:
     return Reading(shown, counted - took / 2, counted + took / 2)
 
 
-def believed(readings: Sequence[Reading]) -> list[bool]:
+def trusted(readings: Sequence[Reading]) -> list[bool]:
     """Return for each reading whether it may be acted on."""
     watch = ClockWatch()
-    return [watch.believes(each) for each in readings]
+    return [watch.trusts(each) for each in readings]
 
 
-def test_a_clock_that_goes_on_is_believed() -> None:
+def test_a_clock_that_goes_on_is_trusted() -> None:
     """Also where it is slewed, or a reading took its time."""
-    assert all(believed([reading(60 * minute) for minute in range(100)]))
-    assert all(believed([reading(60 * minute, 5 * minute) for minute in range(100)]))
-    assert all(believed([reading(0), reading(60, 1.9), reading(120, 0)]))
-    assert all(believed([reading(0), reading(60, -20, took=50), reading(120)]))
-    assert all(believed([reading(0), reading(86_400)]))
+    assert all(trusted([reading(60 * minute) for minute in range(100)]))
+    assert all(trusted([reading(60 * minute, 5 * minute) for minute in range(100)]))
+    assert all(trusted([reading(0), reading(60, 1.9), reading(120, 0)]))
+    assert all(trusted([reading(0), reading(60, -20, took=50), reading(120)]))
+    assert all(trusted([reading(0), reading(86_400)]))
 
 
 @pytest.mark.parametrize("ahead", [MONTH, -MONTH, 3600, -3600, 200, -200])
-def test_a_clock_that_was_set_is_believed_after_a_while(ahead: float) -> None:
+def test_a_clock_that_was_set_is_trusted_after_a_while(ahead: float) -> None:
     """Not on the look that notices it, and not before it has stood for 15 minutes."""
     later = [reading(60 * minute, ahead) for minute in range(1, 20)]
-    assert believed([reading(0), *later]) == [True, *[False] * 15, *[True] * 4]
+    assert trusted([reading(0), *later]) == [True, *[False] * 15, *[True] * 4]
 
 
 @pytest.mark.parametrize("ahead", [MONTH, -3600])
-def test_a_clock_that_is_back_is_believed_at_once(ahead: float) -> None:
+def test_a_clock_that_is_back_is_trusted_at_once(ahead: float) -> None:
     """It was wrong for ten minutes."""
     wrong = [reading(60 * minute, ahead) for minute in range(1, 11)]
-    assert believed([reading(0), *wrong, reading(660)]) == [True, *[False] * 10, True]
+    assert trusted([reading(0), *wrong, reading(660)]) == [True, *[False] * 10, True]
 
 
 def test_a_clock_that_is_set_again_and_again_has_to_stand() -> None:
     """Each time anew."""
     restless = [reading(60 * minute, 3600 * minute) for minute in range(1, 40)]
-    assert believed([reading(0), *restless]) == [True, *[False] * 39]
+    assert trusted([reading(0), *restless]) == [True, *[False] * 39]
 
 
 def test_what_a_clock_has_shown_is_counted_on_from_the_last_reading() -> None:
     """A clock that nobody has read has shown nothing."""
     watch = ClockWatch()
     assert not watch.has_shown(NOON - timedelta(days=1), 0)
-    assert watch.believes(reading(60, took=2))
+    assert watch.trusts(reading(60, took=2))
     assert watch.has_shown(NOON + timedelta(seconds=60), 61)
     assert watch.has_shown(NOON + timedelta(seconds=99), 100)
     assert not watch.has_shown(NOON + timedelta(seconds=100), 100)
-    assert not watch.believes(reading(120, MONTH))
+    assert not watch.trusts(reading(120, MONTH))
     assert not watch.has_shown(NOON + timedelta(days=1), 120)
 
 
 def test_how_long_it_was_steady() -> None:
-    """From where it stands again, which is not where that was believed."""
+    """From where it stands again, which is not where that was trusted."""
     watch = ClockWatch()
-    assert watch.believes(reading(0))
-    assert watch.believes(reading(60))
+    assert watch.trusts(reading(0))
+    assert watch.trusts(reading(60))
     assert watch.steady_for == timedelta(seconds=60)
     assert watch.is_steady_for(timedelta(days=1))  # it was never set
     for minute in range(2, 18):
-        watch.believes(reading(60 * minute, MONTH))
+        watch.trusts(reading(60 * minute, MONTH))
     assert watch.steady_for == timedelta(minutes=15)
     assert not watch.is_steady_for(timedelta(minutes=16))
-    assert watch.believes(reading(60 * 18, MONTH))
+    assert watch.trusts(reading(60 * 18, MONTH))
     assert watch.is_steady_for(timedelta(minutes=16))

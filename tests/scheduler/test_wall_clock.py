@@ -136,7 +136,7 @@ def test_a_clock_that_is_behind_for_a_while_runs_nothing_of_the_past() -> None:
     assert nights(runs) == [10, 11, 12]
 
 
-def test_a_clock_that_stays_behind_is_believed_after_a_while() -> None:
+def test_a_clock_that_stays_behind_is_trusted_after_a_while() -> None:
     """Ten days behind from noon on: from then on the nights of its own calendar are run."""
     runs = play(cron(hour=3), jump(12, -10 * DAY), days=3)
     by_start = runs.sort_values("started_at")

@@ -24,7 +24,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.fire_times.instants import MICROSECOND
 from kst_scheduler.ledger.checks import occurrence_key
-from kst_scheduler.ledger.clock_watch import believed_time
+from kst_scheduler.ledger.clock_watch import trusted_time
 from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.scheduler.occurrence import RUNNING
 from kst_scheduler.timezone import UTC
@@ -120,7 +120,7 @@ class Attempt:
         window, ledger = self.known.window, self.known.once_job.ledger
         if window is None or self.occurrence.manual:
             return False
-        now = await believed_time(ledger)
+        now = await trusted_time(ledger)
         if now is None:  # what a clock that was set says of it would stay
             return False
         late = now - self.occurrence.scheduled_at

@@ -2,7 +2,7 @@
 
 The ledger's clock may be this host's own (SQLite, an embedded PostgreSQL). What is judged by a
 wrong clock is judged wrongly: nights that are yet to come look missed, and new rows look old. Which
-of two times is the right one cannot be known at once. So a clock that was set is believed when it
+of two times is the right one cannot be known at once. So a clock that was set is trusted when it
 has stood for a while, or when it is back where it was.
 """
 
@@ -26,8 +26,8 @@ MAX_STEP: Final = 2.0
 MAX_RATE: Final = 0.1
 """By how much a clock may go faster or slower; chrony slews at 0.083 at most (maxslewrate)."""
 
-BELIEVED_AFTER: Final = timedelta(minutes=15)
-"""How long a clock that was set has to stand before it is believed."""
+TRUSTED_AFTER: Final = timedelta(minutes=15)
+"""How long a clock that was set has to stand before it is trusted."""
 
 MAX_EARLY: Final = timedelta(minutes=5)
 """How long before its time, by the ledger's clock, an occurrence may be run: the clocks of healthy
@@ -62,37 +62,37 @@ class ClockWatch:
         self.was_set = False
         """Whether the clock was set since the first reading."""
         self.steady_for = timedelta(0)
-        """For how long it was not set, or since the first reading, until the last one believed."""
+        """For how long it was not set, or since the first reading, until the last one trusted."""
         self._steady_since = 0.0
-        self._believed: Reading | None = None
-        self._doubted: list[Reading] = []
-        """The first and the last reading of a clock that was set, and is not believed yet."""
+        self._trusted: Reading | None = None
+        self._untrusted: list[Reading] = []
+        """The first and the last reading of a clock that was set, and is not trusted yet."""
 
-    def believes(self, reading: Reading) -> bool:
+    def trusts(self, reading: Reading) -> bool:
         """Tell whether a reading may be acted on."""
-        if self._believed is None:
+        if self._trusted is None:
             self._steady_since = reading.sent
-        elif step := reading.step_since(self._believed):
+        elif step := reading.step_since(self._trusted):
             if not self._has_stood(reading, step):
                 return False
-            self._steady_since = self._doubted[0].sent
-        elif self._doubted:  # it is back where it was
+            self._steady_since = self._untrusted[0].sent
+        elif self._untrusted:  # it is back where it was
             self._steady_since = reading.sent
-        self._believed, self._doubted = reading, []
+        self._trusted, self._untrusted = reading, []
         self.steady_for = timedelta(seconds=reading.received - self._steady_since)
         return True
 
     def has_shown(self, moment: datetime, at: float) -> bool:
-        """Tell whether the clock, as it was believed last, has come to a moment by now.
+        """Tell whether the clock, as it was trusted last, has come to a moment by now.
 
         ``at`` is the time by the monotonic clock.
         """
-        last = self._believed
+        last = self._trusted
         return last is not None and last.shown + timedelta(seconds=at - last.received) >= moment
 
     def has_long_shown(self, moment: datetime, at: float) -> bool:
-        """Tell the same of a clock that had stood for 15 minutes when it was believed last."""
-        return self.steady_for >= BELIEVED_AFTER and self.has_shown(moment, at)
+        """Tell the same of a clock that had stood for 15 minutes when it was trusted last."""
+        return self.steady_for >= TRUSTED_AFTER and self.has_shown(moment, at)
 
     def is_steady_for(self, span: timedelta) -> bool:
         """Tell whether the clock was not set for so long, or never since the first reading."""
@@ -100,15 +100,15 @@ class ClockWatch:
 
     def _has_stood(self, reading: Reading, step: float) -> bool:
         self.was_set = True
-        if not self._doubted or reading.step_since(self._doubted[-1]):
-            self._doubted = [reading, reading]
+        if not self._untrusted or reading.step_since(self._untrusted[-1]):
+            self._untrusted = [reading, reading]
             _LOGGER.warning(
                 "the ledger's clock was set by %+.0f s; nothing is caught up or written as missed "
                 "until it has stood for %s, or is back",
-                *(step, BELIEVED_AFTER),
+                *(step, TRUSTED_AFTER),
             )
-        self._doubted[-1] = reading
-        return reading.received - self._doubted[0].sent >= BELIEVED_AFTER.total_seconds()
+        self._untrusted[-1] = reading
+        return reading.received - self._untrusted[0].sent >= TRUSTED_AFTER.total_seconds()
 
 
 _OF_LOOPS: Final[
@@ -140,7 +140,7 @@ async def has_come(ledger: Ledger, moment: datetime) -> bool:
     if watch.has_shown(moment - MAX_EARLY, sent):
         return True
     now = await ledger.now()
-    watch.believes(Reading(now, sent, loop.time()))
+    watch.trusts(Reading(now, sent, loop.time()))
     return now >= moment - MAX_EARLY
 
 
@@ -150,7 +150,7 @@ async def was_in_time(ledger: Ledger, row: LedgerRow) -> bool:
     Either the clock was ahead then, or it is behind now; a process that has known the clock for
     long before it was set takes it for behind::
 
-        clock   12:00: 10:15 is missed | set back to 11:18: not believed | right again
+        clock   12:00: 10:15 is missed | set back to 11:18: not trusted | right again
         claim                              10:15: the row stands
 
     A claim in the first 15 minutes after its time by the clock of now is in time all the same: a
@@ -166,11 +166,11 @@ async def was_in_time(ledger: Ledger, row: LedgerRow) -> bool:
         return False
     if not clock_watch(ledger).has_long_shown(row.written_at, at):
         return False
-    return await ledger.now() - row.scheduled_at > BELIEVED_AFTER
+    return await ledger.now() - row.scheduled_at > TRUSTED_AFTER
 
 
-async def believed_time(ledger: Ledger) -> datetime | None:
-    """Return the time by the ledger's clock; None: it was set, and is not believed yet.
+async def trusted_time(ledger: Ledger) -> datetime | None:
+    """Return the time by the ledger's clock; None: it was set, and is not trusted yet.
 
     Raises:
         LedgerUnavailableError: the ledger is away.
@@ -179,4 +179,4 @@ async def believed_time(ledger: Ledger) -> datetime | None:
     loop = asyncio.get_running_loop()
     sent = loop.time()
     now = await ledger.now()
-    return now if clock_watch(ledger).believes(Reading(now, sent, loop.time())) else None
+    return now if clock_watch(ledger).trusts(Reading(now, sent, loop.time())) else None

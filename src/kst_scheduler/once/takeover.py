@@ -13,7 +13,7 @@ So such a claim leaves the run alone for a while. One that has not noticed the o
 Where the ledger's clock was set forward, each lease is over by it until its holder renews it,
 after a third of the lease at the latest. The same holds where it was behind, and is right again. A
 claim that meets a lease that is over reads the clock as a look does
-(kst_scheduler.ledger.clock_watch), and leaves the run alone while the clock is not believed, or was
+(kst_scheduler.ledger.clock_watch), and leaves the run alone while the clock is not trusted, or was
 set less than a lease ago::
 
     A             renews | ........................... renews
@@ -35,7 +35,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger.clock_watch import believed_time, clock_watch
+from kst_scheduler.ledger.clock_watch import clock_watch, trusted_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,8 +88,8 @@ class Takeover:
                     f"the ledger was away, and the replica whose lease is over has "
                     f"{self._seconds:g} s to renew it or to write its outcome"
                 )
-        is_believed = await believed_time(self._ledger) is not None
-        return is_believed and clock_watch(self._ledger).is_steady_for(self._lease)
+        is_trusted = await trusted_time(self._ledger) is not None
+        return is_trusted and clock_watch(self._ledger).is_steady_for(self._lease)
 
 
 class _PutOffError(LedgerUnavailableError):

@@ -223,7 +223,7 @@ class RunControl(WallClockScheduler):
         """Return now, or the next free microsecond: a manual run is known by its own."""
         now = datetime.now(self.timezone)
         # Many in one microsecond follow the last of them. A clock that was set back by more is
-        # believed: its runs have today's date again.
+        # trusted: its runs have today's date again.
         if timedelta() <= self._last_manual - now < timedelta(seconds=1):
             now = self._last_manual + timedelta(microseconds=1)
         # After a step back the clock comes by the same moments once more.

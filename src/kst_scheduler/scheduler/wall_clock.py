@@ -31,8 +31,8 @@ MAX_SLEEP: Final = 60.0
 MAX_STEP: Final = 1.0
 """Seconds; a clock that goes back further against the monotonic one was set, and not slewed."""
 
-BELIEVED_AFTER: Final = 900.0
-"""Seconds after which a clock is believed that is further back than ever since the start."""
+TRUSTED_AFTER: Final = 900.0
+"""Seconds after which a clock is trusted that is further back than ever since the start."""
 
 MAX_REMEMBERED: Final = 10_000
 """How many run times a scheduler remembers, so that a clock set back repeats none of them."""
@@ -57,7 +57,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
 
     Where it was set forward, what is due by it is run, if it is in time for its grace time. Where
     it was set back, each job gets the next run time that its trigger has by that clock, except for
-    those it has run already; a clock further back than ever since the start is believed after 15
+    those it has run already; a clock further back than ever since the start is trusted after 15
     minutes. A job whose next run time is not its trigger's (it was set by hand, or has jitter)
     keeps it.
 
@@ -74,7 +74,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         self._earliest_zero = math.inf
         """Where the wall clock was set to at its earliest, as it showed the zero of the loop's."""
         self._set_back: tuple[_Reading, _Reading] | None = None
-        """Before and after the wall clock was set back, until that is believed."""
+        """Before and after the wall clock was set back, until that is trusted."""
 
     def _start_timer(self, wait_seconds: float | None) -> None:
         if wait_seconds is not None and wait_seconds > MAX_SLEEP:
@@ -95,7 +95,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
             self._was_set(last, reading)
         elif self._set_back is None:
             self._earliest_zero = min(self._earliest_zero, reading.zero)
-        elif reading.counted - self._set_back[1].counted >= BELIEVED_AFTER:
+        elif reading.counted - self._set_back[1].counted >= TRUSTED_AFTER:
             self._turn_back(*self._set_back)
         self._last_reading = reading
 

@@ -156,7 +156,7 @@ def test_a_clock_that_is_a_little_off_runs_its_nights(ahead: float) -> None:
     assert began == [3 * 3600 - ahead]
 
 
-def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:
+def test_a_clock_that_stays_ahead_is_trusted_after_a_while() -> None:
     """Set forward an hour at 02:30, it jumps over 03:00, which is caught up."""
     story = Service().play(1, jumps("A", 2.5, HOUR))
     (row,) = story.rows()
@@ -166,7 +166,7 @@ def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:
 
 
 def test_what_a_clock_that_was_ahead_has_moved_on_is_looked_at_again() -> None:
-    """Ahead for two hours, long enough to be believed: the nights after it are reconciled."""
+    """Ahead for two hours, long enough to be trusted: the nights after it are reconciled."""
     service = Service()
     crashes = [Crash(node, night(24 + 2.5), 2 * HOUR) for node in "AB"]
     story = service.play(SPAN, [*excursion("AB", 12, 120, DAY), *crashes], 2)
@@ -253,7 +253,7 @@ def test_a_claim_takes_no_run_when_the_clock_is_right_again(second: float) -> No
 
 
 def test_a_dead_replica_is_closed_by_a_claim_once_the_clock_has_stood() -> None:
-    """A dies at 03:05; set forward at 03:10, the clock is believed 15 minutes later."""
+    """A dies at 03:05; set forward at 03:10, the clock is trusted 15 minutes later."""
     service = Service(catch_up=MINUTE)
     service.work, service.then = crawl_for(1800), claim_on_b(5, 600, 960)
     incidents = [*jumps("AB", 3 + 1 / 6, HOUR), Crash("A", night(3, 9, 30))]
@@ -305,9 +305,9 @@ def test_what_was_missed_in_its_time_stands_also_by_a_clock_that_is_behind() -> 
 
 
 def test_a_clock_that_was_ahead_for_long_costs_no_run_after_it_is_right() -> None:
-    """Nine hours ahead for 25 minutes, long enough to be believed: the night is run in its time.
+    """Nine hours ahead for 25 minutes, long enough to be trusted: the night is run in its time.
 
-    clock   02:30: ahead | believed: 03:00 is missed | 02:55: right, not believed yet
+    clock   02:30: ahead | trusted: 03:00 is missed | 02:55: right, not trusted yet
     A                                                                           | 03:00: claims
     """
     service = Service(5 * MINUTE)

@@ -15,7 +15,7 @@ from kst_scheduler.errors import (
     NotRunningError,
 )
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.ledger.clock_watch import BELIEVED_AFTER
+from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.once.reconcile.overdue import Overdue, nominal_time
 from kst_scheduler.once.reconcile.pause_notes import Pause, note_pause, noted_pause
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence
@@ -163,7 +163,7 @@ class JobReconciler:
         clock became steady; not at once, as the clock may be behind now, in its place.
         """
         mark = await self.ledger.watermark(self.job.id)
-        is_steady = self.now - self.steady_since >= BELIEVED_AFTER
+        is_steady = self.now - self.steady_since >= TRUSTED_AFTER
         if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
             return mark
         await self.ledger.reset_watermark(self.job.id, mark, self.steady_since)

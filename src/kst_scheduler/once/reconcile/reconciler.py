@@ -18,7 +18,7 @@ from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.fire_times import require_fixed
-from kst_scheduler.ledger.clock_watch import ClockWatch, believed_time, clock_watch
+from kst_scheduler.ledger.clock_watch import ClockWatch, clock_watch, trusted_time
 from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
 from kst_scheduler.once.reconcile.job_reconciler import (
@@ -90,7 +90,7 @@ class Reconciler:
     stopped and is started again finds what has become of the one-shot jobs that it knew.
 
     What is due, and how late it is, is judged by the ledger's clock; nothing is due before this
-    host's clock says so, too. A ledger's clock that was set is believed when it has stood for 15
+    host's clock says so, too. A ledger's clock that was set is trusted when it has stood for 15
     minutes, or is back where it was; until then a look does nothing, and no row is deleted for an
     hour. What was called missed before its time is no row at all.
 
@@ -196,7 +196,7 @@ class Reconciler:
             await kept_writes().try_all()
             if not kept_writes().are_written(id(self._ledger)):
                 self._was_away = True  # until a moment ago; what is known here is not written yet
-            now = await believed_time(self._ledger)
+            now = await trusted_time(self._ledger)
             if now is not None:
                 await self._look(looked, now)
         except Exception as error:
