@@ -29,7 +29,7 @@ def rows(source: str | None = None, *, recent: bool = False, status: str | None 
 
 QUERIES: dict[str, tuple[Any, list[str]]] = {
     "what is old": (
-        statements.FORGET,
+        statements.DELETE_OLD,
         ["crawl_runs_times (namespace=? AND scheduled_at>? AND scheduled_at<?)"],
     ),
     "abandoned runs": (statements.ABANDONED, [RUNNING.format(">?")]),

@@ -86,7 +86,7 @@ class MemoryRows:
 
     async def skip(self, request: ClaimRequest, reason: str) -> None:
         """Insert a skipped row, unless the occurrence has a row by now."""
-        self.leave(request.occurrence, request.instance, "skipped", reason)
+        self.insert_unclaimed(request.occurrence, request.instance, "skipped", reason)
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Write an abandoned row as error; None when it is not as seen, or its lease holds."""
@@ -102,7 +102,7 @@ class MemoryRows:
         )
         return self.put(closed)
 
-    def leave(
+    def insert_unclaimed(
         self, occurrence: Occurrence, instance: str, status: str, reason: str
     ) -> LedgerRow | None:
         """Insert a row that did not run; None when the occurrence has a row already."""
@@ -320,7 +320,7 @@ class MemoryLedger:
         """Write an occurrence as missed; None when it has a row already."""
         require_name(occurrence.job_id, "job_id")
         require_name(instance, "instance")
-        return self._rows.leave(occurrence, instance, "missed", reason)
+        return self._rows.insert_unclaimed(occurrence, instance, "missed", reason)
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""

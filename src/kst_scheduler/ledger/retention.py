@@ -41,7 +41,7 @@ async def delete_old(
         # From where the last batch ended: the rows before it are gone, but an index keeps their
         # entries until they are vacuumed, and each batch would read them all again.
         parameters = {"namespace": namespace, "since": since, "before": before, "batch": size}
-        gone = await database.fetch(statements.FORGET, parameters)
+        gone = await database.fetch(statements.DELETE_OLD, parameters)
         deleted += len(gone)
         if len(gone) < BATCH:
             return deleted

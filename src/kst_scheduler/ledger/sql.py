@@ -82,7 +82,7 @@ class SqlClaims:
 
     async def skip(self, request: ClaimRequest, reason: str) -> None:
         """Insert a skipped row, unless the occurrence has a row by now."""
-        await self.leave(request.occurrence, request.instance, "skipped", reason)
+        await self.insert_unclaimed(request.occurrence, request.instance, "skipped", reason)
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Write an abandoned row as error; None when it is not as seen, or its lease holds."""
@@ -95,7 +95,7 @@ class SqlClaims:
         closed = await self._database.fetch(statements.CLOSE, parameters)
         return LedgerRow(*closed[0]) if closed else None
 
-    async def leave(
+    async def insert_unclaimed(
         self, occurrence: Occurrence, instance: str, status: str, reason: str
     ) -> LedgerRow | None:
         """Insert a row that did not run; None when the occurrence has a row already."""
@@ -225,7 +225,7 @@ class SqlLedger:
         """Write an occurrence as missed; None when it has a row already."""
         require_name(occurrence.job_id, "job_id")
         require_name(instance, "instance")
-        return await self._claims.leave(occurrence, instance, "missed", reason)
+        return await self._claims.insert_unclaimed(occurrence, instance, "missed", reason)
 
     async def abandoned(self) -> list[LedgerRow]:
         """Return the running rows whose lease is over, by the ledger's clock."""

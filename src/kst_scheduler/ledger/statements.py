@@ -146,7 +146,7 @@ _OLD: Final = (
     .with_for_update(skip_locked=True)
     .cte("old")
 )
-FORGET: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
+DELETE_OLD: Final = delete(RUNS).where(_RUN.id.in_(select(_OLD.c.id))).returning(_RUN.scheduled_at)
 WATERMARK: Final = select(SOURCES.c.watermark).where(
     SOURCES.c.namespace == _NAMESPACE, SOURCES.c.source == bindparam("source")
 )
