@@ -100,9 +100,9 @@ async def redis_lock(
             async with renewed(lock.renew, timedelta(seconds=seconds), str(lock), since=since):
                 yield
         except (Exception, asyncio.CancelledError):
-            await lock.give_back()
+            await lock.release()
             raise
-        if not await lock.give_back():
+        if not await lock.release():
             raise LeaseLostError(
                 f"{lock} was no longer held when the work ended, so another may have run beside "
                 f"it; was the event loop blocked for longer than ttl={seconds:g} s?"
@@ -157,11 +157,11 @@ class _Lock:
             return False
         return True
 
-    async def give_back(self) -> bool:
+    async def release(self) -> bool:
         """Release the lock, even while being cancelled; False when it is no longer held."""
         if not self._loop.is_running():
             return True  # torn down with its loop, in which nothing can be asked any more
-        release = asyncio.create_task(self._release())
+        release = asyncio.create_task(self._retry_release())
         try:
             return await asyncio.shield(release)
         except asyncio.CancelledError:
@@ -178,12 +178,12 @@ class _Lock:
                 granted = await self._on_the_primary(take)
                 return granted or await self._lock.owned()
         except (Exception, asyncio.CancelledError) as error:
-            await self.give_back()  # it may have been granted all the same
+            await self.release()  # it may have been granted all the same
             if not isinstance(error, TimeoutError):
                 raise
         raise self._errors.TimeoutError(f"no answer about {self} within {limit:g} s")
 
-    async def _release(self) -> bool:
+    async def _retry_release(self) -> bool:
         """Release the lock, on a new connection if need be: a server may have cut them all."""
         failed: Exception | None = None
         for _ in range(RELEASES):
