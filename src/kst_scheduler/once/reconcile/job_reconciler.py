@@ -283,14 +283,14 @@ class JobReconciler:
     async def _settle(self, overdue: Overdue) -> list[datetime]:
         """Start, write and close; return the times of what is left for a later look."""
         left = [each.scheduled_at for each in overdue.left_alone()]
-        await self._miss(overdue.too_late())
+        await self._record_missed(overdue.too_late())
         await self._close(overdue.given_up())
         candidate, folded = overdue.candidate(), list(overdue.folded())
         if candidate is None:
-            await self._miss(folded)
+            await self._record_missed(folded)
             return left
         if await self._start(candidate):
-            await self._miss(folded)
+            await self._record_missed(folded)
         else:
             left += [each.scheduled_at for each, _ in folded]
         return [*left, candidate.scheduled_at]
@@ -308,7 +308,7 @@ class JobReconciler:
         _LOGGER.info("%s is caught up", candidate)
         return True
 
-    async def _miss(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
+    async def _record_missed(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
         instance, written = self.once_job.replica(), []
         for occurrence, reason in missed:
             row = await self.ledger.record_missed(occurrence, reason, instance)

@@ -63,7 +63,7 @@ class OnceJobs:
             if job.id not in self._seen:
                 self._left(job)
         mask = EVENT_JOB_ADDED | EVENT_JOB_MODIFIED | EVENT_JOB_REMOVED | EVENT_ALL_JOBS_REMOVED
-        self._scheduler.add_listener(self._heard, mask)
+        self._scheduler.add_listener(self._on_event, mask)
         self._listens = True
 
     def all(self) -> list[tuple[Job, OnceJob]]:
@@ -92,11 +92,11 @@ class OnceJobs:
 
     def close(self) -> None:
         """Listen no more."""
-        self._scheduler.remove_listener(self._heard)
+        self._scheduler.remove_listener(self._on_event)
         self._paused_at.clear()
         self._listens = False
 
-    def _heard(self, event: SchedulerEvent) -> None:
+    def _on_event(self, event: SchedulerEvent) -> None:
         if event.code == EVENT_JOB_MODIFIED:
             self._modified(event.job_id, event.jobstore)
         elif event.code == EVENT_ALL_JOBS_REMOVED:
