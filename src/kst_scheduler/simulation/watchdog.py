@@ -49,10 +49,10 @@ def watched(world: World) -> Iterator[None]:
     wait continues there, so the error is printed at once, and raised when the wait ends.
     """
     over, meter = threading.Event(), _Meter(world)
-    with _alarm(world, meter) as wind:
+    with _alarm(world, meter) as put_off:
         watchdog = threading.Thread(
             target=_watch,
-            args=(world, over, meter, wind),
+            args=(world, over, meter, put_off),
             name="kst-scheduler-watchdog",
             daemon=True,
         )
@@ -81,8 +81,8 @@ class _Meter:
         self._steps, self._began = self._world.steps, last
         return True
 
-    def forgive(self) -> None:
-        """Restart the count."""
+    def restart(self) -> None:
+        """Begin to count anew."""
         self._began = self.clock()
 
     def is_full(self) -> bool:
@@ -90,10 +90,12 @@ class _Meter:
         return self.clock() - self._began >= MAX_CPU_SECONDS
 
 
-def _watch(world: World, over: threading.Event, meter: _Meter, wind: Callable[[], object]) -> None:
+def _watch(
+    world: World, over: threading.Event, meter: _Meter, put_off: Callable[[], object]
+) -> None:
     idle_looks, at_look = 0, meter.clock()
     while not over.wait(INTERVAL):
-        wind()
+        put_off()
         now = meter.clock()
         is_idle, at_look = now - at_look < IDLE * INTERVAL, now
         if meter.is_new():
@@ -105,7 +107,7 @@ def _watch(world: World, over: threading.Event, meter: _Meter, wind: Callable[[]
         if _blocked(world, sys._current_frames().get(world.thread_id), waits=is_idle):
             return
         idle_looks = 0
-        meter.forgive()
+        meter.restart()
 
 
 @contextlib.contextmanager
@@ -123,13 +125,13 @@ def _alarm(world: World, meter: _Meter) -> Iterator[Callable[[], object]]:
         if not meter.is_new() and meter.is_full():
             _blocked(world, frame, waits=False)
 
-    def wind() -> None:
+    def put_off() -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 2 * INTERVAL, INTERVAL)
 
     signal.signal(signal.SIGVTALRM, look)
     try:
-        wind()
-        yield wind
+        put_off()
+        yield put_off
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
