@@ -74,7 +74,7 @@ class SimulatedNode:
 
     def crash(self, restart_at: int | None) -> None:
         """Kill the process, and note what falls due until the next one starts."""
-        self._world.bury(self)
+        self._world.kill_strands(self)
         self._restarts_at = restart_at
         end = self._world.end if restart_at is None else min(restart_at, self._world.end)
         recorder, self._recorder = self._recorder, None

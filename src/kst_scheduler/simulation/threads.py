@@ -103,7 +103,7 @@ def _end(thread: threading.Thread) -> None:
 def is_alive(thread: threading.Thread) -> bool:
     """Do what ``Thread.is_alive`` does, for a simulated thread."""
     strand = _running[thread].strand
-    return not strand.greenlet.dead and not strand.buried
+    return not strand.greenlet.dead and not strand.killed
 
 
 def join(world: World, thread: threading.Thread, timeout: float | None) -> None:
@@ -132,9 +132,9 @@ class _Workers:
         self.is_broken = False
 
     @property
-    def is_buried(self) -> bool:
+    def is_killed(self) -> bool:
         """Whether the node has crashed since."""
-        return any(_running[thread].strand.buried for thread in self.threads)
+        return any(_running[thread].strand.killed for thread in self.threads)
 
     def wake(self, world: World) -> None:
         """Let all idle threads look whether they are still needed."""
@@ -191,7 +191,7 @@ def shut_down(world: World, pool: ThreadPoolExecutor, *, wait: bool, cancel_futu
 def _workers_of(world: World, host: Host, pool: ThreadPoolExecutor) -> _Workers:
     of_nodes = _workers.setdefault(pool, {})
     found = of_nodes.get(host.name)
-    if found is None or found.host is not host or found.is_buried:
+    if found is None or found.host is not host or found.is_killed:
         found = of_nodes[host.name] = _Workers(world, host, pool)
     return found
 

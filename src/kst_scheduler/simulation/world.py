@@ -68,7 +68,7 @@ class Strand:
     """One line of execution: a node's event loop, or one of its threads."""
 
     __slots__ = (
-        *("blocked", "buried", "greenlet", "hooks", "host", "ident", "loop", "running"),
+        *("blocked", "killed", "greenlet", "hooks", "host", "ident", "loop", "running"),
         *("number", "selecting", "set_loop", "task", "token"),
     )
 
@@ -99,7 +99,7 @@ class Strand:
         """True while an event loop waits for its next timer, and may be woken before."""
         self.blocked = False
         """True while it waits for another strand, and may be woken before."""
-        self.buried = False
+        self.killed = False
         """True when its node has crashed, and it never runs again."""
 
 
@@ -237,13 +237,13 @@ class World:
             raise self.failure
         self.now = self.end
 
-    def bury(self, host: Host) -> None:
+    def kill_strands(self, host: Host) -> None:
         """Never run a strand of ``host`` again, as after kill -9: no ``finally`` runs either."""
         for strand in self._strands:
             if strand.host is host:
                 strand.token += 1
                 strand.selecting = strand.blocked = False
-                strand.buried = True
+                strand.killed = True
 
     def close(self) -> None:
         """Unwind every strand, so that nothing of it outlives the simulation."""
