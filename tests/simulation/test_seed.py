@@ -13,7 +13,7 @@ from lessons import MORNING, NIGHT, hourly, plain_scheduler
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.table import duplicates, lateness
 from kst_scheduler.simulation import Crash, Freeze, Incident, current_node, simulate
-from kst_scheduler.simulation.chance import LATEST, SLOWEST, Chance
+from kst_scheduler.simulation.seed import LATEST, SLOWEST, Seed
 from kst_scheduler.timezone import KST, kst
 
 SEEDS = range(20)
@@ -153,8 +153,8 @@ def test_a_seed_is_an_integer(seed: Any) -> None:
 
 def test_chance_is_even() -> None:
     """Each of the possible answers is given about as often."""
-    chance = Chance(7)
-    late = [chance.lateness(0, due) for due in range(3000)]
+    seed = Seed(7)
+    late = [seed.lateness(0, due) for due in range(3000)]
     assert all(900 < late.count(each) < 1100 for each in range(LATEST + 1))
-    first = sum(chance.rank(0, when) < chance.rank(1, when) for when in range(1000))
+    first = sum(seed.rank(0, when) < seed.rank(1, when) for when in range(1000))
     assert 430 < first < 570

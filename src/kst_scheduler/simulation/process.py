@@ -150,7 +150,7 @@ class SimulatedNode:
 
         The scheduler has started, so what is due at the very start is not lost to it.
         """
-        start_up = self._world.chance.start_up(self.name, self._world.now) * TICK
+        start_up = self._world.seed.start_up(self.name, self._world.now) * TICK
         if start_up or (self.fault_at_start and self._world.now == self._world.start):
             self._world.park(self._world.now + start_up)
 

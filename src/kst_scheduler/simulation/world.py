@@ -22,7 +22,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from kst_scheduler.errors import SimulationStuckError
 from kst_scheduler.fire_times.instants import SECOND
-from kst_scheduler.simulation.chance import Chance
+from kst_scheduler.simulation.seed import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class World:
     """The clock that all simulated nodes share, and the order in which they run."""
 
     def __init__(self, start: int, end: int, seed: int | None = None) -> None:
-        self.chance = Chance(seed)
+        self.seed = Seed(seed)
         self.start = start
         self.end = end
         self.now = start
@@ -331,11 +331,11 @@ class World:
         # What is planned before the start comes first, in its order: nodes boot, then incidents.
         rank = 0.0
         if self.running and isinstance(target, Strand):
-            rank = self.chance.rank(target.number, when)
+            rank = self.seed.rank(target.number, when)
         heappush(self._heap, (when, rank, self._pushed, target, token))
 
     def _wake_up(self, strand: Strand, due: int) -> int:
-        return wake_up(due) + self.chance.lateness(strand.number, due) * TICK
+        return wake_up(due) + self.seed.lateness(strand.number, due) * TICK
 
     def _guarded(self, function: Callable[[], Any]) -> Callable[[], None]:
         def body() -> None:

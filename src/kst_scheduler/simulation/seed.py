@@ -17,7 +17,7 @@ SLOWEST: Final = 499
 """Milliseconds that a process takes to start at most: less than APScheduler's grace time of 1 s."""
 
 
-class Chance:
+class Seed:
     """The answers of one seed; None: always the first of all possible ones.
 
     Raises:
