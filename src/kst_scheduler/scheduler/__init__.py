@@ -4,11 +4,12 @@ from kst_scheduler.scheduler.agreement import JobWarning
 from kst_scheduler.scheduler.drain import DrainResult
 from kst_scheduler.scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
 from kst_scheduler.scheduler.kst_scheduler import JOB_DEFAULTS, KSTScheduler
-from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
+from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence, current_occurrence
 
 __all__ = [
     "EVENT_JOB_LOCKED_OUT",
     "JOB_DEFAULTS",
+    "AlreadyRunningError",
     "DrainResult",
     "JobWarning",
     "KSTScheduler",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.given import given_server
@@ -13,7 +13,17 @@ from kst_scheduler.servers.valkey import Valkey
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Server", "embedded_postgres", "embedded_valkey"]
+    from kst_scheduler.servers.local_server import serve_locally
+
+__all__ = ["Server", "embedded_postgres", "embedded_valkey", "serve_locally"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "serve_locally":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kst_scheduler.servers.local_server import serve_locally  # noqa: PLC0415 - needs uvicorn
+
+    return serve_locally
 
 
 def embedded_valkey(folder: str | Path | None = None) -> Server:
