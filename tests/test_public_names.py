@@ -1,9 +1,41 @@
 from __future__ import annotations
 
+import ast
+import importlib
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 import kst_scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parent.parent
+FACES = sorted(
+    ".".join(path.parent.relative_to(PROJECT / "src").parts)
+    for path in (PROJECT / "src").rglob("__init__.py")
+)
+TEACHING = [*sorted(PROJECT.glob("README*.md")), *sorted((PROJECT / "notebooks").glob("*.ipynb"))]
+
+
+def imports_taught(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the module and the name of each import from this project that a reader is shown."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    else:
+        codes = re.findall(r"(?ms)^```python\n(.*?)^```", text)
+    for line in re.findall(r"(?m)^ *(from kst_\w.* import [\w, ]+$)", "\n".join(codes)):
+        for node in ast.parse(line).body:
+            assert isinstance(node, ast.ImportFrom)
+            yield from ((str(node.module), alias.name) for alias in node.names)
 
 
 def test_every_public_name_is_there() -> None:
@@ -30,3 +62,23 @@ print(sorted(set(extras.split()) & set(sys.modules)))
 def test_unknown_names_are_attribute_errors() -> None:
     """A name that is not there is reported as any module does."""
     assert not hasattr(kst_scheduler, "plot_everything")
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_room_shows_its_face(name: str) -> None:
+    """It says what it is for; __all__ is sorted, without repetition, and names what is there."""
+    room = importlib.import_module(name)
+    assert room.__doc__
+    shown = getattr(room, "__all__", [])
+    assert len(set(shown)) == len(shown)
+    assert all(hasattr(room, each) for each in shown)
+
+
+@pytest.mark.parametrize("path", TEACHING, ids=lambda path: path.name)
+def test_a_reader_imports_from_a_face(path: Path) -> None:
+    """No README and no notebook takes from a module inside what a room's face has."""
+    for module, name in imports_taught(path):
+        rooms = [room for room in FACES if module.startswith(f"{room}.")]
+        faces = [getattr(importlib.import_module(room), "__all__", []) for room in rooms]
+        deep = module not in FACES and any(name in face for face in faces)
+        assert not deep, f"from {module} import {name}"
