@@ -92,7 +92,7 @@ class JobReconciler:
     """What was due before it is not kept."""
     abandoned: Sequence[LedgerRow]
     """The job's rows whose run lost its lease."""
-    looked: ReconcileResult
+    result: ReconcileResult
     own_looks: dict[str, LastLook]
     """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
@@ -304,7 +304,7 @@ class JobReconciler:
             self.scheduler.run_missed(self.job, candidate.scheduled_at)
         except (AlreadyRunningError, NotRunningError):
             return False
-        self.looked.started.append(candidate)
+        self.result.started.append(candidate)
         _LOGGER.info("%s is caught up", candidate)
         return True
 
@@ -315,7 +315,7 @@ class JobReconciler:
             if row is not None:
                 written.append(row)
         if written:
-            self.looked.missed += written
+            self.result.missed += written
             _LOGGER.warning(
                 "%d run(s) were missed, the last is %s: %s",
                 *(len(written), written[-1].occurrence, written[-1].error),
@@ -327,7 +327,7 @@ class JobReconciler:
         for row, reason in given_up:
             closed = await self.ledger.close_abandoned(row, reason)
             if closed is not None:
-                self.looked.closed.append(closed)
+                self.result.closed.append(closed)
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
 
 

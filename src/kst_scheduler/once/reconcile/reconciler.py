@@ -188,25 +188,25 @@ class Reconciler:
             LedgerUnavailableError: the ledger is away; what is left is done next time.
 
         """
-        looked = ReconcileResult()
+        result = ReconcileResult()
         if self._scheduler.state != STATE_RUNNING:
-            return looked
-        looked.closed += self._ledger.closed_by_claims()
+            return result
+        result.closed += self._ledger.closed_by_claims()
         try:
             await kept_writes().try_all()
             if not kept_writes().are_written(id(self._ledger)):
                 self._was_away = True  # until a moment ago; what is known here is not written yet
             now = await trusted_time(self._ledger)
             if now is not None:
-                await self._look(looked, now)
+                await self._look(result, now)
         except Exception as error:
             # A fault of the ledger keeps the others, too, from writing how their runs ended.
             is_of_jobs = is_a(error, KSTSchedulerError) and not is_a(error, LedgerUnavailableError)
             self._was_away = self._was_away or not is_of_jobs
             raise
         finally:
-            await self._report_missing(looked)
-        return looked
+            await self._report_missing(result)
+        return result
 
     @property
     def _clock(self) -> ClockWatch:
@@ -215,7 +215,7 @@ class Reconciler:
     def _runs_now(self, _event: object) -> None:
         self._look_now.set()
 
-    async def _look(self, looked: ReconcileResult, now: datetime) -> None:
+    async def _look(self, result: ReconcileResult, now: datetime) -> None:
         abandoned, faults = await self._ledger.abandoned(), _Faults()
         # Those with a queue last: one that does not answer holds up no other job.
         jobs = sorted(self._jobs.all(), key=lambda each: each[1].queue is not None)
@@ -226,17 +226,17 @@ class Reconciler:
             self._forget_at = await self._first_forget_at([job for job, _ in jobs], now)
         for job, once_job in jobs:
             with faults.of(job):
-                look = self._reconciler_of(job, once_job, abandoned, now, looked)
-                if await look.reconcile() and self._jobs.is_over(job):
-                    await self._drop(job, look.until)
+                reconciler = self._reconciler_of(job, once_job, abandoned, now, result)
+                if await reconciler.reconcile() and self._jobs.is_over(job):
+                    await self._drop(job, reconciler.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
             # Where it cannot be reconciled, that was reported while it was there.
             with faults.of(job), contextlib.suppress(InvalidArgumentError):
                 if job.id in lost:
-                    await self._reconciler_of(job, once_job, abandoned, now, looked).close_lost()
+                    await self._reconciler_of(job, once_job, abandoned, now, result).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
-        await self._forget(known, abandoned, now, looked)
+        await self._forget(known, abandoned, now, result)
         self._was_away = False
         faults.raise_all()
 
@@ -246,7 +246,7 @@ class Reconciler:
         once_job: OnceJob,
         abandoned: Sequence[LedgerRow],
         now: datetime,
-        looked: ReconcileResult,
+        result: ReconcileResult,
     ) -> JobReconciler:
         return JobReconciler(
             scheduler=self._scheduler,
@@ -262,7 +262,7 @@ class Reconciler:
             abandoned=[row for row in abandoned if row.source == job.id]
             if self._clock.is_steady_for(once_job.lease)
             else [],
-            looked=looked,
+            result=result,
             own_looks=self._own_looks,
             steady_since=now - self._clock.steady_for,
             paused_at=self._jobs.paused_at(job),
@@ -286,7 +286,7 @@ class Reconciler:
         known: set[str],
         abandoned: Sequence[LedgerRow],
         now: datetime,
-        looked: ReconcileResult,
+        result: ReconcileResult,
     ) -> None:
         """Delete old rows, and close those that were abandoned and whose job nobody has."""
         if asyncio.get_running_loop().time() < (self._forget_at or 0):
@@ -298,10 +298,10 @@ class Reconciler:
             if row.source not in known and row.scheduled_at < before:
                 reason = "abandoned: no job of this name is left"
                 closed = await self._ledger.close_abandoned(row, reason)
-                looked.closed += [closed] if closed else []
-        looked.deleted = await self._ledger.delete_before(before, MAX_DELETED)
+                result.closed += [closed] if closed else []
+        result.deleted = await self._ledger.delete_before(before, MAX_DELETED)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
-        if looked.deleted < MAX_DELETED:  # the next look goes on with the others
+        if result.deleted < MAX_DELETED:  # the next look goes on with the others
             self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
 
     async def _first_forget_at(self, jobs: Sequence[Job], now: datetime) -> float:
@@ -317,8 +317,8 @@ class Reconciler:
         is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
         return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
 
-    async def _report_missing(self, looked: ReconcileResult) -> None:
-        rows = [*looked.missed, *looked.closed]
+    async def _report_missing(self, result: ReconcileResult) -> None:
+        rows = [*result.missed, *result.closed]
         if self._on_missing is None or not rows:
             return
         try:
