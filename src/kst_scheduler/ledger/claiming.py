@@ -64,10 +64,10 @@ class Obstacles(NamedTuple):
 
 
 class ClaimStore(Protocol):
-    """What a store has to offer, so that ``take`` can claim."""
+    """What a store has to offer, so that ``claim_occurrence`` can claim."""
 
     closed: deque[LedgerRow]
-    """Abandoned rows that ``take`` has closed, for whoever sends the alerts."""
+    """Abandoned rows that ``claim_occurrence`` has closed, for whoever sends the alerts."""
 
     others: set[tuple[str, str]]
     """The jobs, and the functions of others, of which a warning was logged."""
@@ -90,7 +90,7 @@ class ClaimStore(Protocol):
         """As in the contract."""
 
 
-async def take(store: ClaimStore, request: ClaimRequest) -> Claim:
+async def claim_occurrence(store: ClaimStore, request: ClaimRequest) -> Claim:
     """Claim an occurrence, or raise LockedOutError."""
     while True:
         row_id = await store.insert(request)

@@ -13,7 +13,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, require_count, stored_text
-from kst_scheduler.ledger.claiming import MAX_CLOSED, Obstacle, Obstacles, newly_lost, take
+from kst_scheduler.ledger.claiming import (
+    MAX_CLOSED,
+    Obstacle,
+    Obstacles,
+    claim_occurrence,
+    newly_lost,
+)
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.scheduler.stored_names import require_name
 from kst_scheduler.timezone import UTC
@@ -276,7 +282,7 @@ class MemoryLedger:
 
     async def claim(self, request: ClaimRequest) -> Claim:
         """Take the occurrence's row, or raise LockedOutError."""
-        return await take(self._rows, request)
+        return await claim_occurrence(self._rows, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
         """Return, once, the abandoned rows that claims here have closed."""

@@ -10,7 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from kst_scheduler.ledger import statements
 from kst_scheduler.ledger.checks import in_utc, occurrence_key, require_count, stored_text
-from kst_scheduler.ledger.claiming import MAX_CLOSED, Obstacle, Obstacles, newly_lost, take
+from kst_scheduler.ledger.claiming import (
+    MAX_CLOSED,
+    Obstacle,
+    Obstacles,
+    claim_occurrence,
+    newly_lost,
+)
 from kst_scheduler.ledger.contract import LedgerRow
 from kst_scheduler.ledger.database import Database
 from kst_scheduler.ledger.history import history_table
@@ -189,7 +195,7 @@ class SqlLedger:
 
     async def claim(self, request: ClaimRequest) -> Claim:
         """Take the occurrence's row, or raise LockedOutError."""
-        return await take(self._claims, request)
+        return await claim_occurrence(self._claims, request)
 
     def closed_by_claims(self) -> list[LedgerRow]:
         """Return, once, the abandoned rows that claims here have closed."""
