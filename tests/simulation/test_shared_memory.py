@@ -9,13 +9,14 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from lessons import MORNING, NIGHT
 
 from kst_scheduler import MemoryLedger, once, simulate
 from kst_scheduler.simulation import Crash, current_node
 from kst_scheduler.simulation.reach import Reach
 from kst_scheduler.simulation.shared_memory import _MAX_COMPARED, _contents, is_read
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +219,43 @@ def test_what_is_only_written_to_is_no_guard(job: Job) -> None:
 def test_closures_that_only_note_are_no_guards() -> None:
     """A number that the job itself puts into its notes is one that it reads."""
     assert [each.split(":")[0] for each in _warnings(_notes_in_closures())] == ["`number`"]
+
+
+class _Schedulers:
+    """Makes schedulers, and keeps them so that something of theirs can be closed."""
+
+    def __init__(self) -> None:
+        self.made: list[AsyncIOScheduler] = []
+
+    def make(self) -> AsyncIOScheduler:
+        self.made.append(AsyncIOScheduler(timezone=KST))
+        return self.made[-1]
+
+
+class _Service:
+    """Registers its own method, which keeps what is done."""
+
+    def __init__(self) -> None:
+        self.done: set[str] = set()
+
+    def crawl(self) -> None:
+        if "tonight" not in self.done:
+            self.done.add("tonight")
+
+    def register(self, scheduler: AsyncIOScheduler) -> None:
+        scheduler.add_job(self.crawl, "cron", minute=0, id="crawl")
+
+
+def test_what_makes_the_schedulers_is_handed_over() -> None:
+    """What it keeps is no guard of the jobs; a service that registers its own method has one."""
+
+    def register(scheduler: AsyncIOScheduler) -> None:
+        scheduler.add_job(_notes_by_default, "cron", minute=0, id="crawl")
+
+    night = NIGHT, NIGHT + timedelta(hours=3)
+    assert simulate(register, *night, nodes=2, scheduler=_Schedulers().make).log.empty
+    (message,) = simulate(_Service().register, *night, nodes=2).log["message"]
+    assert message.startswith("`self.done`: all nodes of this simulation share it")
 
 
 def test_what_does_not_change_is_no_guard() -> None:

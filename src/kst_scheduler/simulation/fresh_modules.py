@@ -228,7 +228,9 @@ class Program:
 
     def _share(self) -> None:
         if self._processes_differ:
-            self._shared = SharedMemory(self._given)
+            # An object that makes schedulers keeps what they need, job stores say, and no guard.
+            maker = [self._given[0].__self__] if isinstance(self._given[0], MethodType) else []
+            self._shared = SharedMemory(self._given, handed=maker)
 
     def registered(self, scheduler: AsyncIOScheduler) -> None:
         """Look at the jobs that ``register`` has added."""

@@ -102,8 +102,8 @@ _ENTER: Final = {"BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL"}
 class SharedMemory:
     """The values that the functions of a simulation can reach, and their contents at the start."""
 
-    def __init__(self, functions: Iterable[Any]) -> None:
-        roots, self._handed = list(functions), list[Any]()
+    def __init__(self, functions: Iterable[Any], handed: Iterable[Any] = ()) -> None:
+        roots, self._handed = list(functions), list(handed)
         for each in roots:
             if isinstance(each, partial):
                 roots.append(each.func)
