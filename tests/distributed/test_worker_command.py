@@ -69,7 +69,7 @@ def test_a_worker_without_postgresql_is_exit_code_1(
 ) -> None:
     """With one line that says what to set."""
     monkeypatch.setenv("DATABASE_URL", url)
-    assert cli.main(["worker"]) == 1
+    assert cli.main(["worker", "--demo"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("kst-scheduler: a worker takes its work from the PostgreSQL of the ")
     assert "set DATABASE_URL to theirs, which begins with postgresql://" in error
