@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kst_scheduler.scheduler.occurrence import Occurrence
 
 MAX_RUNS: Final = 1_000
-_LARGEST_ID: Final = 2**63 - 1
+_MAX_ID: Final = 2**63 - 1
 
 
 class _AnyText(Convertor[str]):
@@ -158,7 +158,7 @@ class Filters(BaseModel):
     since: Moment | None = Field(None, description="the earliest scheduled time")
     until: Moment | None = Field(None, description="the end of the scheduled times, excluded")
     before_id: int | None = Field(
-        None, ge=1, le=_LARGEST_ID, description="next_before_id of the page before"
+        None, ge=1, le=_MAX_ID, description="next_before_id of the page before"
     )
     limit: int = Field(100, ge=1, le=MAX_RUNS)
 

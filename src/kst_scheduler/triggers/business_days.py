@@ -25,7 +25,7 @@ Otherwise = Literal["skip", "next", "previous"]
 SEARCH_YEARS: Final = 20
 """How far ahead a trigger with "skip" looks for a business day before it ends."""
 
-_MOST_WEEKDAYS: Final = 23
+_MAX_WEEKDAYS: Final = 23
 """No month has more of them."""
 _ONE_DAY: Final = timedelta(days=1)
 _NEXT_MOMENT: Final = timedelta(microseconds=1)
@@ -291,13 +291,13 @@ def _check_choice(otherwise: str, nth_of_month: int | None) -> None:
 
 def _check_that_it_fires(calendar: BusinessDays, nth: int | None) -> None:
     """Refuse a place that no month has, where the days are not those of the reader's own class."""
-    if nth is None or abs(nth) <= _MOST_WEEKDAYS or type(calendar) is not BusinessDays:
+    if nth is None or abs(nth) <= _MAX_WEEKDAYS or type(calendar) is not BusinessDays:
         return
     months = {(day.year, day.month) for day in calendar.extra_business_days}
     if all(calendar.nth_business_day(*month, nth) is None for month in months):
         raise InvalidArgumentError(
             f"nth_of_month={nth} never fires: no month has so many business days, and none has "
-            f"more than {_MOST_WEEKDAYS} without extra_business_days; write -1 for the last one"
+            f"more than {_MAX_WEEKDAYS} without extra_business_days; write -1 for the last one"
         )
 
 

@@ -54,7 +54,7 @@ _FIRST: Final = {
 """What to write where a step leads out of its field, so that only the first value is left ..."""
 _UNITS: Final = {"minute": "minutes", "hour": "hours", "day": "days", "day_of_week": "days"}
 """... and the argument of ``every`` where an interval is meant."""
-_LONGEST_INTERVAL: Final = 9_999
+_MAX_INTERVAL: Final = 9_999
 
 _PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?", re.ASCII)
 
@@ -204,7 +204,7 @@ def _part_values(field: _Field, part: str, *, alone: bool) -> range:
 def _instead(field: _Field, low: int, step: int, first: str | None) -> str:
     """Say what to write in place of a step that leads out of its field."""
     unit = _UNITS.get(field.name)
-    is_interval = unit and step <= _LONGEST_INTERVAL
+    is_interval = unit and step <= _MAX_INTERVAL
     interval = f"every({unit}={step}) for an interval, or " if is_interval else ""
     alone = _FIRST[field.name] if first is None else f"{low} for the first one alone"
     return f"write {interval}{alone}"

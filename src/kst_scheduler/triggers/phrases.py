@@ -26,7 +26,7 @@ DAY: Final = 24 * HOUR
 _MINUTES: Final = 60
 _UNITS: Final = {"week": 7 * DAY, "day": DAY, "hour": HOUR, "minute": 60, "second": 1}
 
-_LISTED_AT_MOST: Final = 6
+_MAX_LISTED: Final = 6
 """More clock times than these are said as a step, where they are one."""
 _SHORTEST_RANGE: Final = 3
 
@@ -55,7 +55,7 @@ def clock_phrase(fields: Mapping[str, Any]) -> str:
     phrase = times_phrase([HOUR * hour + time for hour in hours for time in within])
     if phrase:
         return phrase
-    if HOUR * len(hours) == DAY and len(within) <= _LISTED_AT_MOST:
+    if HOUR * len(hours) == DAY and len(within) <= _MAX_LISTED:
         return f"every hour at {_listed(_marks(within))}"
     # A step begins anew in each hour or minute, so these say where it does.
     return (
@@ -67,7 +67,7 @@ def clock_phrase(fields: Mapping[str, Any]) -> str:
 
 def _within_each_hour(hours: Sequence[int], within: Sequence[int]) -> str:
     marks = _marks(within)
-    if len(marks) <= _LISTED_AT_MOST:
+    if len(marks) <= _MAX_LISTED:
         return f"at {_listed(marks)} {_of_hours(hours)}"
     if step := _step(within):
         return f"every {length(step)} from {marks[0]} to {marks[-1]} {_of_hours(hours)}"
@@ -77,7 +77,7 @@ def _within_each_hour(hours: Sequence[int], within: Sequence[int]) -> str:
 def _within_each_minute(hours: Sequence[int], seconds: Sequence[int]) -> str:
     all_day = HOUR * len(hours) == DAY
     minutes = "of every minute" if all_day else f"of every minute {_of_hours(hours)}"
-    if len(seconds) <= _LISTED_AT_MOST:
+    if len(seconds) <= _MAX_LISTED:
         return f"at seconds {_listed([*map(str, seconds)])} {minutes}"
     if step := _step(seconds):
         return f"every {length(step)} from second {seconds[0]} to {seconds[-1]} {minutes}"
@@ -103,7 +103,7 @@ def _step(numbers: Sequence[int]) -> int:
 
 def times_phrase(times: Sequence[int]) -> str:
     """Say the clock times of a day, in seconds after midnight; nothing where no few words do."""
-    if len(times) <= _LISTED_AT_MOST:
+    if len(times) <= _MAX_LISTED:
         return f"at {_listed([clock(time) for time in times])}"
     step = _step(times)
     if not step:

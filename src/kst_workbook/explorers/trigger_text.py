@@ -16,7 +16,7 @@ from kst_scheduler.triggers.factories import cron, crontab
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 _EXAMPLES: Final = "write a line of crontab, 0 3 * * 1-5, or fields, hour=3, day_of_week='mon-fri'"
 
 
@@ -77,8 +77,8 @@ def fields_of(line: str) -> dict[str, int | str]:
 
 def _checked(text: str) -> str:
     line = text.strip()
-    if not line or len(line) > _LONGEST or not line.isprintable():
-        what = repr(line) if len(line) <= _LONGEST else f"a text of {len(line)} characters"
+    if not line or len(line) > _MAX_LENGTH or not line.isprintable():
+        what = repr(line) if len(line) <= _MAX_LENGTH else f"a text of {len(line)} characters"
         raise InvalidArgumentError(f"{what} is no schedule; {_EXAMPLES}")
     return line
 
