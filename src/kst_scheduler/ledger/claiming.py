@@ -1,14 +1,15 @@
 """How an occurrence is claimed: the same steps over every store, each step one atomic write.
 
 The first step is the whole way of an undisturbed claim: one insert. What stands in the way is only
-looked at when that insert met something, and each further write names what was seen, so that it
-does nothing when another replica was quicker; then it is looked at again::
+looked at when that insert met something. To take or to close a row, the write names what was seen,
+so that it does nothing when another replica was quicker; then it is looked at again::
 
     A   insert: row 7, running
     B                          insert: meets row 7 | reads it: running, its lease holds | locked out
 
-The unique index of (namespace, source, scheduled_at) is what saves it: of two inserts one meets
-the other's row, whichever came first.
+The unique index of (namespace, source, scheduled_at, trigger) is what saves it: of two inserts one
+meets the other's row, whichever came first. Another one, of the running rows alone, does the same
+for two occurrences of a job.
 """
 
 from __future__ import annotations
@@ -198,13 +199,15 @@ async def _retake(
 async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence.
 
-    Both name what was seen. Between the reading and the write the run may end, or be renewed::
+    Between the reading and the write the run may end, or be renewed::
 
-        A   03:00 runs ......................... finish
-        B   04:00 reads: 03:00 runs |                   | skip 04:00: its row is written
-                                    | A's lease is over | close 03:00: not as seen, read again
+        A   03:00 runs ................................... finish
+        B   04:00 reads: 03:00 runs                      |        | skip 04:00: its row is written
+        C   04:00 reads: 03:00 runs, its lease is over   |        | close 03:00: not as seen, again
 
-    A skipped row is open: the next look, or a claim by hand, may still run it.
+    Closing names what was seen, so C does nothing and reads again. Skipping does not: a row is
+    written, unless the occurrence has one by then. A skipped row is open: the next look, or
+    another claim of the occurrence, may still run it.
     """
     running = met.row
     if met.lease_is_over:

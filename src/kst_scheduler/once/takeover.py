@@ -4,9 +4,9 @@ A lease says that its holder has not renewed it, and in an outage nobody can. Wh
 back, the holders that live renew their leases, and write the outcomes that they keep, within a
 second or a thirtieth of the lease. A claim that has waited for the ledger may be there before::
 
-    A   work ends | write fails, is kept | fails      | written
-    B             | claim fails | fails  | A's lease is over: put off | claims the next occurrence
-    ledger        [............ away ............]
+    A   work ends | write fails, is kept | fails    |         | written
+    B             | claim fails          | fails    | A's lease is over: put off | claims the next
+    ledger        [............. away ..............]
 
 So such a claim leaves the run alone for a while. One that has not noticed the outage does not.
 

@@ -18,10 +18,10 @@ until the next look (once.reconcile), a claim for some seconds (once.takeover).
 A replica that has not noticed it, and claims before the next try here (a second), takes over or
 closes the run: then the kept outcome is refused, as its attempt has gone::
 
-    A   work ends | write fails, is kept | fails | fails    | written
-    B   look fails .............. claim fails ........ claim: A's row is left alone | again
-    C                                            | claim: takes A's row, if it is before A
-    ledger        [............ away ............]
+    A   work ends | write fails, is kept | fails    |         | written
+    B             | claim fails          | fails    | A's lease is over: put off | claims the next
+    C                                               | claim: takes A's row, if it is before A
+    ledger        [............. away ..............]
 """
 
 from __future__ import annotations

@@ -108,11 +108,12 @@ class JobReconciler:
 
         Replicas look at the same time, and the mark moves on last::
 
-            A   mark 02:00 | 03:00 has no row: writes it as missed          | mark -> 03:05
-            B   mark 02:00 | 03:00 has no row:              claims it, runs | mark -> 03:05
+            A   mark 02:00 | 03:00 has no row: writes it as missed        | mark -> 03:05
+            B   mark 02:00 | 03:00 has no row: starts a run, which claims | mark -> 03:00
 
         One row can be inserted for 03:00, so one of the two does nothing. Were the mark moved on
-        first, a process that ends in between would lose 03:00.
+        first, a process that ends in between would lose 03:00. So B, whose run has yet to claim,
+        leaves 03:00 to its next look; a mark never moves back to an earlier time.
         """
         mark = await self._mark()
         # A job that was over when it was added never had a next run time, and is not paused.
