@@ -121,7 +121,7 @@ async def test_a_batch_that_fails_leaves_those_before_it_deleted(
 
 
 @in_loop
-async def test_two_replicas_forget_at_once(sql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_replicas_delete_at_once(sql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is deleted by one of them, and neither waits for the other in vain."""
     monkeypatch.setattr(retention, "BATCH", 10)
     async with opened(SqlLedger(sql_url)) as ledger, opened(SqlLedger(sql_url)) as other:

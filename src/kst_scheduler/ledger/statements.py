@@ -132,7 +132,7 @@ CLOSE: Final = (
     .returning(*ROW)
 )
 # FOR UPDATE keeps PostgreSQL from reading the batch more than once, and SKIP LOCKED lets another
-# replica that forgets take the next one. SQLite has one writer, and no such clause.
+# replica that deletes take the next one. SQLite has one writer, and no such clause.
 _OLD: Final = (
     select(_RUN.id)
     .where(

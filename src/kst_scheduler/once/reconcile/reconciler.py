@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 LOOK_EVERY: Final = 60.0
 """Seconds from one look to the next."""
 
-FORGET_EVERY: Final = 3600.0
-"""Seconds from one clearing of old rows to the next."""
+DELETE_EVERY: Final = 3600.0
+"""Seconds from one deletion of old rows to the next."""
 
 MAX_DELETED: Final = 100_000
 """How many old rows a look deletes, so that it ends within seconds."""
@@ -136,7 +136,7 @@ class Reconciler:
         self._jobs = OnceJobs(scheduler, ledger)
         self._plans: dict[str, FirePlan] = {}
         self._own_looks: dict[str, LastLook] = {}
-        self._forget_at: float | None = None
+        self._delete_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self._was_away = False
@@ -222,8 +222,8 @@ class Reconciler:
         if self._was_away:  # the replicas that live are first to renew and to end what they run
             abandoned = []
         removed = self._jobs.removed()
-        if self._forget_at is None:
-            self._forget_at = await self._first_forget_at([job for job, _ in jobs], now)
+        if self._delete_at is None:
+            self._delete_at = await self._first_delete_at([job for job, _ in jobs], now)
         for job, once_job in jobs:
             with faults.of(job):
                 reconciler = self._reconciler_of(job, once_job, abandoned, now, result)
@@ -236,7 +236,7 @@ class Reconciler:
                 if job.id in lost:
                     await self._reconciler_of(job, once_job, abandoned, now, result).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
-        await self._forget(known, abandoned, now, result)
+        await self._delete_old(known, abandoned, now, result)
         self._was_away = False
         faults.raise_all()
 
@@ -281,7 +281,7 @@ class Reconciler:
             plan = self._plans[job.id] = FirePlan(job.trigger)
         return plan
 
-    async def _forget(
+    async def _delete_old(
         self,
         known: set[str],
         abandoned: Sequence[LedgerRow],
@@ -289,9 +289,9 @@ class Reconciler:
         result: ReconcileResult,
     ) -> None:
         """Delete old rows, and close those that were abandoned and whose job nobody has."""
-        if asyncio.get_running_loop().time() < (self._forget_at or 0):
+        if asyncio.get_running_loop().time() < (self._delete_at or 0):
             return
-        if not self._clock.is_steady_for(timedelta(seconds=FORGET_EVERY)):
+        if not self._clock.is_steady_for(timedelta(seconds=DELETE_EVERY)):
             return
         before = now - self._retention
         for row in abandoned:
@@ -302,9 +302,9 @@ class Reconciler:
         result.deleted = await self._ledger.delete_before(before, MAX_DELETED)
         self._plans = {name: plan for name, plan in self._plans.items() if name in known}
         if result.deleted < MAX_DELETED:  # the next look goes on with the others
-            self._forget_at = asyncio.get_running_loop().time() + FORGET_EVERY
+            self._delete_at = asyncio.get_running_loop().time() + DELETE_EVERY
 
-    async def _first_forget_at(self, jobs: Sequence[Job], now: datetime) -> float:
+    async def _first_delete_at(self, jobs: Sequence[Job], now: datetime) -> float:
         """Return the loop's time from which rows may be deleted, when this process has started.
 
         Where nobody has looked for long, all replicas were down, or the clock is ahead.
@@ -314,8 +314,8 @@ class Reconciler:
             with contextlib.suppress(InvalidArgumentError):  # its own look reports it
                 marks.append(await self._ledger.watermark(job.id))
         latest = max((mark for mark in marks if mark), default=now)
-        is_gap = now - latest > timedelta(seconds=FORGET_EVERY)
-        return asyncio.get_running_loop().time() + FORGET_EVERY if is_gap else 0.0
+        is_gap = now - latest > timedelta(seconds=DELETE_EVERY)
+        return asyncio.get_running_loop().time() + DELETE_EVERY if is_gap else 0.0
 
     async def _report_missing(self, result: ReconcileResult) -> None:
         rows = [*result.missed, *result.closed]
