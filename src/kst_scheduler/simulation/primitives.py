@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 real_lock = _thread.allocate_lock
 real_rlock = _thread.RLock
-real_simple_queue = queue.SimpleQueue
 
 virtual_local = _threading_local.local
 
