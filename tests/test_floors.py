@@ -106,6 +106,21 @@ def test_the_library_does_not_know_the_workbook() -> None:
     assert all(line.startswith("kst_scheduler/service/cli.py") for line in found), found
 
 
+def test_no_modules_import_each_other() -> None:
+    """There is no circle among the modules of a room either, wherever in them an import stands."""
+    modules = {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in [*FILES, SOURCE / "kst_scheduler" / "__init__.py"]
+    }
+    needed = {
+        module: {
+            name if name in modules else name.rpartition(".")[0] for name in imports(tree_of(path))
+        }
+        for module, path in modules.items()
+    }
+    TopologicalSorter(needed).prepare()
+
+
 def test_no_rooms_lean_on_each_other() -> None:
     """There is no circle among the rooms of both packages, also where a name is for types only."""
     rooms: dict[str, set[str]] = {}

@@ -1,7 +1,7 @@
 """A local stand-in for the workplace API of data.go.kr: synthetic rows, its quota, its faults.
 
 In a simulation it answers in-process; otherwise ``serve_sandbox()`` (in ``server``) or
-``python -m kst_workbook.nps.sandbox`` serves it on a loopback port. Its only clocks are the
+``python -m kst_workbook.nps.server`` serves it on a loopback port. Its only clocks are the
 ``clock`` it is given and ``asyncio.sleep``; nothing runs in a thread.
 
 It is simpler than the real service, or a guess: it lists one month, where users of the real one
@@ -230,9 +230,3 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
 
 def _json(item: dict[str, Any]) -> str:
     return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
-
-
-if __name__ == "__main__":
-    from kst_workbook.nps.server import main
-
-    main()

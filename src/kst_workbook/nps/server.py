@@ -44,7 +44,7 @@ async def serve_sandbox(
 def main(arguments: list[str] | None = None) -> None:
     """Serve a sandbox until Ctrl-C, and show how to reach it."""
     parser = argparse.ArgumentParser(
-        prog="python -m kst_workbook.nps.sandbox",
+        prog="python -m kst_workbook.nps.server",
         description="A local stand-in for data.go.kr's National Pension Service workplaces.",
     )
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free one")
@@ -62,3 +62,7 @@ async def _serve_for_ever(sandbox: Sandbox, port: int) -> None:
     async with serve_sandbox(sandbox, port=port) as settings:
         logger.info("export NPS_BASE_URL=%s", settings.base_url)
         await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

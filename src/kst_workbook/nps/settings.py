@@ -98,7 +98,7 @@ class NpsSettings:
         if not key and is_real(base_url):
             raise InvalidArgumentError(
                 "NPS_SERVICE_KEY is not set, and the real service needs it; set it to your key "
-                "from data.go.kr, or run `python -m kst_workbook.nps.sandbox` and set "
+                "from data.go.kr, or run `python -m kst_workbook.nps.server` and set "
                 "NPS_BASE_URL to the address that it shows"
             )
         return cls(service_key=key or SANDBOX_KEY, base_url=base_url)

@@ -114,7 +114,7 @@ def test_the_command_shows_its_address_and_stops_on_ctrl_c() -> None:
         "-W",
         "error",
         "-m",
-        "kst_workbook.nps.sandbox",
+        "kst_workbook.nps.server",
         "--workplaces",
         "5",
     ]

@@ -32,7 +32,7 @@ def test_the_key_alone_leads_to_the_real_service(monkeypatch: pytest.MonkeyPatch
 
 def test_the_real_service_without_a_key_is_refused() -> None:
     """The message names the variable, and the way to do without a key."""
-    with pytest.raises(InvalidArgumentError, match=r"NPS_SERVICE_KEY is not set.*nps\.sandbox"):
+    with pytest.raises(InvalidArgumentError, match=r"NPS_SERVICE_KEY is not set.*nps\.server"):
         NpsSettings.from_environment()
 
 
