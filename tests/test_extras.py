@@ -43,6 +43,15 @@ fire_times(cron(hour=3), kst(2026, 5, 10), kst(2026, 5, 11))""",
         "tables",
         "from kst_scheduler import KSTScheduler, RunRecorder\nRunRecorder(KSTScheduler()).runs",
     ),
+    **{
+        name: ("tables", f"import kst_scheduler\ntry_table(kst_scheduler.{call})")
+        for name, call in {
+            "duplicates": "duplicates",
+            "lateness": "lateness",
+            "fates": "fates, {}",
+            "broken_promises": "broken_promises, None",
+        }.items()
+    },
     "history": (
         "tables",
         """

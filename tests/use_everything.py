@@ -44,10 +44,16 @@ def outcome_of(program: str) -> str:
     """Return WORKS, or the error that a program ends with."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            exec(program, {"verb": verb, "import_all": import_all})  # noqa: S102 - the test's own
+            exec(program, {"verb": verb, "import_all": import_all, "try_table": try_table})  # noqa: S102 - the test's own
     except Exception as error:  # noqa: BLE001 - it is what is asked for
         return f"{type(error).__name__}: {error}"
     return WORKS
+
+
+def try_table(function: Callable[..., object], *arguments: object) -> None:
+    """Give a function no table, which it refuses only once it could read one."""
+    with contextlib.suppress(AttributeError, TypeError):
+        function(None, *arguments)
 
 
 def verb(main: Callable[[list[str]], int], *words: str) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
+from kst_scheduler.extras import require_tables
 from kst_scheduler.runs.table import check_runs, time_dtype
 from kst_scheduler.timezone import KST
 
@@ -56,6 +57,7 @@ def fates(
         NaiveDatetimeError: the times of a job have no zone.
 
     """
+    require_tables("fates()")
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     times = {job: _checked(job, moments) for job, moments in wanted.items()}
@@ -87,6 +89,7 @@ def broken_promises(judged: pd.DataFrame, history: pd.DataFrame) -> dict[str, in
         history: the ledger's, of the same jobs.
 
     """
+    require_tables("broken_promises()")
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     rows = history.set_index(["job_id", "scheduled_at"])

@@ -195,6 +195,7 @@ def check_runs(runs: pd.DataFrame) -> pd.DataFrame:
         InvalidArgumentError: a column is missing, a time has no zone, or a status is unknown.
 
     """
+    require_tables("a table of runs")
     import pandas as pd  # noqa: PLC0415 - slow to load
 
     missing = [name for name in COLUMNS if name not in runs.columns]
