@@ -33,11 +33,11 @@ class Visit:
 
 async def visit(reader: Reader, path: Path) -> Visit:
     """Open the notebook, run all of its cells, and keep a picture of it."""
-    from playwright.async_api import TimeoutError as PatienceIsOver
+    from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
     stored = nbformat.read(path, as_version=4).cells
     async with reader.open(path.name) as notebook:
-        with suppress(PatienceIsOver, TimeoutError):  # what is missing is seen in the cells
+        with suppress(PlaywrightTimeoutError, TimeoutError):  # what is missing is seen in the cells
             await notebook.run_all()
             await notebook.wait_for_pictures()
         cells, appeared = await notebook.cells(), await notebook.appeared()

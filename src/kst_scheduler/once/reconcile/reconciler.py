@@ -86,7 +86,7 @@ class Reconciler:
     the only one. A pause of a scheduler whose jobs are in memory ends with its process, and what
     was due meanwhile is caught up by the next one. A run that another replica lost is closed when
     it may not be run again any more, also where the job is paused here, or was removed; one of a
-    job that nobody knows, when it is as old as the rows that are forgotten. A Reconciler that was
+    job that nobody knows, when it is as old as the rows that are deleted. A Reconciler that was
     stopped and is started again finds what has become of the one-shot jobs that it knew.
 
     What is due, and how late it is, is judged by the ledger's clock; nothing is due before this
