@@ -1,7 +1,8 @@
 """How long a Reconciler holds the event loop after ninety days of a job that fires every minute.
 
 Run it with `uv run python benchmarks/ninety_days.py`; it ends with exit code 1 where the target is
-missed. Held is CPU time of the loop's thread between two of its turns, so other programs count not.
+missed. Held is CPU time of the loop's thread between two of its turns. The ledger is in memory, as
+one in a database lets the loop go on at each statement.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler import KSTScheduler, MemoryLedger, Reconciler, SqlLedger, every, once
+from kst_scheduler import KSTScheduler, MemoryLedger, Reconciler, every, once
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import Ledger
@@ -47,6 +46,7 @@ async def longest_turn(ledger: Ledger) -> tuple[float, int]:
 
     watcher = asyncio.create_task(watch())
     result = await Reconciler(scheduler, ledger).reconcile()
+    await asyncio.sleep(0.01)  # or the last turn is not counted
     watcher.cancel()
     with suppress(asyncio.CancelledError):
         await watcher
@@ -58,17 +58,9 @@ async def longest_turn(ledger: Ledger) -> tuple[float, int]:
 async def measure() -> int:
     """Print the figures and return the exit code."""
     logging.disable(logging.CRITICAL)
-    failed = False
-    with tempfile.TemporaryDirectory() as folder:
-        for name, ledger in (
-            ("in memory", MemoryLedger()),
-            ("in SQLite", SqlLedger(f"sqlite:///{Path(folder) / 'ledger.db'}")),
-        ):
-            held, rows = await longest_turn(ledger)
-            failed = failed or held > MAX_HELD
-            print(f"{name}: {held * 1000:5.1f} ms at most, {rows:,} rows written")
-    print(f"target: {MAX_HELD * 1000:.0f} ms")
-    return int(failed)
+    held, rows = await longest_turn(MemoryLedger())
+    print(f"{held * 1000:.1f} ms at most (target: {MAX_HELD * 1000:.0f} ms), {rows:,} rows written")
+    return int(held > MAX_HELD)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ AHEAD: Final = timedelta(days=1)
 MAX_AHEAD: Final = 100
 """How many fires beyond a span are asked for, at most."""
 AT_ONCE: Final = 100
-"""How many are asked for before the event loop goes on: that takes ten milliseconds or less."""
+"""How many fires or rows are seen to before the event loop goes on: ten milliseconds or less."""
 
 
 class FirePlan:

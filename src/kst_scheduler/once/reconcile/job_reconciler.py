@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
+from kst_scheduler.once.reconcile.fire_plan import AT_ONCE
 from kst_scheduler.once.reconcile.overdue import Overdue, nominal_time
 from kst_scheduler.once.reconcile.pause_notes import Pause, note_pause, noted_pause
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence
@@ -224,7 +226,7 @@ class JobReconciler:
         if pause is not None:
             begin, end = map(microseconds, pause)
             fires = [fire for fire in fires if not begin <= fire < end]
-        due = self._due(fires, since)
+        due = await self._due(fires, since)
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
@@ -259,7 +261,7 @@ class JobReconciler:
             # It is the queue that is away, so the jobs that have none can be looked at.
             raise KSTSchedulerError(str(error)) from None
 
-    def _due(self, fires: list[int], since: datetime) -> list[Occurrence]:
+    async def _due(self, fires: list[int], since: datetime) -> list[Occurrence]:
         """Return what was due since the last look, but no more than a look takes on."""
         fresh = fires[bisect_left(fires, microseconds(since)) :]
         if len(fresh) > MAX_MISSED:
@@ -268,7 +270,12 @@ class JobReconciler:
                 *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MAX_MISSED),
             )
             fresh = fresh[-MAX_MISSED:]
-        return [Occurrence(self.job.id, self.plan.moment(fire)) for fire in fresh]
+        due: list[Occurrence] = []
+        for fire in fresh:
+            if len(due) % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            due.append(Occurrence(self.job.id, self.plan.moment(fire)))
+        return due
 
     def _newest(
         self, fires: list[int], due: Sequence[Occurrence], taken: Sequence[datetime]
@@ -311,7 +318,9 @@ class JobReconciler:
 
     async def _record_missed(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
         instance, written = self.once_job.replica(), []
-        for occurrence, reason in missed:
+        for number, (occurrence, reason) in enumerate(missed, 1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # a ledger in memory lets nothing else run
             row = await self.ledger.record_missed(occurrence, reason, instance)
             if row is not None:
                 written.append(row)
