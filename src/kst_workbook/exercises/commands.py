@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from kst_workbook.exercises.exercise import Exercise
     from kst_workbook.exercises.progress_map import ProgressMap
 
-SECONDS: Final = 10.0
-"""CPU time that an answer may use; most simulations of the exercises take less than one second."""
 WAITING: Final = 30.0
 """Seconds for which an answer may wait in real time: no exercise asks for any."""
 
@@ -113,7 +111,7 @@ def _judged(exercise: Exercise, answer: Any) -> tuple[Verdict, list[str]]:
         with (
             another_host(),
             restore_surroundings(changed),
-            time_limit(SECONDS, WAITING),
+            time_limit(exercise.seconds, WAITING),
             lasting_jobs(),
         ):
             right = exercise.judge(answer)
@@ -140,8 +138,8 @@ def _too_long(exercise: Exercise, error: TookTooLongError) -> str:
             "not answer."
         )
     return (
-        f"`{exercise.variable}` used {SECONDS:g} seconds of CPU time and had not ended, so it was "
-        f"stopped.{place and f' It was in {place}.'} Look for a loop that never ends."
+        f"`{exercise.variable}` used {exercise.seconds:g} seconds of CPU time and had not ended, "
+        f"so it was stopped.{place and f' It was in {place}.'} Look for a loop that never ends."
     )
 
 

@@ -60,6 +60,8 @@ class Exercise:
     link: str
     """Where the documentation says it."""
     judge: Callable[[Any], Right]
+    seconds: float = 10.0
+    """Of CPU time that an answer may take; more is called a loop that never ends."""
 
     @property
     def notebook(self) -> int:
@@ -71,7 +73,14 @@ _EXERCISES: dict[str, Exercise] = {}
 
 
 def exercise(
-    number: str, *, title: str, variable: str, hints: tuple[str, ...], solution: str, link: str
+    number: str,
+    *,
+    title: str,
+    variable: str,
+    hints: tuple[str, ...],
+    solution: str,
+    link: str,
+    seconds: float = 10.0,
 ) -> Callable[[Callable[[Any], Right]], Callable[[Any], Right]]:
     """Make an exercise of a judge.
 
@@ -81,7 +90,7 @@ def exercise(
 
     def add(judge: Callable[[Any], Right]) -> Callable[[Any], Right]:
         code = inspect.cleandoc(solution)
-        _EXERCISES[number] = Exercise(number, title, variable, hints, code, link, judge)
+        _EXERCISES[number] = Exercise(number, title, variable, hints, code, link, judge, seconds)
         return judge
 
     return add

@@ -84,6 +84,7 @@ def _locked(service: Service) -> None:
     ),
     solution=as_pasted(register),
     link=DOCS,
+    seconds=40.0,  # a month on two replicas, with looks as often as the answer says
 )
 def save_what_can_be_saved(answer: Any) -> Right:
     """Run the reader's service through a bad week, and list the fates that need not be."""
