@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page, ViewportSize
 
 VIEW: Final[ViewportSize] = {"width": 1280, "height": 900}
-PATIENCE: Final = 90
-"""Seconds after which a notebook, or what is waited for in one, counts as hung."""
+PATIENCE: Final = 300
+"""Seconds after which a notebook, or what is waited for in one, counts as hung: a busy machine that
+runs several at once took more than 90 for the capstone."""
 
 WATCH: Final = """
 window.appeared = [];
