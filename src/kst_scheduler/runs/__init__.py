@@ -1,4 +1,4 @@
-"""The table of runs: its columns, its recorder, and what became of what was due."""
+"""The table of runs: its columns, its recorder, and the fate of each occurrence."""
 
 from kst_scheduler.runs.fates import broken_promises, fates
 from kst_scheduler.runs.recorder import RunRecorder

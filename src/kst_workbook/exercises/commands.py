@@ -34,9 +34,10 @@ def check(number: str, answer: Any = ...) -> Verdict:
     """Run the reader's answer to an exercise and say what it does.
 
     The verdict's ``outcome`` is "not attempted" (the answer is still ``...``, or a function whose
-    body is), "not yet" or "right". An answer that raises, or has not ended after 10 seconds of CPU
-    time or 30 seconds of waiting, is not yet right. It is judged as on a host in New York, wherever
-    this one is. What the answer changes around it, such as an environment variable, is put back.
+    body is), "not yet" or "right". An answer that raises, or has not ended after the CPU time that
+    its exercise allows, mostly 10 seconds, or 30 seconds of waiting, is not yet right. It is judged
+    as on a host in New York, wherever this one is. What the answer changes around it, such as an
+    environment variable, is put back.
 
     The message says what the answer does, and never what is right. From the second wrong try on, a
     picture of the expected result is shown below that of the answer.

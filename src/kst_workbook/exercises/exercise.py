@@ -80,7 +80,7 @@ def exercise(
     hints: tuple[str, ...],
     solution: str,
     link: str,
-    seconds: float = 10.0,
+    seconds: float = Exercise.seconds,
 ) -> Callable[[Callable[[Any], Right]], Callable[[Any], Right]]:
     """Make an exercise of a judge.
 

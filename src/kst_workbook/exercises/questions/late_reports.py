@@ -18,7 +18,7 @@ NIGHT: Final = kst(2026, 5, 10, 0, 30), kst(2026, 5, 10, 7)
 
 
 def hourly(woken: datetime, minutes: int, **options: Any) -> SimulationResult:
-    """Simulate hourly reports of a process that stands still from 00:45 until it is woken."""
+    """Simulate hourly reports of a process that is frozen from 00:45 until it is woken."""
 
     async def make_report() -> None:
         await asyncio.sleep(minutes * 60)
