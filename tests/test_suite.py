@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parent
 CONTRIBUTING = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -11,11 +15,11 @@ CONTRIBUTING = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 def test_contributing_lists_the_files_of_the_long_tests() -> None:
     """Each file that has the marker, and no other."""
-    here = Path(__file__)
+    marker = "pytest.mark." + "long"
     marked = {
         path.relative_to(TESTS.parent).as_posix()
         for path in TESTS.rglob("test_*.py")
-        if path != here and "pytest.mark.long" in path.read_text(encoding="utf-8")
+        if marker in path.read_text(encoding="utf-8")
     }
     section = CONTRIBUTING.partition("### Long tests")[2].partition("\n## ")[0]
     rows = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
@@ -36,3 +40,27 @@ def test_a_suite_in_the_background_can_be_interrupted() -> None:
     )
     assert done.stdout == "False\n"
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+@pytest.mark.long
+def test_the_names_of_the_tests_are_the_same_a_second_later() -> None:
+    """And with other hashes in another zone: each process of pytest-xdist collects for itself."""
+    collected = [_collect({"TZ": "UTC", "PYTHONHASHSEED": "1"})]
+    time.sleep(1)
+    collected.append(_collect({"TZ": "Asia/Seoul", "PYTHONHASHSEED": "2"}))
+    assert len(collected[0]) > 1000
+    assert collected[0] == collected[1]
+
+
+def _collect(env: dict[str, str]) -> list[str]:
+    """Return the names of all tests, the long ones too, as a new process collects them."""
+    command = (sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "long or not long")
+    done = subprocess.run(  # noqa: S603 - this Python
+        [*command, "-n", "0", "-p", "no:cacheprovider"],
+        cwd=TESTS.parent,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line for line in done.stdout.splitlines() if "::" in line]

@@ -23,7 +23,7 @@ ENDS = [
     on_business_days(cron(year=2026, hour=3)),
     OrTrigger([cron(hour=3), cron(year=2026, hour=4)]),
     AndTrigger([cron(hour=3), CronTrigger(end_date=kst(2027, 1, 1), timezone=KST)]),
-    IntervalTrigger(hours=1, end_date=kst(2030, 1, 1), timezone=UTC),
+    IntervalTrigger(hours=1, start_date=kst(2026, 1, 1), end_date=kst(2030, 1, 1), timezone=UTC),
 ]
 LASTS = [
     cron(hour=3),
