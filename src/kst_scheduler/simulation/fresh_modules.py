@@ -12,6 +12,7 @@ copies::
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import functools
@@ -22,6 +23,9 @@ import sys
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_STOPPED
+
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.simulation.shared_memory import SharedMemory
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from importlib.machinery import ModuleSpec
 
-    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+    from kst_scheduler.simulation.process import SimulatedNode
 
     MakeScheduler = Callable[[], AsyncIOScheduler]
     Register = Callable[[AsyncIOScheduler], object]
@@ -54,6 +58,7 @@ class Program:
         self, scheduler: MakeScheduler, register: Register, *, processes_differ: bool = False
     ) -> None:
         self._given = scheduler, register
+        self.register = register
         self._processes_differ = processes_differ
         self._trees: list[str] = []
         self._roots: list[str] = []
@@ -135,6 +140,19 @@ class Program:
             _refuse_servers(fresh)
         self._is_checked = True
         return scheduler, register
+
+    def boot(self, node: SimulatedNode) -> None:
+        """Begin a new process of ``node``, inside its event loop."""
+        make_scheduler, register = self.start(node)
+        scheduler = make_scheduler()
+        _check_scheduler(scheduler)
+        node.watch(scheduler)
+        _check_registered(register(scheduler))
+        self.registered(scheduler)
+        if scheduler.state != STATE_STOPPED:
+            node.take_time_to_start()
+        # Later, for a task that register made may start it: the lifespan of an application.
+        asyncio.get_running_loop().call_soon(_start_unless_started, node, scheduler)
 
     def original(self, name: str) -> ModuleType | None:
         """Return the caller's module of that name, while a node is inside."""
@@ -270,6 +288,32 @@ class Program:
         if name in self._names:
             with contextlib.suppress(AttributeError, TypeError):  # it has no such class
                 error.__class__ = functools.reduce(getattr, path, sys.modules.get(name))  # type: ignore[assignment]
+
+
+def _start_unless_started(node: SimulatedNode, scheduler: AsyncIOScheduler) -> None:
+    try:
+        if scheduler.state == STATE_STOPPED:
+            scheduler.start()
+            node.take_time_to_start()
+    except BaseException as error:  # noqa: BLE001 - raised again by World.run
+        node.fail(error)
+
+
+def _check_scheduler(scheduler: object) -> None:
+    if not isinstance(scheduler, AsyncIOScheduler):
+        raise SimulationError(
+            f"scheduler= returned {type(scheduler).__name__}, and a simulation runs an "
+            "AsyncIOScheduler; pass a function that returns one, such as KSTScheduler"
+        )
+
+
+def _check_registered(result: object) -> None:
+    if asyncio.iscoroutine(result):
+        result.close()
+        raise SimulationError(
+            "register is an async function, and nobody awaits it; "
+            "write def register(scheduler), and let it add the jobs"
+        )
 
 
 class _Finder:

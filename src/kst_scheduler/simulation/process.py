@@ -7,10 +7,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from apscheduler.events import EVENT_JOB_ADDED
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.schedulers.base import STATE_PAUSED, STATE_STOPPED
+from apscheduler.schedulers.base import STATE_PAUSED
 
-from kst_scheduler.errors import SimulationError
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import NAT, NODE_DOWN
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from apscheduler.events import JobEvent
+    from apscheduler.schedulers.base import BaseScheduler
 
     from kst_scheduler.runs.table import RunLog
     from kst_scheduler.simulation.fresh_modules import Program
@@ -44,8 +43,8 @@ class SimulatedNode:
         self._program = program
         self._log = log
         self._loops: list[VirtualLoop] = []
-        self._recorder: RunRecorder | None = None
-        """The recorder of the living process; None while the node is down."""
+        self._recorders: list[RunRecorder] = []
+        """Those of the living process, one a scheduler; empty while the node is down."""
         self._strand: Strand | None = None
         """The event loop of the latest process."""
 
@@ -58,7 +57,7 @@ class SimulatedNode:
     def boot(self) -> None:
         """Start a new process."""
         loop = VirtualLoop(self._world)
-        loop.call_soon(self._start_scheduler)
+        loop.call_soon(self._start)
         self._loops.append(loop)
         self._strand = self._world.spawn(self, loop.run_forever, loop)
 
@@ -72,15 +71,13 @@ class SimulatedNode:
         """Let the process stand still until then."""
         self.frozen_until = until
 
-    def crash(self, restart_at: int | None) -> None:
-        """Kill the process, and note what falls due until the next one starts."""
+    def crash(self, restart_at: int | None, why: str = "the node crashed") -> None:
+        """End the process at once, and note what falls due until the next one starts."""
         self._world.kill_strands(self)
         self._restarts_at = restart_at
         end = self._world.end if restart_at is None else min(restart_at, self._world.end)
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
+        for recorder in self._taken():
             self._note_due(recorder, end, NODE_DOWN)
-            why = "the node crashed"
             recorder.end(
                 "cancelled", self._world.shown, why, not_started=f"{why} before it started"
             )
@@ -96,13 +93,11 @@ class SimulatedNode:
 
     def finish(self) -> None:
         """Note what was due or still ran when the simulation ended."""
-        recorder, why = self._recorder, self._why_nothing_starts()
-        if recorder is None:
-            return
-        self._note_due(recorder, self._world.end, self._why_not_due(recorder))
-        recorder.end("running", NAT, "", not_started=why or "not started by the end")
-        self._recorder = None
-        recorder.close()
+        why = self._why_nothing_starts()
+        for recorder in self._taken():
+            self._note_due(recorder, self._world.end, self._why_not_due(recorder))
+            recorder.end("running", NAT, "", not_started=why or "not started by the end")
+            recorder.close()
 
     def close(self) -> None:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
@@ -112,40 +107,21 @@ class SimulatedNode:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 _close(task.get_coro())
             loop.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        for recorder in self._taken():
+            recorder.close()
 
-    def _start_scheduler(self) -> None:
-        try:
-            make_scheduler, register = self._program.start(self)
-            scheduler = make_scheduler()
-            _check_scheduler(scheduler)
-            self._recorder = RunRecorder(
-                scheduler, self.name, log=self._log, clock=lambda: self._world.shown
-            )
-            self._recorder.grace = self.grace
-            scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
-            _check_registered(register(scheduler))
-            self._program.registered(scheduler)
-            if scheduler.state != STATE_STOPPED:
-                self._take_time_to_start()
-            # Later, for a task that register made may start it: the lifespan of an application.
-            asyncio.get_running_loop().call_soon(self._start_unless_started, scheduler)
-        except BaseException as error:  # noqa: BLE001 - raised again by World.run
-            self._world.fail(error)
+    def watch(self, scheduler: BaseScheduler) -> None:
+        """Record what becomes of the jobs of a scheduler of the living process."""
+        recorder = RunRecorder(scheduler, self.name, log=self._log, clock=lambda: self._world.shown)
+        recorder.grace = self.grace
+        self._recorders.append(recorder)
+        scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
 
-    def _note_added(self, event: JobEvent) -> None:
-        self.jobs.setdefault(event.job_id)
+    def fail(self, error: BaseException) -> None:
+        """End the simulation with an error of the process, which ``simulate`` raises."""
+        self._world.fail(error)
 
-    def _start_unless_started(self, scheduler: AsyncIOScheduler) -> None:
-        try:
-            if scheduler.state == STATE_STOPPED:
-                scheduler.start()
-                self._take_time_to_start()
-        except BaseException as error:  # noqa: BLE001 - raised again by World.run
-            self._world.fail(error)
-
-    def _take_time_to_start(self) -> None:
+    def take_time_to_start(self) -> None:
         """Take as long as the seed says, so that a fault at the very start comes before a run.
 
         The scheduler has started, so what is due at the very start is not lost to it.
@@ -154,11 +130,25 @@ class SimulatedNode:
         if start_up or (self.fault_at_start and self._world.now == self._world.start):
             self._world.park(self._world.now + start_up)
 
+    def _start(self) -> None:
+        try:
+            self._program.boot(self)
+        except BaseException as error:  # noqa: BLE001 - raised again by World.run
+            self.fail(error)
+
+    def _taken(self) -> list[RunRecorder]:
+        """Return the recorders of the process, which ends."""
+        recorders, self._recorders = self._recorders, []
+        return recorders
+
+    def _note_added(self, event: JobEvent) -> None:
+        self.jobs.setdefault(event.job_id)
+
     def _note_due(self, recorder: RunRecorder, until: int, detail: str) -> None:
         for job_id, moment in self._due(recorder.scheduler, until):
             recorder.add(job_id, moment, "missed", detail=detail)
 
-    def _due(self, scheduler: AsyncIOScheduler, until: int) -> Iterator[tuple[str, int]]:
+    def _due(self, scheduler: BaseScheduler, until: int) -> Iterator[tuple[str, int]]:
         """Yield the fire times of each job from its next one until ``until``, exclusive."""
         for job in scheduler.get_jobs():
             moment = getattr(job, "next_run_time", None)  # a pending job has no such attribute
@@ -187,20 +177,3 @@ def _close(coroutine: Any) -> None:
         with contextlib.suppress(BaseException):  # nobody is left to hear of it
             coroutine.close()
             return
-
-
-def _check_scheduler(scheduler: object) -> None:
-    if not isinstance(scheduler, AsyncIOScheduler):
-        raise SimulationError(
-            f"scheduler= returned {type(scheduler).__name__}, and a simulation runs an "
-            "AsyncIOScheduler; pass a function that returns one, such as KSTScheduler"
-        )
-
-
-def _check_registered(result: object) -> None:
-    if asyncio.iscoroutine(result):
-        result.close()
-        raise SimulationError(
-            "register is an async function, and nobody awaits it; "
-            "write def register(scheduler), and let it add the jobs"
-        )

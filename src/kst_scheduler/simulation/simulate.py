@@ -128,20 +128,37 @@ def simulate(
     _check_span(start, end)
     named = check_nodes(nodes)
     ordered = check_incidents(incidents, named, start, end)
+    program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
+    return run_program(program, start, end, named, ordered, host_timezone, seed)
+
+
+def run_program(
+    program: Program,
+    start: datetime,
+    end: datetime,
+    nodes: Sequence[Node],
+    incidents: Sequence[Incident] = (),
+    host_timezone: str = "UTC",
+    seed: int | None = None,
+    plan: Callable[[World, dict[str, SimulatedNode]], object] = lambda _world, _nodes: None,
+) -> SimulationResult:
+    """Run a program on every node: what ``simulate`` does once it has checked its arguments.
+
+    ``plan`` is called when the nodes have booted, and before the first of them runs.
+    """
     world = World(microseconds(start), microseconds(end), seed)
     log, capture = ShownRunLog(), LogCapture(world)
-    program = Program(scheduler, register, processes_differ=_processes(named, ordered) > 1)
     if program.is_fresh:
         world.on_host = program.enter
     simulated = {
         node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
-        for node in named
+        for node in nodes
     }
     with (
         interruptible(world),
         watched(world),
         virtual_time(world),
-        virtual_primitives(register),
+        virtual_primitives(program.register),
         set_host_timezone(host_timezone),
         seeded(seed),
         cancelled_in_order(),
@@ -151,14 +168,14 @@ def simulate(
         remembered_tracebacks(),
         program.installed(),
     ):
-        _run(world, simulated, ordered)
+        _run(world, simulated, incidents, plan)
         program.ended()
     grace: dict[str, timedelta | None] = {}
     for each in simulated.values():
         grace.update(each.grace)
     return SimulationResult(
         runs=_without_recovered(log.table()),
-        incidents=incidents_table(ordered),
+        incidents=incidents_table(incidents),
         log=capture.table(),
         start=start.astimezone(KST),
         end=end.astimezone(KST),
@@ -181,12 +198,18 @@ def current_node() -> str:
     return world.current.host.name
 
 
-def _run(world: World, nodes: dict[str, SimulatedNode], incidents: Sequence[Incident]) -> None:
+def _run(
+    world: World,
+    nodes: dict[str, SimulatedNode],
+    incidents: Sequence[Incident],
+    plan: Callable[[World, dict[str, SimulatedNode]], object],
+) -> None:
     try:
         for node in nodes.values():
             node.boot()
         for incident in incidents:
             _plan(world, nodes[incident.node], incident, incidents)
+        plan(world, nodes)
         world.run()
         for node in nodes.values():
             node.finish()
