@@ -15,6 +15,7 @@ import itertools
 import threading
 import time
 from datetime import timedelta
+from operator import attrgetter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,6 +70,7 @@ class RunRecorder:
         max_rows: how many rows a log of its own keeps at least, the last ones; None: all. So the
             memory has an end, and so has the time for which ``runs`` blocks the event loop.
         clock: returns microseconds since 1970 in UTC; the real clock by default.
+        function_of: returns what runs for a job; its own function by default.
 
     Raises:
         InvalidArgumentError: the scheduler has a recorder already, or ``max_rows`` is not positive.
@@ -83,6 +85,7 @@ class RunRecorder:
         log: RunLog | None = None,
         max_rows: int | None = MAX_ROWS,
         clock: Callable[[], int] = _real_now,
+        function_of: Callable[[Job], Callable[..., Any]] = attrgetter("func"),
     ) -> None:
         if max_rows is not None and max_rows < 1:
             raise InvalidArgumentError(
@@ -92,6 +95,7 @@ class RunRecorder:
         self.grace: dict[str, timedelta | None] = {}
         """The grace time of each job seen so far; None: no run of it is ever too late."""
         self.clock = clock
+        self.function_of = function_of
         self._log = RunLog(max_rows) if log is None else log
         self._lock = threading.Lock()
         self._running: dict[int, tuple[str, int, int]] = {}
@@ -244,7 +248,7 @@ class _WatchedJob(JobStandIn):
         self._run_times = run_times
         self._decided = 0
         self._recorder = recorder
-        self._function = job.func
+        self._function = recorder.function_of(job)
         self._scheduled_at = NAT
         self._began = True
         # What an executor reads of every job, held here: __getattr__ is a slow way to it.

@@ -51,11 +51,18 @@ class Program:
         register: adds jobs to it.
         processes_differ: there is more than one process, so that a server which a module makes
             would be several.
+        folder: each process has modules of its own of what lies below it; empty: of what lies
+            beside the modules of ``scheduler`` and ``register``.
 
     """
 
     def __init__(
-        self, scheduler: MakeScheduler, register: Register, *, processes_differ: bool = False
+        self,
+        scheduler: MakeScheduler,
+        register: Register,
+        *,
+        processes_differ: bool = False,
+        folder: str = "",
     ) -> None:
         self._given = scheduler, register
         self.register = register
@@ -75,12 +82,15 @@ class Program:
         self._is_checked = False
         self._shared: SharedMemory | None = None
         """What all processes share; None: each has modules of its own, or there is only one."""
-        self._find()
+        if folder:
+            self._trees.append(folder)
+        else:
+            self._find()
 
     @property
     def is_fresh(self) -> bool:
         """Whether each process has modules of its own; otherwise all share the caller's."""
-        return bool(self._roots)
+        return bool(self._trees)
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -241,6 +251,7 @@ class Program:
         """Give all nodes the caller's modules from here on."""
         self.enter(None)
         self._roots.clear()
+        self._trees.clear()
         self._share()
         return self._given
 

@@ -16,7 +16,7 @@ from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.world import MAX_EXITS, TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
 
     from apscheduler.events import JobEvent
@@ -110,12 +110,19 @@ class SimulatedNode:
         for recorder in self._taken():
             recorder.close()
 
-    def watch(self, scheduler: BaseScheduler) -> None:
-        """Record what becomes of the jobs of a scheduler of the living process."""
-        recorder = RunRecorder(scheduler, self.name, log=self._log, clock=lambda: self._world.shown)
+    def watch(self, scheduler: BaseScheduler, **options: Any) -> None:
+        """Record what becomes of the jobs of a scheduler; ``options`` go to its RunRecorder."""
+        recorder = RunRecorder(
+            scheduler, self.name, log=self._log, clock=lambda: self._world.shown, **options
+        )
         recorder.grace = self.grace
         self._recorders.append(recorder)
         scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function in the event loop of the living process."""
+        if self._recorders:
+            self._loops[-1].call_soon_threadsafe(function)
 
     def fail(self, error: BaseException) -> None:
         """End the simulation with an error of the process, which ``simulate`` raises."""

@@ -10,6 +10,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.simulation.sqlite_clock import use_virtual_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,6 +32,7 @@ class WaitingConnection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        use_virtual_time(self)
         self.take_timeout()
 
     def take_timeout(self) -> None:

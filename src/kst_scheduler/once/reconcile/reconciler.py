@@ -326,6 +326,9 @@ class Reconciler:
         except Exception:
             _LOGGER.exception("on_missing failed, so %d row(s) were not passed on", len(rows))
 
+    def _seconds_to_next_look(self) -> float:
+        return LOOK_EVERY
+
     async def _keep_looking(self) -> None:
         while True:
             try:
@@ -337,7 +340,7 @@ class Reconciler:
             except Exception:
                 _LOGGER.exception("the look failed; the next one comes in a minute")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(self._seconds_to_next_look()):
                     await self._look_now.wait()
             self._look_now.clear()
 

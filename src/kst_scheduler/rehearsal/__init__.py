@@ -1,0 +1,10 @@
+"""Rehearse a service of your own: run it through a programme of bad nights, and look."""
+
+from kst_scheduler.extras import require_extra
+
+with require_extra("simulation", "rehearse()"):
+    from kst_scheduler.rehearsal.findings import Finding
+    from kst_scheduler.rehearsal.rehearse import Rehearsal, rehearse
+    from kst_scheduler.rehearsal.target import TargetError
+
+__all__ = ["Finding", "Rehearsal", "TargetError", "rehearse"]

@@ -1,0 +1,188 @@
+"""The process in which a service is rehearsed: it reads what to do, and writes what happened.
+
+``python -m kst_scheduler.rehearsal.child FOLDER``: the question is FOLDER/question.json, and the
+answer FOLDER/answer.json. FOLDER/work is the current folder of the service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import logging
+import os
+import sys
+import warnings
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from kst_scheduler.errors import KSTSchedulerError
+from kst_scheduler.fire_times.instants import microseconds, moment_at
+from kst_scheduler.redaction import without_passwords
+from kst_scheduler.rehearsal.guard import Guard
+from kst_scheduler.rehearsal.nights import DAY, Plan, plan_of
+from kst_scheduler.rehearsal.program import RehearsedProgram
+from kst_scheduler.rehearsal.question import Question
+from kst_scheduler.rehearsal.stand_ins import StandIns
+from kst_scheduler.rehearsal.target import Target
+from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
+from kst_scheduler.simulation.incidents import check_incidents, check_nodes
+from kst_scheduler.simulation.simulate import SimulationResult, run_program
+from kst_scheduler.timezone import KST
+from kst_scheduler.user_values import describe
+
+ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
+PROBE: Final = timedelta(minutes=1)
+MARGIN: Final = timedelta(minutes=40)
+"""At both ends of a night, in which no trouble is planned."""
+MAX_LOG: Final = 20_000
+
+
+def main(folder: str) -> int:
+    """Answer the question in a folder."""
+    place = Path(folder)
+    question = Question(**json.loads((place / "question.json").read_text(encoding="utf-8")))
+    os.environ.update(question.variables)
+    os.chdir(place / "work")
+    sys.path[:0] = question.path
+    sys.dont_write_bytecode = True
+    logging.raiseExceptions = False
+    warnings.simplefilter("ignore")
+    guard = Guard(folder)
+    try:
+        answer = _answer(question, guard)
+    except KSTSchedulerError as error:
+        answer = {"error": without_passwords(str(error))}
+    except SystemExit as error:
+        answer = {"error": f"{question.target} called sys.exit({error.code!r})"}
+    except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
+        answer = {"error": without_passwords(describe(error))}
+    finally:
+        guard.is_on = False
+    answer["refused"] = dict(guard.refused)
+    (place / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    return 0
+
+
+def _answer(question: Question, guard: Guard) -> dict[str, Any]:
+    target = Target(question.target, question.module, question.name, question.folder)
+    stand_ins = StandIns(question.durations, question.duration)
+    start = moment_at(question.start).astimezone(KST)
+    nodes = check_nodes(question.nodes)
+    run = functools.partial(_run, question, target, guard, None if question.run_jobs else stand_ins)
+    probes = {zone: run(Plan(start, 0), nodes[:1], zone, start + PROBE)[0] for zone in ZONES}
+    first = probes[question.zone]
+    names = [node.name for node in nodes]
+    seconds = {job: stand_ins.seconds_of(job) for job in first.triggers}
+    plan = plan_of(start, question.nights, names, _fires(first, start, question.nights), seconds)
+    stand_ins.long = [(microseconds(a), microseconds(b)) for a, b in plan.long]
+    program, result = run(plan, nodes, question.zone, plan.end)
+    return {
+        "notes": program.notes.as_json(),
+        "zones": {
+            zone: {job: note.first for job, note in probe.notes.jobs.items()}
+            for zone, probe in probes.items()
+        },
+        "troubles": [asdict(each) | {"at": microseconds(each.at)} for each in plan.troubles],
+        "files": program.files,
+        **_tables(result),
+    }
+
+
+def _run(
+    question: Question,
+    target: Target,
+    guard: Guard,
+    stand_ins: StandIns | None,
+    plan: Plan,
+    nodes: Any,
+    zone: str,
+    end: Any,
+) -> tuple[RehearsedProgram, SimulationResult]:
+    program = RehearsedProgram(target, stand_ins)
+    known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
+    incidents = check_incidents(known, nodes, plan.start, end)
+    guard.is_on = True
+    try:
+        with _stubs(question.stubs), _quiet():
+            result = run_program(
+                program,
+                plan.start,
+                end,
+                nodes,
+                incidents,
+                host_timezone=zone,
+                seed=question.seed,
+                plan=functools.partial(program.plan, plan.troubles),
+            )
+    finally:
+        guard.is_on = False
+    return program, result
+
+
+def _fires(program: RehearsedProgram, start: Any, nights: int) -> dict[str, list[int | None]]:
+    """Return the first fire of each job in each night."""
+    found: dict[str, list[int | None]] = {}
+    for job, trigger in program.triggers.items():
+        found[job] = []
+        for number in range(nights):
+            begin = start + number * DAY + MARGIN
+            fire = trigger.get_next_fire_time(None, begin)
+            is_in = fire is not None and fire < begin + DAY - 2 * MARGIN
+            found[job].append(microseconds(fire) if is_in else None)
+    return found
+
+
+@contextlib.contextmanager
+def _stubs(names: list[str]) -> Any:
+    """Let functions of installed modules return None; those of the reader's are renewed."""
+    done = []
+    try:
+        for each in names:
+            module_name, _, name = each.partition(":")
+            module = importlib.import_module(module_name)
+            done.append((module, name, getattr(module, name)))
+            setattr(module, name, lambda *_args, **_kwargs: None)
+        yield
+    finally:
+        for module, name, value in reversed(done):
+            setattr(module, name, value)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Keep what the service prints from the terminal."""
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def _tables(result: SimulationResult) -> dict[str, Any]:
+    runs, log = result.runs, result.log.head(MAX_LOG)
+    return {
+        "runs": {
+            name: runs[name].astype("int64").tolist()
+            if name in TIME_COLUMNS
+            else runs[name].astype(str).tolist()
+            for name in COLUMNS
+        },
+        "grace": {
+            job: None if grace is None else grace.total_seconds()
+            for job, grace in result.grace.items()
+        },
+        "log": {
+            name: log[name].astype("int64" if name == "time" else str).tolist()
+            for name in ("time", "node", "level", "message")
+        },
+        "jobs": list(result.jobs),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,169 @@
+"""The programme of nights: what goes wrong, on which night, and when.
+
+A night begins at half past one in the afternoon, Korean time, and lasts for 24 hours. What goes
+wrong in it does so around the first fire of each job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
+from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident
+from kst_scheduler.timezone import KST, kst
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DAY: Final = timedelta(days=1)
+FIRST_NIGHT: Final = kst(2026, 5, 4, 13, 30)
+"""A Monday. The programme is the same each time, so it does not begin today. Few jobs are due at
+half past one, in Korea or in UTC, so that each night has the whole of what it is about."""
+NIGHTS: Final = 14
+APART: Final = 30 * 60 * SECOND
+"""Between two troubles of one night, so that each ends before the next begins."""
+MAX_TROUBLES: Final = 24
+"""Of one night."""
+NOTHING_DUE: Final = timedelta(hours=13, minutes=30)
+"""When things go wrong in a night in which no job is due: at 03:00."""
+MIN_RUN: Final = 11
+"""Seconds of a run before its end can be ten seconds away."""
+DOWN: Final = 60
+"""Seconds from the stop of a process to the start of the next."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """One kind of night."""
+
+    name: str
+    what: str
+    steps: tuple[tuple[str, str, float, float], ...] = ()
+    """Kind, node ("*": each), seconds after the fire, and how many seconds it lasts."""
+    at_end: bool = False
+    """Whether the time counts from the end of the run."""
+    is_long: bool = False
+    """Whether each run lasts longer than the time to the next one."""
+
+
+PROGRAMME: Final = (
+    Night("quiet", "nothing goes wrong"),
+    Night("deployment", "a deployment over the fire", (("deploy", "*", -30, DOWN),)),
+    Night("cut", "a deployment ten seconds before the end", (("deploy", "*", -10, DOWN),), True),
+    Night("freeze", "A stands still for 30 s over the fire", (("freeze", "A", -10, 30),)),
+    Night("crash", "A dies ten seconds before the end", (("crash", "A", -10, DOWN),), True),
+    Night("ahead", "the clock of B is two minutes ahead", (("clock", "B", -600, 120),)),
+    Night("blocked", "the event loop of A is blocked for two minutes", (("block", "A", -60, 120),)),
+    Night("behind", "the clock of A is two minutes behind", (("clock", "A", -600, -120),)),
+    Night("outage", "all are down for four minutes over the fire", (("crash", "*", -60, 240),)),
+    Night("long", "each run lasts longer than the time to the next", is_long=True),
+    *(Night("quiet", "nothing goes wrong"),) * 4,
+)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that goes wrong on a node."""
+
+    kind: str
+    """freeze, crash, clock, deploy or block."""
+    node: str
+    at: datetime
+    seconds: float
+    night: int
+
+    @property
+    def end(self) -> datetime:
+        """When it is over."""
+        return self.at + timedelta(seconds=0 if self.kind == "clock" else self.seconds)
+
+    def as_incident(self) -> Incident | None:
+        """Return it as an incident of a simulation; None: it is planned by itself."""
+        length = timedelta(seconds=self.seconds)
+        if self.kind == "freeze":
+            return Freeze(self.node, self.at, length)
+        if self.kind == "crash":
+            return Crash(self.node, self.at, length)
+        if self.kind == "clock":
+            return ClockJump(self.node, self.at, self.seconds)
+        return None
+
+
+@dataclass
+class Plan:
+    """What goes wrong in a rehearsal, and when runs are long."""
+
+    start: datetime
+    nights: int
+    troubles: list[Trouble] = field(default_factory=list)
+    long: list[tuple[datetime, datetime]] = field(default_factory=list)
+
+    @property
+    def end(self) -> datetime:
+        """When the last night is over."""
+        return self.start + self.nights * DAY
+
+    def night_of(self, moment: datetime) -> int:
+        """Return the number of the night in which a moment lies."""
+        return (moment - self.start) // DAY
+
+
+def plan_of(
+    start: datetime,
+    nights: int,
+    nodes: Sequence[str],
+    fires: Mapping[str, Sequence[int | None]],
+    seconds: Mapping[str, float],
+) -> Plan:
+    """Return what goes wrong on each night.
+
+    Args:
+        start: when the first night begins.
+        nights: how many there are; the programme begins again where it is shorter.
+        nodes: their names.
+        fires: the first fire of each job in each night, in microseconds since 1970; None: none.
+        seconds: how long each job lasts.
+
+    """
+    plan = Plan(start, nights)
+    for number in range(nights):
+        night = PROGRAMME[number % len(PROGRAMME)]
+        begin = start + number * DAY
+        if night.is_long:
+            plan.long.append((begin, begin + DAY))
+        moments = []
+        for job, each in fires.items():
+            moment = each[number]
+            if moment is not None:
+                lasts = round(max(seconds[job], MIN_RUN) * SECOND) if night.at_end else 0
+                moments.append(moment + lasts)
+        moments = moments or [microseconds(begin + NOTHING_DUE)]
+        for moment in _apart(sorted(moments)):
+            plan.troubles += _troubles(night, number, moment, nodes, begin)
+    return plan
+
+
+def _apart(moments: Sequence[int]) -> list[int]:
+    kept: list[int] = []
+    for moment in moments:
+        if not kept or moment - kept[-1] >= APART:
+            kept.append(moment)
+    return kept[:MAX_TROUBLES]
+
+
+def _troubles(
+    night: Night, number: int, moment: int, nodes: Sequence[str], begin: datetime
+) -> list[Trouble]:
+    found = []
+    for kind, name, after, lasts in night.steps:
+        for node in nodes if name == "*" else [name]:
+            at = moment_at(moment).astimezone(KST) + timedelta(seconds=after)
+            if node not in nodes or at < begin or at >= begin + DAY:
+                continue
+            found.append(Trouble(kind, node, at, lasts, number))
+            if kind == "clock":  # set right again after a quarter of an hour
+                back = at + timedelta(minutes=15)
+                found.append(Trouble(kind, node, back, -lasts, number))
+    return found

@@ -1,0 +1,187 @@
+"""What a rehearsal notes of the reader's code: jobs, schedulers, and where they are written.
+
+All of it can be written as JSON, for it comes from the process in which the service ran.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from apscheduler.triggers.combining import BaseCombiningTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.rehearsal.stand_ins import is_async
+
+if TYPE_CHECKING:
+    from apscheduler.job import Job
+    from apscheduler.schedulers.base import BaseScheduler
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the reader's code."""
+
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else ""
+
+
+NOWHERE: Final = Place()
+
+
+@dataclass(frozen=True)
+class JobNote:
+    """A job as the scheduler took it."""
+
+    id: str
+    place: Place
+    """Where it was added."""
+    function: str
+    function_place: Place
+    trigger: str
+    kind: str
+    """cron, interval, date, and, or; another trigger by the name of its class."""
+    zone: str
+    fields: dict[str, str]
+    """The fields of a cron trigger that are not the default."""
+    interval: float
+    """Seconds between two fires of an interval trigger; 0: another trigger."""
+    start_date: int | None
+    first: int | None
+    """Its first fire, in microseconds since 1970 in UTC; None: it never fires."""
+    coalesce: bool
+    grace: float | None
+    max_instances: int
+    is_async: bool
+    is_once: bool
+    is_lambda: bool
+    executor: str
+    is_aligned: bool = False
+    """Whether an interval is counted from a fixed moment, and not from when it was built."""
+    hangs: bool = False
+    """Whether its trigger searches for ever."""
+
+
+@dataclass(frozen=True)
+class SchedulerNote:
+    """A scheduler as it was made, and its options by name."""
+
+    kind: str
+    place: Place
+    zone: str
+    options: dict[str, str]
+    defaults: dict[str, str]
+    is_started: bool = False
+
+
+@dataclass
+class Notes:
+    """All that was noted in one rehearsal."""
+
+    jobs: dict[str, JobNote] = field(default_factory=dict)
+    schedulers: list[SchedulerNote] = field(default_factory=list)
+    starts: list[tuple[str, str, int]] = field(default_factory=list)
+    """Node, job and first fire, for each process that began."""
+    no_loop: str = ""
+    """Why the module cannot be imported where no event loop runs, and where."""
+    no_loop_place: Place = NOWHERE
+    errors: list[tuple[str, str, Place]] = field(default_factory=list)
+    """What adding a job, or starting a scheduler, raised: job, text, place."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in values that JSON has."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Notes:
+        """Return what ``as_json`` was made of."""
+        jobs = {
+            name: JobNote(**_with_places(each, "place", "function_place"))
+            for name, each in found["jobs"].items()
+        }
+        return cls(
+            jobs=jobs,
+            schedulers=[
+                SchedulerNote(**_with_places(each, "place")) for each in found["schedulers"]
+            ],
+            starts=[tuple(each) for each in found["starts"]],
+            no_loop=found["no_loop"],
+            no_loop_place=Place(**found["no_loop_place"]),
+            errors=[(job, text, Place(**place)) for job, text, place in found["errors"]],
+        )
+
+
+def _with_places(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return values | {name: Place(**values[name]) for name in names}
+
+
+def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
+    """Return the note of a job that a scheduler has just taken."""
+    trigger, function = job.trigger, job.func
+    inner = inspect.unwrap(_unpacked(function))
+    code = getattr(inner, "__code__", None)
+    first = getattr(job, "next_run_time", None)
+    interval = trigger.interval.total_seconds() if isinstance(trigger, IntervalTrigger) else 0.0
+    executor = job._scheduler._executors.get(job.executor)  # noqa: SLF001 - 3.11.3
+    return JobNote(
+        id=job.id,
+        place=place,
+        function=f"{getattr(inner, '__module__', '')}:{getattr(inner, '__qualname__', inner)}",
+        function_place=Place(code.co_filename, code.co_firstlineno) if code else Place(),
+        trigger=str(trigger),
+        kind=_kind(trigger),
+        zone=str(getattr(trigger, "timezone", "")),
+        fields={each.name: str(each) for each in trigger.fields if not each.is_default}
+        if isinstance(trigger, CronTrigger)
+        else {},
+        interval=interval,
+        start_date=microseconds(trigger.start_date)
+        if isinstance(trigger, IntervalTrigger) and trigger.start_date
+        else None,
+        first=None if first is None else microseconds(first),
+        coalesce=job.coalesce,
+        grace=job.misfire_grace_time,
+        max_instances=job.max_instances,
+        is_async=is_async(function),
+        is_once=hasattr(function, "once"),
+        is_lambda=getattr(inner, "__name__", "") == "<lambda>",
+        executor=type(executor).__name__,
+        is_aligned=type(trigger) is not IntervalTrigger,
+        hangs=hangs,
+    )
+
+
+def scheduler_note(
+    scheduler: BaseScheduler, options: dict[str, Any], place: Place
+) -> SchedulerNote:
+    """Return the note of a scheduler that was made with these options."""
+    defaults = options.get("job_defaults")
+    return SchedulerNote(
+        kind=type(scheduler).__name__,
+        place=place,
+        zone=str(scheduler.timezone),
+        options={name: repr(value) for name, value in options.items()},
+        defaults={str(name): repr(value) for name, value in dict(defaults or {}).items()},
+    )
+
+
+def _unpacked(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _kind(trigger: Any) -> str:
+    if isinstance(trigger, BaseCombiningTrigger):
+        return type(trigger).__name__.removesuffix("Trigger").lower()
+    for kind in type(trigger).__mro__:
+        if kind.__module__.startswith("apscheduler.triggers."):
+            return kind.__name__.removesuffix("Trigger").lower()
+    return type(trigger).__name__

@@ -1,0 +1,288 @@
+"""The reader's service as the program of a simulation: each process imports it anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+from apscheduler.triggers.combining import AndTrigger
+from apscheduler.triggers.date import DateTrigger
+
+from kst_scheduler.fire_times.instants import SECOND, microseconds
+from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
+from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note
+from kst_scheduler.rehearsal.target import Process, Servers, Target
+from kst_scheduler.simulation.fresh_modules import Program
+from kst_scheduler.simulation.world import wake_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from apscheduler.job import Job
+
+    from kst_scheduler.rehearsal.nights import Trouble
+    from kst_scheduler.rehearsal.stand_ins import StandIns
+    from kst_scheduler.simulation.process import SimulatedNode
+    from kst_scheduler.simulation.world import World
+
+STOP_LIMIT: Final = 30 * SECOND
+"""What a container gets to stop (Kubernetes, terminationGracePeriodSeconds)."""
+LOOK_BEFORE: Final = 5 * 60 * SECOND
+LOOK_AFTER: Final = 30 * 60 * SECOND
+"""Around what goes wrong, a Reconciler looks each minute, as it does in life."""
+MAX_WAIT: Final = 3600.0
+"""Seconds between two of its looks at other times."""
+LOOK: Final = "_seconds_to_next_look"
+"""The method of a Reconciler that says so."""
+SEARCH_SECONDS: Final = 0.5
+"""CPU time for a trigger's next fire time, before it counts as searching for ever."""
+
+
+class RehearsedProgram(Program):
+    """Runs a target on every node, with stand-ins for its jobs.
+
+    Args:
+        target: what to run.
+        stand_ins: what runs in place of its jobs; None: its jobs.
+
+    """
+
+    def __init__(self, target: Target, stand_ins: StandIns | None) -> None:
+        super().__init__(_nothing, _no_jobs, folder=f"{target.folder}/")
+        self.notes = Notes()
+        self.triggers: dict[str, Any] = {}
+        """The trigger of each job."""
+        self.files: list[str] = []
+        """Those of the reader's modules that were imported, once it has ended."""
+        self._target = target
+        self._stand_ins = stand_ins
+        self._servers = Servers()
+        self._processes: dict[SimulatedNode, Process] = {}
+        self._node: SimulatedNode | None = None
+        self._places: dict[tuple[int, str], Place] = {}
+        self._adding = Place()
+        self._bad_times: list[tuple[int, int]] = []
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Hear of every scheduler that is made and of every job that is added."""
+        with super().installed(), _patched(self):
+            yield
+            self.enter(None)
+            self.files = sorted(
+                {
+                    file
+                    for modules in self._of.values()
+                    for each in modules.values()
+                    if (file := getattr(each, "__file__", None))
+                }
+            )
+
+    def enter(self, node: Any) -> None:
+        """Let the modules of a node be those that are imported from here on."""
+        super().enter(node)
+        self._node = node
+
+    def boot(self, node: SimulatedNode) -> None:
+        """Begin a new process of ``node``, inside its event loop."""
+        self.enter(None)
+        self._of[node] = {}
+        self.enter(node)
+        process = self._processes[node] = Process(self._target, self._servers)
+        task = asyncio.get_running_loop().create_task(process.start())
+        task.add_done_callback(functools.partial(self._began, node, process))
+
+    def plan(
+        self, troubles: Sequence[Trouble], world: World, nodes: dict[str, SimulatedNode]
+    ) -> None:
+        """Let deployments and blocked loops happen; ``simulate`` knows the other incidents."""
+        self._bad_times = [
+            (microseconds(each.at) - LOOK_BEFORE, microseconds(each.end) + LOOK_AFTER)
+            for each in troubles
+        ]
+        for trouble in troubles:
+            at, node = microseconds(trouble.at), nodes[trouble.node]
+            if trouble.kind == "deploy":
+                end = wake_up(at + round(trouble.seconds * SECOND))
+                world.call_at(at, functools.partial(self._deploy, world, node, end))
+            elif trouble.kind == "block":
+                block = functools.partial(time.sleep, trouble.seconds)
+                world.call_at(at, functools.partial(node.call_soon, block))
+
+    def seconds_to_next_look(self) -> float:
+        """Return how long a Reconciler waits: a minute where something goes wrong, else longer.
+
+        Its looks are most of the cost of a quiet day.
+        """
+        now = time.time_ns() // 1000
+        waits = [begin - now for begin, end in self._bad_times if now < end]
+        return max(LOOK_EVERY, min([MAX_WAIT, *(each / SECOND for each in waits)]))
+
+    def _deploy(self, world: World, node: SimulatedNode, restart_at: int) -> None:
+        """Stop the process of a node as SIGTERM does, and start it again."""
+        limit, over = min(world.now + STOP_LIMIT, restart_at), [False]
+
+        def end(*_: object) -> None:
+            if not over[0]:
+                over[0] = True
+                node.crash(restart_at, "the process was stopped for a deployment")
+
+        process = self._processes.get(node)
+        if process is None:
+            return
+        node.call_soon(functools.partial(_stop, process, lambda: world.call_at(world.now, end)))
+        world.call_at(limit, end)
+        world.call_at(restart_at, node.restart)
+
+    def made(self, scheduler: BaseScheduler, options: dict[str, Any]) -> None:
+        """Note a scheduler, and watch it."""
+        if self._node is None:
+            return
+        process = self._processes[self._node]
+        process.schedulers.append(scheduler)
+        self._node.watch(scheduler, **_function_of(self._stand_ins))
+        self.notes.schedulers.append(scheduler_note(scheduler, options, self._place()))
+
+    def adds(self) -> Place:
+        """Note from which line a job is being added, and return it."""
+        self._adding = self._place()
+        return self._adding
+
+    def has_added(self, scheduler: BaseScheduler, job: Job, place: Place) -> None:
+        """Remember where a job was added: the scheduler may take it later."""
+        self._places[id(scheduler), job.id] = place
+
+    def took(self, scheduler: BaseScheduler, job: Job) -> None:
+        """Note a job that a scheduler has taken."""
+        hangs = isinstance(job.trigger, AndTrigger) and _searches_for_ever(job)
+        if job.id in self.notes.jobs:
+            return
+        place = self._places.get((id(scheduler), job.id), self._adding)
+        self.notes.jobs[job.id] = note_of(job, place, hangs=hangs)
+        self.triggers[job.id] = job.trigger
+
+    def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
+        """Note that a scheduler did not take a job."""
+        place = self._places.get((id(scheduler), job.id), self._adding)
+        self.notes.errors.append((job.id, f"{type(error).__name__}: {error}", place))
+
+    def _began(self, node: SimulatedNode, process: Process, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            node.fail(error)
+            return
+        if process.fault_of_start is not None and not self.notes.no_loop:
+            self.notes.no_loop = str(process.fault_of_start)
+            frames = traceback.extract_tb(process.fault_of_start.__traceback__)
+            own = [each for each in frames if each.filename.startswith(self._target.folder)]
+            if own:
+                self.notes.no_loop_place = Place(own[-1].filename, own[-1].lineno or 0)
+        for scheduler in process.schedulers:
+            if scheduler.state != STATE_STOPPED:
+                node.take_time_to_start()
+
+    def _place(self) -> Place:
+        """Return the line of the reader's code that is at work."""
+        frame = sys._getframe(1)  # noqa: SLF001 - as logging finds its caller
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(self._target.folder):
+                return Place(frame.f_code.co_filename, frame.f_lineno)
+            frame = frame.f_back  # type: ignore[assignment]
+        return Place()
+
+
+def _stop(process: Process, then: Callable[[], object]) -> None:
+    task = asyncio.get_running_loop().create_task(process.stop())
+    task.add_done_callback(lambda _task: then())
+
+
+def _function_of(stand_ins: StandIns | None) -> dict[str, Any]:
+    return {} if stand_ins is None else {"function_of": stand_ins.of}
+
+
+def _nothing() -> Any:
+    """Stand for what makes a scheduler: the target does."""
+
+
+def _no_jobs(_scheduler: object) -> None:
+    """Stand for what adds jobs: the target does."""
+
+
+@contextlib.contextmanager
+def _patched(program: RehearsedProgram) -> Iterator[None]:
+    """Tell the program of schedulers and jobs; private names of APScheduler 3.11.3."""
+    init, add_job, look, take = (
+        BaseScheduler.__init__,
+        BaseScheduler.add_job,
+        getattr(Reconciler, LOOK),
+        BaseScheduler._real_add_job,  # noqa: SLF001
+    )
+
+    def noted_init(self: BaseScheduler, *args: Any, **options: Any) -> None:
+        init(self, *args, **options)
+        program.made(self, options)
+
+    def noted_add_job(self: BaseScheduler, *args: Any, **options: Any) -> Any:
+        place = program.adds()
+        job = add_job(self, *args, **options)
+        program.has_added(self, job, place)
+        return job
+
+    def noted_take(self: BaseScheduler, job: Job, *args: Any) -> None:
+        try:
+            take(self, job, *args)
+        except Exception as error:
+            program.refused(self, job, error)
+            raise
+        program.took(self, job)
+
+    BaseScheduler.__init__ = noted_init
+    BaseScheduler.add_job = noted_add_job
+    BaseScheduler._real_add_job = noted_take  # noqa: SLF001
+
+    def seconds_to_next_look(_self: Reconciler) -> float:
+        return program.seconds_to_next_look()
+
+    setattr(Reconciler, LOOK, seconds_to_next_look)
+    try:
+        yield
+    finally:
+        setattr(Reconciler, LOOK, look)
+        BaseScheduler.__init__ = init
+        BaseScheduler.add_job = add_job
+        BaseScheduler._real_add_job = take  # noqa: SLF001
+
+
+class _TooLongError(Exception):
+    """Raised where a trigger searches for too long."""
+
+
+def _searches_for_ever(job: Job) -> bool:
+    """Tell whether a trigger finds no second fire; then the job keeps its first one alone."""
+    first = getattr(job, "next_run_time", None)
+    if first is None or not hasattr(signal, "setitimer"):
+        return False
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    # Again and again: what is raised in a finalizer is ignored.
+    signal.setitimer(signal.ITIMER_VIRTUAL, SEARCH_SECONDS, SEARCH_SECONDS)
+    try:
+        job.trigger.get_next_fire_time(first, first)
+    except _TooLongError:
+        job.modify(trigger=DateTrigger(first, first.tzinfo))
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    return False

@@ -1,0 +1,28 @@
+"""What a rehearsal asks of the process in which the service runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Question:
+    """What to rehearse."""
+
+    target: str
+    folder: str
+    module: str
+    name: str
+    start: int
+    """When the first night begins, in microseconds since 1970 in UTC."""
+    nights: int = 14
+    nodes: int = 2
+    zone: str = "UTC"
+    seed: int | None = None
+    duration: float = 60.0
+    durations: dict[str, float] = field(default_factory=dict)
+    run_jobs: bool = False
+    variables: dict[str, str] = field(default_factory=dict)
+    stubs: list[str] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
+    """What comes first in ``sys.path``."""

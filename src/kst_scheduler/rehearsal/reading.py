@@ -1,0 +1,186 @@
+"""What only the source of a service shows, found in its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.rehearsal.notes import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BLOCKING: Final = frozenset(
+    (
+        *("time.sleep", "os.system", "urllib.request.urlopen", "subprocess.run"),
+        *("subprocess.call", "subprocess.check_call", "subprocess.check_output"),
+        *(f"requests.{each}" for each in ("get", "post", "put", "patch", "delete", "request")),
+        *(f"httpx.{each}" for each in ("get", "post", "put", "patch", "delete", "request")),
+    )
+)
+"""Functions that wait and let no other task run meanwhile."""
+DAY_FIELD: Final = 4
+"""The place of the weekday in a crontab line."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A line of the source that shows something."""
+
+    place: Place
+    text: str
+    function: str = ""
+    """The function in which it stands."""
+
+
+@dataclass
+class Reading:
+    """What was read in the files of a service."""
+
+    crontabs: list[Seen] = field(default_factory=list)
+    """``from_crontab`` with a weekday that is a number; the text is the line."""
+    blocking: list[Seen] = field(default_factory=list)
+    """A call in an ``async def`` that blocks the event loop."""
+    modified: list[Seen] = field(default_factory=list)
+    """``modify(next_run_time=...)``."""
+    waits: list[Seen] = field(default_factory=list)
+    """``shutdown()`` of a scheduler."""
+    pytz: list[Seen] = field(default_factory=list)
+    """A zone of pytz as ``tzinfo=``."""
+    swallowed: list[Seen] = field(default_factory=list)
+    """``except Exception`` that raises nothing."""
+    lambdas: list[Seen] = field(default_factory=list)
+    """A lambda that calls an ``async def``; its line stands for the job."""
+    locks: set[str] = field(default_factory=set)
+    """Functions that take a lock."""
+
+
+def read(files: Iterable[str]) -> Reading:
+    """Read the files of a service; one that cannot be parsed shows nothing."""
+    reading = Reading()
+    for file in files:
+        try:
+            tree = ast.parse(Path(file).read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+        _File(file, tree, reading).read()
+    return reading
+
+
+class _File:
+    def __init__(self, file: str, tree: ast.Module, reading: Reading) -> None:
+        self._file = file
+        self._tree = tree
+        self._reading = reading
+        self._coroutines = {
+            each.name for each in ast.walk(tree) if isinstance(each, ast.AsyncFunctionDef)
+        }
+        self._zones = {
+            target.id
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Assign) and _name(each.value) == "pytz.timezone"
+            for target in each.targets
+            if isinstance(target, ast.Name)
+        }
+        self._imported = _imported(tree)
+
+    def read(self) -> None:
+        """Read the whole file."""
+        for function, node in _within(self._tree, None):
+            if isinstance(node, ast.Call):
+                self._call(node, function)
+            elif isinstance(node, ast.ExceptHandler) and function is not None:
+                if _catches_all(node) and not _raises(node):
+                    self._add(self._reading.swallowed, node, "except", function)
+            elif isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call):
+                name = _name(node.body)
+                if name in self._coroutines:
+                    self._add(self._reading.lambdas, node, f"lambda: {name}()", function)
+
+    def _call(self, call: ast.Call, function: Function | None) -> None:
+        name = self._full(_name(call))
+        last = name.rpartition(".")[2]
+        keywords = {each.arg: each.value for each in call.keywords if each.arg}
+        if last == "from_crontab" and (line := _text(call.args[0] if call.args else None)):
+            fields = line.split()
+            if len(fields) > DAY_FIELD and any(each.isdigit() for each in fields[DAY_FIELD]):
+                self._add(self._reading.crontabs, call, line, function)
+        elif name in BLOCKING and isinstance(function, ast.AsyncFunctionDef):
+            self._add(self._reading.blocking, call, name, function)
+        elif last in {"modify", "modify_job"} and "next_run_time" in keywords:
+            self._add(self._reading.modified, call, name, function)
+        elif last == "shutdown" and "scheduler" in name.lower():
+            if _value(keywords.get("wait"), default=True) is not False:
+                self._add(self._reading.waits, call, name, function)
+        elif last in {"datetime", "replace"} and self._is_pytz(keywords.get("tzinfo")):
+            self._add(self._reading.pytz, call, "tzinfo=", function)
+        if function is not None and ("lock" in last.lower() or last == "acquire"):
+            self._reading.locks.add(function.name)
+
+    def _is_pytz(self, value: ast.expr | None) -> bool:
+        if isinstance(value, ast.Name):
+            return value.id in self._zones
+        return value is not None and _name(value) == "pytz.timezone"
+
+    def _full(self, name: str) -> str:
+        first, dot, rest = name.partition(".")
+        return f"{self._imported.get(first, first)}{dot}{rest}"
+
+    def _add(self, seen: list[Seen], node: ast.AST, text: str, function: Function | None) -> None:
+        line = getattr(node, "lineno", 0)
+        seen.append(Seen(Place(self._file, line), text, function.name if function else ""))
+
+
+def _within(node: ast.AST, function: Function | None) -> Iterator[tuple[Function | None, ast.AST]]:
+    """Yield each node with the innermost function in which it stands."""
+    for child in ast.iter_child_nodes(node):
+        inner = child if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        yield function, child
+        yield from _within(child, inner)
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """Return what each imported name stands for."""
+    names = {}
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Import):
+            names.update({one.asname: one.name for one in each.names if one.asname})
+        elif isinstance(each, ast.ImportFrom) and each.module:
+            names.update(
+                {one.asname or one.name: f"{each.module}.{one.name}" for one in each.names}
+            )
+    return names
+
+
+def _name(node: Any) -> str:
+    """Return the dotted name of what is called; empty: it has none."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ".".join(reversed(parts))
+    return ".".join((node.id, *reversed(parts)))
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _value(node: ast.expr | None, *, default: object) -> object:
+    return node.value if isinstance(node, ast.Constant) else default
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type
+    return caught is None or _name(caught) in {"Exception", "BaseException"}
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(each, ast.Raise | ast.Return) for each in ast.walk(handler))

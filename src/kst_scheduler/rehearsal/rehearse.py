@@ -1,0 +1,214 @@
+"""Rehearse a service: run it in a process of its own, and look at what became of its jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself known
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.fire_times.instants import microseconds, moment_at
+from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
+from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble
+from kst_scheduler.rehearsal.notes import Notes
+from kst_scheduler.rehearsal.question import Question
+from kst_scheduler.rehearsal.reading import read
+from kst_scheduler.rehearsal.target import Target, TargetError
+from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS, check_runs, moments, status_dtype
+from kst_scheduler.timezone import KST, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DATABASES: Final = (".db", ".sqlite", ".sqlite3")
+"""Files of the reader's folder that a rehearsal does not see: it begins with an empty database."""
+MAX_SECONDS: Final = 600
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a rehearsal found. It is true where nothing is at the level of ``error``."""
+
+    target: str
+    findings: list[Finding]
+    runs: pd.DataFrame = field(repr=False)
+    """The table of runs, over all nights and nodes."""
+    troubles: list[Trouble] = field(repr=False)
+    """What went wrong, and when."""
+    refused: dict[str, int]
+    """What the service wanted to do to the world outside, and how often."""
+    nights: int
+    nodes: tuple[str, ...]
+    host_timezone: str
+    folder: str = ""
+
+    def at_level(self, level: str = "error") -> list[Finding]:
+        """Return the findings of a level, and of higher ones."""
+        least = LEVELS.index(level)
+        return [each for each in self.findings if LEVELS.index(each.level) >= least]
+
+    def __bool__(self) -> bool:
+        """Return whether nothing was found at the level of ``error``."""
+        return not self.at_level()
+
+    def __repr__(self) -> str:
+        """Show the findings, as a failing ``assert`` does."""
+        from kst_scheduler.rehearsal.report import as_text  # noqa: PLC0415 - it imports this module
+
+        return as_text(self)
+
+
+def rehearse(
+    target: str,
+    *,
+    nights: int = NIGHTS,
+    nodes: int = 2,
+    start: datetime = FIRST_NIGHT,
+    host_timezone: str = "UTC",
+    duration: timedelta = timedelta(minutes=1),
+    durations: Mapping[str, timedelta] | None = None,
+    run_jobs: bool = False,
+    variables: Mapping[str, str] | None = None,
+    stubs: Sequence[str] = (),
+    seed: int | None = None,
+) -> Rehearsal:
+    """Run a service through a fixed programme of nights, and return what was found.
+
+    The service runs in a process of its own, in virtual time, with stand-ins for its jobs. It may
+    not connect to other hosts, start processes, or write files, except in a temporary folder, as
+    far as Python's audit events show it.
+
+    Args:
+        target: "module:name" or "path/to/file.py:name" of a scheduler, of a function
+            ``register(scheduler)``, of an ASGI application, or of a function that returns one.
+        nights: how many; the programme has 14.
+        nodes: how many replicas.
+        start: when the first night begins.
+        host_timezone: the zone of the hosts.
+        duration: how long each stand-in lasts.
+        durations: how long those of some jobs last, by id.
+        run_jobs: run the jobs themselves.
+        variables: what the environment has beside its own variables.
+        stubs: functions of installed modules, as "module:name", that return None.
+        seed: varies what code must not rely on, as in ``simulate``.
+
+    Raises:
+        TargetError: the target cannot be rehearsed.
+        InvalidArgumentError: an argument makes no sense.
+
+    """
+    if nights < 1:
+        raise InvalidArgumentError(f"nights={nights} leaves nothing to rehearse; write 14, say")
+    require_aware(start, "start")
+    found = Target.named(target)
+    question = Question(
+        target=target,
+        folder=found.folder,
+        module=found.module,
+        name=found.name,
+        start=microseconds(start),
+        nights=nights,
+        nodes=nodes,
+        zone=host_timezone,
+        seed=seed,
+        duration=duration.total_seconds(),
+        durations={job: each.total_seconds() for job, each in (durations or {}).items()},
+        run_jobs=run_jobs,
+        variables=dict(variables or {}),
+        stubs=list(stubs),
+        path=[found.folder, *(each for each in sys.path if each)],
+    )
+    answer = _ask(question)
+    if "error" in answer:
+        raise TargetError(answer["error"])
+    troubles = [
+        Trouble(**(each | {"at": moment_at(each["at"]).astimezone(KST)}))
+        for each in answer["troubles"]
+    ]
+    runs = _table(answer["runs"])
+    facts = Facts(
+        notes=Notes.from_json(answer["notes"]),
+        runs=runs,
+        zones=answer["zones"],
+        host=host_timezone,
+        troubles=troubles,
+        start=question.start,
+        nights=nights,
+        reading=read(answer["files"]),
+    )
+    return Rehearsal(
+        target=target,
+        findings=findings(facts),
+        runs=runs,
+        troubles=troubles,
+        refused=answer["refused"],
+        nights=nights,
+        nodes=tuple(chr(ord("A") + number) for number in range(nodes)),
+        host_timezone=host_timezone,
+        folder=found.folder,
+    )
+
+
+def _ask(question: Question) -> dict[str, Any]:
+    """Let a process of its own answer a question, and leave nothing of it."""
+    with tempfile.TemporaryDirectory(prefix="kst-rehearsal-") as folder:
+        work = Path(folder, "work")
+        work.mkdir()
+        _link(Path.cwd(), work)
+        Path(folder, "question.json").write_text(json.dumps(asdict(question)), encoding="utf-8")
+        command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(each for each in sys.path if each)
+        try:
+            done = subprocess.run(  # noqa: S603 - this Python
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=MAX_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TargetError(
+                f"{question.target} was not through after {MAX_SECONDS} s; rehearse fewer nights"
+            ) from None
+        answer = Path(folder, "answer.json")
+        if not answer.is_file():
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise TargetError(
+                f"the process that rehearsed {question.target} ended with exit code "
+                f"{done.returncode}: {last}"
+            )
+        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        return found
+
+
+def _link(source: Path, work: Path) -> None:
+    """Let the service find beside it what lies in the current folder, but for databases."""
+    for each in source.iterdir():
+        if each.suffix not in DATABASES and not each.name.startswith(".kst"):
+            (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
+
+
+def _table(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    """Return a table of runs of the columns of an answer."""
+    made: dict[str, Any] = {}
+    for name in COLUMNS:
+        if name in TIME_COLUMNS:
+            made[name] = moments(np.array(columns[name], dtype=np.int64))
+        elif name == "status":
+            made[name] = pd.Categorical(columns[name], dtype=status_dtype())
+        else:
+            made[name] = pd.array(columns[name], dtype="str")
+    return check_runs(pd.DataFrame(made))

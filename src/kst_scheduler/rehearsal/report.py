@@ -1,0 +1,151 @@
+"""The forms of a rehearsal: text, JSON, annotations of GitHub, SARIF."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.rehearsal.findings import CODES
+
+if TYPE_CHECKING:
+    from kst_scheduler.rehearsal.findings import Finding
+    from kst_scheduler.rehearsal.notes import Place
+    from kst_scheduler.rehearsal.rehearse import Rehearsal
+
+COLOURS: Final = {"error": "31", "warning": "33", "note": "36"}
+GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+def as_text(rehearsal: Rehearsal, *, colour: bool = False) -> str:
+    """Return two lines a finding, under one that says what was rehearsed."""
+    lines = [_head(rehearsal)]
+    width = max((len(each.job) for each in rehearsal.findings), default=0)
+    for each in rehearsal.findings:
+        level = f"{each.level:7}"
+        level = f"\033[{COLOURS[each.level]}m{level}\033[0m" if colour else level
+        place = _place(rehearsal, each.place)
+        about = "  ".join(part for part in (each.job.ljust(width), place, each.what) if part)
+        lines += [f"{each.code} {level} {about}", f"       {each.write}; notebook {each.section}"]
+    for what, count in rehearsal.refused.items():
+        lines.append(f"refused {count} times: {what}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_json(rehearsal: Rehearsal) -> str:
+    """Return the findings with their rows, as JSON."""
+    found = {
+        "target": rehearsal.target,
+        "nights": rehearsal.nights,
+        "nodes": list(rehearsal.nodes),
+        "host_timezone": rehearsal.host_timezone,
+        "findings": [
+            {
+                "code": each.code,
+                "level": each.level,
+                "job": each.job,
+                "file": _file(rehearsal, each.place),
+                "line": each.place.line or None,
+                "what": each.what,
+                "write": each.write,
+                "notebook": each.section,
+                "is_read": each.is_read,
+                "rows": [] if each.rows is None else _rows(each.rows),
+            }
+            for each in rehearsal.findings
+        ],
+        "refused": rehearsal.refused,
+    }
+    return json.dumps(found, ensure_ascii=False, indent=2)
+
+
+def as_github(rehearsal: Rehearsal) -> str:
+    """Return a workflow command a finding (GitHub Actions, "Workflow commands")."""
+    return "\n".join(
+        f"::{GITHUB[each.level]} file={_property(_file(rehearsal, each.place))},"
+        f"line={each.place.line or 1},title={_property(f'{each.code} {each.job}'.strip())}::"
+        f"{_data(f'{each.what}; {each.write}')}"
+        for each in rehearsal.findings
+    )
+
+
+def as_sarif(rehearsal: Rehearsal) -> str:
+    """Return the findings as SARIF 2.1.0, which code scanning reads."""
+    used = [CODES[name] for name in sorted({each.code for each in rehearsal.findings})]
+    run = {
+        "tool": {
+            "driver": {
+                "name": "kst-scheduler rehearse",
+                "rules": [
+                    {
+                        "id": each.code,
+                        "shortDescription": {"text": each.title},
+                        "fullDescription": {"text": each.explanation},
+                        "help": {"text": each.write},
+                        "defaultConfiguration": {"level": each.level},
+                    }
+                    for each in used
+                ],
+            }
+        },
+        "results": [_sarif_result(rehearsal, each) for each in rehearsal.findings],
+    }
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+FORMS: Final = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
+
+
+def _head(rehearsal: Rehearsal) -> str:
+    count, wrong = len(rehearsal.nodes), len({each.night for each in rehearsal.troubles})
+    found = len(rehearsal.findings)
+    return (
+        f"{rehearsal.target}, {count} replica{'s' if count > 1 else ''} on "
+        f"{rehearsal.host_timezone} hosts, {rehearsal.nights} nights, {wrong} of them bad: "
+        f"{found or 'no'} finding{'' if found == 1 else 's'}"
+    )
+
+
+def _sarif_result(rehearsal: Rehearsal, finding: Finding) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "level": finding.level,
+        "message": {"text": f"{finding.job}: {finding.what}" if finding.job else finding.what},
+    }
+    if finding.place.file:
+        result["locations"] = [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _file(rehearsal, finding.place)},
+                    "region": {"startLine": finding.place.line},
+                }
+            }
+        ]
+    return result
+
+
+def _place(rehearsal: Rehearsal, place: Place) -> str:
+    return f"{_file(rehearsal, place)}:{place.line}" if place.file else ""
+
+
+def _file(rehearsal: Rehearsal, place: Place) -> str:
+    """Return a file as the reader writes it: from the folder of the target."""
+    if place.file and Path(place.file).is_relative_to(rehearsal.folder):
+        return Path(place.file).relative_to(rehearsal.folder).as_posix()
+    return place.file
+
+
+def _rows(rows: Any) -> list[dict[str, str]]:
+    return [
+        {name: "" if str(value) == "NaT" else str(value) for name, value in row.items()}
+        for row in rows.to_dict("records")
+    ]
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

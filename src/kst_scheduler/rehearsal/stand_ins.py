@@ -1,0 +1,84 @@
+"""What runs in place of the reader's jobs: it lasts as long, and does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.scheduler.executor import returns_awaitable
+from kst_scheduler.scheduler.occurrence import current_occurrence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from apscheduler.job import Job
+
+MAX_GAP: Final = 3600.0
+"""A run of a job that fires less often is not made longer."""
+
+
+class StandIns:
+    """Gives each job a function that lasts for some seconds.
+
+    A job under ``once`` keeps its claim, its lease and its row: only what it wraps is replaced.
+
+    Args:
+        seconds: how long a job lasts, by its id.
+        default: how long any other one lasts.
+
+    """
+
+    def __init__(self, seconds: Mapping[str, float], default: float) -> None:
+        self._seconds = dict(seconds)
+        self._default = default
+        self.long: list[tuple[int, int]] = []
+        """When each run lasts longer than the time to the next, in microseconds since 1970."""
+
+    def seconds_of(self, job_id: str) -> float:
+        """Return how many seconds a job lasts."""
+        return self._seconds.get(job_id, self._default)
+
+    def of(self, job: Job) -> Callable[..., Any]:
+        """Return what runs in place of a job's function; it is ``async def`` if that is."""
+        seconds = self._seconds_now(job)
+        once = getattr(job.func, "once", None)
+        if once is not None:
+            return functools.partial(_once, once, seconds)
+        if is_async(job.func):
+            return functools.partial(_wait, seconds)
+        return functools.partial(_sleep, seconds)
+
+    def _seconds_now(self, job: Job) -> float:
+        seconds, now = self.seconds_of(job.id), time.time_ns() // 1000
+        if not any(begin <= now < end for begin, end in self.long):
+            return seconds
+        moment = datetime.now(UTC)
+        after = job.trigger.get_next_fire_time(moment, moment)
+        if after is None:
+            return seconds
+        gap = (after - moment).total_seconds()
+        return max(seconds, 1.2 * gap) if gap <= MAX_GAP else seconds
+
+
+def is_async(function: Any) -> bool:
+    """Tell whether a job's function is ``async def``, or an object whose ``__call__`` is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    return returns_awaitable(function)
+
+
+async def _once(once: Any, seconds: float, *_args: Any, **_kwargs: Any) -> Any:
+    return await once.run(current_occurrence(), functools.partial(_wait, seconds))
+
+
+async def _wait(seconds: float, *_args: Any, **_kwargs: Any) -> None:
+    await asyncio.sleep(seconds)
+
+
+def _sleep(seconds: float, *_args: Any, **_kwargs: Any) -> None:
+    time.sleep(seconds)

@@ -1,0 +1,308 @@
+"""What is rehearsed: find it by its name, and begin it as a process of a service does."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.scheduler.executor import returns_awaitable
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.user_values import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+NO_LOOP: Final = "no running event loop"
+ASGI_ARGUMENTS: Final = 3
+"""scope, receive and send (ASGI specification 3.0)."""
+NOT_FOUND: Final = object()
+
+
+class TargetError(KSTSchedulerError):
+    """Raised when a target cannot be rehearsed; the message says what to write instead."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target as it is named: "module:name", or "path/to/file.py:name"."""
+
+    text: str
+    module: str
+    name: str
+    folder: str
+    """The folder from which the module is imported."""
+
+    @classmethod
+    def named(cls, text: str) -> Target:
+        """Find the module that a text names, without importing it.
+
+        Raises:
+            InvalidArgumentError: it names no module or file, or no object in it.
+
+        """
+        module, _, name = text.rpartition(":")
+        if not module or not name or not all(part.isidentifier() for part in name.split(".")):
+            raise InvalidArgumentError(
+                f"target {text!r} does not name a scheduler; write module:name, such as "
+                "my_service.app:scheduler, or file.py:name"
+            )
+        if module.endswith(".py") or "/" in module or "\\" in module:
+            module, folder = _module_of_file(text, Path(module))
+            return cls(text, module, name, folder)
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise InvalidArgumentError(
+                f"target {text!r}: {module!r} is neither the name of a module nor that of a file; "
+                "write my_service.app:scheduler, or my_service/app.py:scheduler"
+            )
+        return cls(text, module, name, str(Path.cwd()))
+
+
+def _module_of_file(text: str, path: Path) -> tuple[str, str]:
+    """Return the name of a file's module, and the folder from which it is imported."""
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise InvalidArgumentError(f"target {text!r}: there is no file {str(path)!r}")
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if not parts or not all(part.isidentifier() for part in parts):
+        raise InvalidArgumentError(
+            f"target {text!r}: a file whose name is {'.'.join(parts)!r} cannot be imported; rename "
+            "it to letters, digits and underscores"
+        )
+    return ".".join(parts), str(folder)
+
+
+class Servers:
+    """What all processes of a rehearsal share: a ledger and a Redis in memory."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+        self.redis = SimulatedRedis()
+
+
+class ServiceScheduler(KSTScheduler):
+    """What a function ``register(scheduler)`` is given, or ``add_jobs(service)``."""
+
+    def __init__(self, servers: Servers) -> None:
+        super().__init__()
+        self.ledger = servers.ledger
+        self.redis = servers.redis.client()
+        self.tasks = None
+
+    @property
+    def scheduler(self) -> ServiceScheduler:
+        """Return itself, for ``service.scheduler``."""
+        return self
+
+
+class Process:
+    """One process of the reader's service: what it is made of, and how it is stopped."""
+
+    def __init__(self, target: Target, servers: Servers) -> None:
+        self._target = target
+        self._servers = servers
+        self.schedulers: list[BaseScheduler] = []
+        """Those that it has made, in order."""
+        self.fault_of_start: RuntimeError | None = None
+        """Why its module cannot be imported where no event loop runs."""
+        self._lifespan: _Lifespan | None = None
+
+    async def start(self) -> None:
+        """Begin as uvicorn, or a program with ``asyncio.run``, begins.
+
+        Raises:
+            TargetError: it cannot be imported, or is nothing that can be rehearsed.
+
+        """
+        await self._begin(self._found())
+        if not self.schedulers:
+            raise TargetError(
+                f"{self._target.text} makes no APScheduler, so nothing can be rehearsed"
+            )
+        if not any(scheduler.get_jobs() for scheduler in self.schedulers):
+            raise TargetError(f"{self._target.text} adds no jobs, so nothing can be rehearsed")
+
+    async def stop(self) -> None:
+        """End as on SIGTERM: an application's lifespan ends, and nothing else is told."""
+        if self._lifespan is not None:
+            await self._lifespan.stop()
+
+    def _found(self) -> Any:
+        """Import the module in this process, and return what the target names in it."""
+        name = self._target.module
+        try:
+            module = self._imported(name)
+        except ModuleNotFoundError as error:
+            if error.name and f"{name}.".startswith(f"{error.name}."):
+                raise TargetError(
+                    f"{self._target.text}: there is no module {error.name!r} in this folder or "
+                    "among the installed packages"
+                ) from None
+            raise TargetError(self._at_import(error)) from error
+        except Exception as error:
+            raise TargetError(self._at_import(error)) from error
+        found: Any = module
+        for part in self._target.name.split("."):
+            found = getattr(found, part, NOT_FOUND)
+            if found is NOT_FOUND:
+                raise TargetError(f"{self._target.text}: {name} has no {part!r}")
+        return found
+
+    def _imported(self, name: str) -> Any:
+        """Import without a running loop, as a program does; then with one, as uvicorn does."""
+        before, made = set(sys.modules), len(self.schedulers)
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)  # noqa: SLF001 - checked on 3.11 to 3.15
+        try:
+            return importlib.import_module(name)
+        except RuntimeError as error:
+            if NO_LOOP not in str(error):
+                raise
+            self.fault_of_start = error
+        finally:
+            asyncio._set_running_loop(loop)  # noqa: SLF001
+        for each in set(sys.modules) - before:
+            if each == name or each.startswith(f"{name}."):
+                del sys.modules[each]
+        del self.schedulers[made:]
+        return importlib.import_module(name)
+
+    def _at_import(self, error: BaseException) -> str:
+        return (
+            f"{self._target.text} cannot be imported: {describe(error)}; set a variable by "
+            "--set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
+        )
+
+    async def _begin(self, found: Any) -> None:
+        if isinstance(found, BlockingScheduler):
+            raise TargetError(
+                f"{self._target.text} is a BlockingScheduler, whose start() never returns; "
+                "rehearse a function that adds its jobs: def register(scheduler): ..."
+            )
+        if isinstance(found, BaseScheduler):
+            if found not in self.schedulers:
+                self.schedulers.append(found)
+            if found.state == STATE_STOPPED:
+                found.start()
+        elif _is_asgi(found):
+            self._lifespan = _Lifespan(found)
+            await self._lifespan.start()
+        elif inspect.isroutine(found):
+            await self._call(found)
+        else:
+            raise TargetError(
+                f"{self._target.text} is {_a(type(found).__name__)}, and neither a scheduler, nor "
+                "a function that adds jobs to one, nor an ASGI application"
+            )
+
+    async def _call(self, function: Callable[..., Any]) -> None:
+        wanted = _positional(function)
+        if wanted > 1:
+            raise TargetError(
+                f"{self._target.text} takes {wanted} arguments; write def register(scheduler): "
+                "..., or a function without arguments that returns the scheduler"
+            )
+        if wanted == 0:
+            made = function()
+            made = await made if inspect.isawaitable(made) else made
+            if made is not None:
+                await self._begin(made)
+            return
+        scheduler = ServiceScheduler(self._servers)
+        result = function(scheduler)
+        if inspect.isawaitable(result):
+            await result
+        if any(hasattr(job.func, "once") for job in scheduler.get_jobs()):
+            Reconciler(scheduler, scheduler.ledger).start()
+        if scheduler.state == STATE_STOPPED:
+            scheduler.start()
+
+
+class _Lifespan:
+    """The lifespan of an ASGI application, as a server runs it (ASGI specification, lifespan)."""
+
+    def __init__(self, application: Callable[..., Awaitable[object]]) -> None:
+        self._application = application
+        self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._asked.put({"type": "lifespan.startup"})
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._started
+
+    async def stop(self) -> None:
+        await self._asked.put({"type": "lifespan.shutdown"})
+        await self._stopped
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+        try:
+            await self._application(scope, self._asked.get, self._send)
+        except Exception as error:  # noqa: BLE001 - also: it has no lifespan, which a server allows
+            if not self._started.done() and not _has_no_lifespan(error):
+                self._started.set_exception(
+                    TargetError(f"the application does not start: {describe(error)}")
+                )
+        finally:
+            for each in (self._started, self._stopped):
+                if not each.done():
+                    each.set_result(None)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "lifespan.startup.failed" and not self._started.done():
+            last = str(message.get("message", "")).strip().splitlines()
+            self._started.set_exception(
+                TargetError(f"the application does not start: {last[-1] if last else kind}")
+            )
+        elif kind.startswith("lifespan.startup") and not self._started.done():
+            self._started.set_result(None)
+        elif kind.startswith("lifespan.shutdown") and not self._stopped.done():
+            self._stopped.set_result(None)
+
+
+def _has_no_lifespan(error: BaseException) -> bool:
+    return isinstance(error, AssertionError | NotImplementedError | KeyError)
+
+
+def _is_asgi(found: Any) -> bool:
+    if isinstance(found, type):
+        return False
+    if inspect.isroutine(found):
+        return _positional(found) == ASGI_ARGUMENTS
+    return callable(found) and returns_awaitable(found)
+
+
+def _positional(function: Callable[..., Any]) -> int:
+    """Return how many arguments a function must be given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    return sum(
+        each.default is each.empty
+        and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}
+        for each in parameters
+    )
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
