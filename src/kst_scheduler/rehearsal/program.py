@@ -274,15 +274,15 @@ def _searches_for_ever(job: Job) -> bool:
     def stop(_number: int, _frame: object) -> None:
         raise _TooLongError
 
-    before = signal.signal(signal.SIGVTALRM, stop)
-    # Again and again: what is raised in a finalizer is ignored.
-    signal.setitimer(signal.ITIMER_VIRTUAL, SEARCH_SECONDS, SEARCH_SECONDS)
+    before = signal.signal(signal.SIGPROF, stop)
+    # Not ITIMER_VIRTUAL, which is the watchdog's.
+    signal.setitimer(signal.ITIMER_PROF, SEARCH_SECONDS)
     try:
         job.trigger.get_next_fire_time(first, first)
     except _TooLongError:
         job.modify(trigger=DateTrigger(first, first.tzinfo))
         return True
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return False
