@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import json
 import logging
 import os
 import sys
+import traceback
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
@@ -27,12 +27,12 @@ from kst_scheduler.rehearsal.nights import DAY, Plan, plan_of
 from kst_scheduler.rehearsal.program import RehearsedProgram
 from kst_scheduler.rehearsal.question import Question
 from kst_scheduler.rehearsal.stand_ins import StandIns
-from kst_scheduler.rehearsal.target import Target
+from kst_scheduler.rehearsal.target import Target, said
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
 from kst_scheduler.simulation.incidents import check_incidents, check_nodes
 from kst_scheduler.simulation.simulate import SimulationResult, run_program
+from kst_scheduler.simulation.sources import is_of_a_library
 from kst_scheduler.timezone import KST
-from kst_scheduler.user_values import describe
 
 ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
 PROBE: Final = timedelta(minutes=1)
@@ -59,7 +59,7 @@ def main(folder: str) -> int:
     except SystemExit as error:
         answer = {"error": f"{question.target} called sys.exit({error.code!r})"}
     except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
-        answer = {"error": without_passwords(describe(error))}
+        answer = {"error": without_passwords(f"{question.target}: {said(error)}{_line(error)}")}
     finally:
         guard.is_on = False
     answer["refused"] = dict(guard.refused)
@@ -92,6 +92,13 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
     }
 
 
+def _line(error: BaseException) -> str:
+    """Return where an error was raised, as " (app.py, line 7)"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not is_of_a_library(each.filename)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
 def _run(
     question: Question,
     target: Target,
@@ -102,12 +109,12 @@ def _run(
     zone: str,
     end: Any,
 ) -> tuple[RehearsedProgram, SimulationResult]:
-    program = RehearsedProgram(target, stand_ins)
+    program = RehearsedProgram(target, stand_ins, question.stubs)
     known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
     incidents = check_incidents(known, nodes, plan.start, end)
     guard.is_on = True
     try:
-        with _stubs(question.stubs), _quiet():
+        with _quiet():
             result = run_program(
                 program,
                 plan.start,
@@ -134,22 +141,6 @@ def _fires(program: RehearsedProgram, start: Any, nights: int) -> dict[str, list
             is_in = fire is not None and fire < begin + DAY - 2 * MARGIN
             found[job].append(microseconds(fire) if is_in else None)
     return found
-
-
-@contextlib.contextmanager
-def _stubs(names: list[str]) -> Any:
-    """Let functions of installed modules return None; those of the reader's are renewed."""
-    done = []
-    try:
-        for each in names:
-            module_name, _, name = each.partition(":")
-            module = importlib.import_module(module_name)
-            done.append((module, name, getattr(module, name)))
-            setattr(module, name, lambda *_args, **_kwargs: None)
-        yield
-    finally:
-        for module, name, value in reversed(done):
-            setattr(module, name, value)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, moment_at
 from kst_scheduler.rehearsal.notes import NOWHERE, Place
 from kst_scheduler.timezone import KST, UTC
@@ -137,6 +138,23 @@ def code(
         return check
 
     return keep
+
+
+def explain(name: str) -> str:
+    """Return what a code means, and what to write instead.
+
+    Raises:
+        InvalidArgumentError: there is no such code.
+
+    """
+    found = CODES.get(name.upper())
+    if found is None:
+        raise InvalidArgumentError(f"there is no code {name!r}; the codes are {', '.join(CODES)}")
+    seen = "Read in the source." if found.is_read else "Seen in a run or in a fire time."
+    return (
+        f"{found.code} {found.level}: {found.title}\n\n{found.explanation}\n\n"
+        f"Instead: {found.write}.\n{seen} Explained in section {found.section}."
+    )
 
 
 def findings(facts: Facts) -> list[Finding]:

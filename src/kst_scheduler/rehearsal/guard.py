@@ -37,6 +37,8 @@ CHANGES: Final = frozenset(
 SECOND_PATH: Final = {"os.rename": 1, "os.link": 1, "os.symlink": 1}
 """Events whose second argument is a path as well."""
 WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+DEVICES: Final = frozenset((os.devnull, "/dev/full", "/dev/stderr", "/dev/stdout", "/dev/tty"))
+"""What may be written though it is outside: nothing is kept there."""
 MAX_TEXT: Final = 200
 
 
@@ -76,8 +78,9 @@ class Guard:
     def _refusals(self, event: str, arguments: tuple[Any, ...]) -> Iterator[str]:
         if event in PROCESSES:
             yield f"start or stop a process ({event}: {_short(arguments[0] if arguments else '')})"
-        elif event in HOSTS and not _is_loopback(arguments[0]):
-            yield f"look up the host {_short(arguments[0])}"
+        elif event in HOSTS:
+            if not _is_loopback(arguments[0]) and _address(arguments[0]) is None:
+                yield f"look up the host {_short(arguments[0])}"
         elif event in CONNECTIONS:
             address = arguments[1] if len(arguments) > 1 else None
             host = address[0] if isinstance(address, tuple) and address else address
@@ -104,7 +107,7 @@ class Guard:
         if isinstance(path, int):  # what is open already
             return False
         path = os.fsdecode(path)
-        if not path or path == os.devnull or path.startswith("/dev/"):
+        if not path or path in DEVICES:
             return False
         beside = Path(os.path.realpath(f"/proc/self/fd/{folder}")) if folder >= 0 else Path()
         return not Path(os.path.realpath(beside / path)).is_relative_to(self._folder)
@@ -122,12 +125,17 @@ def _folders(event: str, arguments: tuple[Any, ...]) -> list[int]:
 
 
 def _is_loopback(host: Any) -> bool:
-    if host is None or host in {"", "localhost", b"localhost"}:
+    if host is None or host in {"", "localhost", b"", b"localhost"}:
         return True
+    found = _address(host)
+    return found is not None and found.is_loopback
+
+
+def _address(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(os.fsdecode(host).partition("%")[0]).is_loopback
+        return ipaddress.ip_address(os.fsdecode(host).partition("%")[0])
     except (TypeError, ValueError):
-        return False
+        return None
 
 
 def _file_of(database: Any) -> Any:

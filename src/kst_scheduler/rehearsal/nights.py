@@ -51,9 +51,16 @@ class Night:
 PROGRAMME: Final = (
     Night("quiet", "nothing goes wrong"),
     Night("deployment", "a deployment over the fire", (("deploy", "*", -30, DOWN),)),
-    Night("cut", "a deployment ten seconds before the end", (("deploy", "*", -10, DOWN),), True),
+    Night(
+        "cut",
+        "a deployment ten seconds before the end of the run",
+        (("deploy", "*", -10, DOWN),),
+        True,
+    ),
     Night("freeze", "A stands still for 30 s over the fire", (("freeze", "A", -10, 30),)),
-    Night("crash", "A dies ten seconds before the end", (("crash", "A", -10, DOWN),), True),
+    Night(
+        "crash", "A dies ten seconds before the end of the run", (("crash", "A", -10, DOWN),), True
+    ),
     Night("ahead", "the clock of B is two minutes ahead", (("clock", "B", -600, 120),)),
     Night("blocked", "the event loop of A is blocked for two minutes", (("block", "A", -60, 120),)),
     Night("behind", "the clock of A is two minutes behind", (("clock", "A", -600, -120),)),

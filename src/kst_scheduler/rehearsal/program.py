@@ -51,10 +51,13 @@ class RehearsedProgram(Program):
     Args:
         target: what to run.
         stand_ins: what runs in place of its jobs; None: its jobs.
+        stubs: functions that return None, as "module:name".
 
     """
 
-    def __init__(self, target: Target, stand_ins: StandIns | None) -> None:
+    def __init__(
+        self, target: Target, stand_ins: StandIns | None, stubs: Sequence[str] = ()
+    ) -> None:
         super().__init__(_nothing, _no_jobs, folder=f"{target.folder}/")
         self.notes = Notes()
         self.triggers: dict[str, Any] = {}
@@ -63,6 +66,7 @@ class RehearsedProgram(Program):
         """Those of the reader's modules that were imported, once it has ended."""
         self._target = target
         self._stand_ins = stand_ins
+        self._stubs = stubs
         self._servers = Servers()
         self._processes: dict[SimulatedNode, Process] = {}
         self._node: SimulatedNode | None = None
@@ -95,7 +99,7 @@ class RehearsedProgram(Program):
         self.enter(None)
         self._of[node] = {}
         self.enter(node)
-        process = self._processes[node] = Process(self._target, self._servers)
+        process = self._processes[node] = Process(self._target, self._servers, self._stubs)
         task = asyncio.get_running_loop().create_task(process.start())
         task.add_done_callback(functools.partial(self._began, node, process))
 

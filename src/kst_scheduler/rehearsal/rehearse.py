@@ -30,6 +30,8 @@ from kst_scheduler.timezone import KST, require_aware
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
+
 DATABASES: Final = (".db", ".sqlite", ".sqlite3")
 """Files of the reader's folder that a rehearsal does not see: it begins with an empty database."""
 MAX_SECONDS: Final = 600
@@ -50,12 +52,20 @@ class Rehearsal:
     nights: int
     nodes: tuple[str, ...]
     host_timezone: str
+    start: datetime
+    """When the first night begins."""
     folder: str = ""
 
     def at_level(self, level: str = "error") -> list[Finding]:
         """Return the findings of a level, and of higher ones."""
         least = LEVELS.index(level)
         return [each for each in self.findings if LEVELS.index(each.level) >= least]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the night with the most runs that are not well."""
+        from kst_scheduler.rehearsal.picture import plot_night  # noqa: PLC0415 - an extra
+
+        return plot_night(self, ax)
 
     def __bool__(self) -> bool:
         """Return whether nothing was found at the level of ``error``."""
@@ -99,7 +109,7 @@ def rehearse(
         durations: how long those of some jobs last, by id.
         run_jobs: run the jobs themselves.
         variables: what the environment has beside its own variables.
-        stubs: functions of installed modules, as "module:name", that return None.
+        stubs: functions, as "module:name", that do nothing and return None.
         seed: varies what code must not rely on, as in ``simulate``.
 
     Raises:
@@ -110,6 +120,12 @@ def rehearse(
     if nights < 1:
         raise InvalidArgumentError(f"nights={nights} leaves nothing to rehearse; write 14, say")
     require_aware(start, "start")
+    for stub in stubs:
+        if not all(stub.partition(":")):
+            raise InvalidArgumentError(
+                f"stub {stub!r} names no function; write MODULE:FUNCTION, such as "
+                "my_service.db:connect"
+            )
     found = Target.named(target)
     question = Question(
         target=target,
@@ -155,6 +171,7 @@ def rehearse(
         nights=nights,
         nodes=tuple(chr(ord("A") + number) for number in range(nodes)),
         host_timezone=host_timezone,
+        start=start,
         folder=found.folder,
     )
 

@@ -24,7 +24,7 @@ def as_text(rehearsal: Rehearsal, *, colour: bool = False) -> str:
     for each in rehearsal.findings:
         level = f"{each.level:7}"
         level = f"\033[{COLOURS[each.level]}m{level}\033[0m" if colour else level
-        place = _place(rehearsal, each.place)
+        place = place_in(rehearsal, each.place)
         about = "  ".join(part for part in (each.job.ljust(width), place, each.what) if part)
         lines += [f"{each.code} {level} {about}", f"       {each.write}; notebook {each.section}"]
     for what, count in rehearsal.refused.items():
@@ -125,7 +125,8 @@ def _sarif_result(rehearsal: Rehearsal, finding: Finding) -> dict[str, Any]:
     return result
 
 
-def _place(rehearsal: Rehearsal, place: Place) -> str:
+def place_in(rehearsal: Rehearsal, place: Place) -> str:
+    """Return a place as the reader writes it, such as "app.py:14"; empty: there is none."""
     return f"{_file(rehearsal, place)}:{place.line}" if place.file else ""
 
 

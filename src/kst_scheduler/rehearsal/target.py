@@ -19,10 +19,10 @@ from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.redis_server import SimulatedRedis
-from kst_scheduler.user_values import describe
+from kst_scheduler.user_values import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 NO_LOOP: Final = "no running event loop"
 ASGI_ARGUMENTS: Final = 3
@@ -113,8 +113,9 @@ class ServiceScheduler(KSTScheduler):
 class Process:
     """One process of the reader's service: what it is made of, and how it is stopped."""
 
-    def __init__(self, target: Target, servers: Servers) -> None:
+    def __init__(self, target: Target, servers: Servers, stubs: Sequence[str] = ()) -> None:
         self._target = target
+        self._stubs = stubs
         self._servers = servers
         self.schedulers: list[BaseScheduler] = []
         """Those that it has made, in order."""
@@ -146,6 +147,8 @@ class Process:
         """Import the module in this process, and return what the target names in it."""
         name = self._target.module
         try:
+            for stub in self._stubs:
+                _put_stub(stub)
             module = self._imported(name)
         except ModuleNotFoundError as error:
             if error.name and f"{name}.".startswith(f"{error.name}."):
@@ -184,7 +187,7 @@ class Process:
 
     def _at_import(self, error: BaseException) -> str:
         return (
-            f"{self._target.text} cannot be imported: {describe(error)}; set a variable by "
+            f"{self._target.text} cannot be imported: {said(error)}; set a variable by "
             "--set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
         )
 
@@ -233,6 +236,14 @@ class Process:
             scheduler.start()
 
 
+def _put_stub(stub: str) -> None:
+    """Let a function of a module do nothing, in this process."""
+    module_name, _, name = stub.partition(":")
+    module = importlib.import_module(module_name)
+    getattr(module, name)  # a name that is not there is a slip
+    setattr(module, name, lambda *_args, **_kwargs: None)
+
+
 class _Lifespan:
     """The lifespan of an ASGI application, as a server runs it (ASGI specification, lifespan)."""
 
@@ -259,7 +270,7 @@ class _Lifespan:
         except Exception as error:  # noqa: BLE001 - also: it has no lifespan, which a server allows
             if not self._started.done() and not _has_no_lifespan(error):
                 self._started.set_exception(
-                    TargetError(f"the application does not start: {describe(error)}")
+                    TargetError(f"the application does not start: {said(error)}")
                 )
         finally:
             for each in (self._started, self._stopped):
@@ -302,6 +313,11 @@ def _positional(function: Callable[..., Any]) -> int:
         and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}
         for each in parameters
     )
+
+
+def said(error: BaseException) -> str:
+    """Return an error as Python prints it, in one line."""
+    return " ".join(f"{type(error).__name__}: {text_of(error)}".split()).removesuffix(":")
 
 
 def _a(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The command kst-scheduler: serves a service, works for one, and shows when jobs fire next.
+"""The command kst-scheduler: serves a service, works for one, shows fire times, rehearses.
 
 What needs an extra is imported by the verb that needs it, so `--help` needs none.
 """
@@ -22,6 +22,7 @@ from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import JobsExitError, jobs_function, place_of
 from kst_scheduler.service.logs import log_to_stderr
+from kst_scheduler.service.rehearse_command import add_rehearse
 from kst_scheduler.service.stopping import StopLimit, forget_limits
 from kst_scheduler.timezone import KST
 from kst_scheduler.user_values import text_of
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kst-scheduler", description="Runs jobs on Korean time, each occurrence once."
     )
-    verbs = parser.add_subparsers(required=True, metavar="{serve,worker,next}")
+    verbs = parser.add_subparsers(required=True, metavar="{serve,worker,next,rehearse}")
     serve = verbs.add_parser("serve", help="run the scheduler and its admin API")
     worker = verbs.add_parser("worker", help="run what the schedulers of a service hand off")
     next_ = verbs.add_parser("next", help="show the coming fire times in KST and UTC")
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(verb=_work)
     next_.add_argument("-n", type=int, default=5, help="how many of each job (default 5)")
     next_.set_defaults(verb=_next)
+    add_rehearse(verbs)
     return parser
 
 

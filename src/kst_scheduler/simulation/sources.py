@@ -33,11 +33,14 @@ def is_the_readers(module: Any, folder: str = "") -> bool:
         return False
     # A package without __init__.py has no file, and one folder or more.
     places = [_file_of(spec)] if spec.origin else list(spec.submodule_search_locations or [""])
-    return all(place and place.startswith(folder) and not _is_a_librarys(place) for place in places)
+    return all(
+        place and place.startswith(folder) and not is_of_a_library(place) for place in places
+    )
 
 
 @lru_cache(maxsize=4096)
-def _is_a_librarys(place: str) -> bool:
+def is_of_a_library(place: str) -> bool:
+    """Tell whether a file is installed, or a part of Python or of this package."""
     place = os.path.realpath(place)
     return place.startswith(_LIBRARIES) or bool(_INSTALLED & set(place.split(os.path.sep)))
 

@@ -1,0 +1,121 @@
+"""The worst night of a rehearsal as a picture, or as a page with the findings beside it."""
+
+from __future__ import annotations
+
+import html
+from datetime import timedelta
+from io import StringIO
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.rehearsal.nights import DAY, PROGRAMME
+from kst_scheduler.rehearsal.report import place_in
+from kst_scheduler.timeline import plot_timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from kst_scheduler.rehearsal.nights import Trouble
+    from kst_scheduler.rehearsal.rehearse import Rehearsal
+
+MARGIN: Final = timedelta(minutes=10)
+"""Before what goes wrong, and after it."""
+KINDS: Final = {"freeze": "freeze", "block": "freeze", "crash": "crash", "deploy": "crash"}
+"""What a trouble is drawn as; a clock is set in a moment."""
+
+_PAGE: Final = """<!doctype html>
+<meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width">
+<style>
+:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
+body {{ max-width: 70rem; margin: 2rem auto; padding: 0 1rem }}
+figure {{ background: white; margin: 0 0 1rem; overflow-x: auto }}
+figure svg {{ max-width: 100%; height: auto }}
+td, th {{ text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0 }}
+code {{ white-space: nowrap }}
+.error {{ color: #c03000; font-weight: bold }}
+</style>
+<h1>{title}</h1>
+<figure>{svg}</figure>
+<table><tr><th>code<th>job<th>line<th>what happened, and what to write</tr>
+{rows}
+</table>
+"""
+
+
+def save_picture(rehearsal: Rehearsal, path: Path) -> None:
+    """Write the picture of the worst night to a file: .png, .svg, or .html with the findings.
+
+    Raises:
+        InvalidArgumentError: the file has another ending.
+
+    """
+    kind = path.suffix.lower()
+    if kind not in {".png", ".svg", ".html"}:
+        raise InvalidArgumentError(
+            f"{str(path)!r} is no picture; write a name in .png, .svg or .html"
+        )
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    plot_night(rehearsal, ax=figure.subplots())
+    if kind != ".html":
+        figure.savefig(path, dpi=150)
+        return
+    svg = StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    rows = "\n".join(
+        f'<tr><td class="{each.level}">{each.code}<td>{html.escape(each.job)}'
+        f"<td><code>{html.escape(place_in(rehearsal, each.place))}</code>"
+        f"<td>{html.escape(each.what)}<br><em>{html.escape(each.write)}</em></tr>"
+        for each in rehearsal.findings
+    )
+    text = svg.getvalue()
+    path.write_text(
+        _PAGE.format(
+            title=html.escape(f"Rehearsal of {rehearsal.target}"),
+            svg=text[text.index("<svg") :],
+            rows=rows or '<tr><td colspan="4">Nothing was found.</tr>',
+        ),
+        encoding="utf-8",
+    )
+
+
+def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
+    """Draw the night with the most runs that are not well, around what went wrong."""
+    runs, start = rehearsal.runs, rehearsal.start
+    nights = (runs["scheduled_at"] - start) // DAY
+    bad = ~runs["status"].isin(["ok", "locked_out"])
+    worst = nights[bad].mode() if bad.any() else nights.mode()
+    number = int(worst.iloc[0]) if len(worst) else 0
+    shown = runs[nights == number]
+    troubles = [each for each in rehearsal.troubles if each.night == number]
+    begin, end = start + number * DAY, start + (number + 1) * DAY
+    if troubles:
+        begin = min(each.at for each in troubles) - MARGIN
+        end = max(each.end for each in troubles) + MARGIN
+    return plot_timeline(
+        shown,
+        incidents=_incidents(troubles),
+        start=begin,
+        end=end,
+        title=f"Night {number + 1}: {PROGRAMME[number % len(PROGRAMME)].what}",
+        ax=ax,
+    )
+
+
+def _incidents(troubles: Sequence[Trouble]) -> pd.DataFrame:
+    known = [each for each in troubles if each.kind in KINDS]
+    return pd.DataFrame(
+        {
+            "node": [each.node for each in known],
+            "kind": [KINDS[each.kind] for each in known],
+            "start": pd.DatetimeIndex([each.at for each in known]),
+            "end": pd.DatetimeIndex([each.end for each in known]),
+            "detail": ["" for _ in known],
+        }
+    )

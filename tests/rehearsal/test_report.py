@@ -1,0 +1,108 @@
+"""The forms of a rehearsal, by that of the lesson as it is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kst_scheduler import InvalidArgumentError
+from kst_scheduler.rehearsal import explain, rehearse
+from kst_scheduler.rehearsal.findings import CODES
+from kst_scheduler.rehearsal.picture import save_picture
+from kst_scheduler.rehearsal.report import FORMS, as_text
+from kst_scheduler.service.cli import main
+
+if TYPE_CHECKING:
+    from kst_scheduler.rehearsal import Rehearsal
+
+LESSON = Path(__file__).parent / "services" / "lesson.py"
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Rehearsal:
+    """Rehearse the lesson once."""
+    return rehearse(f"{LESSON}:app")
+
+
+def test_the_lesson_as_written_has_many_faults(lesson: Rehearsal) -> None:
+    """Its first is the noon."""
+    codes = {each.code for each in lesson.findings}
+    assert codes == {"KST001", "KST006", "KST011", "KST012", "KST015", "KST021", "KST023"}
+    assert lesson.findings[0].code == "KST001"
+    assert "12:00 KST (03:00 UTC)" in as_text(lesson)
+    assert not lesson
+
+
+def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
+    """Two lines a finding."""
+    lines = as_text(lesson).splitlines()
+    assert lines[0].endswith(f"14 nights, 8 of them bad: {len(lesson.findings)} findings")
+    assert len(lines) == 1 + 2 * len(lesson.findings)
+    for finding, what, write in zip(lesson.findings, lines[1::2], lines[2::2], strict=True):
+        assert what.startswith(f"{finding.code} {finding.level}")
+        assert f"lesson.py:{finding.place.line}" in what
+        assert write.startswith("       ")
+        assert write.endswith(f"; notebook {finding.section}")
+    assert repr(lesson) == as_text(lesson)
+    assert "\033[31merror" in as_text(lesson, colour=True)
+
+
+def test_json_has_the_rows(lesson: Rehearsal) -> None:
+    """That prove each finding."""
+    found = json.loads(FORMS["json"](lesson))
+    assert len(found["findings"]) == len(lesson.findings)
+    twice = next(each for each in found["findings"] if each["code"] == "KST012")
+    assert [row["node"] for row in twice["rows"]] == ["A", "B"]
+    assert twice["file"] == "lesson.py"
+
+
+def test_github_and_sarif_name_file_and_line(lesson: Rehearsal) -> None:
+    """As their readers want them."""
+    lines = FORMS["github"](lesson).splitlines()
+    assert len(lines) == len(lesson.findings)
+    assert all(line.startswith(("::error file=lesson.py,line=", "::warning ")) for line in lines)
+    sarif = json.loads(FORMS["sarif"](lesson))
+    (run,) = sarif["runs"]
+    assert sarif["version"] == "2.1.0"
+    rules = {each["id"] for each in run["tool"]["driver"]["rules"]}
+    assert {each["ruleId"] for each in run["results"]} == rules
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "lesson.py"
+    assert place["region"]["startLine"] == lesson.findings[0].place.line
+
+
+@pytest.mark.parametrize("name", ["night.png", "night.svg", "night.html"])
+def test_the_worst_night_is_drawn(lesson: Rehearsal, tmp_path: Path, name: str) -> None:
+    """The page has the findings beside it."""
+    path = tmp_path / name
+    save_picture(lesson, path)
+    if name.endswith("html"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("<tr>") == 1 + len(lesson.findings)
+        assert "<svg" in text
+    assert path.stat().st_size > 1000
+
+
+def test_another_ending_is_refused(lesson: Rehearsal, tmp_path: Path) -> None:
+    """Before anything is drawn."""
+    with pytest.raises(InvalidArgumentError, match=r"\.png, \.svg or \.html"):
+        save_picture(lesson, tmp_path / "night.pdf")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it is, and what to write."""
+    assert main(["rehearse", "--explain", code.lower()]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"{code} {CODES[code].level}: {CODES[code].title}\n")
+    assert CODES[code].write in text
+    assert len(CODES[code].explanation) > 40
+
+
+def test_a_code_that_is_none_is_refused() -> None:
+    """With those that are."""
+    with pytest.raises(InvalidArgumentError, match="KST001, KST002"):
+        explain("KST999")

@@ -1,0 +1,154 @@
+"""What can be rehearsed, and what is said of what cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kst_scheduler import InvalidArgumentError
+from kst_scheduler.rehearsal import TargetError, rehearse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOB = """
+from kst_scheduler import KSTScheduler, cron
+
+async def crawl(): ...
+"""
+KINDS = {
+    "a scheduler": "found = KSTScheduler()\nfound.add_job(crawl, cron(hour=3), id='crawl')",
+    "a function with a scheduler": (
+        "def found(scheduler): scheduler.add_job(crawl, cron(hour=3), id='crawl')"
+    ),
+    "a function with a service": (
+        "def found(service): service.scheduler.add_job(crawl, cron(hour=3), id='crawl')"
+    ),
+    "a function that returns a scheduler": (
+        "def found():\n s = KSTScheduler()\n s.add_job(crawl, cron(hour=3), id='crawl')\n return s"
+    ),
+    "an async function": (
+        "async def found():\n s = KSTScheduler()\n s.add_job(crawl, cron(hour=3), id='crawl')\n"
+        " return s"
+    ),
+    "an ASGI function": (
+        "async def found(scope, receive, send):\n"
+        " s = KSTScheduler()\n s.add_job(crawl, cron(hour=3), id='crawl')\n"
+        " await receive()\n s.start()\n await send({'type': 'lifespan.startup.complete'})\n"
+        " await receive()\n s.shutdown()\n await send({'type': 'lifespan.shutdown.complete'})"
+    ),
+    "a name in a class": (
+        "class House: found = KSTScheduler()\n"
+        "House.found.add_job(crawl, cron(hour=3), id='crawl')\nfound = House.found"
+    ),
+}
+REFUSED = {
+    "found = 1": "is an int, and neither a scheduler, nor a function",
+    "found = KSTScheduler()": "adds no jobs",
+    "def found(a, b): ...": "takes 2 arguments",
+    "def found(scheduler): raise OSError('no')": "OSError: no",
+    "from apscheduler.schedulers.blocking import BlockingScheduler\nfound = BlockingScheduler()": (
+        "is a BlockingScheduler"
+    ),
+    "def found(): return None": "makes no APScheduler",
+    "import os\nfound = os.environ['NOT_THERE']": "--set NAME=VALUE",
+    "import nothing_of_this_name": "cannot be imported: ModuleNotFoundError",
+    "def broken(:": "cannot be imported: SyntaxError",
+    "raise SystemExit(3)": "called sys.exit(3)",
+    "other = 1": "has no 'found'",
+}
+
+
+@pytest.mark.parametrize("source", KINDS.values(), ids=[*KINDS])
+def test_it_is_rehearsed(tmp_path: Path, source: str) -> None:
+    """As it is."""
+    file = tmp_path / "app.py"
+    file.write_text(JOB + source, encoding="utf-8")
+    found = rehearse(f"{file}:found", nights=1, nodes=1)
+    assert found.runs["job_id"].tolist() == ["crawl"]
+    assert found.runs["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize(("source", "text"), REFUSED.items(), ids=[*REFUSED])
+def test_it_is_refused_in_one_line(tmp_path: Path, source: str, text: str) -> None:
+    """That names what to write instead."""
+    file = tmp_path / "app.py"
+    file.write_text(JOB + source, encoding="utf-8")
+    with pytest.raises(TargetError) as error:
+        rehearse(f"{file}:found", nights=1)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("target", ["", "app", "app:", ":found", "app:1", "no-name:found"])
+def test_a_name_that_is_none_is_refused(target: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(InvalidArgumentError, match="write"):
+        rehearse(target)
+
+
+def test_a_module_is_found_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a package, whose modules import one another."""
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "names.py").write_text("NAME = 'crawl'", encoding="utf-8")
+    (package / "app.py").write_text(
+        JOB + "from shop.names import NAME\n"
+        "def found(scheduler): scheduler.add_job(crawl, cron(hour=3), id=NAME)",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    for target in ("shop.app:found", "shop/app.py:found"):
+        assert rehearse(target, nights=1, nodes=1).runs["job_id"].tolist() == ["crawl"]
+
+
+def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, no thread, no variable, no module."""
+    (tmp_path / "settings.json").write_text(json.dumps({"hour": 3}), encoding="utf-8")
+    (tmp_path / "traceless.py").write_text(
+        "import json, os, threading\n"
+        "from kst_scheduler import cron\n"
+        "async def crawl(): ...\n"
+        "os.environ['LEFT_BEHIND'] = '1'\n"
+        "open('left_behind', 'w').close()\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "def register(scheduler):\n"
+        "    hour = json.load(open('settings.json'))['hour']\n"
+        "    scheduler.add_job(crawl, cron(hour=hour), id='crawl')\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ), threading.active_count()
+    found = rehearse("traceless:register", nights=1, nodes=1)
+    assert found.runs["status"].tolist() == ["ok"]
+    assert (dict(os.environ), threading.active_count()) == before
+    assert "traceless" not in sys.modules
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["settings.json", "traceless.py"]
+
+
+def test_variables_and_stubs_let_it_be_imported(tmp_path: Path) -> None:
+    """Where a module connects to a database that is not there."""
+    (tmp_path / "connecting.py").write_text(
+        "def connect(address): raise OSError('no route to host')", encoding="utf-8"
+    )
+    file = tmp_path / "app.py"
+    file.write_text(
+        JOB + "import os, connecting\nconnecting.connect(os.environ['DATABASE_URL'])\n"
+        "def found(scheduler): scheduler.add_job(crawl, cron(hour=3), id='crawl')",
+        encoding="utf-8",
+    )
+    with pytest.raises(TargetError, match=r"KeyError: 'DATABASE_URL'.*--set"):
+        rehearse(f"{file}:found", nights=1)
+    variables = {"DATABASE_URL": "sqlite://"}
+    with pytest.raises(TargetError, match=r"no route to host.*--stub"):
+        rehearse(f"{file}:found", nights=1, variables=variables)
+    found = rehearse(f"{file}:found", nights=1, variables=variables, stubs=["connecting:connect"])
+    assert set(found.runs["status"]) == {"ok"}

@@ -1,0 +1,71 @@
+"""The verb rehearse of the command: options, exit codes, and one line where it cannot run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kst_scheduler.service.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+scheduler = AsyncIOScheduler(timezone="Asia/Seoul", job_defaults={"misfire_grace_time": 300})
+
+async def crawl(): ...
+
+scheduler.add_job(crawl, "cron", hour=3, id="crawl")
+"""
+WRONG = {
+    "": "name what to rehearse",
+    "app.py:scheduler --days 0": "nights=0",
+    "app.py:scheduler --nodes 0": "nodes=0",
+    "app.py:scheduler --duration 5": "is no length of a run",
+    "app.py:scheduler --duration crawl=0m": "is no length of a run",
+    "app.py:scheduler --set X": "is not --set NAME=VALUE",
+    "app.py:scheduler --stub connect": "names no function",
+    "app.py:scheduler --from yesterday": "is no day",
+    "app.py:scheduler --zone Asia/Soul": "Asia/Soul",
+    "nowhere.py:scheduler": "there is no file",
+    "app.py:nothing": "has no 'nothing'",
+    "--explain KST999": "there is no code",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, in which a service lies."""
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("arguments", "text"), WRONG.items(), ids=[*WRONG])
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_run_is_one_line_and_exit_code_2(
+    arguments: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is printed on standard output."""
+    assert main(["rehearse", *arguments.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("kst-scheduler: ")
+    assert text in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_exit_code_1_says_that_something_was_found(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the level that is asked for; two replicas run the job twice."""
+    options = ["app.py:scheduler", "--days", "3", "--format", "json"]
+    assert main(["rehearse", *options, "--picture", "night.svg"]) == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [each["code"] for each in found if each["level"] == "error"] == ["KST012"]
+    assert (folder / "night.svg").stat().st_size > 1000
+    assert main(["rehearse", *options, "--nodes", "1", "--duration", "crawl=10s"]) == 0
+    assert main(["rehearse", *options, "--nodes", "1", "--fail-on", "warning"]) == 1
