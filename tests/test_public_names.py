@@ -59,6 +59,30 @@ print(sorted(set(extras.split()) & set(sys.modules)))
     assert done.stdout.strip() == "[]"
 
 
+def test_two_rooms_are_hidden_by_a_function() -> None:
+    """The docstring names those that only ``from`` reaches, in a process that imported nothing."""
+    hidden = {
+        name
+        for name in kst_scheduler.__all__
+        if (Path(kst_scheduler.__file__).parent / name).is_dir()
+    }
+    assert hidden == {"once", "fire_times"}
+    assert all(f"``{room}``" in str(kst_scheduler.__doc__) for room in hidden)
+    program = """
+from kst_scheduler.once import locks
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.fire_times import instants
+from kst_scheduler.fire_times.instants import microseconds
+import kst_scheduler.once.locks
+assert locks.redis_lock is redis_lock is kst_scheduler.redis_lock
+assert Reconciler is kst_scheduler.Reconciler
+assert instants.microseconds is microseconds
+assert callable(kst_scheduler.once) and callable(kst_scheduler.fire_times)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - the program above
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     """A name that is not there is reported as any module does."""
     assert not hasattr(kst_scheduler, "plot_everything")

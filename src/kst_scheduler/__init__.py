@@ -2,6 +2,9 @@
 
 What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
 when they are first asked for, and pandas when the first table is made: they are slow to load.
+
+``once`` and ``fire_times`` are functions here and rooms too. Import from those rooms with ``from``:
+``from kst_scheduler.once import locks``. ``import kst_scheduler.once.locks as locks`` fails.
 """
 
 from __future__ import annotations
