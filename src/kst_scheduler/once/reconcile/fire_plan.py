@@ -7,9 +7,9 @@ from bisect import bisect_left
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.fire_times import require_fixed, zone_of
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.fire_times.iteration import one_by_one
+from kst_scheduler.fire_times.spans import require_fixed, zone_of
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger

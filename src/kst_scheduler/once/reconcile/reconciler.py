@@ -17,7 +17,7 @@ from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
-from kst_scheduler.fire_times import require_fixed
+from kst_scheduler.fire_times.spans import require_fixed
 from kst_scheduler.ledger.clock_watch import ClockWatch, clock_watch, trusted_time
 from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
