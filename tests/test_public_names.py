@@ -59,6 +59,21 @@ print(sorted(set(extras.split()) & set(sys.modules)))
     assert done.stdout.strip() == "[]"
 
 
+def test_every_error_and_warning_is_there() -> None:
+    """What a reader may catch or silence has a public name."""
+    inside = {
+        "JobsExitError",  # the command turns it into its exit code
+        "NotAwaitedError",  # is in the detail of a row, and is not raised
+        "RetryLaterError",  # says to Procrastinate when to try again
+    }
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in Path(kst_scheduler.__file__).parent.rglob("*.py")
+    )
+    found = set(re.findall(r"(?m)^class ([A-Z]\w*(?:Error|Warning))\b", text))
+    assert found - set(kst_scheduler.__all__) == inside
+
+
 def test_two_rooms_are_hidden_by_a_function() -> None:
     """The docstring names those that only ``from`` reaches, in a process that imported nothing."""
     hidden = {

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import (
+    AttemptsUsedUpError,
     InvalidArgumentError,
     JobConflictError,
     KSTSchedulerError,
@@ -25,7 +26,9 @@ from kst_scheduler.errors import (
     NoOccurrenceError,
     NotRunningError,
     ServerError,
+    SimulationBlockedError,
     SimulationError,
+    SimulationStuckError,
     TimezoneError,
     UnknownJobError,
 )
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         simulate,
     )
     from kst_scheduler.timeline import (
+        FontWarning,
         plot_fire_times,
         plot_lateness,
         plot_month,
@@ -75,11 +79,13 @@ __all__ = [
     "JOB_DEFAULTS",
     "KST",
     "AlreadyRunningError",
+    "AttemptsUsedUpError",
     "BusinessDayTrigger",
     "BusinessDays",
     "ClockJump",
     "Crash",
     "DrainResult",
+    "FontWarning",
     "Freeze",
     "InvalidArgumentError",
     "JobConflictError",
@@ -101,8 +107,10 @@ __all__ = [
     "Reconciler",
     "RunRecorder",
     "ServerError",
+    "SimulationBlockedError",
     "SimulationError",
     "SimulationResult",
+    "SimulationStuckError",
     "SqlLedger",
     "TimezoneError",
     "TriggerWarning",
@@ -152,6 +160,7 @@ _LATE = {
     ),
     **dict.fromkeys(
         [
+            "FontWarning",
             "plot_fire_times",
             "plot_lateness",
             "plot_month",
