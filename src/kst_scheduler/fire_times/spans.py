@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_tables
-from kst_scheduler.fire_times.instants import LATEST, microseconds
+from kst_scheduler.fire_times.instants import MAX_INSTANT, microseconds
 from kst_scheduler.timezone import as_zone, require_aware
 from kst_scheduler.triggers.trigger_parts import own_zone, walk
 
@@ -63,7 +63,7 @@ def fire_timestamps(trigger: BaseTrigger, start: datetime, end: datetime) -> Ins
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"
         )
     require_fixed(trigger)
-    return timestamps(trigger, start, min(last, LATEST)) if first < last else NONE
+    return timestamps(trigger, start, min(last, MAX_INSTANT)) if first < last else NONE
 
 
 def require_fixed(trigger: Any) -> None:

@@ -211,7 +211,7 @@ def _foreign(trigger: BaseTrigger, found: tzinfo, zone: tzinfo) -> str:
         f"{_repaired(trigger, zone)}, or add allow_timezone={str(found)!r} if that zone is meant"
     )
     if isinstance(trigger, DateTrigger) and _same(zone, KST):
-        message += f": that is at({as_kst_call(trigger.run_date.astimezone(KST), least=4)})"
+        message += f": that is at({as_kst_call(trigger.run_date.astimezone(KST), min_parts=4)})"
     return message
 
 
@@ -229,7 +229,7 @@ def _repaired(trigger: BaseTrigger, zone: tzinfo) -> str:
         values = [f"{f.name}={int(str(f)) if str(f).isdigit() else str(f)!r}" for f in fields]
         return f"cron({', '.join(values)})"
     if isinstance(trigger, DateTrigger):
-        return f"at({as_kst_call(trigger.run_date, least=4)})"  # a date and its hour
+        return f"at({as_kst_call(trigger.run_date, min_parts=4)})"  # a date and its hour
     return f"every({_interval(trigger.interval)})"
 
 

@@ -78,7 +78,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
 
     def _start_timer(self, wait_seconds: float | None) -> None:
         if wait_seconds is not None and wait_seconds > MAX_SLEEP:
-            limit = MAX_SLEEP if self._set_back else longest_sleep(self._eventloop)
+            limit = MAX_SLEEP if self._set_back else max_sleep(self._eventloop)
             wait_seconds = min(wait_seconds, limit)
         super()._start_timer(wait_seconds)
 
@@ -149,7 +149,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         super()._dispatch_event(event)
 
 
-def longest_sleep(loop: asyncio.AbstractEventLoop) -> float:
+def max_sleep(loop: asyncio.AbstractEventLoop) -> float:
     """Return for how many seconds a scheduler may rely on the loop's clock alone.
 
     A simulated loop knows when its host's clock is set, so a quiet year there has no wake-ups but
