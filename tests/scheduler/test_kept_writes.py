@@ -93,13 +93,13 @@ async def test_a_job_is_settled_when_no_outcome_of_it_waits() -> None:
     kept, away = KeptWrites(), {"a"}
     nps, other, elsewhere = Job("a", "nps"), Job("a", "other"), Job("b", "nps")
     kept.keep(nps, "a1", writing(done, "a1", away=away))
-    assert not await kept.settle(nps)
+    assert not await kept.write_pending(nps)
     assert not kept.are_written("a")
-    assert await kept.settle(other)
-    assert await kept.settle(elsewhere)
+    assert await kept.write_pending(other)
+    assert await kept.write_pending(elsewhere)
     assert kept.are_written("b")
     away.clear()
-    assert await kept.settle(nps)
+    assert await kept.write_pending(nps)
     assert kept.are_written("a")
 
 
@@ -110,7 +110,7 @@ async def test_a_claim_waits_for_an_outcome_that_is_being_written() -> None:
     with kept.writing(nps):
         assert not kept.is_written(nps)
         assert not kept.are_written("a")
-        claim = asyncio.create_task(kept.settle(nps))
+        claim = asyncio.create_task(kept.write_pending(nps))
         await asyncio.sleep(0)
         assert not claim.done()
     assert await claim

@@ -58,7 +58,7 @@ class RetryLaterError(KSTSchedulerError):
 
 @dataclass
 class Attempt:
-    """One attempt: ``make()`` returns when there is nothing more to do for the task."""
+    """One attempt: ``run()`` returns when there is nothing more to do for the task."""
 
     app: App
     task: Job
@@ -67,7 +67,7 @@ class Attempt:
     has_claim: bool = False
     """Whether the row was its own; of one that was not, it does not know how its run ended."""
 
-    async def make(self) -> None:
+    async def run(self) -> None:
         """Run the occurrence, if it is still to be run.
 
         Raises:
@@ -103,7 +103,7 @@ class Attempt:
             )
         # Here, so that the error that cannot be read is not the context of the one for it.
         if failure is not None:
-            self._judge(failure, claim.attempt)
+            self._raise_if_retried(failure, claim.attempt)
             raise failure
 
     @property
@@ -161,8 +161,8 @@ class Attempt:
         left = (row.lease_until or datetime.now(UTC)) - datetime.now(UTC)
         return min(max(left, SOON), lease) if left > timedelta(0) else lease
 
-    def _judge(self, error: Exception, attempt: int) -> None:
-        """Ask Procrastinate's strategy, which counts the attempts before this one."""
+    def _raise_if_retried(self, error: Exception, attempt: int) -> None:
+        """Raise RetryLaterError if the strategy says so; it counts the attempts before this one."""
         strategy = self.known.retry
         task = self.task.evolve(attempts=attempt - 1)
         retry = strategy.get_retry_exception(error, task) if strategy else None

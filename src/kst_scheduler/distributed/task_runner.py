@@ -106,7 +106,7 @@ class TaskRunner:
         occurrence = replace(occurrence, scheduled_at=here)
         attempt = Attempt(app, task, known, occurrence)
         try:
-            await attempt.make()
+            await attempt.run()
         except asyncio.CancelledError:
             if not self._is_over:
                 raise

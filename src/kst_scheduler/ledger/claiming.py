@@ -101,8 +101,8 @@ async def claim_occurrence(store: ClaimStore, request: ClaimRequest) -> Claim:
         _warn_of_others(store, request, met)
         if met.has_lease_that_is_over and request.may_take and not await request.may_take():
             met = met.as_in_progress()
-        if met.own and met.own.is_untimely and request.stands:
-            is_untimely = not await request.stands(met.own.row)
+        if met.own and met.own.is_untimely and request.was_in_time:
+            is_untimely = not await request.was_in_time(met.own.row)
             met = met._replace(own=met.own._replace(is_untimely=is_untimely))
         claim = await _clear(store, request, met)
         if claim:

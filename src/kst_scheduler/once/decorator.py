@@ -332,12 +332,12 @@ class OnceJob:
             max_attempts=self.max_attempts,
             function=self.function,
             may_take=takeover.may_take,
-            stands=functools.partial(was_in_time, self.ledger),
+            was_in_time=functools.partial(was_in_time, self.ledger),
         )
 
         async def ask() -> tuple[Claim, float]:
             with takeover.noting_outages():
-                if not await kept_writes().settle(self._job(occurrence)):
+                if not await kept_writes().write_pending(self._job(occurrence)):
                     raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
                 await self._check_time(occurrence)
                 since = asyncio.get_running_loop().time()

@@ -105,8 +105,8 @@ class KeptWrites:
         waiting = (*self._in_progress, *(job for job, _ in self._writes))
         return all(job.where != where for job in waiting)
 
-    async def settle(self, job: Job) -> bool:
-        """Write what is known of the runs of a job; False while some of it cannot be written."""
+    async def write_pending(self, job: Job) -> bool:
+        """Write the outcomes of a job that wait here; False while some cannot be written."""
         while job in self._in_progress:  # noqa: ASYNC110 - no event is to be set in a loop that ends
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         await self.try_all()

@@ -124,7 +124,7 @@ class JobReconciler:
         since = self.now if mark is None else mark  # without one, its history begins now
         pause = await self._pause(mark)
         overdue = await self._overdue(since, pause)
-        left = await self._settle(overdue) if overdue else []
+        left = await self._handle(overdue) if overdue else []
         await self._move_on(mark, min([max(since, self.until), *left]), pause)
         return not left
 
@@ -288,7 +288,7 @@ class JobReconciler:
             newest = Occurrence(self.job.id, self.plan.moment(microseconds(max(taken))))
         return newest
 
-    async def _settle(self, overdue: Overdue) -> list[datetime]:
+    async def _handle(self, overdue: Overdue) -> list[datetime]:
         """Start, write and close; return the times of what is left for a later look."""
         left = [each.scheduled_at for each in overdue.left_alone()]
         await self._record_missed(overdue.too_late())
