@@ -37,7 +37,7 @@ IDLE: Final = 0.01
 """A thread that uses less than this share of a CPU is waiting."""
 
 _LIBRARIES: Final = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[2]))
-_DEBUGGERS: Final = ("bdb", "pdb", "IPython.core.debugger")
+_DEBUGGERS: Final = ("bdb", "pdb")
 
 
 @contextlib.contextmanager
