@@ -18,7 +18,7 @@ from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
-from kst_scheduler.distributed.worker import _free_stalled
+from kst_scheduler.distributed.worker import _requeue_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
@@ -287,12 +287,12 @@ async def test_the_task_of_a_dead_worker_waits_again(postgres_url: str) -> None:
             await fire(job, NPS)
             worker = await manager.register_worker()
             assert await manager.fetch_job([QUEUE], worker)
-            await _free_stalled(here.app, 30)
+            await _requeue_stalled(here.app, 30)
             assert [task.status for task in await here.tasks()] == ["doing"]
             if another_waits:
                 await fire(job, NPS)
             await manager.unregister_worker(worker)
-            await _free_stalled(here.app, 30)
+            await _requeue_stalled(here.app, 30)
             assert [task.status for task in await here.tasks()] == ["todo"]
 
 

@@ -86,7 +86,7 @@ class Attempt:
             _LOGGER.info("%s needs no run: %s", occurrence, error)
             return
         except LockedOutError as error:
-            await self._locked_out(error)
+            await self._handle_locked_out(error)
             return
         self.has_claim = True
         failure: Exception | None = None
@@ -132,7 +132,7 @@ class Attempt:
             _LOGGER.warning("%s was missed: %s", self.occurrence, reason)
         return True
 
-    async def _locked_out(self, error: LockedOutError) -> None:
+    async def _handle_locked_out(self, error: LockedOutError) -> None:
         """Return when the row has its end, or another task looks after it."""
         row = await self._row()
         status = row.status if row else ""

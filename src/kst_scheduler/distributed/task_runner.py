@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kst_scheduler.distributed.known_jobs import KnownJob
 
 TASK_RUNNER: Final = "kst_scheduler.task_runner"
-"""Under which name a worker hands its shift to the tasks it runs."""
+"""Under which name a worker hands its runner to the tasks it runs."""
 KEPT_FOR: Final = timedelta(seconds=60)
 """How long a task waits that this worker cannot run; another one may take it then."""
 LEDGER_PAUSE: Final = timedelta(seconds=5)
@@ -46,9 +46,9 @@ class RetryWhenAsked(BaseRetryStrategy):
 
 async def run(context: JobContext, /, **payload: Any) -> None:
     """Run one occurrence: the task of ``task_app``."""
-    shift: TaskRunner = context.additional_context.get(TASK_RUNNER, TaskRunner({}))
+    runner: TaskRunner = context.additional_context.get(TASK_RUNNER, TaskRunner({}))
     try:
-        await shift.take(context.app, context.job, payload)
+        await runner.take(context.app, context.job, payload)
     except RetryLaterError:
         await _drop_duplicates(context.app, context.job)
         raise

@@ -94,7 +94,7 @@ class EmbeddedServer(Server):
         return f"{self._engine.name} {how}"
 
     @property
-    def _runs(self) -> bool:
+    def _is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
@@ -103,7 +103,7 @@ class EmbeddedServer(Server):
         Raises:
             ServerError: when it cannot be started; says what to set instead.
         """
-        if self._runs:
+        if self._is_running:
             return self
         if self._port is not None:
             return self.restart()
@@ -169,7 +169,7 @@ class EmbeddedServer(Server):
 
     def _end(self) -> None:
         """Let the process stop by itself; in the end it is killed, for its data outlive that."""
-        if self._process is None or not self._runs:
+        if self._process is None or not self._is_running:
             return
         self._process.send_signal(self._engine.stop_signal)
         try:

@@ -84,7 +84,7 @@ class Postgres:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         if self._account is not None:
-            self._account.own(new)
+            self._account.chown(new)
         with folder.log.open("wb") as log:
             status = finish(self._spawn("initdb", new, self._initial(folder), folder, log.fileno()))
         if status:

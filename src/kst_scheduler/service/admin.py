@@ -116,7 +116,7 @@ async def run_job(job_id: str, service: ServiceDep, readers: ReadersDep) -> Star
     """Start a run at once, and leave the schedule as it is: paused jobs stay paused."""
     _job(service, job_id)
     async with readers.turn():
-        await _must_be_free(readers.ledger, job_id)
+        await _check_not_running(readers.ledger, job_id)
     occurrence = service.scheduler.run_now(job_id)
     return StartedRun(
         run=shown(occurrence.key),
@@ -208,7 +208,7 @@ def _state(service: Service, job: Job) -> JobState:
     return job_state(job, service.scheduler.running_occurrences(job.id))
 
 
-async def _must_be_free(ledger: Ledger, job_id: str) -> None:
+async def _check_not_running(ledger: Ledger, job_id: str) -> None:
     """Refuse a run that the ledger would lock out: another goes on, here or on another replica."""
     try:
         require_name(job_id, "job_id")
@@ -218,8 +218,8 @@ async def _must_be_free(ledger: Ledger, job_id: str) -> None:
     over = {row.id for row in await ledger.abandoned()} if rows else set()
     blocking = [row for row in rows if row.id not in over]
     if blocking:
-        told = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)
+        running = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)
         raise AlreadyRunningError(
-            f"job {job_id!r} runs already: {told}; wait until that has ended",
+            f"job {job_id!r} runs already: {running}; wait until that has ended",
             tuple(row.occurrence for row in blocking),
         )

@@ -22,7 +22,7 @@ from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import JobsExitError, jobs_function, place_of
 from kst_scheduler.service.logs import log_to_stderr
-from kst_scheduler.service.stopping import StopLimit, forget_limits
+from kst_scheduler.service.stopping import StopLimit, end_limits
 from kst_scheduler.timezone import KST
 from kst_scheduler.user_values import text_of
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(chosen)
     finally:
         if arguments is not None:  # this process is not the command's own, and lives on
-            forget_limits()
+            end_limits()
 
 
 def _run(chosen: argparse.Namespace) -> int:

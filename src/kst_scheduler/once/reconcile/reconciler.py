@@ -156,13 +156,13 @@ class Reconciler:
             except InvalidArgumentError as error:
                 raise InvalidArgumentError(_named(job, error)) from error
         if self._task is None:
-            self._scheduler.add_listener(self._runs_now, STARTED_OR_RESUMED)
-            self._task = asyncio.create_task(self._keep_looking())
+            self._scheduler.add_listener(self._reconcile_now, STARTED_OR_RESUMED)
+            self._task = asyncio.create_task(self._keep_reconciling())
 
     async def stop(self) -> None:
         """Look no more; call it before the scheduler is drained."""
         self._jobs.close()
-        self._scheduler.remove_listener(self._runs_now)
+        self._scheduler.remove_listener(self._reconcile_now)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -212,7 +212,7 @@ class Reconciler:
     def _clock(self) -> ClockWatch:
         return clock_watch(self._ledger)
 
-    def _runs_now(self, _event: object) -> None:
+    def _reconcile_now(self, _event: object) -> None:
         self._look_now.set()
 
     async def _look(self, result: ReconcileResult, now: datetime) -> None:
@@ -326,7 +326,7 @@ class Reconciler:
         except Exception:
             _LOGGER.exception("on_missing failed, so %d row(s) were not passed on", len(rows))
 
-    async def _keep_looking(self) -> None:
+    async def _keep_reconciling(self) -> None:
         while True:
             try:
                 await self.reconcile()
