@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from procrastinate.connector import Notify
 
-CONNECTIONS: Final = 4
+QUEUE_CONNECTIONS: Final = 4
 """How many a process holds for the queue at most; a worker has one more, on which it listens."""
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
@@ -105,7 +105,7 @@ class Connector(PsycopgConnector):
             pool_factory=_pool,
             conninfo=make_conninfo(**ours | address.for_psycopg()),
             min_size=1,
-            max_size=CONNECTIONS,
+            max_size=QUEUE_CONNECTIONS,
             configure=_one_statement_a_transaction,
         )
         self.where = address.shown()

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from kst_scheduler.errors import KSTSchedulerError
 from kst_scheduler.ledger.engines import (
     CONNECT_SECONDS,
-    CONNECTIONS,
+    LEDGER_CONNECTIONS,
     find_folder,
     make_engine,
     parse_url,
@@ -54,7 +54,7 @@ class Database:
     def __init__(self, url: str, connections: int | None = None) -> None:
         self._url = parse_url(url)
         self.dialect = self._url.drivername
-        connections = connections or CONNECTIONS[self.dialect]
+        connections = connections or LEDGER_CONNECTIONS[self.dialect]
         self._engine = make_engine(self._url, connections)
         self._sessions = Sessions(self._engine)
         self.where = shown(self._url)
