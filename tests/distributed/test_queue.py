@@ -23,7 +23,7 @@ from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.reconcile import Reconciler
-from kst_scheduler.scheduler.kept_writes import Job, kept_writes
+from kst_scheduler.scheduler.kept_writes import LedgerJob, kept_writes
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST, UTC
@@ -111,7 +111,7 @@ async def test_a_worker_that_stops_writes_what_it_has_kept(
             return is_back
 
         for is_back in (False, True):
-            kept_writes().keep(Job(0, "nps"), 1, write)
+            kept_writes().keep(LedgerJob(0, "nps"), 1, write)
             tried.clear()
             working = asyncio.create_task(work(here.app, here.scheduler))
             await asyncio.sleep(0)

@@ -42,7 +42,7 @@ from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.job_functions import full_name_of
 from kst_scheduler.scheduler.job_threads import threads_of, wait_for_threads, watch_threads
-from kst_scheduler.scheduler.kept_writes import Job, kept_writes
+from kst_scheduler.scheduler.kept_writes import LedgerJob, kept_writes
 from kst_scheduler.scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.scheduler.stored_names import require_name
 from kst_scheduler.time_limit import time_limit
@@ -396,8 +396,8 @@ class OnceJob:
         again = functools.partial(_write_again, self.ledger, claim, outcome, until)
         return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
 
-    def _job(self, occurrence: Occurrence) -> Job:
-        return Job(id(self.ledger), occurrence.job_id)
+    def _job(self, occurrence: Occurrence) -> LedgerJob:
+        return LedgerJob(id(self.ledger), occurrence.job_id)
 
     def _is_written(self, occurrence: Occurrence) -> bool:
         return kept_writes().is_written(self._job(occurrence))
