@@ -76,7 +76,7 @@ class Attempt:
             Exception: the job failed, and is not to be tried again.
 
         """
-        if await self._is_too_late():
+        if await self._record_if_too_late():
             return
         once_job, occurrence = self.known.once_job, self.occurrence
         RUNNING.set((occurrence.job_id, occurrence.scheduled_at, occurrence.manual))
@@ -116,7 +116,8 @@ class Attempt:
         """By which name the tasks of the occurrence exclude each other."""
         return lock_of(self.app, self.occurrence)
 
-    async def _is_too_late(self) -> bool:
+    async def _record_if_too_late(self) -> bool:
+        """Record an occurrence as missed if it is beyond its window; return whether it was."""
         window, ledger = self.known.window, self.known.once_job.ledger
         if window is None or self.occurrence.manual:
             return False

@@ -61,14 +61,14 @@ class TaskRunner:
         self._jobs = jobs
         self._at_work: set[asyncio.Task[Any]] = set()
         self._is_over = False
-        self._told: set[object] = set()
+        self._logged: set[object] = set()
 
     @property
     def at_work(self) -> int:
         """How many tasks it is at."""
         return len(self._at_work)
 
-    def cut(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel what is at work, to be run again by another worker."""
         self._is_over = True
         for task in self._at_work:
@@ -116,8 +116,8 @@ class TaskRunner:
 
     def _keep(self, task: Job, reason: str) -> NoReturn:
         """Leave a task to a worker that knows more."""
-        level = logging.DEBUG if reason in self._told else logging.ERROR  # one line a worker
-        self._told.add(reason)
+        level = logging.DEBUG if reason in self._logged else logging.ERROR  # one line a worker
+        self._logged.add(reason)
         _LOGGER.log(
             level,
             "worker %s cannot run task %s: %s. It is kept, and tried again every %d s: start a "

@@ -146,7 +146,7 @@ async def _drain(worker: asyncio.Task[None], runner: TaskRunner, seconds: float)
     try:
         await asyncio.wait([worker], timeout=seconds)
     finally:
-        runner.cut()
+        runner.cancel_all()
         await asyncio.wait([worker], timeout=CLEAN_UP_SECONDS)
         if worker.done() and not worker.cancelled():
             worker.exception()  # whatever it was, it comes too late to start again

@@ -195,7 +195,7 @@ class RunControl(WallClockScheduler):
         executor, run_times = self._executors.get(job.executor), [occurrence.scheduled_at]
         try:
             if isinstance(executor, OccurrenceExecutor):
-                executor.submit_asked_for(job, occurrence)
+                executor.submit_occurrence(job, occurrence)
             elif executor:
                 executor.submit_job(job, run_times)
             else:

@@ -119,7 +119,7 @@ def replay(night: Night) -> PlayedNight:
 
     nodes = [Node(name, -night.skew * place) for place, name in enumerate("ABCD"[: night.replicas])]
     frozen = [Freeze("A", FREEZE_AT, timedelta(minutes=night.freeze))] if night.freeze else []
-    result = written.begun(simulate(register, START, END, nodes, frozen))
+    result = written.with_work_starts(simulate(register, START, END, nodes, frozen))
     workers = written.table().groupby("scheduled_at")["node"].nunique()
     return PlayedNight(result, [int(number) for number in workers], written.most_at_once())
 
