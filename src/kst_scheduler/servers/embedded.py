@@ -19,9 +19,9 @@ from kst_scheduler.servers.server import Server
 if TYPE_CHECKING:
     import signal
 
-_START_LIMIT: Final = 60.0
+_MAX_START_SECONDS: Final = 60.0
 """Seconds within which a server must answer: recovery after a crash takes its time."""
-_STOP_LIMIT: Final = 30.0
+_MAX_STOP_SECONDS: Final = 30.0
 """Seconds that a server has to stop before it is killed."""
 
 
@@ -147,13 +147,13 @@ class EmbeddedServer(Server):
         with folder.log.open("ab") as log:
             begin = log.tell()
             process = self._process = self._engine.launch(folder, port, log.fileno())
-        deadline = time.monotonic() + _START_LIMIT
+        deadline = time.monotonic() + _MAX_START_SECONDS
         while not self._engine.is_ready(process, folder, port):
             if process.poll() is not None:
                 return _read(folder.log, begin) or f"it ended with status {process.returncode}"
             if time.monotonic() > deadline:
                 self.kill()
-                return f"no answer within {_START_LIMIT:.0f} s\n{_read(folder.log, begin)}"
+                return f"no answer within {_MAX_START_SECONDS:.0f} s\n{_read(folder.log, begin)}"
             time.sleep(0.005)
         return None
 
@@ -173,7 +173,7 @@ class EmbeddedServer(Server):
             return
         self._process.send_signal(self._engine.stop_signal)
         try:
-            self._process.wait(_STOP_LIMIT)
+            self._process.wait(_MAX_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -40,7 +40,7 @@ LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
 DEMO: Final = "kst_workbook.nps.nightly:register"
 """Jobs to look at, where the workbook is installed."""
-MAX_ERROR: Final = 2_000
+MAX_ERROR_LENGTH: Final = 2_000
 """Characters of the line that says why the command failed."""
 
 
@@ -76,7 +76,7 @@ def _in_one_line(error: BaseException) -> str:
         text = f"{type(error).__name__}: {text}"  # it says where by itself
     elif not isinstance(error, KSTSchedulerError):
         text = f"{type(error).__name__}: {text}{place_of(error)}"
-    return " ".join(without_passwords(text, MAX_ERROR).split())
+    return " ".join(without_passwords(text, MAX_ERROR_LENGTH).split())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 AHEAD: Final = timedelta(days=1)
 MAX_AHEAD: Final = 100
 """How many fires beyond a span are asked for, at most."""
-AT_ONCE: Final = 100
+MAX_AT_ONCE: Final = 100
 """How many fires or rows are seen to before the event loop goes on: ten milliseconds or less."""
 
 
@@ -61,7 +61,7 @@ class FirePlan:
                 limit = fire
                 break
             fires.append(fire)
-            if len(fires) % AT_ONCE == 0:
+            if len(fires) % MAX_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._fires = sorted(fires)
         self._zone = zone_of(self.trigger, start)
