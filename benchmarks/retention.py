@@ -1,4 +1,4 @@
-"""How long it takes to forget old rows, and whether another replica can claim meanwhile.
+"""How long it takes to delete old rows, and whether another replica can claim meanwhile.
 
 Purpose: fills a ledger with rows of 90 days, as many on SQLite and on the embedded PostgreSQL, and
   deletes those older than 7 days as a Reconciler does; a second process claims and finishes runs
@@ -93,7 +93,7 @@ def replica(url: str, pipe: Connection) -> None:
     pipe.send(asyncio.run(claim_until_stopped(url, pipe)))
 
 
-async def forget(url: str) -> tuple[int, list[float]]:
+async def delete_old(url: str) -> tuple[int, list[float]]:
     """Delete what is old; return how many rows that were, and the seconds of each batch."""
     ledger = SqlLedger(url)
     await ledger.open()
@@ -119,7 +119,7 @@ async def make(url: str) -> None:
 
 
 def measure(url: str, rows: int) -> None:
-    """Fill a ledger, forget, and print what it took."""
+    """Fill a ledger, delete old rows, and print what it took."""
     asyncio.run(make(url))
     began = time.perf_counter()
     fill(url, rows)
@@ -130,7 +130,7 @@ def measure(url: str, rows: int) -> None:
     other.start()
     time.sleep(QUIET)
     began = time.time()
-    deleted, batches = asyncio.run(forget(url))
+    deleted, batches = asyncio.run(delete_old(url))
     ended = time.time()
     here.send("stop")
     claims = here.recv()

@@ -26,7 +26,7 @@ import psycopg
 
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.ledger import SqlLedger
-from kst_scheduler.ledger.engines import CONNECTIONS
+from kst_scheduler.ledger.engines import LEDGER_CONNECTIONS
 from kst_scheduler.once.decorator import once
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import RUNNING
@@ -122,7 +122,7 @@ async def main() -> None:
         await app.open_async()
         handed = jobs(ledger, app)
         bare = once(ledger)(empty)
-        claims = await all_at(bare, "claimed", EMPTY, CONNECTIONS["postgresql"])
+        claims = await all_at(bare, "claimed", EMPTY, LEDGER_CONNECTIONS["postgresql"])
         print(f"claims and finishes a second, no queue     {claims:7.0f}")
         for job_id, count in (("empty", EMPTY), ("waiting", WAITING)):
             first = 0.0

@@ -52,7 +52,7 @@ class MemoryQueue:
         return handed
 
     @property
-    def shift(self) -> TaskRunner:
+    def runner(self) -> TaskRunner:
         """What the worker knows and is at."""
         self._shift = self._shift or TaskRunner(known_jobs(self.scheduler))
         return self._shift
@@ -76,7 +76,7 @@ class MemoryQueue:
             listen_notify=False,
             install_signal_handlers=False,
             delete_jobs="successful",
-            additional_context={TASK_RUNNER: self.shift},
+            additional_context={TASK_RUNNER: self.runner},
         )
 
     def tasks(self) -> list[dict[str, Any]]:

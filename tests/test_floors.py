@@ -43,10 +43,18 @@ JUPYTER = {
     "ipykernel",
     "ipywidgets",
     "jupyter_client",
+    "jupyter_core",
+    "jupyter_server",
     "jupyterlab",
     "nbclient",
+    "nbconvert",
     "nbformat",
+    "nest_asyncio",
+    "tornado",
+    "traitlets",
+    "zmq",
 }
+"""JupyterLab, and what it consists of or brings along."""
 
 
 def imports(node: ast.AST, *, for_types: bool = False) -> Iterator[str]:
@@ -96,7 +104,8 @@ def test_the_library_imports_only_from_below(path: Path) -> None:
 
 def test_the_library_does_not_know_the_workbook() -> None:
     """No line names it, but that --demo says where its jobs are, and a finding what explains it."""
-    words = re.compile(r"(?i)\b(kst.workbook|workbook|jupyter\w*|notebooks?|nps)\b")
+    names = "|".join(JUPYTER)
+    words = re.compile(rf"(?i)\b(kst.workbook|workbook|jupyter\w*|notebooks?|nps|{names})\b")
     found = [
         f"{path.relative_to(SOURCE)}: {line.strip()}"
         for path in sorted((SOURCE / "kst_scheduler").rglob("*.*"))

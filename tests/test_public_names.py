@@ -59,6 +59,45 @@ print(sorted(set(extras.split()) & set(sys.modules)))
     assert done.stdout.strip() == "[]"
 
 
+def test_every_error_and_warning_is_there() -> None:
+    """What a reader may catch or silence has a public name."""
+    inside = {
+        "JobsExitError",  # the command turns it into its exit code
+        "NotAwaitedError",  # is in the detail of a row, and is not raised
+        "RetryLaterError",  # says to Procrastinate when to try again
+    }
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in Path(kst_scheduler.__file__).parent.rglob("*.py")
+    )
+    found = set(re.findall(r"(?m)^class ([A-Z]\w*(?:Error|Warning))\b", text))
+    assert found - set(kst_scheduler.__all__) == inside
+
+
+def test_two_rooms_are_hidden_by_a_function() -> None:
+    """The docstring names those that only ``from`` reaches, in a process that imported nothing."""
+    hidden = {
+        name
+        for name in kst_scheduler.__all__
+        if (Path(kst_scheduler.__file__).parent / name).is_dir()
+    }
+    assert hidden == {"once", "fire_times"}
+    assert all(f"``{room}``" in str(kst_scheduler.__doc__) for room in hidden)
+    program = """
+from kst_scheduler.once import locks
+from kst_scheduler.once.locks import redis_lock
+from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.fire_times import instants
+from kst_scheduler.fire_times.instants import microseconds
+import kst_scheduler.once.locks
+assert locks.redis_lock is redis_lock is kst_scheduler.redis_lock
+assert Reconciler is kst_scheduler.Reconciler
+assert instants.microseconds is microseconds
+assert callable(kst_scheduler.once) and callable(kst_scheduler.fire_times)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - the program above
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     """A name that is not there is reported as any module does."""
     assert not hasattr(kst_scheduler, "plot_everything")
@@ -72,6 +111,15 @@ def test_a_room_shows_its_face(name: str) -> None:
     shown = getattr(room, "__all__", [])
     assert len(set(shown)) == len(shown)
     assert all(hasattr(room, each) for each in shown)
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_face_has_no_code_of_its_own(name: str) -> None:
+    """What it shows is from a module of the room; its only function imports what is asked for."""
+    path = (PROJECT / "src" / name.replace(".", "/")).joinpath("__init__.py")
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    made = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    assert set(made) <= {"__getattr__"}
 
 
 @pytest.mark.parametrize("path", TEACHING, ids=lambda path: path.name)

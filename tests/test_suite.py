@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,22 @@ def test_contributing_lists_the_files_of_the_long_tests() -> None:
     section = CONTRIBUTING.partition("### Long tests")[2].partition("\n## ")[0]
     rows = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(marked)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="it expands the braces")
+def test_what_the_second_run_leaves_out_is_there() -> None:
+    """A file that has moved would be run again, in every zone."""
+    lines = (TESTS.parent / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    ignored = [line.strip() for line in lines if line.strip().startswith("--ignore=")]
+    done = subprocess.run(  # noqa: S603 - lines of this project
+        ["bash", "-c", f"printf '%s\n' {' '.join(ignored)}"],  # noqa: S607 - bash is on the PATH
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [TESTS.parent / line.removeprefix("--ignore=") for line in done.stdout.splitlines()]
+    assert len(paths) > len(ignored) > 0
+    assert [path for path in paths if not path.exists()] == []
 
 
 def test_a_suite_in_the_background_can_be_interrupted() -> None:

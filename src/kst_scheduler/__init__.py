@@ -2,6 +2,9 @@
 
 What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
 when they are first asked for, and pandas when the first table is made: they are slow to load.
+
+``once`` and ``fire_times`` are functions here and rooms too. Import from those rooms with ``from``:
+``from kst_scheduler.once import locks``. ``import kst_scheduler.once.locks as locks`` fails.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.errors import (
+    AttemptsUsedUpError,
     InvalidArgumentError,
     JobConflictError,
     KSTSchedulerError,
@@ -22,7 +26,9 @@ from kst_scheduler.errors import (
     NoOccurrenceError,
     NotRunningError,
     ServerError,
+    SimulationBlockedError,
     SimulationError,
+    SimulationStuckError,
     TimezoneError,
     UnknownJobError,
 )
@@ -60,6 +66,7 @@ if TYPE_CHECKING:
         simulate,
     )
     from kst_scheduler.timeline import (
+        FontWarning,
         plot_fire_times,
         plot_lateness,
         plot_month,
@@ -72,11 +79,13 @@ __all__ = [
     "JOB_DEFAULTS",
     "KST",
     "AlreadyRunningError",
+    "AttemptsUsedUpError",
     "BusinessDayTrigger",
     "BusinessDays",
     "ClockJump",
     "Crash",
     "DrainResult",
+    "FontWarning",
     "Freeze",
     "InvalidArgumentError",
     "JobConflictError",
@@ -98,8 +107,10 @@ __all__ = [
     "Reconciler",
     "RunRecorder",
     "ServerError",
+    "SimulationBlockedError",
     "SimulationError",
     "SimulationResult",
+    "SimulationStuckError",
     "SqlLedger",
     "TimezoneError",
     "TriggerWarning",
@@ -149,6 +160,7 @@ _LATE = {
     ),
     **dict.fromkeys(
         [
+            "FontWarning",
             "plot_fire_times",
             "plot_lateness",
             "plot_month",

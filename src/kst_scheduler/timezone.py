@@ -103,13 +103,13 @@ def with_fixed_offset(moment: datetime) -> datetime:
     return moment.replace(tzinfo=timezone(offset, moment.tzname() or str(offset)), fold=0)
 
 
-def as_kst_call(moment: datetime, least: int = 3) -> str:
+def as_kst_call(moment: datetime, min_parts: int = 3) -> str:
     """Return the call of ``kst`` for what a clock shows, without its last zeros.
 
-    ``least`` arguments always stand: year, month and day.
+    ``min_parts`` arguments always stand: year, month and day.
     """
     parts = list(moment.timetuple()[:6])
-    while len(parts) > least and parts[-1] == 0:
+    while len(parts) > min_parts and parts[-1] == 0:
         parts.pop()
     return f"kst({', '.join(map(str, parts))})"
 

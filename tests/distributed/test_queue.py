@@ -18,12 +18,12 @@ from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, task_app, work
 from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
-from kst_scheduler.distributed.worker import _free_stalled
+from kst_scheduler.distributed.worker import _requeue_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.reconcile import Reconciler
-from kst_scheduler.scheduler.kept_writes import Job, kept_writes
+from kst_scheduler.scheduler.kept_writes import LedgerJob, kept_writes
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import KST, UTC
@@ -111,7 +111,7 @@ async def test_a_worker_that_stops_writes_what_it_has_kept(
             return is_back
 
         for is_back in (False, True):
-            kept_writes().keep(Job(0, "nps"), 1, write)
+            kept_writes().keep(LedgerJob(0, "nps"), 1, write)
             tried.clear()
             working = asyncio.create_task(work(here.app, here.scheduler))
             await asyncio.sleep(0)
@@ -287,12 +287,12 @@ async def test_the_task_of_a_dead_worker_waits_again(postgres_url: str) -> None:
             await fire(job, NPS)
             worker = await manager.register_worker()
             assert await manager.fetch_job([QUEUE], worker)
-            await _free_stalled(here.app, 30)
+            await _requeue_stalled(here.app, 30)
             assert [task.status for task in await here.tasks()] == ["doing"]
             if another_waits:
                 await fire(job, NPS)
             await manager.unregister_worker(worker)
-            await _free_stalled(here.app, 30)
+            await _requeue_stalled(here.app, 30)
             assert [task.status for task in await here.tasks()] == ["todo"]
 
 

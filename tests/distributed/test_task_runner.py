@@ -260,7 +260,7 @@ async def test_a_malformed_payload_fails(
 async def test_another_program_s_worker_keeps_everything(
     queue: MemoryQueue, due: Occurrence
 ) -> None:
-    """Started without a shift, as by Procrastinate's own command."""
+    """Started without a runner, as by Procrastinate's own command."""
     await queue.put(due)
     await queue.app.run_worker_async(wait=False, listen_notify=False, install_signal_handlers=False)
     assert queue.task()["status"] == "todo"
@@ -525,8 +525,8 @@ async def cut_in_the_middle(queue: MemoryQueue, of: Occurrence, **options: Any) 
     await fire(queue.add(job, **options), of)
     working = asyncio.create_task(queue.work())
     await started.wait()
-    assert queue.shift.at_work == 1
-    queue.shift.cut()
+    assert queue.runner.at_work == 1
+    queue.runner.cancel_all()
     await working
 
 
@@ -549,7 +549,7 @@ async def test_a_cut_that_comes_after_the_work_does_not_repeat_it(
     async def job() -> int:
         runs.append(1)
         if len(runs) == 1:
-            queue.shift.cut()
+            queue.runner.cancel_all()
         return 7
 
     await fire(queue.add(job), due)
@@ -584,7 +584,7 @@ async def test_a_cut_before_the_claim_repeats_nothing_that_another_ended(due: Oc
         await fire(queue.add(failing(0)), due)
         working = asyncio.create_task(queue.work())
         await ledger.asked.wait()
-        queue.shift.cut()
+        queue.runner.cancel_all()
         await working
         row = await queue.row()
         assert (row.status, row.attempt, queue.tasks()) == ("error", 1, [])

@@ -69,7 +69,7 @@ class App:
 
 async def tidied(manager: Manager, looks: int) -> asyncio.Task[None]:
     """Keep a queue tidy until it was looked at so often; return the task, which is cancelled."""
-    tidying = asyncio.create_task(worker._keep_tidy(App(manager), STALLED))  # type: ignore[arg-type]
+    tidying = asyncio.create_task(worker._keep_clean(App(manager), STALLED))  # type: ignore[arg-type]
     async with asyncio.timeout(30):
         while manager.looks < looks and not tidying.done():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.001)
@@ -171,7 +171,7 @@ async def test_a_worker_ends_when_its_queue_is_no_longer_looked_after(
         await asyncio.sleep(0)
         raise Gone("no one knows why")
 
-    monkeypatch.setattr(worker, "_keep_tidy", die)
+    monkeypatch.setattr(worker, "_keep_clean", die)
     with pytest.raises(KSTSchedulerError, match=r"no longer looked after.*Gone.*start it again"):
         async with asyncio.timeout(30):
             await work(queue.app, queue.scheduler)

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 from hypothesis import strategies as st
 
-from kst_scheduler.fire_times import fire_timestamps
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.fire_times.offsets import offset_changes
+from kst_scheduler.fire_times.spans import fire_timestamps
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YORK = ZoneInfo("America/New_York")

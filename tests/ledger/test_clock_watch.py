@@ -24,7 +24,7 @@ def reading(counted: float, ahead: float = 0, took: float = 0) -> Reading:
 def trusted(readings: Sequence[Reading]) -> list[bool]:
     """Return for each reading whether it may be acted on."""
     watch = ClockWatch()
-    return [watch.trusts(each) for each in readings]
+    return [watch.add_reading(each) for each in readings]
 
 
 def test_a_clock_that_goes_on_is_trusted() -> None:
@@ -60,24 +60,24 @@ def test_what_a_clock_has_shown_is_counted_on_from_the_last_reading() -> None:
     """A clock that nobody has read has shown nothing."""
     watch = ClockWatch()
     assert not watch.has_shown(NOON - timedelta(days=1), 0)
-    assert watch.trusts(reading(60, took=2))
+    assert watch.add_reading(reading(60, took=2))
     assert watch.has_shown(NOON + timedelta(seconds=60), 61)
     assert watch.has_shown(NOON + timedelta(seconds=99), 100)
     assert not watch.has_shown(NOON + timedelta(seconds=100), 100)
-    assert not watch.trusts(reading(120, MONTH))
+    assert not watch.add_reading(reading(120, MONTH))
     assert not watch.has_shown(NOON + timedelta(days=1), 120)
 
 
 def test_how_long_it_was_steady() -> None:
     """From where it stands again, which is not where that was trusted."""
     watch = ClockWatch()
-    assert watch.trusts(reading(0))
-    assert watch.trusts(reading(60))
+    assert watch.add_reading(reading(0))
+    assert watch.add_reading(reading(60))
     assert watch.steady_for == timedelta(seconds=60)
     assert watch.is_steady_for(timedelta(days=1))  # it was never set
     for minute in range(2, 18):
-        watch.trusts(reading(60 * minute, MONTH))
+        watch.add_reading(reading(60 * minute, MONTH))
     assert watch.steady_for == timedelta(minutes=15)
     assert not watch.is_steady_for(timedelta(minutes=16))
-    assert watch.trusts(reading(60 * 18, MONTH))
+    assert watch.add_reading(reading(60 * 18, MONTH))
     assert watch.is_steady_for(timedelta(minutes=16))

@@ -462,7 +462,7 @@ async def test_a_manual_run_says_so_and_is_never_too_late() -> None:
         ("b", _noting(seen)),
     ):
         job = bench.job(function, id=job_id, misfire_grace_time=1)
-        bench.executor.submit_asked_for(job, Occurrence(job_id, long_ago, manual=True))
+        bench.executor.submit_occurrence(job, Occurrence(job_id, long_ago, manual=True))
         await bench.idle()
         bench.executor.submit_job(job, [long_ago])
         await bench.idle()

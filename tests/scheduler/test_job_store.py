@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from in_loop import in_loop
 from kst_scheduler import KST, KSTScheduler, at
-from kst_scheduler.scheduler.job_store import DUE_AT_ONCE, TurnByTurnJobStore
+from kst_scheduler.scheduler.job_store import MAX_DUE_A_TURN, TurnByTurnJobStore
 
 
 @in_loop
@@ -17,17 +17,17 @@ async def test_other_tasks_run_between_due_jobs() -> None:
     async def job(number: int) -> None:
         started.append(number)
 
-    for number in range(10 * DUE_AT_ONCE):
+    for number in range(10 * MAX_DUE_A_TURN):
         scheduler.add_job(job, at(moment), args=[number], next_run_time=moment)
     scheduler.start()
     seen = []
-    while len(started) < 10 * DUE_AT_ONCE:
+    while len(started) < 10 * MAX_DUE_A_TURN:
         await asyncio.sleep(0)
         seen.append(len(started))
     scheduler.shutdown()
     steps = [after - before for before, after in zip([0, *seen], seen, strict=False)]
-    assert max(steps) <= DUE_AT_ONCE
-    assert sorted(started) == list(range(10 * DUE_AT_ONCE))
+    assert max(steps) <= MAX_DUE_A_TURN
+    assert sorted(started) == list(range(10 * MAX_DUE_A_TURN))
 
 
 @in_loop
@@ -40,7 +40,7 @@ async def test_the_longest_due_come_first() -> None:
         scheduler.add_job(print, at(moment), next_run_time=moment)
     due = default_store(scheduler).get_due_jobs(moments[40])
     scheduler.shutdown()
-    assert [job.next_run_time for job in due] == moments[:DUE_AT_ONCE]
+    assert [job.next_run_time for job in due] == moments[:MAX_DUE_A_TURN]
 
 
 def default_store(scheduler: KSTScheduler) -> TurnByTurnJobStore:

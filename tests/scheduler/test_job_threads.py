@@ -14,7 +14,7 @@ from in_loop import in_loop
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.scheduler.executor import OccurrenceExecutor
-from kst_scheduler.scheduler.job_threads import threads_have_ended, threads_of, watch_threads
+from kst_scheduler.scheduler.job_threads import threads_of, wait_for_threads, watch_threads
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import RUNNING, Occurrence
 from kst_scheduler.simulation import simulate
@@ -56,7 +56,7 @@ async def test_a_thread_is_noted_until_it_has_ended() -> None:
         await task
     assert threads_of(THREE) == 1
     go_on.set()
-    await threads_have_ended()
+    await wait_for_threads()
     assert threads_of(THREE) == 0
 
 
@@ -67,7 +67,7 @@ async def test_waiting_for_threads_is_not_cancelled() -> None:
     as_run()
     go_on = threading.Event()
     await begun(go_on.wait)
-    waiting = asyncio.create_task(threads_have_ended())
+    waiting = asyncio.create_task(wait_for_threads())
     for _ in range(3):
         await asyncio.sleep(0)
         waiting.cancel()
@@ -86,11 +86,11 @@ async def test_threads_of_other_runs_are_told_apart() -> None:
     as_run(other)
     await begun(go_on.wait)
     as_run()
-    await threads_have_ended()
+    await wait_for_threads()
     assert (threads_of(THREE), threads_of(other)) == (0, 1)
     go_on.set()
     as_run(other)
-    await threads_have_ended()
+    await wait_for_threads()
 
 
 @in_loop
@@ -111,7 +111,7 @@ async def test_a_pool_of_the_reader_s_own_is_watched_and_kept() -> None:
     await asyncio.sleep(0.01)
     assert threads_of(THREE) == 1  # and that one can be cancelled
     go_on.set()
-    await threads_have_ended()
+    await wait_for_threads()
 
 
 @in_loop

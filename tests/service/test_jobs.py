@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def add_jobs(service: object) -> None:
+def register(service: object) -> None:
     """Add none."""
 
 
-async def add_jobs_later(service: object) -> None:
+async def register_later(service: object) -> None:
     """Look like a jobs function, and never be awaited."""
 
 
 def test_a_function_is_taken_as_it_is() -> None:
     """A test or a notebook need not write a module."""
-    assert jobs_function(add_jobs) is add_jobs
+    assert jobs_function(register) is register
 
 
 def test_a_module_of_this_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +138,8 @@ def test_a_function_that_does_not_take_the_service_is_refused(
 
 def test_a_coroutine_function_is_refused() -> None:
     """Nothing would await it, and the service would run without jobs."""
-    with pytest.raises(InvalidArgumentError, match=r"not a plain function; write def add_jobs"):
-        jobs_function(add_jobs_later)
+    with pytest.raises(InvalidArgumentError, match=r"not a plain function; write def register"):
+        jobs_function(register_later)
 
 
 def test_an_import_that_fails_inside_the_module_is_not_hidden(

@@ -13,7 +13,7 @@ from lessons import MORNING, NIGHT, hourly, plain_scheduler
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.table import duplicates, lateness
 from kst_scheduler.simulation import Crash, Freeze, Incident, current_node, simulate
-from kst_scheduler.simulation.seed import LATEST, SLOWEST, Seed
+from kst_scheduler.simulation.seed import MAX_LATENESS, MAX_START_UP, Seed
 from kst_scheduler.timezone import KST, kst
 
 SEEDS = range(20)
@@ -100,8 +100,8 @@ def test_nothing_is_early_and_nothing_is_lost(seed: int) -> None:
     assert list(result.runs["status"]) == ["ok"] * 18
     late = lateness(result.runs)
     assert late.min() >= timedelta(0)
-    assert late[:3].max() <= timedelta(milliseconds=SLOWEST + LATEST)
-    assert late[3:].max() <= timedelta(milliseconds=LATEST)
+    assert late[:3].max() <= timedelta(milliseconds=MAX_START_UP + MAX_LATENESS)
+    assert late[3:].max() <= timedelta(milliseconds=MAX_LATENESS)
     assert list(duplicates(result.runs)["runs"]) == [3] * 6
     assert (result.runs["started_at"].dt.microsecond % 1000 == 0).all()
 
@@ -155,6 +155,6 @@ def test_chance_is_even() -> None:
     """Each of the possible answers is given about as often."""
     seed = Seed(7)
     late = [seed.lateness(0, due) for due in range(3000)]
-    assert all(900 < late.count(each) < 1100 for each in range(LATEST + 1))
+    assert all(900 < late.count(each) < 1100 for each in range(MAX_LATENESS + 1))
     first = sum(seed.rank(0, when) < seed.rank(1, when) for when in range(1000))
     assert 430 < first < 570

@@ -60,7 +60,7 @@ def test_no_job_starts_before_it_is_due(microseconds: list[int], seed: int | Non
     result = simulate(register, THREE, MORNING, seed=seed)
     assert sorted(due for due, _ in read) == sorted(dues)
     assert all(due <= now for due, now in read)
-    for runs in (result.runs, log.begun(result).runs):
+    for runs in (result.runs, log.with_work_starts(result).runs):
         assert (runs["scheduled_at"] <= runs["started_at"]).all()
         assert (runs["started_at"] <= runs["finished_at"]).all()
         at_ticks = {due for due in dues if shown(instant(due)) != instant(due)}

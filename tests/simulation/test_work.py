@@ -44,7 +44,7 @@ def test_work_begins_when_the_lock_is_granted() -> None:
     work = WorkLog()
     result = simulate(minutes(work, 20, timeout=3600), NIGHT, MORNING, nodes=2)
     assert list(result.runs["started_at"]) == [THREE, THREE]
-    begun = work.begun(result)
+    begun = work.with_work_starts(result)
     assert list(begun.runs["started_at"]) == [THREE, kst(2026, 5, 10, 3, 20)]
     assert list(begun.runs["finished_at"]) == list(result.runs["finished_at"])
     assert begun.incidents is result.incidents
@@ -55,7 +55,7 @@ def test_run_that_never_worked_did_not_start() -> None:
     """A busy lock that does not wait ends B's run with an error, and no work: no duplicate."""
     work = WorkLog()
     result = simulate(minutes(work, 20, blocking=False), NIGHT, MORNING, nodes=2)
-    begun = work.begun(result).runs
+    begun = work.with_work_starts(result).runs
     assert list(begun["started_at"].isna()) == [False, True]
     assert (len(duplicates(result.runs)), len(duplicates(begun))) == (1, 0)
     assert (work.most_runs(), work.most_at_once()) == (1, 1)
@@ -74,7 +74,7 @@ def test_run_that_was_locked_out_keeps_when_it_asked() -> None:
         scheduler.add_job(crawl, "cron", hour=3, id="nps")
 
     late = [Node("A"), Node("B", clock_offset=-3600)]
-    begun = work.begun(simulate(register, NIGHT, MORNING, nodes=late)).runs
+    begun = work.with_work_starts(simulate(register, NIGHT, MORNING, nodes=late)).runs
     assert list(begun["started_at"]) == [THREE, kst(2026, 5, 10, 4)]
     assert len(duplicates(begun)) == 0
 
@@ -126,7 +126,7 @@ def test_left_is_what_was_written_last() -> None:
 
     freeze = Freeze("A", THREE + timedelta(seconds=10), timedelta(hours=2, seconds=20))
     simulate(register, NIGHT, MORNING, nodes=2, incidents=[freeze])
-    assert work.left().to_numpy().tolist() == [["nps", THREE, 1], ["nps", FIVE, 1]]
+    assert work.pieces_left().to_numpy().tolist() == [["nps", THREE, 1], ["nps", FIVE, 1]]
 
 
 def test_nothing_noted() -> None:
@@ -135,8 +135,8 @@ def test_nothing_noted() -> None:
     result = simulate(minutes(work, 1), NIGHT, MORNING)
     work.clear()
     assert (work.most_runs(), work.most_at_once(), len(work.table())) == (0, 0, 0)
-    assert list(work.left().columns) == ["job_id", "scheduled_at", "pieces"]
-    begun = check_runs(work.begun(result).runs)
+    assert list(work.pieces_left().columns) == ["job_id", "scheduled_at", "pieces"]
+    begun = check_runs(work.with_work_starts(result).runs)
     assert begun["started_at"].isna().all()
     assert pd.api.types.is_datetime64_any_dtype(work.table()["at"])
 

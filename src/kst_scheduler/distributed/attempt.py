@@ -58,7 +58,7 @@ class RetryLaterError(KSTSchedulerError):
 
 @dataclass
 class Attempt:
-    """One attempt: ``make()`` returns when there is nothing more to do for the task."""
+    """One attempt: ``run()`` returns when there is nothing more to do for the task."""
 
     app: App
     task: Job
@@ -67,7 +67,7 @@ class Attempt:
     has_claim: bool = False
     """Whether the row was its own; of one that was not, it does not know how its run ended."""
 
-    async def make(self) -> None:
+    async def run(self) -> None:
         """Run the occurrence, if it is still to be run.
 
         Raises:
@@ -76,7 +76,7 @@ class Attempt:
             Exception: the job failed, and is not to be tried again.
 
         """
-        if await self._is_too_late():
+        if await self._record_if_too_late():
             return
         once_job, occurrence = self.known.once_job, self.occurrence
         RUNNING.set((occurrence.job_id, occurrence.scheduled_at, occurrence.manual))
@@ -86,7 +86,7 @@ class Attempt:
             _LOGGER.info("%s needs no run: %s", occurrence, error)
             return
         except LockedOutError as error:
-            await self._locked_out(error)
+            await self._handle_locked_out(error)
             return
         self.has_claim = True
         failure: Exception | None = None
@@ -103,7 +103,7 @@ class Attempt:
             )
         # Here, so that the error that cannot be read is not the context of the one for it.
         if failure is not None:
-            self._judge(failure, claim.attempt)
+            self._raise_if_retried(failure, claim.attempt)
             raise failure
 
     @property
@@ -116,7 +116,8 @@ class Attempt:
         """By which name the tasks of the occurrence exclude each other."""
         return lock_of(self.app, self.occurrence)
 
-    async def _is_too_late(self) -> bool:
+    async def _record_if_too_late(self) -> bool:
+        """Record an occurrence as missed if it is beyond its window; return whether it was."""
         window, ledger = self.known.window, self.known.once_job.ledger
         if window is None or self.occurrence.manual:
             return False
@@ -132,7 +133,7 @@ class Attempt:
             _LOGGER.warning("%s was missed: %s", self.occurrence, reason)
         return True
 
-    async def _locked_out(self, error: LockedOutError) -> None:
+    async def _handle_locked_out(self, error: LockedOutError) -> None:
         """Return when the row has its end, or another task looks after it."""
         row = await self._row()
         status = row.status if row else ""
@@ -161,8 +162,8 @@ class Attempt:
         left = (row.lease_until or datetime.now(UTC)) - datetime.now(UTC)
         return min(max(left, SOON), lease) if left > timedelta(0) else lease
 
-    def _judge(self, error: Exception, attempt: int) -> None:
-        """Ask Procrastinate's strategy, which counts the attempts before this one."""
+    def _raise_if_retried(self, error: Exception, attempt: int) -> None:
+        """Raise RetryLaterError if the strategy says so; it counts the attempts before this one."""
         strategy = self.known.retry
         task = self.task.evolve(attempts=attempt - 1)
         retry = strategy.get_retry_exception(error, task) if strategy else None

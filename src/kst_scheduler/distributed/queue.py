@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from procrastinate.connector import Notify
 
-CONNECTIONS: Final = 4
+QUEUE_CONNECTIONS: Final = 4
 """How many a process holds for the queue at most; a worker has one more, on which it listens."""
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
@@ -105,7 +105,7 @@ class Connector(PsycopgConnector):
             pool_factory=_pool,
             conninfo=make_conninfo(**ours | address.for_psycopg()),
             min_size=1,
-            max_size=CONNECTIONS,
+            max_size=QUEUE_CONNECTIONS,
             configure=_one_statement_a_transaction,
         )
         self.where = address.shown()
@@ -137,24 +137,24 @@ class Connector(PsycopgConnector):
         A task whose end was written, and the answer lost, is not there to be ended again: that is
         an error, and the task has ended all the same.
         """
-        await self._outlast(partial(super().execute_query_async, query, **arguments))
+        await self._retry_while_away(partial(super().execute_query_async, query, **arguments))
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen for new tasks; while PostgreSQL is away, the worker looks for them by itself."""
-        await self._outlast(partial(super().listen_notify, on_notification, channels))
+        await self._retry_while_away(partial(super().listen_notify, on_notification, channels))
 
-    async def _outlast(self, statement: Callable[[], Awaitable[None]]) -> None:
+    async def _retry_while_away(self, statement: Callable[[], Awaitable[None]]) -> None:
         """Run a statement again and again while PostgreSQL is away."""
-        is_told = False
+        is_logged = False
         while True:
             try:
                 return await statement()
             except ConnectorException as error:
                 if not is_outage(error):
                     raise
-                if not is_told:  # one line an outage
+                if not is_logged:  # one line an outage
                     _LOGGER.warning("the queue in %s is away: %s", self.where, reason_of(error))
-                is_told = True
+                is_logged = True
             await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
     async def _create_tables(self) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kst_scheduler.distributed.known_jobs import KnownJob
 
 TASK_RUNNER: Final = "kst_scheduler.task_runner"
-"""Under which name a worker hands its shift to the tasks it runs."""
+"""Under which name a worker hands its runner to the tasks it runs."""
 KEPT_FOR: Final = timedelta(seconds=60)
 """How long a task waits that this worker cannot run; another one may take it then."""
 LEDGER_PAUSE: Final = timedelta(seconds=5)
@@ -46,9 +46,9 @@ class RetryWhenAsked(BaseRetryStrategy):
 
 async def run(context: JobContext, /, **payload: Any) -> None:
     """Run one occurrence: the task of ``task_app``."""
-    shift: TaskRunner = context.additional_context.get(TASK_RUNNER, TaskRunner({}))
+    runner: TaskRunner = context.additional_context.get(TASK_RUNNER, TaskRunner({}))
     try:
-        await shift.take(context.app, context.job, payload)
+        await runner.take(context.app, context.job, payload)
     except RetryLaterError:
         await _drop_duplicates(context.app, context.job)
         raise
@@ -61,14 +61,14 @@ class TaskRunner:
         self._jobs = jobs
         self._at_work: set[asyncio.Task[Any]] = set()
         self._is_over = False
-        self._told: set[object] = set()
+        self._logged: set[object] = set()
 
     @property
     def at_work(self) -> int:
         """How many tasks it is at."""
         return len(self._at_work)
 
-    def cut(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel what is at work, to be run again by another worker."""
         self._is_over = True
         for task in self._at_work:
@@ -106,7 +106,7 @@ class TaskRunner:
         occurrence = replace(occurrence, scheduled_at=here)
         attempt = Attempt(app, task, known, occurrence)
         try:
-            await attempt.make()
+            await attempt.run()
         except asyncio.CancelledError:
             if not self._is_over:
                 raise
@@ -116,8 +116,8 @@ class TaskRunner:
 
     def _keep(self, task: Job, reason: str) -> NoReturn:
         """Leave a task to a worker that knows more."""
-        level = logging.DEBUG if reason in self._told else logging.ERROR  # one line a worker
-        self._told.add(reason)
+        level = logging.DEBUG if reason in self._logged else logging.ERROR  # one line a worker
+        self._logged.add(reason)
         _LOGGER.log(
             level,
             "worker %s cannot run task %s: %s. It is kept, and tried again every %d s: start a "

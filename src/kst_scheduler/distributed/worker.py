@@ -77,11 +77,11 @@ async def work(
         await app.open_async()
     known = ", ".join(jobs) or "none"
     _LOGGER.info("worker %s takes %d at once of: %s", this_replica(), concurrency, known)
-    shift, stalled = TaskRunner(jobs), stalled_after.total_seconds()
-    tidying = asyncio.create_task(_keep_tidy(app, stalled))
+    runner, stalled = TaskRunner(jobs), stalled_after.total_seconds()
+    tidying = asyncio.create_task(_keep_clean(app, stalled))
     try:
         while True:
-            await _work_once(app, shift, tidying, concurrency, seconds, stalled)
+            await _work_once(app, runner, tidying, concurrency, seconds, stalled)
             await asyncio.sleep(SECONDS_BETWEEN_STARTS)
     finally:
         tidying.cancel()
@@ -90,7 +90,7 @@ async def work(
 
 async def _work_once(
     app: App,
-    shift: TaskRunner,
+    runner: TaskRunner,
     tidying: asyncio.Task[None],
     concurrency: int,
     drain_seconds: float,
@@ -109,7 +109,7 @@ async def _work_once(
             update_heartbeat_interval=stalled / 3,
             stalled_worker_timeout=stalled,
             delete_jobs="successful",
-            additional_context={TASK_RUNNER: shift},
+            additional_context={TASK_RUNNER: runner},
             install_signal_handlers=False,
         )
     )
@@ -117,7 +117,7 @@ async def _work_once(
         await asyncio.wait([worker, tidying], return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not worker.done():
-            await _drain(worker, shift, drain_seconds)
+            await _drain(worker, runner, drain_seconds)
     if tidying.done():
         why = "it was cancelled" if tidying.cancelled() else repr(tidying.exception())
         raise KSTSchedulerError(
@@ -136,38 +136,38 @@ async def _work_once(
     _LOGGER.warning("worker %s starts again: %s", this_replica(), reason)
 
 
-async def _drain(worker: asyncio.Task[None], shift: TaskRunner, seconds: float) -> None:
+async def _drain(worker: asyncio.Task[None], runner: TaskRunner, seconds: float) -> None:
     """Take no more tasks, let those at work end, then cut what is left."""
     end = end_of_drain(seconds)
     worker.cancel()  # as Procrastinate's worker is told to stop: it waits for its tasks
     _LOGGER.info(
-        "worker %s is at %d run(s), which have %g s", this_replica(), shift.at_work, seconds
+        "worker %s is at %d run(s), which have %g s", this_replica(), runner.at_work, seconds
     )
     try:
         await asyncio.wait([worker], timeout=seconds)
     finally:
-        shift.cut()
+        runner.cancel_all()
         await asyncio.wait([worker], timeout=CLEAN_UP_SECONDS)
         if worker.done() and not worker.cancelled():
             worker.exception()  # whatever it was, it comes too late to start again
         await kept_writes().try_at_the_end(end)
 
 
-async def _keep_tidy(app: App, stalled: float) -> None:
-    """Give the tasks of workers that died to others, and forget old ones."""
-    forget_at = 0.0
+async def _keep_clean(app: App, stalled: float) -> None:
+    """Give the tasks of workers that died to others, and delete old ones."""
+    delete_at = 0.0
     clock = asyncio.get_running_loop().time
     here = asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
     while True:
         try:
             async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
-                await _free_stalled(app, stalled)
-                if clock() >= forget_at:
+                await _requeue_stalled(app, stalled)
+                if clock() >= delete_at:
                     await app.job_manager.delete_old_jobs(
                         KEPT_HOURS, queue_of(app), include_failed=True, include_aborted=True
                     )
-                    forget_at = clock() + 3600
+                    delete_at = clock() + 3600
         except ConnectorException as error:
             _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
         except (Exception, asyncio.CancelledError) as error:
@@ -178,13 +178,13 @@ async def _keep_tidy(app: App, stalled: float) -> None:
         await asyncio.sleep(stalled / 3)
 
 
-async def _free_stalled(app: App, stalled: float) -> None:
+async def _requeue_stalled(app: App, stalled: float) -> None:
     manager = app.job_manager
     queue = queue_of(app)
     for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
-            await _free(app, task)
+            await _requeue(app, task)
         except Exception as error:
             if isinstance(error, ConnectorException) and is_outage(error):
                 raise
@@ -193,7 +193,7 @@ async def _free_stalled(app: App, stalled: float) -> None:
             _LOGGER.error(message, task.call_string, describe_error(error))  # noqa: TRY400 - one line
 
 
-async def _free(app: App, task: Job) -> None:
+async def _requeue(app: App, task: Job) -> None:
     try:
         await app.job_manager.retry_job(task)
     except UniqueViolation:  # another task waits for the same occurrence

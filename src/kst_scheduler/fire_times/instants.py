@@ -13,7 +13,7 @@ HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
 NEVER: Final = 2**63 - 1
 """Later than every instant that a datetime can name."""
-LATEST: Final = 253_402_000_000 * SECOND
+MAX_INSTANT: Final = 253_402_000_000 * SECOND
 """Three days before the year 9999 ends, so that zones and margins still have room."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

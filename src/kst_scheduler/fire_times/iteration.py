@@ -16,7 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.instants import DAY, LATEST, MICROSECOND, microseconds, moment_at
+from kst_scheduler.fire_times.instants import DAY, MAX_INSTANT, MICROSECOND, microseconds, moment_at
 from kst_scheduler.timezone import UTC
 from kst_scheduler.triggers.business_days import BusinessDayTrigger
 from kst_scheduler.triggers.trigger_parts import walk
@@ -75,7 +75,7 @@ def one_by_one(
         InvalidArgumentError: the answers do not move on, or an AndTrigger has no parts.
 
     """
-    asked_until = min(end + _looked_ahead(trigger), LATEST)
+    asked_until = min(end + _looked_ahead(trigger), MAX_INSTANT)
 
     def agreed_here(part: AndTrigger) -> Sequence[int]:
         return (agreed or _agreed)(part, start - FAR_MOVE, asked_until + 2 * DAY)

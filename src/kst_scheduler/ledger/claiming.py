@@ -101,8 +101,8 @@ async def claim_occurrence(store: ClaimStore, request: ClaimRequest) -> Claim:
         _warn_of_others(store, request, met)
         if met.has_lease_that_is_over and request.may_take and not await request.may_take():
             met = met.as_in_progress()
-        if met.own and met.own.is_untimely and request.stands:
-            is_untimely = not await request.stands(met.own.row)
+        if met.own and met.own.is_untimely and request.was_in_time:
+            is_untimely = not await request.was_in_time(met.own.row)
             met = met._replace(own=met.own._replace(is_untimely=is_untimely))
         claim = await _clear(store, request, met)
         if claim:
@@ -137,7 +137,7 @@ async def _clear(store: ClaimStore, request: ClaimRequest, met: Obstacles) -> Cl
     if met.own and _has_used_up(met.own.row, request):
         raise AttemptsUsedUpError(f"{request.occurrence} was given up: {met.own.row.error}")
     if met.running:
-        await _make_way(store, request, met.running)
+        await _close_or_skip(store, request, met.running)
         return None
     return await _retake(store, met.own.row, request, _ended(met.own.row)) if met.own else None
 
@@ -196,7 +196,7 @@ async def _retake(
     return Claim(own.id, attempt, request) if taken else None
 
 
-async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
+async def _close_or_skip(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> None:
     """Close the run that is in the way when it was abandoned; else skip the occurrence.
 
     Between the reading and the write the run may end, or be renewed::
@@ -216,7 +216,7 @@ async def _make_way(store: ClaimStore, request: ClaimRequest, met: Obstacle) -> 
         return
     reason = f"{running.occurrence}, attempt {running.attempt} on {running.instance}, was running"
     await store.skip(request, reason)
-    raise LockedOutError(f"{request.occurrence} was skipped: {reason}")
+    raise LockedOutError(f"{request.occurrence} was not claimed: {reason}")
 
 
 def _has_used_up(row: LedgerRow, request: ClaimRequest) -> bool:

@@ -68,12 +68,12 @@ class ClockWatch:
         self._untrusted: list[Reading] = []
         """The first and the last reading of a clock that was set, and is not trusted yet."""
 
-    def trusts(self, reading: Reading) -> bool:
-        """Tell whether a reading may be acted on."""
+    def add_reading(self, reading: Reading) -> bool:
+        """Remember a reading, and return whether it may be acted on."""
         if self._trusted is None:
             self._steady_since = reading.sent
         elif step := reading.step_since(self._trusted):
-            if not self._has_stood(reading, step):
+            if not self._add_untrusted(reading, step):
                 return False
             self._steady_since = self._untrusted[0].sent
         elif self._untrusted:  # it is back where it was
@@ -98,7 +98,8 @@ class ClockWatch:
         """Tell whether the clock was not set for so long, or never since the first reading."""
         return not self.was_set or self.steady_for >= span
 
-    def _has_stood(self, reading: Reading, step: float) -> bool:
+    def _add_untrusted(self, reading: Reading, step: float) -> bool:
+        """Remember a reading of a clock that was set; return whether it has stood long enough."""
         self.was_set = True
         if not self._untrusted or reading.step_since(self._untrusted[-1]):
             self._untrusted = [reading, reading]
@@ -140,7 +141,7 @@ async def has_come(ledger: Ledger, moment: datetime) -> bool:
     if watch.has_shown(moment - MAX_EARLY, sent):
         return True
     now = await ledger.now()
-    watch.trusts(Reading(now, sent, loop.time()))
+    watch.add_reading(Reading(now, sent, loop.time()))
     return now >= moment - MAX_EARLY
 
 
@@ -179,4 +180,4 @@ async def trusted_time(ledger: Ledger) -> datetime | None:
     loop = asyncio.get_running_loop()
     sent = loop.time()
     now = await ledger.now()
-    return now if clock_watch(ledger).trusts(Reading(now, sent, loop.time())) else None
+    return now if clock_watch(ledger).add_reading(Reading(now, sent, loop.time())) else None

@@ -58,7 +58,7 @@ class ClaimRequest:
     may_take: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)
     """Checked before a run whose lease is over is taken over or closed; where it is false, the run
     counts as one that is in progress. None: it is always true."""
-    stands: Callable[[LedgerRow], Awaitable[bool]] | None = field(
+    was_in_time: Callable[[LedgerRow], Awaitable[bool]] | None = field(
         default=None, compare=False, repr=False
     )
     """Checked before a row is claimed that was called missed before its time, by the clock of this

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from kst_scheduler.errors import KSTSchedulerError
 from kst_scheduler.ledger.engines import (
     CONNECT_SECONDS,
-    CONNECTIONS,
+    LEDGER_CONNECTIONS,
     find_folder,
     make_engine,
     parse_url,
@@ -23,7 +23,7 @@ from kst_scheduler.ledger.engines import (
 )
 from kst_scheduler.ledger.outages import is_locked, outages
 from kst_scheduler.ledger.schema import create_or_upgrade, is_current
-from kst_scheduler.ledger.sessions import Sessions, has_done_nothing, is_of_its_session
+from kst_scheduler.ledger.sessions import Sessions, has_done_nothing, has_ended_session
 from kst_scheduler.time_limit import time_limit
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Database:
     def __init__(self, url: str, connections: int | None = None) -> None:
         self._url = parse_url(url)
         self.dialect = self._url.drivername
-        connections = connections or CONNECTIONS[self.dialect]
+        connections = connections or LEDGER_CONNECTIONS[self.dialect]
         self._engine = make_engine(self._url, connections)
         self._sessions = Sessions(self._engine)
         self.where = shown(self._url)
@@ -196,7 +196,7 @@ class Database:
                 try:
                     return await self._once(work)
                 except Exception as error:
-                    if not is_of_its_session(error):
+                    if not has_ended_session(error):
                         raise
                     self._sessions.drop()
                     if not has_done_nothing(error):

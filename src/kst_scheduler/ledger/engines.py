@@ -29,7 +29,7 @@ CONNECT_SECONDS: Final = 5.0
 ALL_HOSTS_SECONDS: Final = 9.0
 """How long connecting may take when the connection string has several hosts, or a timeout of its
 own: less than a statement may take with it (database.STATEMENT_SECONDS)."""
-CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
+LEDGER_CONNECTIONS: Final = {"sqlite": 1, "postgresql": 10}
 """How many a ledger holds. SQLite has one writer, for whom a second one would only wait; PostgreSQL
 has 100 for everyone, unless told otherwise."""
 

@@ -132,13 +132,13 @@ class MemoryRows:
             del self._running[row.source]
         return row
 
-    def delete_oldest(self, before: datetime, most: int) -> int:
+    def delete_oldest(self, before: datetime, limit: int) -> int:
         """Delete ended rows scheduled before a moment, the oldest first; return how many."""
         passed: dict[str, list[tuple[datetime, int]]] = {}
         deleted = 0
         # The times of each source are in order, and what is deleted is at their begin.
         for time in merge(*self._times.values()):
-            if deleted == most or time[0] >= before:
+            if deleted == limit or time[0] >= before:
                 break
             row = self._rows[time[1]]
             passed.setdefault(row.source, []).append(time)

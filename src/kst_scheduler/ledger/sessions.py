@@ -63,7 +63,7 @@ class Sessions:
             raise DisconnectionError
 
 
-def is_of_its_session(error: BaseException) -> bool:
+def has_ended_session(error: BaseException) -> bool:
     """Return whether an error says that its connection, and others of that time, are useless."""
     code = error_code(error)
     return code in _SQLITE if isinstance(code, int) else code.startswith(_POSTGRESQL)

@@ -40,7 +40,7 @@ _RUN: Final = RUNS.c
 ROW: Final = tuple(_RUN[name] for name in LedgerRow.__dataclass_fields__)
 """The columns of a LedgerRow, in its order."""
 
-_LONGER_THAN_A_PAGE: Final = 5_000
+_TRIAL_LENGTH: Final = 5_000
 
 _FENCE: Final = and_(
     _RUN.id == bindparam("seen_id", type_=BigInteger),
@@ -213,7 +213,7 @@ def trial(dialect: str) -> str:
         f"{begin} INSERT INTO {RUNS.name}"  # noqa: S608 - nothing in it comes from outside
         ' (id, source, scheduled_at, attempt, instance, status, "trigger", error)'
         f" VALUES ({number}, 'heartbeat {number}', CURRENT_TIMESTAMP, 0, 'heartbeat', 'skipped',"
-        f" 'manual', '{'.' * _LONGER_THAN_A_PAGE}');"
+        f" 'manual', '{'.' * _TRIAL_LENGTH}');"
         f" DELETE FROM {RUNS.name} WHERE id = {number}; {commit}"
     )
 

@@ -41,8 +41,8 @@ from kst_scheduler.once.retry import retry_while_unavailable
 from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.job_functions import full_name_of
-from kst_scheduler.scheduler.job_threads import threads_have_ended, threads_of, watch_threads
-from kst_scheduler.scheduler.kept_writes import Job, kept_writes
+from kst_scheduler.scheduler.job_threads import threads_of, wait_for_threads, watch_threads
+from kst_scheduler.scheduler.kept_writes import LedgerJob, kept_writes
 from kst_scheduler.scheduler.occurrence import ATTEMPT, current_occurrence
 from kst_scheduler.scheduler.stored_names import require_name
 from kst_scheduler.time_limit import time_limit
@@ -332,12 +332,12 @@ class OnceJob:
             max_attempts=self.max_attempts,
             function=self.function,
             may_take=takeover.may_take,
-            stands=functools.partial(was_in_time, self.ledger),
+            was_in_time=functools.partial(was_in_time, self.ledger),
         )
 
         async def ask() -> tuple[Claim, float]:
             with takeover.noting_outages():
-                if not await kept_writes().settle(self._job(occurrence)):
+                if not await kept_writes().write_pending(self._job(occurrence)):
                     raise LedgerUnavailableError("an earlier outcome of the job is not written yet")
                 await self._check_time(occurrence)
                 since = asyncio.get_running_loop().time()
@@ -396,8 +396,8 @@ class OnceJob:
         again = functools.partial(_write_again, self.ledger, claim, outcome, until)
         return kept_writes().keep(self._job(claim.request.occurrence), claim.row_id, again)
 
-    def _job(self, occurrence: Occurrence) -> Job:
-        return Job(id(self.ledger), occurrence.job_id)
+    def _job(self, occurrence: Occurrence) -> LedgerJob:
+        return LedgerJob(id(self.ledger), occurrence.job_id)
 
     def _is_written(self, occurrence: Occurrence) -> bool:
         return kept_writes().is_written(self._job(occurrence))
@@ -411,18 +411,18 @@ async def _with_its_threads(work: Callable[[], Awaitable[R]], occurrence: Occurr
     except BaseException as error:
         if is_torn_down(error, task):
             raise
-        await _threads_of_it(occurrence, "was cut")
+        await _wait_for_threads(occurrence, "was cut")
         raise
     # It may have given up its thread, as wait_for(to_thread(work), 60) does.
-    await _threads_of_it(occurrence, "has returned")
+    await _wait_for_threads(occurrence, "has returned")
     return result
 
 
-async def _threads_of_it(occurrence: Occurrence, how: str) -> None:
+async def _wait_for_threads(occurrence: Occurrence, how: str) -> None:
     """Wait until no thread of a run is at work, and log that it has ended before."""
     if threads := threads_of(occurrence):
         _LOGGER.warning("%s %s, and waits for %d thread(s) to end", occurrence, how, threads)
-        await threads_have_ended()
+        await wait_for_threads()
 
 
 async def _write_again(ledger: Ledger, claim: Claim, outcome: Outcome, until: float) -> bool | None:

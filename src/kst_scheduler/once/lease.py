@@ -126,12 +126,12 @@ class _Renewals:
             if held is None:
                 next_at = loop.time() + self._seconds / 30
                 if self._is_down and not self._is_over():
-                    self._hold_on(next_at)
+                    self._extend_lease(next_at)
             elif not self._is_over():
                 self._lost = not held
                 self._lease.reschedule(sent + self._seconds if held else sent)
 
-    def _hold_on(self, next_at: float) -> None:
+    def _extend_lease(self, next_at: float) -> None:
         """Let the lease hold until the next try has had its time."""
         until = next_at + self._seconds / 5
         if until > (self._lease.when() or 0):

@@ -245,12 +245,12 @@ def _import_redis() -> Any:
     return redis
 
 
-def _in_seconds(value: float | timedelta, name: str, least: float) -> float:
+def _in_seconds(value: float | timedelta, name: str, minimum: float) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidArgumentError(f"{name}={value!r} is no time; write seconds or a timedelta")
-    if not least <= seconds <= MAX_SECONDS:
+    if not minimum <= seconds <= MAX_SECONDS:
         raise InvalidArgumentError(
-            f"{name}={value!r} must be between {least:g} s and a year; write seconds, such as 30"
+            f"{name}={value!r} must be between {minimum:g} s and a year; write seconds, such as 30"
         )
     return float(seconds)

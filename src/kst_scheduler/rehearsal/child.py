@@ -31,7 +31,7 @@ from kst_scheduler.rehearsal.target import Target, said
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
 from kst_scheduler.simulation.incidents import check_incidents, check_nodes
 from kst_scheduler.simulation.simulate import SimulationResult, run_program
-from kst_scheduler.simulation.sources import is_of_a_library
+from kst_scheduler.simulation.sources import is_library_path
 from kst_scheduler.timezone import KST
 
 ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
@@ -95,7 +95,7 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
 def _line(error: BaseException) -> str:
     """Return where an error was raised, as " (app.py, line 7)"."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if not is_of_a_library(each.filename)]
+    own = [each for each in frames if not is_library_path(each.filename)]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 

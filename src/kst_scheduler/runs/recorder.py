@@ -146,9 +146,9 @@ class RunRecorder:
             before = len(self._log)
             self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
             if len(self._log) < before:
-                self._forget_jobs()
+                self._drop_jobs()
 
-    def _forget_jobs(self) -> None:
+    def _drop_jobs(self) -> None:
         """Drop the grace times of jobs that have no row any more: one-shot jobs come and go."""
         running = {job_id for job_id, _, _ in self._running.values()}
         gone = [id_ for id_ in self.grace if id_ not in running and not self._log.knows(id_)]

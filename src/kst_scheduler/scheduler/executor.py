@@ -180,7 +180,7 @@ class OccurrenceExecutor(AsyncIOExecutor):  # type: ignore[misc] # the library i
         self._submitting = Batch(job.id, run_times, self._asked_for, in_thread=in_thread)
         super().submit_job(job, run_times)
 
-    def submit_asked_for(self, job: Job, occurrence: Occurrence) -> None:
+    def submit_occurrence(self, job: Job, occurrence: Occurrence) -> None:
         """Run one occurrence that was asked for: it takes a slot, and is never too late."""
         self._asked_for = occurrence
         try:

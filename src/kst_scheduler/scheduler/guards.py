@@ -150,7 +150,7 @@ def check_trigger_arguments(arguments: Mapping[str, object], zone: tzinfo) -> No
     named = arguments.get("timezone")
     if named is None:
         return
-    if not isinstance(named, str | tzinfo) or not _same(as_zone(named), zone):
+    if not isinstance(named, str | tzinfo) or not _is_same_zone(as_zone(named), zone):
         raise TimezoneError(
             f"timezone={str(named)!r} is not the zone of this scheduler, {str(zone)!r}; leave it "
             f"out, or write allow_timezone={str(named)!r} in its place if that zone is meant"
@@ -176,7 +176,7 @@ def check_trigger(trigger: BaseTrigger, zone: tzinfo) -> None:
         check_moments({name: getattr(part, name, None) for name in dates})
         run_date = part.run_date if isinstance(part, DateTrigger) else None
         found = own_zone(part)
-        if found is None or _same(found, zone):
+        if found is None or _is_same_zone(found, zone):
             continue
         if run_date and (
             isinstance(run_date.tzinfo, timezone)
@@ -196,7 +196,7 @@ def _check_ends(trigger: BaseTrigger) -> None:
         )
 
 
-def _same(zone: tzinfo, other: tzinfo) -> bool:
+def _is_same_zone(zone: tzinfo, other: tzinfo) -> bool:
     # A zone of zoneinfo or of pytz is its name; so is datetime.timezone.utc, which is "UTC".
     return str(zone) == str(other)
 
@@ -210,8 +210,8 @@ def _foreign(trigger: BaseTrigger, found: tzinfo, zone: tzinfo) -> str:
         "A trigger object takes the host's zone when it is built without one; write "
         f"{_repaired(trigger, zone)}, or add allow_timezone={str(found)!r} if that zone is meant"
     )
-    if isinstance(trigger, DateTrigger) and _same(zone, KST):
-        message += f": that is at({as_kst_call(trigger.run_date.astimezone(KST), least=4)})"
+    if isinstance(trigger, DateTrigger) and _is_same_zone(zone, KST):
+        message += f": that is at({as_kst_call(trigger.run_date.astimezone(KST), min_parts=4)})"
     return message
 
 
@@ -222,14 +222,16 @@ def _shown(moment: datetime, zone: tzinfo) -> str:
 def _repaired(trigger: BaseTrigger, zone: tzinfo) -> str:
     """Return what to write instead of a trigger: with this package's functions if zone is KST."""
     name = type(trigger).__name__
-    if not _same(zone, KST) or not isinstance(trigger, CronTrigger | IntervalTrigger | DateTrigger):
+    if not _is_same_zone(zone, KST) or not isinstance(
+        trigger, CronTrigger | IntervalTrigger | DateTrigger
+    ):
         return f"{name}(..., timezone={str(zone)!r})"
     if isinstance(trigger, CronTrigger):
         fields = [field for field in trigger.fields if not field.is_default]
         values = [f"{f.name}={int(str(f)) if str(f).isdigit() else str(f)!r}" for f in fields]
         return f"cron({', '.join(values)})"
     if isinstance(trigger, DateTrigger):
-        return f"at({as_kst_call(trigger.run_date, least=4)})"  # a date and its hour
+        return f"at({as_kst_call(trigger.run_date, min_parts=4)})"  # a date and its hour
     return f"every({_interval(trigger.interval)})"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from apscheduler.job import Job
 
-DUE_AT_ONCE: Final = 25
+MAX_DUE_A_TURN: Final = 25
 """How many due jobs are started in one turn of the event loop; a cron job takes about 0.1 ms."""
 
 
@@ -25,4 +25,4 @@ class TurnByTurnJobStore(MemoryJobStore):  # type: ignore[misc] # the library is
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """Return the first of the jobs that are due at ``now``."""
-        return list(super().get_due_jobs(now)[:DUE_AT_ONCE])
+        return list(super().get_due_jobs(now)[:MAX_DUE_A_TURN])

@@ -105,7 +105,7 @@ def runs_with_threads_anywhere() -> list[Occurrence]:
     return [Occurrence(*run) for threads in list(_OF_POOLS.values()) for run in threads.runs()]
 
 
-async def threads_have_ended() -> None:
+async def wait_for_threads() -> None:
     """Wait until the calling run has no thread at work, also while it is cancelled."""
     run, loop = RUNNING.get(), asyncio.get_running_loop()
     while run and (futures := _threads(run)):

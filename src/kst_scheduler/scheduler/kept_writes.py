@@ -49,7 +49,7 @@ MAX_KEPT: Final = 1_000
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class Job(NamedTuple):
+class LedgerJob(NamedTuple):
     """The job of a ledger whose outcome is written."""
 
     where: Hashable
@@ -61,14 +61,14 @@ class KeptWrites:
     """The writes that one event loop keeps."""
 
     def __init__(self) -> None:
-        self._writes: dict[tuple[Job, Hashable], Write] = {}
-        self._in_progress: Counter[Job] = Counter()
+        self._writes: dict[tuple[LedgerJob, Hashable], Write] = {}
+        self._in_progress: Counter[LedgerJob] = Counter()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._writes)
 
-    def keep(self, job: Job, name: Hashable, write: Write) -> bool:
+    def keep(self, job: LedgerJob, name: Hashable, write: Write) -> bool:
         """Keep a write until it returns True; False when 1,000 are kept already.
 
         Args:
@@ -86,7 +86,7 @@ class KeptWrites:
         return True
 
     @contextlib.contextmanager
-    def writing(self, job: Job) -> Iterator[None]:
+    def writing(self, job: LedgerJob) -> Iterator[None]:
         """Let the claims of a job wait while its outcome is written in the block."""
         self._in_progress[job] += 1
         try:
@@ -96,7 +96,7 @@ class KeptWrites:
             if not self._in_progress[job]:
                 del self._in_progress[job]
 
-    def is_written(self, job: Job) -> bool:
+    def is_written(self, job: LedgerJob) -> bool:
         """Tell whether no outcome of a job waits here to be written."""
         return job not in self._in_progress and all(each != job for each, _ in self._writes)
 
@@ -105,8 +105,8 @@ class KeptWrites:
         waiting = (*self._in_progress, *(job for job, _ in self._writes))
         return all(job.where != where for job in waiting)
 
-    async def settle(self, job: Job) -> bool:
-        """Write what is known of the runs of a job; False while some of it cannot be written."""
+    async def write_pending(self, job: LedgerJob) -> bool:
+        """Write the outcomes of a job that wait here; False while some cannot be written."""
         while job in self._in_progress:  # noqa: ASYNC110 - no event is to be set in a loop that ends
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         await self.try_all()

@@ -76,7 +76,7 @@ class RunControl(WallClockScheduler):
                 outside the event loop, as from a plain ``def`` endpoint of FastAPI.
 
         """
-        self._must_take_runs("run_now")
+        self._check_takes_runs("run_now")
         job = self._job_to_run(job_id, jobstore)
         occurrence = Occurrence(job_id, self._manual_run_time(), manual=True)
         self._submit(job, occurrence)
@@ -101,7 +101,7 @@ class RunControl(WallClockScheduler):
             UnknownJobError, AlreadyRunningError, NotRunningError: as in ``run_now``.
 
         """
-        self._must_take_runs("run_missed")
+        self._check_takes_runs("run_missed")
         now = datetime.now(self.timezone)
         if require_aware(scheduled_at, "scheduled_at") > now:
             raise InvalidArgumentError(
@@ -195,7 +195,7 @@ class RunControl(WallClockScheduler):
         executor, run_times = self._executors.get(job.executor), [occurrence.scheduled_at]
         try:
             if isinstance(executor, OccurrenceExecutor):
-                executor.submit_asked_for(job, occurrence)
+                executor.submit_occurrence(job, occurrence)
             elif executor:
                 executor.submit_job(job, run_times)
             else:
@@ -233,7 +233,7 @@ class RunControl(WallClockScheduler):
         self._last_manual = now
         return now
 
-    def _must_take_runs(self, asked: str) -> None:
+    def _check_takes_runs(self, asked: str) -> None:
         if not self.running:
             raise NotRunningError("this scheduler does not run; call start() in its event loop")
         if self._draining:

@@ -78,7 +78,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
 
     def _start_timer(self, wait_seconds: float | None) -> None:
         if wait_seconds is not None and wait_seconds > MAX_SLEEP:
-            limit = MAX_SLEEP if self._set_back else longest_sleep(self._eventloop)
+            limit = MAX_SLEEP if self._set_back else max_sleep(self._eventloop)
             wait_seconds = min(wait_seconds, limit)
         super()._start_timer(wait_seconds)
 
@@ -92,14 +92,14 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         reading = _Reading(time.time(), self._eventloop.time())
         last = self._last_reading or reading
         if abs(reading.zero - last.zero) > MAX_STEP:
-            self._was_set(last, reading)
+            self._handle_clock_set(last, reading)
         elif self._set_back is None:
             self._earliest_zero = min(self._earliest_zero, reading.zero)
         elif reading.counted - self._set_back[1].counted >= TRUSTED_AFTER:
             self._turn_back(*self._set_back)
         self._last_reading = reading
 
-    def _was_set(self, last: _Reading, reading: _Reading) -> None:
+    def _handle_clock_set(self, last: _Reading, reading: _Reading) -> None:
         """Turn back the jobs of a clock that was set back: now, or when it has stood for a while.
 
         A clock that is back where it was before is right. One that is further back than ever since
@@ -149,7 +149,7 @@ class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc] # the library 
         super()._dispatch_event(event)
 
 
-def longest_sleep(loop: asyncio.AbstractEventLoop) -> float:
+def max_sleep(loop: asyncio.AbstractEventLoop) -> float:
     """Return for how many seconds a scheduler may rely on the loop's clock alone.
 
     A simulated loop knows when its host's clock is set, so a quiet year there has no wake-ups but

@@ -24,7 +24,7 @@ class Account:
         self._user, self._group = user, group
         self.options: dict[str, Any] = {"user": user, "group": group, "extra_groups": []}
 
-    def own(self, path: Path) -> None:
+    def chown(self, path: Path) -> None:
         """Give a file or folder to the account."""
         if sys.platform != "win32":
             os.chown(path, self._user, self._group)
@@ -32,7 +32,7 @@ class Account:
     def open(self, folder: ServerFolder) -> None:
         """Let the account pass through to its data, and read the password."""
         folder.path.chmod(0o711)
-        self.own(folder.password_file)
+        self.chown(folder.password_file)
 
 
 def find_account(data: Path) -> Account | None:

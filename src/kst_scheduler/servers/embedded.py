@@ -19,9 +19,9 @@ from kst_scheduler.servers.server import Server
 if TYPE_CHECKING:
     import signal
 
-_START_LIMIT: Final = 60.0
+_MAX_START_SECONDS: Final = 60.0
 """Seconds within which a server must answer: recovery after a crash takes its time."""
-_STOP_LIMIT: Final = 30.0
+_MAX_STOP_SECONDS: Final = 30.0
 """Seconds that a server has to stop before it is killed."""
 
 
@@ -94,7 +94,7 @@ class EmbeddedServer(Server):
         return f"{self._engine.name} {how}"
 
     @property
-    def _runs(self) -> bool:
+    def _is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
@@ -103,7 +103,7 @@ class EmbeddedServer(Server):
         Raises:
             ServerError: when it cannot be started; says what to set instead.
         """
-        if self._runs:
+        if self._is_running:
             return self
         if self._port is not None:
             return self.restart()
@@ -147,13 +147,13 @@ class EmbeddedServer(Server):
         with folder.log.open("ab") as log:
             begin = log.tell()
             process = self._process = self._engine.launch(folder, port, log.fileno())
-        deadline = time.monotonic() + _START_LIMIT
+        deadline = time.monotonic() + _MAX_START_SECONDS
         while not self._engine.is_ready(process, folder, port):
             if process.poll() is not None:
                 return _read(folder.log, begin) or f"it ended with status {process.returncode}"
             if time.monotonic() > deadline:
                 self.kill()
-                return f"no answer within {_START_LIMIT:.0f} s\n{_read(folder.log, begin)}"
+                return f"no answer within {_MAX_START_SECONDS:.0f} s\n{_read(folder.log, begin)}"
             time.sleep(0.005)
         return None
 
@@ -169,11 +169,11 @@ class EmbeddedServer(Server):
 
     def _end(self) -> None:
         """Let the process stop by itself; in the end it is killed, for its data outlive that."""
-        if self._process is None or not self._runs:
+        if self._process is None or not self._is_running:
             return
         self._process.send_signal(self._engine.stop_signal)
         try:
-            self._process.wait(_STOP_LIMIT)
+            self._process.wait(_MAX_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds in which what is left of a process that was killed must be gone."""
-_DYING: Final = 1.0
+_ALIVE_PATIENCE: Final = 1.0
 """Seconds in which a process that was killed may still look alive."""
 
 
@@ -45,7 +45,7 @@ class FolderLock:
         while not take(self._file):
             holder = os.read(self._file, 20).decode()
             os.lseek(self._file, 0, os.SEEK_SET)
-            if time.monotonic() - begin > (_DYING if _lives(holder) else PATIENCE):
+            if time.monotonic() - begin > (_ALIVE_PATIENCE if _is_alive(holder) else PATIENCE):
                 raise ServerError(
                     f"the folder {str(self._folder)!r} is in use by process {holder}: stop the "
                     "server there first, or give this one another folder"
@@ -81,7 +81,7 @@ def release(file: int) -> None:
     os.close(file)
 
 
-def _lives(pid: str) -> bool:
+def _is_alive(pid: str) -> bool:
     """Return whether there is a process with this number."""
     try:
         os.kill(int(pid), 0)

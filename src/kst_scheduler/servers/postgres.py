@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kst_scheduler.errors import ServerError
 from kst_scheduler.servers.account import Account, find_account, find_programs
 from kst_scheduler.servers.child import finish, spawn
+from kst_scheduler.servers.embedded import EmbeddedServer
+from kst_scheduler.servers.given import given_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kst_scheduler.servers.folder import ServerFolder
+    from kst_scheduler.servers.server import Server
 
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -30,6 +33,21 @@ _SETTINGS: Final = {
 _THROW_AWAY: Final = {"fsync": "off", "full_page_writes": "off"}
 _INHERITED: Final = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 _READY_LINE: Final = 7
+
+
+def embedded_postgres(folder: str | Path | None = None) -> Server:
+    """Return a PostgreSQL on 127.0.0.1; use it by ``with``, ``async with`` or start().
+
+    Its ``url`` is ``postgresql://postgres:PASSWORD@127.0.0.1:PORT/postgres``. State is kept in
+    the subfolder ``postgresql`` of ``folder``; without a folder it is thrown away at stop(), and
+    not synced to disk. Where the environment variable DATABASE_URL is set, that server is handed
+    back instead, and nothing is started.
+
+    Raises:
+        ServerError: at start, when no server can be started; says what to set instead.
+    """
+    schemes = ("postgresql", "postgres")
+    return given_server("DATABASE_URL", schemes) or EmbeddedServer(Postgres(), folder)
 
 
 class Postgres:
@@ -66,7 +84,7 @@ class Postgres:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         if self._account is not None:
-            self._account.own(new)
+            self._account.chown(new)
         with folder.log.open("wb") as log:
             status = finish(self._spawn("initdb", new, self._initial(folder), folder, log.fileno()))
         if status:

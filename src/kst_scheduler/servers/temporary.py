@@ -14,7 +14,7 @@ from typing import Final
 from kst_scheduler.servers.lock import PATIENCE, FolderLock, release, take
 
 _PREFIX: Final = "kst-scheduler-"
-_SETTLED: Final = 60.0
+_MIN_AGE: Final = 60.0
 """Age in seconds at which a folder that nobody has locked counts as left behind."""
 
 
@@ -48,7 +48,7 @@ def remove_left_behind(base: Path | None = None) -> None:
     for folder in Path(base or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             about = folder.lstat()
-            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _SETTLED:
+            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _MIN_AGE:
                 _remove_unless_held(folder)
 
 

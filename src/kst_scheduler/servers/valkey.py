@@ -12,9 +12,25 @@ from typing import TYPE_CHECKING
 
 from kst_scheduler.errors import ServerError
 from kst_scheduler.servers.child import spawn
+from kst_scheduler.servers.embedded import EmbeddedServer
+from kst_scheduler.servers.given import given_server
 
 if TYPE_CHECKING:
     from kst_scheduler.servers.folder import ServerFolder
+    from kst_scheduler.servers.server import Server
+
+
+def embedded_valkey(folder: str | Path | None = None) -> Server:
+    """Return a Valkey (Redis protocol) on 127.0.0.1; use it by ``with``, ``async with`` or start().
+
+    Its ``url`` is ``redis://:PASSWORD@127.0.0.1:PORT/0``. State is kept in the subfolder
+    ``valkey`` of ``folder``; without a folder it is thrown away at stop(). Where the environment
+    variable REDIS_URL is set, that server is handed back instead, and nothing is started.
+
+    Raises:
+        ServerError: at start, when no server can be started; says what to set instead.
+    """
+    return given_server("REDIS_URL", ("redis", "rediss")) or EmbeddedServer(Valkey(), folder)
 
 
 class Valkey:

@@ -16,7 +16,7 @@ from kst_scheduler.scheduler.occurrence import AlreadyRunningError
 from kst_scheduler.scheduler.stored_names import MAX_NAME_LENGTH, require_name
 from kst_scheduler.service.auth import by_bearer
 from kst_scheduler.service.components import Service
-from kst_scheduler.service.reading import Readers, TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.service.reading import Readers, ReadersDep  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.service.responses import (
     UNAVAILABLE,
     Conflict,
@@ -72,7 +72,7 @@ async def service_of(request: Request) -> Service:
     return service
 
 
-TheService = Annotated[Service, Depends(service_of)]
+ServiceDep = Annotated[Service, Depends(service_of)]
 
 
 def _moment(text: Any) -> datetime:
@@ -97,7 +97,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 @router.get("/jobs", response_model=list[JobState], responses=UNAVAILABLE)
-async def list_jobs(service: TheService, readers: TheReaders) -> Response:
+async def list_jobs(service: ServiceDep, readers: ReadersDep) -> Response:
     """List the jobs of this process."""
     running: dict[str, list[Occurrence]] = {}
     for occurrence in service.scheduler.running_occurrences():
@@ -112,11 +112,11 @@ async def list_jobs(service: TheService, readers: TheReaders) -> Response:
     status_code=202,
     responses={404: {"model": Problem}, 409: {"model": Conflict}, **UNAVAILABLE},
 )
-async def run_job(job_id: str, service: TheService, readers: TheReaders) -> StartedRun:
+async def run_job(job_id: str, service: ServiceDep, readers: ReadersDep) -> StartedRun:
     """Start a run at once, and leave the schedule as it is: paused jobs stay paused."""
     _job(service, job_id)
     async with readers.turn():
-        await _must_be_free(readers.ledger, job_id)
+        await _check_not_running(readers.ledger, job_id)
     occurrence = service.scheduler.run_now(job_id)
     return StartedRun(
         run=shown(occurrence.key),
@@ -126,7 +126,7 @@ async def run_job(job_id: str, service: TheService, readers: TheReaders) -> Star
 
 
 @router.post("/jobs/{job_id:any_text}/pause", responses={404: {"model": Problem}})
-async def pause_job(job_id: str, service: TheService) -> JobState:
+async def pause_job(job_id: str, service: ServiceDep) -> JobState:
     """Let a job not fire until it is resumed, in this process and as long as it lives."""
     _job(service, job_id)
     return _state(service, service.scheduler.pause_job(job_id))
@@ -136,7 +136,7 @@ async def pause_job(job_id: str, service: TheService) -> JobState:
     "/jobs/{job_id:any_text}/resume",
     responses={404: {"model": Problem}, 409: {"model": Problem}},
 )
-async def resume_job(job_id: str, service: TheService) -> JobState:
+async def resume_job(job_id: str, service: ServiceDep) -> JobState:
     """Let a paused job fire again, from its next time on."""
     job = _job(service, job_id)
     if job.next_run_time is None:  # resuming one that is not paused could jump a time that is due
@@ -164,7 +164,7 @@ class Filters(BaseModel):
 
 
 @router.get("/runs", response_model=Runs, responses=UNAVAILABLE)
-async def list_runs(readers: TheReaders, filters: Annotated[Filters, Query()]) -> Response:
+async def list_runs(readers: ReadersDep, filters: Annotated[Filters, Query()]) -> Response:
     """List what the ledger holds about runs, of all replicas."""
     async with readers.turn():
         rows = await readers.ledger.rows(filters.job_id, **filters.model_dump(exclude={"job_id"}))
@@ -208,7 +208,7 @@ def _state(service: Service, job: Job) -> JobState:
     return job_state(job, service.scheduler.running_occurrences(job.id))
 
 
-async def _must_be_free(ledger: Ledger, job_id: str) -> None:
+async def _check_not_running(ledger: Ledger, job_id: str) -> None:
     """Refuse a run that the ledger would lock out: another goes on, here or on another replica."""
     try:
         require_name(job_id, "job_id")
@@ -218,8 +218,8 @@ async def _must_be_free(ledger: Ledger, job_id: str) -> None:
     over = {row.id for row in await ledger.abandoned()} if rows else set()
     blocking = [row for row in rows if row.id not in over]
     if blocking:
-        told = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)
+        running = ", ".join(f"{row.occurrence} on {row.instance}" for row in blocking)
         raise AlreadyRunningError(
-            f"job {job_id!r} runs already: {told}; wait until that has ended",
+            f"job {job_id!r} runs already: {running}; wait until that has ended",
             tuple(row.occurrence for row in blocking),
         )

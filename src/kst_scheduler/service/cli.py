@@ -23,7 +23,7 @@ from kst_scheduler.servers import embedded_postgres, embedded_valkey
 from kst_scheduler.service.jobs import JobsExitError, jobs_function, place_of
 from kst_scheduler.service.logs import log_to_stderr
 from kst_scheduler.service.rehearse_command import add_rehearse
-from kst_scheduler.service.stopping import StopLimit, forget_limits
+from kst_scheduler.service.stopping import StopLimit, end_limits
 from kst_scheduler.timezone import KST
 from kst_scheduler.user_values import text_of
 
@@ -41,7 +41,7 @@ LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8000
 DEMO: Final = "kst_workbook.nps.nightly:register"
 """Jobs to look at, where the workbook is installed."""
-MAX_ERROR: Final = 2_000
+MAX_ERROR_LENGTH: Final = 2_000
 """Characters of the line that says why the command failed."""
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(chosen)
     finally:
         if arguments is not None:  # this process is not the command's own, and lives on
-            forget_limits()
+            end_limits()
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -77,7 +77,7 @@ def _in_one_line(error: BaseException) -> str:
         text = f"{type(error).__name__}: {text}"  # it says where by itself
     elif not isinstance(error, KSTSchedulerError):
         text = f"{type(error).__name__}: {text}{place_of(error)}"
-    return " ".join(without_passwords(text, MAX_ERROR).split())
+    return " ".join(without_passwords(text, MAX_ERROR_LENGTH).split())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,13 +37,13 @@ def jobs_function(jobs: str | Callable[..., object] | None) -> Callable[..., obj
     """
     if jobs is None:
         raise InvalidArgumentError(
-            "no jobs are named; write --jobs my_service.jobs:add_jobs (KST_SCHEDULER_JOBS), or "
+            "no jobs are named; write --jobs my_service.jobs:register (KST_SCHEDULER_JOBS), or "
             "--demo to see a nightly crawl of a sandbox"
         )
     function = _found(jobs) if isinstance(jobs, str) else jobs
     if not callable(function) or returns_awaitable(function):
         raise InvalidArgumentError(
-            f"jobs={jobs!r} is not a plain function; write def add_jobs(service): ..., which "
+            f"jobs={jobs!r} is not a plain function; write def register(service): ..., which "
             "adds jobs to service.scheduler"
         )
     _check_arguments(jobs, function)
@@ -104,7 +104,7 @@ def _check_arguments(jobs: str | Callable[..., object], function: Callable[..., 
     except TypeError:
         raise InvalidArgumentError(
             f"jobs={jobs!r} cannot be called with the service alone: its arguments are "
-            f"{signature}; write def add_jobs(service): ..."
+            f"{signature}; write def register(service): ..."
         ) from None
 
 
@@ -113,7 +113,7 @@ def _found(jobs: str) -> object:
     if not (module_name and name):
         raise InvalidArgumentError(
             f"jobs={jobs!r} does not name a function; write module:function, such as "
-            "my_service.jobs:add_jobs"
+            "my_service.jobs:register"
         )
     is_file = module_name.endswith(".py") or "/" in module_name or os.sep in module_name
     module = (_of_file if is_file else _of_name)(jobs, module_name)
@@ -132,7 +132,7 @@ def _of_name(jobs: str, name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise InvalidArgumentError(
             f"jobs={jobs!r}: {name!r} is not the name of a module; write module:function, such as "
-            "my_service.jobs:add_jobs, or the path of a file, such as ./my_jobs.py:add_jobs"
+            "my_service.jobs:register, or the path of a file, such as ./my_jobs.py:register"
         )
     _look_first_in(os.getcwd())  # noqa: PTH109 - as python -m does
     try:

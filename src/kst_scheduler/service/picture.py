@@ -30,7 +30,7 @@ NARROW: Final = 268.0
 _RIGHT: Final = 14.0
 _AHEAD: Final = 6.0
 """Points left free after the present: a run that has just begun has its mark there."""
-_TALL: Final = 640.0
+_MAX_HEIGHT: Final = 640.0
 _LANE: Final = TEXT * LINE + 1
 """No lane is lower: each has its label."""
 _LEGEND_ROW: Final = TEXT * LINE + 6
@@ -57,7 +57,7 @@ def timeline_svg(
 def _drawn(runs: pd.DataFrame, start: datetime, end: datetime, width: float) -> tuple[str, str]:
     labels = [label(("", job_id)) for job_id in runs["job_id"].unique()]
     lanes = max(1, len(labels)) + 2 * MARGIN
-    height = lanes * max(_LANE, min(LANE, _TALL / lanes))
+    height = lanes * max(_LANE, min(LANE, _MAX_HEIGHT / lanes))
     left = left_margin(labels)
     drawn = width - left - _RIGHT
     words = [MARKS[status].words for status in runs["status"].unique()]

@@ -104,4 +104,4 @@ async def readers_of(request: Request) -> Readers:
     return them
 
 
-TheReaders = Annotated[Readers, Depends(readers_of)]
+ReadersDep = Annotated[Readers, Depends(readers_of)]

@@ -40,7 +40,7 @@ SECONDS_TO_KILL: Final = 0.5
 _begun: Final[list[threading.Timer]] = []
 
 
-def forget_limits() -> None:
+def end_limits() -> None:
     """End no process any more: for a command that was called as a function of another program."""
     while _begun:
         _begun.pop().cancel()

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from kst_scheduler.service.auth import by_basic
-from kst_scheduler.service.reading import TheReaders  # noqa: TC001 - FastAPI reads it
+from kst_scheduler.service.reading import ReadersDep  # noqa: TC001 - FastAPI reads it
 from kst_scheduler.service.responses import UNAVAILABLE, Problem
 from kst_scheduler.timezone import KST
 
@@ -50,7 +50,7 @@ class Window(BaseModel):
     response_class=Response,  # has no type of its own: 200 is HTML, the errors are JSON
     responses={200: {"content": {"text/html": {}}}, **UNAVAILABLE},
 )
-async def timeline(readers: TheReaders, window: Annotated[Window, Query()]) -> Response:
+async def timeline(readers: ReadersDep, window: Annotated[Window, Query()]) -> Response:
     """Show the runs of the last hours, of all replicas, for a browser."""
     end = datetime.now(KST)
     start = end - timedelta(hours=window.hours)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.triggers.cron import CronTrigger
 
-from kst_scheduler.fire_times import fire_timestamps
 from kst_scheduler.fire_times.instants import MICROSECOND, SECOND, microseconds
+from kst_scheduler.fire_times.spans import fire_timestamps
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:

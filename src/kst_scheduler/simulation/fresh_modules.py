@@ -29,7 +29,7 @@ from apscheduler.schedulers.base import STATE_STOPPED
 from kst_scheduler.errors import SimulationError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.simulation.shared_memory import SharedMemory
-from kst_scheduler.simulation.sources import PROGRAMS, folder_of, is_the_readers
+from kst_scheduler.simulation.sources import PROGRAMS, folder_of, is_user_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,7 +187,7 @@ class Program:
         if module is None or not tree:
             return False
         self._trees.append(tree)
-        if not self._is_the_readers(module.__name__, module):
+        if not self._is_user_module(module.__name__, module):
             self._trees.remove(tree)
             return False
         self._roots.append(module.__name__)
@@ -219,13 +219,13 @@ class Program:
             raise _NotTheSameError
         return functools.reduce(getattr, path, fresh[name])
 
-    def _is_the_readers(self, name: str, module: Any) -> bool:
+    def _is_user_module(self, name: str, module: Any) -> bool:
         """Tell whether a module is one of those that each process has for itself."""
-        if name in PROGRAMS or not any(is_the_readers(module, tree) for tree in self._trees):
+        if name in PROGRAMS or not any(is_user_module(module, tree) for tree in self._trees):
             return False
         # A fresh module becomes an attribute of its package, so that must be a fresh one too.
         package = name.rpartition(".")[0]
-        return not package or self._is_the_readers(package, sys.modules.get(package))
+        return not package or self._is_user_module(package, sys.modules.get(package))
 
     def _take(self) -> dict[str, ModuleType]:
         """Take the reader's modules out of ``sys.modules``."""
@@ -242,7 +242,7 @@ class Program:
             package = name.partition(".")[0]
             if package in self._not_the_readers:
                 continue  # most are
-            if self._is_the_readers(name, sys.modules[name]):
+            if self._is_user_module(name, sys.modules[name]):
                 self._names.append(name)
             else:
                 self._not_the_readers.add(name)

@@ -84,10 +84,10 @@ Incident: TypeAlias = Freeze | Crash | ClockJump
 
 MAX_SECONDS: Final = 10 * 366 * 24 * 3600
 """By how much a clock may be off."""
-FAR: Final = 10**15
-"""A number this large is not printed: it may have hundreds of digits."""
-FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC).timestamp()
-LAST: Final = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
+MAX_PRINTED: Final = 10**15
+"""A number this large or larger is not printed: it may have hundreds of digits."""
+MIN_SHOWN: Final = datetime(1970, 1, 1, tzinfo=UTC).timestamp()
+MAX_SHOWN: Final = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
 """What a clock may show; a CronTrigger knows no year before."""
 
 KINDS = {Freeze: "freeze", Crash: "crash", ClockJump: "clock_jump"}
@@ -209,7 +209,7 @@ def _check_seconds(seconds: object, name: str) -> None:
             f"{name}={seconds!r} is not a finite number of seconds; write one, such as 30"
         )
     if abs(seconds) > MAX_SECONDS:
-        number = f"={seconds:g}" if abs(seconds) < FAR else ""
+        number = f"={seconds:g}" if abs(seconds) < MAX_PRINTED else ""
         raise InvalidArgumentError(
             f"{name}{number} is more than ten years; write a finite number of seconds, such as 30"
         )
@@ -223,7 +223,7 @@ def _check_clock(node: Node, incidents: Sequence[Incident], start: datetime, end
         offset += seconds
         for moment in (start, end):
             shown = moment.timestamp() + offset
-            if offset and not FIRST <= shown <= LAST:
+            if offset and not MIN_SHOWN <= shown <= MAX_SHOWN:
                 raise InvalidArgumentError(
                     f"{cause} sets the clock of node {node.name} by {offset:+,.0f} s in all, so it "
                     "would show a year that is not from 1970 to 9998; write fewer seconds"

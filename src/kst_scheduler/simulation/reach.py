@@ -25,7 +25,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.simulation.sources import PROGRAMS, is_the_readers
+from kst_scheduler.simulation.sources import PROGRAMS, is_user_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -130,7 +130,7 @@ def is_own(thing: Any) -> bool:
     if not isinstance(name, str):
         return False
     module = sys.modules.get(name)
-    return module is None or name in PROGRAMS or is_the_readers(module)
+    return module is None or name in PROGRAMS or is_user_module(module)
 
 
 def attributes_of(value: Any) -> Mapping[str, Any]:

@@ -11,9 +11,9 @@ from typing import Final
 
 from kst_scheduler.errors import InvalidArgumentError
 
-LATEST: Final = 2
+MAX_LATENESS: Final = 2
 """Milliseconds by which a wake-up is late at most, in addition to the tick's 0.1."""
-SLOWEST: Final = 499
+MAX_START_UP: Final = 499
 """Milliseconds that a process takes to start at most: less than APScheduler's grace time of 1 s."""
 
 
@@ -36,11 +36,11 @@ class Seed:
 
     def lateness(self, strand: int, due: int) -> int:
         """Return how many milliseconds later than the tick a strand is woken."""
-        return int(self._draw("lateness", strand, due) * (LATEST + 1))
+        return int(self._draw("lateness", strand, due) * (MAX_LATENESS + 1))
 
     def start_up(self, node: str, at: int) -> int:
         """Return how many milliseconds a process takes to start."""
-        return int(self._draw("start", node, at) * (SLOWEST + 1))
+        return int(self._draw("start", node, at) * (MAX_START_UP + 1))
 
     def _draw(self, *about: object) -> float:
         """Return a number from 0 to 1, without 1."""

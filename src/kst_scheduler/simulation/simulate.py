@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
-FIRST_YEAR: Final = 1970
+MIN_YEAR: Final = 1970
 """The first that a CronTrigger knows (apscheduler.triggers.cron.fields.MIN_VALUES, 3.11.3)."""
 
 
@@ -258,9 +258,9 @@ def _processes(nodes: Sequence[Node], incidents: Sequence[Incident]) -> int:
 def _check_span(start: datetime, end: datetime) -> None:
     require_aware(start, "start")
     require_aware(end, "end")
-    if start.year < FIRST_YEAR:
+    if start.year < MIN_YEAR:
         raise InvalidArgumentError(
-            f"start={start.isoformat()} is before {FIRST_YEAR}, and no CronTrigger fires there: "
+            f"start={start.isoformat()} is before {MIN_YEAR}, and no CronTrigger fires there: "
             "APScheduler's years begin with it"
         )
     if end < start:

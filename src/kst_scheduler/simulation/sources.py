@@ -26,7 +26,7 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def is_the_readers(module: Any, folder: str = "") -> bool:
+def is_user_module(module: Any, folder: str = "") -> bool:
     """Tell whether a module's source is below a folder, and not that of a library."""
     spec = spec_of(module)
     if spec is None:
@@ -34,12 +34,12 @@ def is_the_readers(module: Any, folder: str = "") -> bool:
     # A package without __init__.py has no file, and one folder or more.
     places = [_file_of(spec)] if spec.origin else list(spec.submodule_search_locations or [""])
     return all(
-        place and place.startswith(folder) and not is_of_a_library(place) for place in places
+        place and place.startswith(folder) and not is_library_path(place) for place in places
     )
 
 
 @lru_cache(maxsize=4096)
-def is_of_a_library(place: str) -> bool:
+def is_library_path(place: str) -> bool:
     """Tell whether a file is installed, or a part of Python or of this package."""
     place = os.path.realpath(place)
     return place.startswith(_LIBRARIES) or bool(_INSTALLED & set(place.split(os.path.sep)))
@@ -48,7 +48,7 @@ def is_of_a_library(place: str) -> bool:
 def folder_of(module: Any) -> str:
     """Return the folder of a module's outermost package; empty: it is not one of the reader's."""
     spec = spec_of(module)
-    if spec is None or not _file_of(spec) or not is_the_readers(module):
+    if spec is None or not _file_of(spec) or not is_user_module(module):
         return ""
     levels = spec.name.count(".") + (spec.submodule_search_locations is not None)
     return f"{Path(_file_of(spec)).parents[levels]}{os.path.sep}"

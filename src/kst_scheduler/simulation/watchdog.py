@@ -37,7 +37,7 @@ IDLE: Final = 0.01
 """A thread that uses less than this share of a CPU is waiting."""
 
 _LIBRARIES: Final = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[2]))
-_DEBUGGERS: Final = ("bdb", "pdb", "IPython.core.debugger")
+_DEBUGGERS: Final = ("bdb", "pdb")
 
 
 @contextlib.contextmanager
@@ -73,8 +73,8 @@ class _Meter:
         self._steps = world.steps
         self._began = self._seen = self.clock()
 
-    def is_new(self) -> bool:
-        """Tell whether a new step has begun since the last look."""
+    def look(self) -> bool:
+        """Look at the steps; return whether a new one has begun since the last look."""
         last, self._seen = self._seen, self.clock()
         if self._world.steps == self._steps:
             return False
@@ -98,13 +98,13 @@ def _watch(
         put_off()
         now = meter.clock()
         is_idle, at_look = now - at_look < IDLE * INTERVAL, now
-        if meter.is_new():
+        if meter.look():
             idle_looks = 0
             continue
         idle_looks = idle_looks + 1 if is_idle else 0
         if idle_looks < MAX_IDLE_LOOKS and not meter.is_full():
             continue
-        if _blocked(world, sys._current_frames().get(world.thread_id), waits=is_idle):
+        if _end_blocked(world, sys._current_frames().get(world.thread_id), waits=is_idle):
             return
         idle_looks = 0
         meter.restart()
@@ -122,8 +122,8 @@ def _alarm(world: World, meter: _Meter) -> Iterator[Callable[[], object]]:
         return
 
     def look(_number: int, frame: FrameType | None) -> None:
-        if not meter.is_new() and meter.is_full():
-            _blocked(world, frame, waits=False)
+        if not meter.look() and meter.is_full():
+            _end_blocked(world, frame, waits=False)
 
     def put_off() -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 2 * INTERVAL, INTERVAL)
@@ -146,7 +146,7 @@ def _has_alarm(world: World) -> bool:
     )
 
 
-def _blocked(world: World, frame: FrameType | None, *, waits: bool) -> bool:
+def _end_blocked(world: World, frame: FrameType | None, *, waits: bool) -> bool:
     """End the simulation, unless it is over or in a debugger; return whether it was ended."""
     if frame is None or not world.running or _is_debugged(frame):
         return False

@@ -50,7 +50,7 @@ class WorkLog:
         self._pieces.append((*run, shown_after(scheduled_at, world.shown), piece))
 
     def clear(self) -> None:
-        """Forget all pieces, before another simulation."""
+        """Delete all pieces, before another simulation."""
         self._pieces.clear()
 
     def table(self) -> pd.DataFrame:
@@ -68,7 +68,7 @@ class WorkLog:
             }
         )
 
-    def begun(self, result: SimulationResult) -> SimulationResult:
+    def with_work_starts(self, result: SimulationResult) -> SimulationResult:
         """Return the result with ``started_at`` at each run's first piece; NaT: it did none.
 
         A run that was locked out keeps the moment at which it asked: its status says the rest.
@@ -81,7 +81,7 @@ class WorkLog:
         started_at = begun.where(runs["status"] != "locked_out", runs["started_at"])
         return replace(result, runs=runs.assign(started_at=started_at))
 
-    def left(self) -> pd.DataFrame:
+    def pieces_left(self) -> pd.DataFrame:
         """Return how many pieces each occurrence has left, where one replaces an equal one before.
 
         One row an occurrence: job_id, scheduled_at, pieces.

@@ -12,9 +12,11 @@ with require_extra("plots", "a picture"):
     from kst_scheduler.timeline.fires_picture import plot_fire_times
     from kst_scheduler.timeline.lateness_picture import plot_lateness
     from kst_scheduler.timeline.runs_picture import plot_timeline
+    from kst_scheduler.timeline.style import FontWarning
     from kst_scheduler.timeline.year_picture import plot_year
 
 __all__ = [
+    "FontWarning",
     "plot_fire_times",
     "plot_lateness",
     "plot_month",

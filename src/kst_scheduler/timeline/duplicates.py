@@ -23,7 +23,7 @@ _LOCKED_OUT: Final = STATUSES.index("locked_out")
 _MAX_ARCS: Final = 200
 _MAX_WORDS: Final = 3
 _MAX_NAMES: Final = 4
-_WIDEST: Final = 16.0
+_MAX_BULGE: Final = 16.0
 _STEPS: Final = np.linspace(0, 1, 13)
 
 
@@ -125,7 +125,7 @@ def _arcs(
     """
     x0, x1 = rows.started[first], rows.started[second]
     y0, y1 = field.y[field.lane[first]], field.y[field.lane[second]]
-    bulge = field.page.day * min(_WIDEST, 0.4 * field.page.width / len(np.unique(x0)))
+    bulge = field.page.day * min(_MAX_BULGE, 0.4 * field.page.width / len(np.unique(x0)))
     edge = np.fmin(x0, x1) - field.page.ax.get_xlim()[0] < bulge
     aside = np.where(edge, np.fmax(x0, x1) + 2 * bulge, np.fmin(x0, x1) - 2 * bulge)
     x2 = np.where(y0 == y1, (x0 + x1) / 2, aside)

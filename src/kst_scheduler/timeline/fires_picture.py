@@ -15,7 +15,7 @@ from kst_scheduler.timeline.lane_words import LaneWords, write_words
 from kst_scheduler.timeline.lanes import MARGIN, Lanes, draw_lanes
 from kst_scheduler.timeline.marks import Field, draw_marks
 from kst_scheduler.timeline.page import (
-    TALLEST,
+    MAX_HEIGHT,
     draw_legend,
     finished,
     left_margin,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LANE: Final = 32.4
-_SHORTEST_LANE: Final = 12.0
+_MIN_LANE: Final = 12.0
 _ONE_AXIS: Final = pd.Timedelta(hours=36)
 _DAY_ROWS: Final = pd.Timedelta(days=14)
 _MAX_TIMES: Final = 4
@@ -143,7 +143,7 @@ def _lanes(
     ax: Axes | None,
 ) -> Axes:
     lanes = Lanes([("", name) for name in times] or [("", "")])
-    height = min(_LANE * lanes.units, TALLEST - sum(margins(title)))
+    height = min(_LANE * lanes.units, MAX_HEIGHT - sum(margins(title)))
     left = left_margin([short(name) for name in times])
     page = page_on(ax, title, left) if ax is not None else own_page(title, left, height)
     points = page.height / lanes.units
@@ -200,9 +200,9 @@ def _day_rows(
     dates = pd.date_range(first, end - pd.Timedelta(microseconds=1), freq="D")
     names = [f"{date:%a} {date.day} {date:%b}" for date in dates]
     lines = max(1, len(times))
-    wanted = len(dates) * max(_LANE, lines * _SHORTEST_LANE)
+    wanted = len(dates) * max(_LANE, lines * _MIN_LANE)
     legend = [short(name) for name in times] if lines > 1 else []
-    height = min(wanted, TALLEST - sum(margins(title, legend)))
+    height = min(wanted, MAX_HEIGHT - sum(margins(title, legend)))
     left = left_margin(names)
     page = (
         page_on(ax, title, left, legend)

@@ -102,13 +102,13 @@ def name_the_axes(ax: Axes, left: float) -> None:
 def ticks(start: pd.Timestamp, end: pd.Timestamp, width: float) -> pd.DatetimeIndex:
     """Return round moments of Korean time from start to end, as many as have room."""
     start, end = start.tz_convert(KST), end.tz_convert(KST)
-    most = max(1.0, width / _ROOM)
+    max_ticks = max(1.0, width / _ROOM)
     seconds = (end - start).total_seconds()
     for step in _STEPS:
-        if seconds / step <= most:
+        if seconds / step <= max_ticks:
             return _every(start, end, step)
     months = seconds / (30.4 * _DAY)
-    step = next((step for step in _MONTHS if months / step <= most), _MONTHS[-1])
+    step = next((step for step in _MONTHS if months / step <= max_ticks), _MONTHS[-1])
     return _every_months(start, end, step)
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from kst_scheduler.timeline.scene import Rows
     from kst_scheduler.timeline.style import Mark
 
-_LARGEST: Final = 8.5
-_SMALLEST: Final = 3.0
+_MAX_SIZE: Final = 8.5
+_MIN_SIZE: Final = 3.0
 _FREE: Final = 6.0
 """Marks are drawn in full where they are this many points apart ..."""
 _TIGHT: Final = 5.0
@@ -36,7 +36,7 @@ _BAND: Final = 2.0
 _WITHOUT_NEWS: Final = (STATUSES.index("ok"), STATUSES.index("locked_out"))
 _MANY: Final = 5_000
 _MAX_COUNTS: Final = 12
-_TALLEST: Final = 32.4
+_MAX_LANE: Final = 32.4
 """A tick or a band is as tall as in a lane of so many points, at the most: the legend shows it."""
 
 
@@ -52,7 +52,7 @@ class Field:
     @property
     def largest(self) -> float:
         """The size of a mark that has all the room it wants."""
-        return float(np.clip(0.6 * self.lane_points, _SMALLEST, _LARGEST))
+        return float(np.clip(0.6 * self.lane_points, _MIN_SIZE, _MAX_SIZE))
 
 
 def broken_line(*ends: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,7 +102,7 @@ def _draw_status(
         styles = [(free, mark.line(field.largest)), (small, edged), (packed, mark.small(_TIGHT))]
         lines = [_plot(rows, field, chosen, mark.words, look) for chosen, look in styles]
     else:
-        tall = min(field.lane_points, _TALLEST) * (0.55 if code == 0 else 0.3)
+        tall = min(field.lane_points, _MAX_LANE) * (0.55 if code == 0 else 0.3)
         tick = {"ls": "none", "marker": "|", "ms": tall, "mec": mark.edge, "mew": 0.9}
         ticks, band = tight[room[tight] >= _BAND], tight[room[tight] < _BAND]
         styles = [(free, mark.line(field.largest)), (ticks, tick | {"zorder": mark.layer})]

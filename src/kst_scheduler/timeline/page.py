@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 720.0
 """Width of a figure in points: 10 inches, which fits a column of text."""
-TALLEST: Final = 864.0
+MAX_HEIGHT: Final = 864.0
 """No figure is taller than 12 inches, however many lanes it has."""
 RIGHT: Final = 40.0
 GAP: Final = 8.0
-_NARROWEST_LEFT: Final = 66.0
+_MIN_LEFT: Final = 66.0
 _HANDLE: Final = 34.0
 """What an entry of the legend is wider than its words."""
 _BETWEEN: Final = 4.0
 _RIGHT_OF_GIVEN: Final = 14.0
 """The room that half a tick's label needs behind the last moment."""
-_SMALLEST: Final = (72.0, 36.0)
+_MIN_AXES: Final = (72.0, 36.0)
 """Width and height in points of axes that words may stand around."""
 
 _MOVED: Final[WeakKeyDictionary[Axes, tuple[Bbox, Bbox]]] = WeakKeyDictionary()
@@ -77,7 +77,7 @@ class Page:
 
 def left_margin(labels: Sequence[str]) -> float:
     """Return the room that the labels before the axes need."""
-    return max([_NARROWEST_LEFT, *(drawn_width(label) * 1.02 + 8 + GAP for label in labels)])
+    return max([_MIN_LEFT, *(drawn_width(label) * 1.02 + 8 + GAP for label in labels)])
 
 
 def own_page(
@@ -123,7 +123,7 @@ def page_on(
         if words and max(map(drawn_width, words)) + _HANDLE > slot.width - 2 * GAP:
             continue
         inner = _inside(box, slot, left, text if has_title else "", words, bands)
-        if inner.width >= _SMALLEST[0] and inner.height >= _SMALLEST[1]:
+        if inner.width >= _MIN_AXES[0] and inner.height >= _MIN_AXES[1]:
             _place(ax, inner)
             before = max(0.0, inner.x0 - slot.x0 - GAP)
             page = Page(ax, inner.width, inner.height, before, bands, _RIGHT_OF_GIVEN, has_legend)

@@ -36,8 +36,8 @@ from kst_scheduler.timeline.not_run import (
 )
 from kst_scheduler.timeline.overlaps import OVERLAP_WORDS, Overlaps, draw_overlaps, find_overlaps
 from kst_scheduler.timeline.page import (
+    MAX_HEIGHT,
     RIGHT,
-    TALLEST,
     WIDTH,
     Page,
     draw_empty,
@@ -199,7 +199,7 @@ def _page(
         strips = shading.strips(notes)
         lane = (page.height - STRIP * sum(strips.values())) / (len(lanes) + 2 * MARGIN)
         return page, replace(lanes, strips=strips, strip=STRIP / lane), notes
-    room = TALLEST - sum(margins(title, legend))
+    room = MAX_HEIGHT - sum(margins(title, legend))
     notes = _with_room(shading.notes(scene, WIDTH - left - RIGHT), room)
     strips = shading.strips(notes)
     room -= STRIP * sum(strips.values())

@@ -86,23 +86,23 @@ def digits_apart(moments: Iterable[datetime]) -> int:
     )
 
 
-def short(name: object, longest: int = 24) -> str:
+def short(name: object, max_length: int = 24) -> str:
     """Return a name fit for a label: printable, on one line, its middle left out when long.
 
-    It has at most ``longest`` letters, and is no wider than as many that are rather wide: 24
+    It has at most ``max_length`` letters, and is no wider than as many that are rather wide: 24
     letters of Hangul would be wider than a phone has room for.
     """
     text = str(name)
     text = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for letter in (text if len(text) <= longest else f"{text[:longest]}{text[-_TAIL:]}")
+        for letter in (text if len(text) <= max_length else f"{text[:max_length]}{text[-_TAIL:]}")
     )
-    room = longest * _WIDE_LETTER
-    if len(str(name)) <= longest and text_width(text) <= room:
+    room = max_length * _WIDE_LETTER
+    if len(str(name)) <= max_length and text_width(text) <= room:
         return text
     for tail in range(_TAIL, -1, -1):
         end = text[len(text) - tail :]
-        for head in range(longest - 1 - _TAIL, 0, -1):
+        for head in range(max_length - 1 - _TAIL, 0, -1):
             label = f"{text[:head]}…{end}"
             if text_width(label) <= room:
                 return label

@@ -28,7 +28,7 @@ _UNITS: Final = {"week": 7 * DAY, "day": DAY, "hour": HOUR, "minute": 60, "secon
 
 _MAX_LISTED: Final = 6
 """More clock times than these are said as a step, where they are one."""
-_SHORTEST_RANGE: Final = 3
+_MIN_RANGE: Final = 3
 
 
 def day_phrase(fields: Mapping[str, Any]) -> str:
@@ -179,7 +179,7 @@ def _ranges(numbers: Sequence[int], names: Sequence[object]) -> str:
     # Numbers in a row differ from their places by the same amount.
     for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
         row = [names[number] for _, number in group]
-        together = len(row) >= _SHORTEST_RANGE
+        together = len(row) >= _MIN_RANGE
         named += [f"{row[0]} to {row[-1]}"] if together else map(str, row)
     return _listed(named)
 

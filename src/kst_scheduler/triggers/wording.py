@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from apscheduler.triggers.base import BaseTrigger
 
-_SHORTEST_MONTH: Final = 28
+_MIN_DAYS_OF_MONTH: Final = 28
 
 
 @singledispatch
@@ -105,7 +105,7 @@ def _(trigger: Any) -> str:
     text = f"every {count_phrase(units)} {times}, counted from {WEEKDAYS[start.weekday()]} {start}"
     same_day = not (trigger.weeks or trigger.days)
     leap_day = (start.month, start.day) == (2, 29)
-    if same_day and start.day > _SHORTEST_MONTH and (trigger.months or leap_day):
+    if same_day and start.day > _MIN_DAYS_OF_MONTH and (trigger.months or leap_day):
         text += f", left out where a month has no day {start.day}"
     text += f", until {trigger.end_date}" if trigger.end_date else ""
     return text + _jitter(trigger)

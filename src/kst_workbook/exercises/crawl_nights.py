@@ -61,7 +61,7 @@ class Night:
             nodes=list(self.nodes) if isinstance(self.nodes, tuple) else self.nodes,
             incidents=self.incidents,
         )
-        return Played(work.begun(result), work)
+        return Played(work.with_work_starts(result), work)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ NAMES: Final = {
 
 _SQUARE: Final = 0.46
 """Inches."""
-_NARROWEST: Final = 5
+_MIN_WIDTH: Final = 5
 _INK: Final = "#1f2933"
 _STATES: Final = {None: ("#8a949e", ""), False: ("#d55e00", "△"), True: ("#009e73", "✓")}
 """Colour and sign of an exercise to do, tried, and right."""
@@ -74,7 +74,7 @@ class ProgressMap:
 
     def _draw(self) -> Figure:
         rows = [list(group) for _, group in groupby(self.exercises.values(), _notebook)]
-        right = max([_NARROWEST, *map(len, rows)])
+        right = max([_MIN_WIDTH, *map(len, rows)])
         figure = Figure(figsize=((4.2 + right) * _SQUARE, (1.9 + len(rows)) * _SQUARE))
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set_axis_off()

@@ -45,7 +45,7 @@ class TookTooLongError(Exception):
 
 
 @dataclass
-class Account:
+class TimeUse:
     """What a block has used so far of its CPU time and of its time to wait."""
 
     seconds: float
@@ -73,7 +73,7 @@ class Account:
 class _Watch:
     """What the thread that watches a block shares with the block's own."""
 
-    account: Account
+    use: TimeUse
     over: threading.Event = field(default_factory=threading.Event)
     stopped: TookTooLongError | None = None
 
@@ -101,7 +101,7 @@ def time_limit(seconds: float, waiting: float = 30.0) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(Account(seconds, waiting, tick=min(seconds, waiting) / LOOKS))
+    watch = _Watch(TimeUse(seconds, waiting, tick=min(seconds, waiting) / LOOKS))
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         if not watch.over.is_set():
@@ -123,8 +123,8 @@ def time_limit(seconds: float, waiting: float = 30.0) -> Iterator[None]:
 def _interrupt_when_late(watch: _Watch) -> None:
     """Event.wait counts in real time, also while a simulation has exchanged the clocks."""
     began = time.process_time()
-    while not watch.over.wait(watch.account.tick):
-        if verdict := watch.account.look(time.process_time() - began):
+    while not watch.over.wait(watch.use.tick):
+        if verdict := watch.use.look(time.process_time() - began):
             watch.stopped = TookTooLongError(waited=verdict == "waiting", where=_where())
             break
     while not watch.over.is_set():

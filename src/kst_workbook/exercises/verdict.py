@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from kst_workbook.exercises.exercise import Picture
 
-Outcome = Literal["not attempted", "not yet", "right"]
 
 _SIGNS: Final[dict[str, tuple[str, str]]] = {
     "not attempted": ("○", "#56606b"),
@@ -27,7 +26,7 @@ class Verdict:
     """What became of an answer; a notebook shows it with its pictures."""
 
     number: str
-    outcome: Outcome
+    outcome: Literal["not attempted", "not yet", "right"]
     message: str
     pictures: tuple[Picture, ...] = ()
     """One that shows what the answer does and what it should do, or one of each."""

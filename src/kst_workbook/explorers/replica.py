@@ -65,7 +65,7 @@ class Night:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlayedNight:
     """What the replicas did; a run starts with its first piece of work."""
 
     result: SimulationResult
@@ -104,7 +104,7 @@ def replica_explorer() -> Explorer:
     )
 
 
-def replay(night: Night) -> Outcome:
+def replay(night: Night) -> PlayedNight:
     """Simulate the night with the real locks, on one simulated Redis and one ledger."""
     server, ledger, written = SimulatedRedis(), MemoryLedger(), WorkLog()
 
@@ -119,24 +119,24 @@ def replay(night: Night) -> Outcome:
 
     nodes = [Node(name, -night.skew * place) for place, name in enumerate("ABCD"[: night.replicas])]
     frozen = [Freeze("A", FREEZE_AT, timedelta(minutes=night.freeze))] if night.freeze else []
-    result = written.begun(simulate(register, START, END, nodes, frozen))
+    result = written.with_work_starts(simulate(register, START, END, nodes, frozen))
     workers = written.table().groupby("scheduled_at")["node"].nunique()
-    return Outcome(result, [int(number) for number in workers], written.most_at_once())
+    return PlayedNight(result, [int(number) for number in workers], written.most_at_once())
 
 
-def draw(night: Night, outcome: Outcome) -> Figure:
+def draw(night: Night, played: PlayedNight) -> Figure:
     """Draw a lane for each replica."""
-    return timeline(outcome.result, [f"{name}  {JOB_ID}" for name in "ABCD"[: night.replicas]])
+    return timeline(played.result, [f"{name}  {JOB_ID}" for name in "ABCD"[: night.replicas]])
 
 
-def say(_night: Night, outcome: Outcome) -> str:
+def say(_night: Night, played: PlayedNight) -> str:
     """Return both counts: occurrences that ran more than once, and how many worked at once."""
-    most = max(outcome.runs_of_each, default=0)
-    repeated = sum(number > 1 for number in outcome.runs_of_each)
+    most = max(played.runs_of_each, default=0)
+    repeated = sum(number > 1 for number in played.runs_of_each)
     times = f", up to {most} times" if repeated else ""
     return (
-        f"Ran more than once: <b>{repeated} of {len(outcome.runs_of_each)} occurrences</b>{times}. "
-        f"Replicas at work at once: <b>{outcome.at_once}</b> at most."
+        f"Ran more than once: <b>{repeated} of {len(played.runs_of_each)} occurrences</b>{times}. "
+        f"Replicas at work at once: <b>{played.at_once}</b> at most."
     )
 
 

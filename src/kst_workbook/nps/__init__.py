@@ -1,5 +1,9 @@
 """The crawl of National Pension Service workplaces, and (in ``sandbox``) a service to try it on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from kst_scheduler.extras import require_extra
 
 with require_extra("nps", "the client of the National Pension Service"):
@@ -22,6 +26,9 @@ with require_extra("nps", "the client of the National Pension Service"):
         use_settings,
     )
 
+if TYPE_CHECKING:
+    from kst_workbook.nps.sandbox import use_sandbox
+
 __all__ = [
     "CrawlResult",
     "InvalidKeyError",
@@ -38,5 +45,14 @@ __all__ = [
     "crawl_nps",
     "current_settings",
     "exponential_delay",
+    "use_sandbox",
     "use_settings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "use_sandbox":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kst_workbook.nps.sandbox import use_sandbox  # noqa: PLC0415 - FastAPI is slow to load
+
+    return use_sandbox

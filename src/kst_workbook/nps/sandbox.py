@@ -26,7 +26,7 @@ from fastapi import FastAPI, Request, Response
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timezone import KST, require_aware
 from kst_workbook.nps import responses
-from kst_workbook.nps.client import SEARCH, NpsClient
+from kst_workbook.nps.client import SEARCH
 from kst_workbook.nps.data import Workplaces, is_kept, published_month
 from kst_workbook.nps.faults import Fault, Faults
 from kst_workbook.nps.settings import BASE_PATH, SANDBOX_KEY, NpsSettings, use_settings
@@ -189,11 +189,6 @@ def create_sandbox(
         return await sandbox.answer(operation, request.query_params)
 
     return sandbox
-
-
-def sandbox_client(sandbox: Sandbox) -> NpsClient:
-    """Return a client that calls the sandbox in-process; use it on one event loop only."""
-    return NpsClient(sandbox.settings())
 
 
 @contextmanager

@@ -72,10 +72,10 @@ class NpsSettings:
             raise InvalidArgumentError(
                 "service_key (NPS_SERVICE_KEY) is empty; write the key that data.go.kr gave you"
             )
-        for name, least in (("page_size", 1), ("attempts", 1)):
-            if getattr(self, name) < least:
+        for name, minimum in (("page_size", 1), ("attempts", 1)):
+            if getattr(self, name) < minimum:
                 raise InvalidArgumentError(
-                    f"{name}={getattr(self, name)!r} asks for nothing; write {least} or more"
+                    f"{name}={getattr(self, name)!r} asks for nothing; write {minimum} or more"
                 )
         if not self.timeout > 0:
             raise InvalidArgumentError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.page import (
     GAP,
-    TALLEST,
+    MAX_HEIGHT,
     Page,
     finished,
     left_margin,
@@ -188,18 +188,18 @@ def _page(
         left = left_margin([_label(one, clock) for one in _fitted(decisions, _LABELS)])
         page = page_on(ax, title, left, (), _BANDS)
         return page, _fitted(decisions, int(page.height // _LOWEST))
-    room = TALLEST - sum(margins(title, bands=_BANDS)) - GAP
+    room = MAX_HEIGHT - sum(margins(title, bands=_BANDS)) - GAP
     shown = _fitted(decisions, int(room // _LOWEST))
     height = max(1, len(shown)) * min(_ROW, room / max(1, len(shown))) + GAP
     left = left_margin([_label(one, clock) for one in shown])
     return own_page(title, left, height, bands=_BANDS), shown
 
 
-def _fitted(decisions: list[Decision], most: int) -> list[Decision | list[Decision]]:
+def _fitted(decisions: list[Decision], max_rows: int) -> list[Decision | list[Decision]]:
     """Return the rows of the picture: those in the middle are one where there are too many."""
-    if len(decisions) <= most:
+    if len(decisions) <= max_rows:
         return [*decisions]
-    first, last = most // 2, (most - 1) // 2
+    first, last = max_rows // 2, (max_rows - 1) // 2
     middle = decisions[first : len(decisions) - last]
     return [*decisions[:first], middle, *decisions[len(decisions) - last :]]
 

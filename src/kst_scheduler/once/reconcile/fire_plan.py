@@ -7,9 +7,9 @@ from bisect import bisect_left
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.fire_times import require_fixed, zone_of
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.fire_times.iteration import one_by_one
+from kst_scheduler.fire_times.spans import require_fixed, zone_of
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 AHEAD: Final = timedelta(days=1)
 MAX_AHEAD: Final = 100
 """How many fires beyond a span are asked for, at most."""
-AT_ONCE: Final = 100
+MAX_AT_ONCE: Final = 100
 """How many fires or rows are seen to before the event loop goes on: ten milliseconds or less."""
 
 
@@ -61,7 +61,7 @@ class FirePlan:
                 limit = fire
                 break
             fires.append(fire)
-            if len(fires) % AT_ONCE == 0:
+            if len(fires) % MAX_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._fires = sorted(fires)
         self._zone = zone_of(self.trigger, start)

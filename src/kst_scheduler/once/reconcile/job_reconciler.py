@@ -17,7 +17,7 @@ from kst_scheduler.errors import (
 )
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
-from kst_scheduler.once.reconcile.fire_plan import AT_ONCE
+from kst_scheduler.once.reconcile.fire_plan import MAX_AT_ONCE
 from kst_scheduler.once.reconcile.overdue import Overdue, nominal_time
 from kst_scheduler.once.reconcile.pause_notes import Pause, note_pause, noted_pause
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence
@@ -124,7 +124,7 @@ class JobReconciler:
         since = self.now if mark is None else mark  # without one, its history begins now
         pause = await self._pause(mark)
         overdue = await self._overdue(since, pause)
-        left = await self._settle(overdue) if overdue else []
+        left = await self._handle(overdue) if overdue else []
         await self._move_on(mark, min([max(since, self.until), *left]), pause)
         return not left
 
@@ -272,7 +272,7 @@ class JobReconciler:
             fresh = fresh[-MAX_MISSED:]
         due: list[Occurrence] = []
         for fire in fresh:
-            if len(due) % AT_ONCE == AT_ONCE - 1:
+            if len(due) % MAX_AT_ONCE == MAX_AT_ONCE - 1:
                 await asyncio.sleep(0)
             due.append(Occurrence(self.job.id, self.plan.moment(fire)))
         return due
@@ -288,7 +288,7 @@ class JobReconciler:
             newest = Occurrence(self.job.id, self.plan.moment(microseconds(max(taken))))
         return newest
 
-    async def _settle(self, overdue: Overdue) -> list[datetime]:
+    async def _handle(self, overdue: Overdue) -> list[datetime]:
         """Start, write and close; return the times of what is left for a later look."""
         left = [each.scheduled_at for each in overdue.left_alone()]
         await self._record_missed(overdue.too_late())
@@ -319,7 +319,7 @@ class JobReconciler:
     async def _record_missed(self, missed: Iterable[tuple[Occurrence, str]]) -> None:
         instance, written = self.once_job.replica(), []
         for number, (occurrence, reason) in enumerate(missed, 1):
-            if number % AT_ONCE == 0:
+            if number % MAX_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a ledger in memory lets nothing else run
             row = await self.ledger.record_missed(occurrence, reason, instance)
             if row is not None:

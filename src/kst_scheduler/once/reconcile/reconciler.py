@@ -17,7 +17,7 @@ from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.base import STATE_RUNNING
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, LedgerUnavailableError
-from kst_scheduler.fire_times import require_fixed
+from kst_scheduler.fire_times.spans import require_fixed
 from kst_scheduler.ledger.clock_watch import ClockWatch, clock_watch, trusted_time
 from kst_scheduler.once.outcome import describe_error
 from kst_scheduler.once.reconcile.fire_plan import FirePlan
@@ -156,13 +156,13 @@ class Reconciler:
             except InvalidArgumentError as error:
                 raise InvalidArgumentError(_named(job, error)) from error
         if self._task is None:
-            self._scheduler.add_listener(self._runs_now, STARTED_OR_RESUMED)
-            self._task = asyncio.create_task(self._keep_looking())
+            self._scheduler.add_listener(self._reconcile_now, STARTED_OR_RESUMED)
+            self._task = asyncio.create_task(self._keep_reconciling())
 
     async def stop(self) -> None:
         """Look no more; call it before the scheduler is drained."""
         self._jobs.close()
-        self._scheduler.remove_listener(self._runs_now)
+        self._scheduler.remove_listener(self._reconcile_now)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -212,7 +212,7 @@ class Reconciler:
     def _clock(self) -> ClockWatch:
         return clock_watch(self._ledger)
 
-    def _runs_now(self, _event: object) -> None:
+    def _reconcile_now(self, _event: object) -> None:
         self._look_now.set()
 
     async def _look(self, result: ReconcileResult, now: datetime) -> None:
@@ -329,7 +329,7 @@ class Reconciler:
     def _seconds_to_next_look(self) -> float:
         return LOOK_EVERY
 
-    async def _keep_looking(self) -> None:
+    async def _keep_reconciling(self) -> None:
         while True:
             try:
                 await self.reconcile()

@@ -12,9 +12,9 @@ from kst_workbook.exercises.judging import (
     compare_years,
     require_trigger,
 )
+from kst_workbook.exercises.questions.apscheduler_docs import CRON_TRIGGER
 
 WEEK: Final = (kst(2026, 5, 4), kst(2026, 5, 11))
-CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.html"
 
 
 @exercise(
@@ -29,7 +29,7 @@ CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.h
     solution="""
         trigger = cron(day_of_week="mon-fri", hour=8, minute=30)
     """,
-    link=CRON,
+    link=CRON_TRIGGER,
 )
 def weekdays_at_half_past_eight(trigger: Any) -> Right:
     """Write a trigger for 08:30 in Korea, from Monday to Friday."""

@@ -15,12 +15,12 @@ from kst_workbook.exercises.judging import (
     compare_years,
     require_trigger,
 )
+from kst_workbook.exercises.questions.apscheduler_docs import CRON_TRIGGER
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
 WEEK: Final = (kst(2026, 5, 4), kst(2026, 5, 11))
-CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.html"
 
 
 @exercise(
@@ -35,7 +35,7 @@ CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.h
     solution="""
         moved = cron(day_of_week="sun,mon,tue,wed,thu", hour=18, minute=30)
     """,
-    link=CRON,
+    link=CRON_TRIGGER,
 )
 def crontab_line_of_a_utc_server(moved: Any) -> Right:
     """Move `30 9 * * 0-4`, a crontab line of a UTC server, to Korean time."""

@@ -16,6 +16,7 @@ from kst_workbook.exercises.judging import (
     require_trigger,
     year_picture,
 )
+from kst_workbook.exercises.questions.apscheduler_docs import CRON_TRIGGER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from kst_workbook.exercises.exercise import Picture
 
 MONTHS: Final = 12
-CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.html"
 
 
 @exercise(
@@ -39,7 +39,7 @@ CRON: Final = "https://apscheduler.readthedocs.io/en/3.x/modules/triggers/cron.h
         mondays = cron(day="1-7", day_of_week="mon", hour=9)
         meeting = on_business_days(mondays, otherwise="next")
     """,
-    link=CRON,
+    link=CRON_TRIGGER,
 )
 def first_monday_or_the_next_business_day(meeting: Any) -> Right:
     """Write a trigger for 09:00 on a month's first Monday, or on the next business day."""

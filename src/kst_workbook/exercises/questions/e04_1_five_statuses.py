@@ -15,9 +15,9 @@ from kst_workbook.exercises.judging import (
     shown,
     values_of,
 )
+from kst_workbook.exercises.questions.apscheduler_docs import USER_GUIDE
 from kst_workbook.exercises.questions.late_reports import hourly
 
-USER_GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html"
 MISFIRES: Final = f"{USER_GUIDE}#missed-job-executions-and-coalescing"
 STATUSES: Final = ("ok", "missed", "coalesced", "skipped")
 HOURS: Final = range(1, 6)

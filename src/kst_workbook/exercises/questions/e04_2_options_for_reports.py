@@ -14,6 +14,7 @@ from kst_workbook.exercises.judging import (
     pictures,
     shown,
 )
+from kst_workbook.exercises.questions.apscheduler_docs import USER_GUIDE
 from kst_workbook.exercises.questions.late_reports import hourly
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from kst_scheduler.simulation import SimulationResult
 
-USER_GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html"
 INSTANCES: Final = f"{USER_GUIDE}#limiting-the-number-of-concurrently-executing-instances-of-a-job"
 OPTIONS: Final = ("misfire_grace_time", "coalesce", "max_instances")
 STALE: Final = timedelta(hours=2, minutes=30)

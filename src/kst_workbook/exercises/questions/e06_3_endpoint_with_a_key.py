@@ -26,7 +26,7 @@ KEY: Final = "the-key-of-exercise-6.3"
 CRAWL: Final = "daily-nps-crawl"
 PATH: Final = "/admin/jobs/daily-nps-crawl/run"
 UNAUTHORIZED: Final = 401
-SHORTEST: Final = 16
+MIN_KEY_BYTES: Final = 16
 """Bytes of a key, or of its hash, at least; those of True and False are fewer."""
 Pair = tuple[bytes, bytes]
 GOOD: Final = f"Bearer {KEY}"
@@ -133,7 +133,7 @@ class Comparisons:
         equal to, and another key is not.
         """
         equals = {first for first, second in self.right if first == second}
-        keys = {each for each in equals if len(each) >= SHORTEST}
+        keys = {each for each in equals if len(each) >= MIN_KEY_BYTES}
         if any(first != second and keys & {first, second} for first, second in self.wrong):
             return None
         if not self.wrong:

@@ -11,6 +11,7 @@ from kst_scheduler.simulation import Crash
 from kst_scheduler.timezone import KST, kst
 from kst_workbook.exercises.exercise import Right, exercise
 from kst_workbook.exercises.judging import pictures
+from kst_workbook.exercises.questions.apscheduler_docs import USER_GUIDE
 from kst_workbook.exercises.questions.store_nights import (
     NIGHT,
     added_at_each_start,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
-GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html"
 RESTART: Final = Crash("A", kst(2026, 5, 10, 2, 50), timedelta(minutes=90))
 
 
@@ -44,7 +44,7 @@ RESTART: Final = Crash("A", kst(2026, 5, 10, 2, 50), timedelta(minutes=90))
             "added at each start": hours,
         }
     """,
-    link=GUIDE,
+    link=USER_GUIDE,
 )
 def what_a_restart_makes_up_for(starts: Any) -> Right:
     """Predict the starts of an hourly crawl whose process is down for 90 minutes."""

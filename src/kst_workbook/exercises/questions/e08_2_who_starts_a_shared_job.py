@@ -8,6 +8,7 @@ from kst_scheduler.simulation import Crash, Node
 from kst_scheduler.timezone import kst
 from kst_workbook.exercises.exercise import Right, exercise
 from kst_workbook.exercises.judging import pictures
+from kst_workbook.exercises.questions.apscheduler_docs import USER_GUIDE
 from kst_workbook.exercises.questions.store_nights import (
     added_at_each_start,
     compare,
@@ -16,7 +17,6 @@ from kst_workbook.exercises.questions.store_nights import (
     store_night,
 )
 
-GUIDE: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html"
 PAIR: Final = (Node("A"), Node("B", 10))
 DEATH: Final = Crash("B", kst(2026, 5, 10, 4, 45))
 
@@ -36,7 +36,7 @@ DEATH: Final = Crash("B", kst(2026, 5, 10, 4, 45))
             "B": [kst(2026, 5, 10, 2, 59, 50), kst(2026, 5, 10, 3, 59, 50)],
         }
     """,
-    link=GUIDE,
+    link=USER_GUIDE,
 )
 def who_starts_a_shared_job(starts: Any) -> Right:
     """Predict which of two replicas on one store starts an hourly crawl, and when."""

@@ -97,7 +97,7 @@ def _reports(
 
     result = simulate(register, *DAYS, nodes=2)
     pieces = work.table()
-    return work.begun(result), Counter(zip(pieces["piece"], pieces["at"], strict=True))
+    return work.with_work_starts(result), Counter(zip(pieces["piece"], pieces["at"], strict=True))
 
 
 def _add_reports(scheduler: Any, choices: Any, report: Any, ledger: Ledger) -> None:

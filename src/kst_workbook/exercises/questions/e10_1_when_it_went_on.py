@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from kst_scheduler.timezone import KST
 from kst_workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_workbook.exercises.judging import shown
+from kst_workbook.exercises.questions.apscheduler_docs import TROUBLESHOOTING
 from kst_workbook.scenes.hidden_services import DUE, LATE
-
-LOGGING: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html#troubleshooting"
 
 
 @exercise(
@@ -25,7 +24,7 @@ LOGGING: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html#troub
     solution="""
         went_on = kst(2026, 5, 11, 3, 36, 40)
     """,
-    link=LOGGING,
+    link=TROUBLESHOOTING,
 )
 def when_it_went_on(answer: Any) -> Right:
     """Say from the line when the process went on."""

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.once.locks import redis_lock
 from kst_scheduler.triggers.factories import cron, every
 from kst_workbook.exercises.exercise import NotYetError, Right, as_pasted, exercise
 from kst_workbook.exercises.judging import pictures, require_function
+from kst_workbook.exercises.questions.apscheduler_docs import TROUBLESHOOTING
 from kst_workbook.scenes.broken_service import (
     copy_database,
     crawl_nps,
@@ -23,8 +24,6 @@ from kst_workbook.scenes.service_week import WANTED, WEEK, ServiceWeek, findings
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
-
-LOGGING: Final = "https://apscheduler.readthedocs.io/en/3.x/userguide.html#troubleshooting"
 
 
 def repaired(scheduler: AsyncIOScheduler) -> None:
@@ -58,7 +57,7 @@ def repaired(scheduler: AsyncIOScheduler) -> None:
         "Two are about bad nights: how long a lock outlives its owner, and what `except` hides.",
     ),
     solution=as_pasted(repaired),
-    link=LOGGING,
+    link=TROUBLESHOOTING,
 )
 def a_service_without_faults(answer: Any) -> Right:
     """Run the service through its week, and name the findings that are left."""

@@ -37,7 +37,7 @@ async def test_what_a_claim_closes_is_told_once(ledger: Ledger) -> None:
 
 
 @with_ledger
-async def test_miss_writes_a_row_that_never_ran(ledger: Ledger) -> None:
+async def test_record_missed_writes_a_row_that_never_ran(ledger: Ledger) -> None:
     """It says who noticed and why it was missed."""
     row = await ledger.record_missed(occurrence(), "2:10:00 late", "A")
     assert row == await only_row(ledger)
@@ -46,7 +46,7 @@ async def test_miss_writes_a_row_that_never_ran(ledger: Ledger) -> None:
 
 
 @with_ledger
-async def test_miss_leaves_a_row_that_is_there(ledger: Ledger) -> None:
+async def test_record_missed_leaves_a_row_that_is_there(ledger: Ledger) -> None:
     """Of two replicas that notice, one writes; and what ran was not missed."""
     assert await ledger.record_missed(occurrence(), "late", "A")
     assert await ledger.record_missed(occurrence(), "late", "B") is None
@@ -126,7 +126,7 @@ async def test_a_row_that_works_is_not_closed(ledger: Ledger) -> None:
 
 
 @with_ledger
-async def test_looked_until_moves_on_and_never_back(ledger: Ledger) -> None:
+async def test_a_watermark_moves_on_and_never_back(ledger: Ledger) -> None:
     """Each job has its own; of two replicas the later look counts."""
     assert await ledger.watermark("nps") is None
     for moment in (THREE, THREE - HOUR, THREE + HOUR, THREE):
@@ -136,7 +136,7 @@ async def test_looked_until_moves_on_and_never_back(ledger: Ledger) -> None:
 
 
 @with_ledger
-async def test_forget_deletes_what_ended_long_ago(ledger: Ledger) -> None:
+async def test_delete_before_deletes_what_ended_long_ago(ledger: Ledger) -> None:
     """Rows before the moment go, except for one that runs; and an occurrence is new again."""
     await ledger.finish(await ledger.claim(request()), outcome())
     await ledger.record_missed(occurrence(1), "late", "A")

@@ -29,7 +29,7 @@ from kst_workbook.nps import (
 )
 from kst_workbook.nps.data import Workplaces
 from kst_workbook.nps.errors import CODES, error_for
-from kst_workbook.nps.sandbox import Sandbox, create_sandbox, sandbox_client, use_sandbox
+from kst_workbook.nps.sandbox import Sandbox, create_sandbox, use_sandbox
 from kst_workbook.nps.server import serve_sandbox
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def test_a_client_is_shared_among_crawls(sandbox: Sandbox) -> None:
     """A client that the caller made is used as it is, and stays open."""
 
     async def main() -> list[int]:
-        async with sandbox_client(sandbox) as client:
+        async with NpsClient(sandbox.settings()) as client:
             first = await crawl_nps(client)
             second = await crawl_nps(client, settings=sandbox.settings(page_size=250))
             assert not client.is_closed

@@ -21,9 +21,9 @@ from loop_oracle import (
     spans,
 )
 
-from kst_scheduler.fire_times import fire_times, fire_timestamps
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.fire_times.iteration import keeps_rule
+from kst_scheduler.fire_times.spans import fire_times, fire_timestamps
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.business_days import on_business_days
 

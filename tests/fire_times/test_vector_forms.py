@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loop_oracle import LONDON, NEW_YORK, SEOUL, assert_equals_loop, library_loop, spans
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times import fire_times, fire_timestamps
+from kst_scheduler.fire_times.spans import fire_times, fire_timestamps
 from kst_scheduler.fire_times.vector_forms import has_vector_form
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import at, crontab, every

@@ -13,8 +13,8 @@ from apscheduler.triggers.date import DateTrigger
 from loop_oracle import NEW_YORK, SEOUL
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
-from kst_scheduler.fire_times import fire_times, fire_timestamps
 from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.fire_times.spans import fire_times, fire_timestamps
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import at, cron
 

@@ -10,7 +10,7 @@ import pytest
 
 from kst_scheduler import cron, kst, simulate
 from kst_workbook.exercises import time_limit as module
-from kst_workbook.exercises.time_limit import Account, TookTooLongError, time_limit
+from kst_workbook.exercises.time_limit import TimeUse, TookTooLongError, time_limit
 
 
 def _never_end() -> None:
@@ -82,8 +82,8 @@ def test_cpu_time_and_waiting_are_counted_apart(
     used: list[float], verdict: tuple[int, str]
 ) -> None:
     """Three seconds of CPU or six of waiting, looked at each second: which look is the last."""
-    account = Account(seconds=3.0, waiting=6.0, tick=1.0)
-    looks = [account.look(total) for total in accumulate(used)]
+    use = TimeUse(seconds=3.0, waiting=6.0, tick=1.0)
+    looks = [use.look(total) for total in accumulate(used)]
     ended = next(place for place, found in enumerate(looks) if found)
     assert (ended, looks[ended]) == verdict
 

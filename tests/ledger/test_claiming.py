@@ -200,7 +200,9 @@ async def test_another_run_of_the_job_is_skipped(ledger: Ledger) -> None:
     """No two runs of a job overlap: the later one has a row that says what was in the way."""
     await ledger.claim(request())
     reason = "nps@2026-05-09T18:00:00Z, attempt 1 on A, was running"
-    with pytest.raises(LockedOutError, match=f"^nps@2026-05-09T18:01:00Z was skipped: {reason}$"):
+    with pytest.raises(
+        LockedOutError, match=f"^nps@2026-05-09T18:01:00Z was not claimed: {reason}$"
+    ):
         await ledger.claim(request(occurrence(1), "B"))
     skipped, running = await ledger.rows()
     assert (skipped.status, skipped.attempt, skipped.instance) == ("skipped", 0, "B")
@@ -221,12 +223,25 @@ async def test_skipped_is_not_final(ledger: Ledger) -> None:
     """Once nothing is in its way any more, the occurrence may be claimed."""
     claim = await ledger.claim(request())
     for _ in range(2):  # skipped again, it stays one row
-        with pytest.raises(LockedOutError, match="was skipped"):
+        with pytest.raises(LockedOutError, match="was not claimed"):
             await ledger.claim(request(occurrence(1), "B"))
     await ledger.finish(claim, outcome())
     assert (await ledger.claim(request(occurrence(1), "C"))).attempt == 1
     row, _ = await ledger.rows()
     assert (row.status, row.instance, row.error) == ("running", "C", None)
+
+
+@with_ledger
+async def test_a_retry_behind_another_run_is_not_called_skipped(ledger: Ledger) -> None:
+    """Its row keeps the error of its first attempt, so nothing says that it was skipped."""
+    await ledger.finish(await ledger.claim(request()), outcome("error", error="ValueError: no"))
+    await ledger.claim(request(occurrence(1), "B"))
+    with pytest.raises(LockedOutError, match=r"^nps@2026-05-09T18:00:00Z was not claimed: nps@"):
+        await ledger.claim(replace(request(), retry=True))
+    assert [(row.status, row.error) for row in await ledger.rows()] == [
+        ("running", None),
+        ("error", "ValueError: no"),
+    ]
 
 
 @with_ledger
@@ -264,7 +279,7 @@ async def test_manual_runs_have_a_key_of_their_own(ledger: Ledger) -> None:
 async def test_a_manual_run_overlaps_nothing(ledger: Ledger) -> None:
     """One running row of a job, however it was started."""
     await ledger.claim(request())
-    with pytest.raises(LockedOutError, match="/manual was skipped: nps@2026-05-09T18:00:00Z, att"):
+    with pytest.raises(LockedOutError, match="/manual was not claimed: nps@2026-05-09T18:00:00Z, "):
         await ledger.claim(request(occurrence(manual=True)))
 
 

@@ -63,18 +63,18 @@ async def test_a_row_stands_where_the_process_knows_that_the_clock_is_behind(
     ledger: Ledger,
 ) -> None:
     """It was written in its time, though that is in the future by the clock of now."""
-    does_stand = True
+    is_in_time = True
 
-    async def stands(row: LedgerRow) -> bool:
-        return does_stand and row == await only_row(ledger)
+    async def was_in_time(row: LedgerRow) -> bool:
+        return is_in_time and row == await only_row(ledger)
 
     occurrence = due(HOUR)
     await ledger.record_missed(occurrence, "1:00:00 late", "A")
     await written_at(ledger, datetime.now(UTC) + HOUR)
-    request = replace(claim_of(occurrence, "B"), stands=stands)
+    request = replace(claim_of(occurrence, "B"), was_in_time=was_in_time)
     with pytest.raises(LockedOutError, match="was claimed by A: missed"):
         await ledger.claim(request)
-    does_stand = False
+    is_in_time = False
     assert (await ledger.claim(request)).attempt == 1
 
 

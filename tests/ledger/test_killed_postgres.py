@@ -62,7 +62,7 @@ async def test_a_restart_between_two_statements_costs_a_retry_at_most(
         server.kill()
         server.restart()
         assert await asyncio.gather(*(persistently(ledger, each) for each in requests)) == claims
-        for _ in range(engines.CONNECTIONS["postgresql"] + 1):
+        for _ in range(engines.LEDGER_CONNECTIONS["postgresql"] + 1):
             assert await ledger.abandoned() == []
 
 

@@ -110,7 +110,7 @@ def test_two_services_are_told_of_each_other() -> None:
 
     result = simulate(register, NIGHT, night(4), [Node("A"), Node("B", clock_offset=-1)])
     (said,) = result.log[result.log["level"] == "WARNING"].itertuples()
-    here = "test_ledger_functions:test_two_services_are_told_of_each_other.<locals>"
+    here = "test_other_functions:test_two_services_are_told_of_each_other.<locals>"
     assert said.node == "B"
     assert f"job 'nightly' is {here}.bill here and {here}.crawl on A" in str(said.message)
 

@@ -11,9 +11,15 @@ from fastapi import FastAPI
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError
 from kst_scheduler.timezone import UTC, kst
-from kst_workbook.nps import CrawlResult, QuotaExceededError, crawl_nps, current_settings
+from kst_workbook.nps import (
+    CrawlResult,
+    NpsClient,
+    QuotaExceededError,
+    crawl_nps,
+    current_settings,
+)
 from kst_workbook.nps.replies import read_page
-from kst_workbook.nps.sandbox import Sandbox, create_sandbox, sandbox_client, use_sandbox
+from kst_workbook.nps.sandbox import Sandbox, create_sandbox, use_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +42,7 @@ def get(sandbox: Sandbox, operation: str, **query: Any) -> httpx.Response:
     """Return the sandbox's answer to one call."""
 
     async def call() -> httpx.Response:
-        async with sandbox_client(sandbox) as client:
+        async with NpsClient(sandbox.settings()) as client:
             return await client.get(operation, params=query)
 
     return asyncio.run(call())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-SESSIONS = engines.CONNECTIONS["postgresql"]
+SESSIONS = engines.LEDGER_CONNECTIONS["postgresql"]
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,9 @@ async def test_a_skipped_occurrence_waits_for_a_run_that_began_meanwhile(sql_url
         assert seen.running is None
         await ledger.claim(request(occurrence(2)))
         assert not await ledger._claims.retake(seen.own.row, B, 1, None)
-        with pytest.raises(LockedOutError, match=r"was skipped: nps@2026-05-09T18:02:00Z, attempt"):
+        with pytest.raises(
+            LockedOutError, match=r"was not claimed: nps@2026-05-09T18:02:00Z, attempt"
+        ):
             await ledger.claim(B)
 
 

@@ -186,7 +186,7 @@ class LedgerModel(RuleBasedStateMachine):
         assert not any(row.lease_is_over for row in self.rows.values())
 
     @rule()
-    def forget(self) -> None:
+    def delete_old(self) -> None:
         """Delete what ended at 03:00; claims on it hold nothing any more."""
         old = [
             of

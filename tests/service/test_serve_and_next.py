@@ -124,7 +124,7 @@ def test_next_takes_the_jobs_that_are_named(
         (["next", "-n", "0"], "-n 0 shows no fire time"),
         (
             ["serve"],
-            "no jobs are named; write --jobs my_service.jobs:add_jobs (KST_SCHEDULER_JOBS)",
+            "no jobs are named; write --jobs my_service.jobs:register (KST_SCHEDULER_JOBS)",
         ),
         (["next"], "or --demo to see a nightly crawl of a sandbox"),
         (["worker"], "no jobs are named"),
