@@ -110,3 +110,11 @@ class LedgerVersionError(KSTSchedulerError):
 
 class ServerError(KSTSchedulerError):
     """Raised when an embedded server cannot be started; the message says what to set instead."""
+
+
+class TargetError(KSTSchedulerError):
+    """Raised when a service cannot be rehearsed; the message says what to write instead."""
+
+
+class RefusedError(KSTSchedulerError, PermissionError):
+    """Raised in a service that is rehearsed, where it would change the world outside."""

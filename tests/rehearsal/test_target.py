@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler import InvalidArgumentError
-from kst_scheduler.rehearsal import TargetError, rehearse
+from kst_scheduler import InvalidArgumentError, TargetError
+from kst_scheduler.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from pathlib import Path

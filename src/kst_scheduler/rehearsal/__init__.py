@@ -5,6 +5,5 @@ from kst_scheduler.extras import require_extra
 with require_extra("simulation", "rehearse()"):
     from kst_scheduler.rehearsal.findings import Finding, explain
     from kst_scheduler.rehearsal.rehearse import Rehearsal, rehearse
-    from kst_scheduler.rehearsal.target import TargetError
 
-__all__ = ["Finding", "Rehearsal", "TargetError", "explain", "rehearse"]
+__all__ = ["Finding", "Rehearsal", "explain", "rehearse"]

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.errors import KSTSchedulerError
+from kst_scheduler.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +40,6 @@ WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 DEVICES: Final = frozenset((os.devnull, "/dev/full", "/dev/stderr", "/dev/stdout", "/dev/tty"))
 """What may be written though it is outside: nothing is kept there."""
 MAX_TEXT: Final = 200
-
-
-class RefusedError(KSTSchedulerError, PermissionError):
-    """Raised in the reader's code where it does what a rehearsal refuses."""
 
 
 class Guard:

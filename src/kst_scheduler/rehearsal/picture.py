@@ -8,12 +8,16 @@ from io import StringIO
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.extras import require_extra
 from kst_scheduler.rehearsal.nights import DAY, PROGRAMME
 from kst_scheduler.rehearsal.report import place_in
-from kst_scheduler.timeline import plot_timeline
+
+with require_extra("plots", "the picture of a rehearsal"):
+    from matplotlib.figure import Figure
+
+    from kst_scheduler.timeline import plot_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

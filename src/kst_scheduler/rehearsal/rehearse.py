@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself known
-from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
 from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble
 from kst_scheduler.rehearsal.notes import Notes
 from kst_scheduler.rehearsal.question import Question
 from kst_scheduler.rehearsal.reading import read
-from kst_scheduler.rehearsal.target import Target, TargetError
+from kst_scheduler.rehearsal.target import Target
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS, check_runs, moments, status_dtype
 from kst_scheduler.timezone import KST, require_aware
 

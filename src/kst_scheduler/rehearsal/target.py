@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.scheduler.executor import returns_awaitable
@@ -28,10 +28,6 @@ NO_LOOP: Final = "no running event loop"
 ASGI_ARGUMENTS: Final = 3
 """scope, receive and send (ASGI specification 3.0)."""
 NOT_FOUND: Final = object()
-
-
-class TargetError(KSTSchedulerError):
-    """Raised when a target cannot be rehearsed; the message says what to write instead."""
 
 
 @dataclass(frozen=True)
