@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,13 +29,16 @@ _VALUES: Final = (
 """Types whose values cannot change, and whose ``==`` runs nothing of the reader's."""
 
 
+class RunsOnce:
+    """What ``once`` gives a function as its attribute ``once``: its occurrences are claimed."""
+
+
 def runs_once(function: Callable[..., object]) -> bool:
     """Tell whether ``once`` made this function, perhaps with other decorators around it."""
     while isinstance(function, partial):
         function = function.func
     parts = (function, type(function).__call__) if callable(function) else (function,)
-    # once lies above this module, so its OnceJob is known by its name.
-    return any(type(getattr(part, "once", None)).__name__ == "OnceJob" for part in parts)
+    return any(is_a(getattr(part, "once", None), RunsOnce) for part in parts)
 
 
 def name_of(function: Callable[..., object]) -> str:
