@@ -6,7 +6,6 @@ import dis
 import inspect
 import sys
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from pathlib import Path, PurePath
@@ -24,9 +23,9 @@ _THIS_PACKAGE: Final = __name__.partition(".")[0]
 _FUNCTIONS: Final = (FunctionType, MethodType, BuiltinFunctionType, partial)
 _VALUES: Final = (
     *(str, bytes, bool, int, float, complex, type(None), range),
-    *(datetime, date, time, timedelta, Decimal),
+    *(datetime, date, time, timedelta),
 )
-"""Types whose values cannot change, and whose ``==`` runs nothing of the reader's."""
+"""Types, as Decimal, whose values cannot change, and whose ``==`` runs nothing of the reader's."""
 
 
 class RunsOnce:
@@ -170,7 +169,10 @@ def _is_same_value(one: Any, other: Any, compared: set[tuple[int, int]]) -> bool
         return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
     if issubclass(kind, Enum):
         return bool(one.name == other.name)
-    return bool(one == other) if issubclass(kind, PurePath) or kind in _VALUES else True
+    from decimal import Decimal  # noqa: PLC0415 - only here
+
+    is_value = kind in {*_VALUES, Decimal} or issubclass(kind, PurePath)
+    return bool(one == other) if is_value else True
 
 
 def check_arguments(
