@@ -98,6 +98,22 @@ assert callable(kst_scheduler.once) and callable(kst_scheduler.fire_times)
     subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - the program above
 
 
+def test_import_loads_what_every_service_needs_and_little_more() -> None:
+    """What one function needs, and what not every service has, is loaded by its first use."""
+    program = """
+import sys, apscheduler.schedulers.asyncio
+before = set(sys.modules)
+import kst_scheduler
+late = "pytz hashlib secrets difflib decimal kst_scheduler.once.reconcile kst_scheduler.runs"
+print(sorted(set(late.split()) & (set(sys.modules) - before)))
+print(sorted(set(kst_scheduler.__all__) - set(dir(kst_scheduler))))
+"""
+    done = subprocess.run(  # noqa: S603 - the program above
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    assert done.stdout.split("\n") == ["[]", "[]", ""]
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     """A name that is not there is reported as any module does."""
     assert not hasattr(kst_scheduler, "plot_everything")

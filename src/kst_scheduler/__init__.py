@@ -1,7 +1,8 @@
 """Run Python jobs with APScheduler 3.11 on Korean time.
 
-What needs only APScheduler is imported at once. Databases, simulations and pictures are imported
-when they are first asked for, and pandas when the first table is made: they are slow to load.
+What adds a job and runs it is imported at once. The Reconciler, tables of runs, databases,
+simulations and pictures are imported when they are first asked for, and pandas when the first table
+is made: they are slow to load.
 
 ``once`` and ``fire_times`` are functions here and rooms too. Import from those rooms with ``from``:
 ``from kst_scheduler.once import locks``. ``import kst_scheduler.once.locks as locks`` fails.
@@ -39,10 +40,6 @@ from kst_scheduler.fire_times import fire_times
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.locks import redis_lock
-from kst_scheduler.once.reconcile import Reconciler
-from kst_scheduler.runs.fates import broken_promises, fates
-from kst_scheduler.runs.recorder import RunRecorder
-from kst_scheduler.runs.table import duplicates, lateness
 from kst_scheduler.scheduler.agreement import JobWarning
 from kst_scheduler.scheduler.drain import DrainResult
 from kst_scheduler.scheduler.executor import EVENT_JOB_LOCKED_OUT, OccurrenceExecutor
@@ -57,6 +54,8 @@ from kst_scheduler.triggers.wording import describe, preview
 
 if TYPE_CHECKING:
     from kst_scheduler.ledger import SqlLedger
+    from kst_scheduler.once.reconcile import Reconciler
+    from kst_scheduler.runs import RunRecorder, broken_promises, duplicates, fates, lateness
     from kst_scheduler.servers import embedded_postgres, embedded_valkey
     from kst_scheduler.simulation import (
         ClockJump,
@@ -149,6 +148,11 @@ __all__ = [
 
 _LATE = {
     "SqlLedger": "kst_scheduler.ledger",
+    "Reconciler": "kst_scheduler.once.reconcile",
+    **dict.fromkeys(
+        ["RunRecorder", "broken_promises", "duplicates", "fates", "lateness"],
+        "kst_scheduler.runs",
+    ),
     **dict.fromkeys(["embedded_postgres", "embedded_valkey"], "kst_scheduler.servers"),
     **dict.fromkeys(
         [
@@ -191,3 +195,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

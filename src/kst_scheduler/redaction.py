@@ -16,7 +16,7 @@ from kst_scheduler.user_values import describe
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_LENGTH: Final = 20_000
 """Characters of one text. Of a longer one the beginning and the last lines are kept: in the log of
@@ -25,9 +25,30 @@ an exception they show where it was raised, and what it was."""
 _HIDDEN: Final = "***"
 _CUT: Final = "…"
 
+
+class _Pattern:
+    """A pattern that is compiled at its first use: all of them take a tenth of a second."""
+
+    def __init__(self, text: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._text = text
+        self._flags = flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self._text, self._flags)
+
+    def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
+        """Return the text with each match replaced."""
+        return self._compiled.sub(replacement, text)
+
+    def search(self, text: str, begin: int, end: int) -> re.Match[str] | None:
+        """Return the first match between two places."""
+        return self._compiled.search(text, begin, end)
+
+
 _WEB: Final = "(?:(?<=http)|(?<=https))"
-_URL: Final = re.compile(r"://\S*")
-_USER: Final = re.compile(
+_URL: Final = _Pattern(r"://\S*")
+_USER: Final = _Pattern(
     rf"""
     {_WEB}://(?!\[)[^/?#:]*:(?!\d{{1,5}}[/?#"'<>),])  # digits and a slash are a port
     | {_WEB}://(?=[^/?#:@]+(?:@|\Z))                  # a token alone
@@ -36,9 +57,9 @@ _USER: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PERCENT: Final = "%(?:25){0,3}"  # a percent sign that was encoded up to three times more
-_ENCODED_URL: Final = re.compile(rf"{_PERCENT}3A(?:{_PERCENT}2F){{2}}[^\s&]*", re.IGNORECASE)
+_ENCODED_URL: Final = _Pattern(rf"{_PERCENT}3A(?:{_PERCENT}2F){{2}}[^\s&]*", re.IGNORECASE)
 _ENCODED_ENDS: Final = ("%40", "%2540", "%252540")
-_ENCODED_USER: Final = re.compile(
+_ENCODED_USER: Final = _Pattern(
     rf"{_PERCENT}3A(?:{_PERCENT}2F){{2}}(?:(?!{_PERCENT}(?:2F|3A))[^/?#:])*(?::|{_PERCENT}3A)",
     re.IGNORECASE,
 )
@@ -94,23 +115,7 @@ _TO_THE_END_OF_LINE: Final = r"[^\r\n]+"
 _TO_THE_NEXT_BLANK: Final = (
     r"(?![>|][+-]?\d?[^\S\n]{0,20}\n)(?>(?:\\[^\n]?|[^\s&\\]|&(?![\w.%\[\]-]{1,40}=))+)"
 )
-_BEARER: Final = re.compile(r"(?<=\bbearer)(\s{1,5})[\w.~+/-]{8,}=*", re.IGNORECASE)
-
-
-class _Pattern:
-    """A pattern that is compiled at its first use: all of them take a tenth of a second."""
-
-    def __init__(self, text: str, flags: re.RegexFlag) -> None:
-        self._text = text
-        self._flags = flags
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self._text, self._flags)
-
-    def sub(self, replacement: str, text: str) -> str:
-        """Return the text with each match replaced."""
-        return self._compiled.sub(replacement, text)
+_BEARER: Final = _Pattern(r"(?<=\bbearer)(\s{1,5})[\w.~+/-]{8,}=*", re.IGNORECASE)
 
 
 def _named(name: str, bare: str) -> _Pattern:
@@ -131,7 +136,7 @@ _PRIVATE_KEY: Final = _Pattern(
     r"(?>(?:[^-\s]|(?>\s+)(?!-----|\Z)|-(?!----))*)",
     re.IGNORECASE,
 )
-_REST_OF_PRIVATE_KEY: Final = re.compile(
+_REST_OF_PRIVATE_KEY: Final = _Pattern(
     r"\A[A-Za-z0-9+/=\s]+(?=-----END [A-Z0-9 ]{0,30}PRIVATE KEY)"
 )
 # In YAML, a value on the lines that follow, which are indented.
@@ -276,7 +281,7 @@ def _texts(error: BaseException) -> Iterator[str]:
         left += [cause for cause in (each.__cause__, each.__context__, *group) if cause]
 
 
-def _hide_password(user: re.Pattern[str], ends: tuple[str, ...], url: re.Match[str]) -> str:
+def _hide_password(user: _Pattern, ends: tuple[str, ...], url: re.Match[str]) -> str:
     """Hide what is between the user and the last ``@`` of a URL, or the mark where it was cut."""
     text, (begin, stop) = url.string, url.span()
     end = max(text.rfind(mark, begin, stop) for mark in ends)

@@ -10,8 +10,6 @@ from datetime import datetime, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import pytz
-
 from kst_scheduler.errors import NaiveDatetimeError, TimezoneError
 
 KST: Final = ZoneInfo("Asia/Seoul")
@@ -77,18 +75,20 @@ def require_aware(moment: datetime, name: str) -> datetime:
             f"write {as_kst_call(moment)} for Korean time"
         )
     zone = getattr(moment.tzinfo, "zone", None)
-    # pytz hands out one unresolved object a zone; localize() replaces it by one that has an offset.
-    if (
-        zone
-        and isinstance(moment.tzinfo, pytz.tzinfo.DstTzInfo)
-        and (moment.tzinfo is pytz.timezone(zone))
-    ):
+    if zone and _is_unresolved(moment.tzinfo, zone):
         raise NaiveDatetimeError(
             f"{name}={moment.isoformat()} has the offset of local mean time, because a pytz zone "
             f"was passed as tzinfo=; write pytz.timezone({zone!r}).localize(...) "
             f"or {as_kst_call(moment)}"
         )
     return moment
+
+
+def _is_unresolved(zone: tzinfo | None, name: str) -> bool:
+    """Tell whether a zone is the one object that pytz returns for a name, before localize()."""
+    import pytz  # noqa: PLC0415 - only for the zones of those who use it
+
+    return isinstance(zone, pytz.tzinfo.DstTzInfo) and zone is pytz.timezone(name)
 
 
 def with_fixed_offset(moment: datetime) -> datetime:

@@ -18,7 +18,6 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.errors import InvalidArgumentError, NaiveDatetimeError, TimezoneError
-from kst_scheduler.scheduler import guards
 from kst_scheduler.scheduler.guards import (
     check_awaited,
     check_moments,
@@ -213,13 +212,14 @@ def test_a_misspelt_name_is_found_among_many(
 ) -> None:
     """Wherever the mistake is; few of them are compared, as each costs the loop its time."""
     compared: list[int] = []
+    original = difflib.get_close_matches
 
     def matches(word: str, known: Collection[str], n: int) -> list[str]:
         compared.append(len(known))
         assert all(len(each) <= 100 for each in [word, *known])
-        return difflib.get_close_matches(word, known, n)
+        return original(word, known, n)
 
-    monkeypatch.setattr(guards, "get_close_matches", matches)
+    monkeypatch.setattr(difflib, "get_close_matches", matches)
     right = IDS[700]
     index = place % len(right)
     letter = {"replaced": "Z", "left out": "", "doubled": right[index] * 2}[change]

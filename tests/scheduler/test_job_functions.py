@@ -100,6 +100,15 @@ def test_other_functions_are_not(function: Any) -> None:
     assert not runs_once(function)
 
 
+def test_another_class_of_the_same_name_is_none_of_ours() -> None:
+    """An object is known by its class, not by what that is called."""
+
+    def backup() -> None: ...
+
+    backup.once = type("OnceJob", (), {})()  # type: ignore[attr-defined]
+    assert not runs_once(backup)
+
+
 # is_same_function
 
 

@@ -58,7 +58,7 @@ def test_days_of_a_month_that_are_worked_are_shown() -> None:
         "moved to the previous Korean business day from a day off\n"
         "  Fri 2026-05-22 09:00:00 KST   Fri 2026-05-22 00:00:00 UTC\n"
         "  Thu 2026-06-25 09:00:00 KST   Thu 2026-06-25 00:00:00 UTC\n"
-        "closing: every day at 18:00 KST, on the last Korean business day of a month only\n"
+        "closing: on the last Korean business day of every month at 18:00 KST\n"
         "  Fri 2026-05-29 18:00:00 KST   Fri 2026-05-29 09:00:00 UTC\n"
         "  Tue 2026-06-30 18:00:00 KST   Tue 2026-06-30 09:00:00 UTC\n"
     )

@@ -82,7 +82,19 @@ NOW = kst(2026, 5, 10, 12)  # a Sunday
         ),
         (
             on_business_days(cron(hour=3)),
-            "every day at 03:00 KST, on Korean business days only",
+            "every Korean business day at 03:00 KST",
+        ),
+        (
+            on_business_days(cron(minute="*/10")),
+            "every Korean business day, every 10 minutes, KST",
+        ),
+        (
+            on_business_days(cron(day_of_week="mon-fri", hour=3)),  # a calendar may add a Saturday
+            "every weekday at 03:00 KST, if that day is a Korean business day",
+        ),
+        (
+            on_business_days(cron(day=1, hour=9)),
+            "on day 1 of every month at 09:00 KST, if that day is a Korean business day",
         ),
         (
             on_business_days(cron(day=1, hour=9), otherwise="next"),
@@ -100,11 +112,48 @@ NOW = kst(2026, 5, 10, 12)  # a Sunday
         ),
         (
             on_business_days(cron(hour=18), nth_of_month=-1),
-            "every day at 18:00 KST, on the last Korean business day of a month only",
+            "on the last Korean business day of every month at 18:00 KST",
         ),
         (
-            on_business_days(cron(hour=9), nth_of_month=5),
-            "every day at 09:00 KST, on the 5th Korean business day of a month only",
+            on_business_days(cron(hour=9, minute=30), nth_of_month=1),
+            "on the 1st Korean business day of every month at 09:30 KST",
+        ),
+        (
+            on_business_days(every(hours=6), nth_of_month=3),
+            ("on the 3rd Korean business day of every month at 00:00, 06:00, 12:00 and 18:00 KST"),
+        ),
+        (
+            on_business_days(every(minutes=90), nth_of_month=-2),
+            "on the 2nd to last Korean business day of every month, every 90 minutes, KST",
+        ),
+        (
+            on_business_days(cron(hour=9, end_date=kst(2027, 1, 1)), nth_of_month=5),
+            (
+                "on the 5th Korean business day of every month at 09:00 KST, "
+                "until 2027-01-01 00:00 KST"
+            ),
+        ),
+        (
+            on_business_days(cron(hour=9, timezone="America/New_York"), nth_of_month=1),
+            "on the 1st Korean business day of every month at 09:00 America/New_York",
+        ),
+        (
+            on_business_days(cron(day_of_week="mon-fri", hour=9), nth_of_month=1),
+            ("every weekday at 09:00 KST, if that day is the 1st Korean business day of the month"),
+        ),
+        (
+            on_business_days(cron(month="6,12", hour=9), nth_of_month=-1),
+            (
+                "every day in June and December at 09:00 KST, "
+                "if that day is the last Korean business day of the month"
+            ),
+        ),
+        (
+            on_business_days(every(hours=5), nth_of_month=-1),
+            (
+                "every 5 hours, counted from Monday 2001-01-01 00:00 KST, "
+                "if that day is the last Korean business day of the month"
+            ),
         ),
     ],
 )

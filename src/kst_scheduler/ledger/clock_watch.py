@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ hosts differ by less, and a replica whose clock is a little ahead still does its
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What a clock showed, between two moments of the monotonic clock."""
 
     shown: datetime

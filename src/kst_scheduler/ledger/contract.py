@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -51,7 +51,7 @@ class ClaimRequest:
     """Whether a run that ended as error or cancelled may be run again, as a further attempt."""
     max_attempts: int | None = None
     """How many attempts may lose their lease before the row is closed; None: any number."""
-    token: str = field(default_factory=secrets.token_hex)
+    token: str = field(default_factory=lambda: os.urandom(32).hex())
     """What the claim is known by. Host, process and time can be the same in two containers."""
     function: str = ""
     """What runs, by module and name; another service's job of the same id has another one."""

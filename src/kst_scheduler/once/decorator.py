@@ -40,7 +40,7 @@ from kst_scheduler.once.replica import this_replica
 from kst_scheduler.once.retry import retry_while_unavailable
 from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler.executor import returns_awaitable
-from kst_scheduler.scheduler.job_functions import full_name_of
+from kst_scheduler.scheduler.job_functions import RunsOnce, full_name_of
 from kst_scheduler.scheduler.job_threads import threads_of, wait_for_threads, watch_threads
 from kst_scheduler.scheduler.kept_writes import LedgerJob, kept_writes
 from kst_scheduler.scheduler.occurrence import ATTEMPT, current_occurrence
@@ -188,7 +188,7 @@ def once(
 
 
 @dataclass(frozen=True)
-class OnceJob:
+class OnceJob(RunsOnce):
     """How each occurrence of a job is run once: the arguments of ``once``."""
 
     ledger: Ledger

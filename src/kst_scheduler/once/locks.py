@@ -12,7 +12,6 @@ import contextlib
 import functools
 import logging
 import os
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -125,7 +124,7 @@ class _Lock:
         self._seconds = seconds
         self._granted = False
         self._loop = asyncio.get_running_loop()
-        self._token = secrets.token_hex(16).encode()
+        self._token = os.urandom(16).hex().encode()
         self._client = client
         self._lock: Lock = client.lock(name, timeout=seconds, blocking=False)
         # Set before the lock is asked for, so that a lock whose answer was lost can be recognised,

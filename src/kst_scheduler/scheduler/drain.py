@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apscheduler.events import EVENT_JOB_EXECUTED
 
@@ -29,8 +28,7 @@ POLL_SECONDS: Final = 0.05
 """How often executors other than OccurrenceExecutor are looked at: they cannot be awaited."""
 
 
-@dataclass(frozen=True, slots=True)
-class DrainResult:
+class DrainResult(NamedTuple):
     """What a drain cut; all four are empty, and it is true, when every run ended by itself."""
 
     cancelled: tuple[Occurrence, ...] = ()
@@ -46,13 +44,13 @@ class DrainResult:
     @property
     def complete(self) -> bool:
         """Whether every run ended by itself."""
-        return not any(getattr(self, field.name) for field in fields(self))
+        return not any(self)
 
     def __bool__(self) -> bool:
         return self.complete
 
     def __str__(self) -> str:
-        groups = ((field.name, getattr(self, field.name)) for field in fields(self))
+        groups = self._asdict().items()
         named = (f"{name}: {', '.join(map(str, group))}" for name, group in groups if group)
         return "; ".join(named) or "every run ended by itself"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.executors.debug import DebugExecutor
@@ -85,6 +84,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
     Its time is bounded: of many names, those with the same beginning or end are compared.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - only here
+
     known, wanted = sorted(known), str(name)
     begins = {each[:MAX_COMPARED]: each for each in _alike(wanted, known)}
     found = get_close_matches(wanted[:MAX_COMPARED], begins, n=1)

@@ -6,7 +6,6 @@ import dis
 import inspect
 import sys
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from pathlib import Path, PurePath
@@ -14,6 +13,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.user_values import is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,9 +23,13 @@ _THIS_PACKAGE: Final = __name__.partition(".")[0]
 _FUNCTIONS: Final = (FunctionType, MethodType, BuiltinFunctionType, partial)
 _VALUES: Final = (
     *(str, bytes, bool, int, float, complex, type(None), range),
-    *(datetime, date, time, timedelta, Decimal),
+    *(datetime, date, time, timedelta),
 )
-"""Types whose values cannot change, and whose ``==`` runs nothing of the reader's."""
+"""Types, as Decimal, whose values cannot change, and whose ``==`` runs nothing of the reader's."""
+
+
+class RunsOnce:
+    """What ``once`` gives a function as its attribute ``once``: its occurrences are claimed."""
 
 
 def runs_once(function: Callable[..., object]) -> bool:
@@ -33,8 +37,7 @@ def runs_once(function: Callable[..., object]) -> bool:
     while isinstance(function, partial):
         function = function.func
     parts = (function, type(function).__call__) if callable(function) else (function,)
-    # once lies above this module, so its OnceJob is known by its name.
-    return any(type(getattr(part, "once", None)).__name__ == "OnceJob" for part in parts)
+    return any(is_a(getattr(part, "once", None), RunsOnce) for part in parts)
 
 
 def name_of(function: Callable[..., object]) -> str:
@@ -166,7 +169,10 @@ def _is_same_value(one: Any, other: Any, compared: set[tuple[int, int]]) -> bool
         return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
     if issubclass(kind, Enum):
         return bool(one.name == other.name)
-    return bool(one == other) if issubclass(kind, PurePath) or kind in _VALUES else True
+    from decimal import Decimal  # noqa: PLC0415 - only here
+
+    is_value = kind in {*_VALUES, Decimal} or issubclass(kind, PurePath)
+    return bool(one == other) if is_value else True
 
 
 def check_arguments(

@@ -2,7 +2,8 @@
 
 What a run came to is known when it ends, and the ledger may be away just then. A process that lives
 does not forget it: it tries again every second, before each claim and each look of its own, and
-once more at the end of a drain.
+once more at the end of a drain. For the sake of the drain it stands in this room, and knows no
+ledger.
 
 In this process the outcome comes before any claim of the same job: such a claim waits while an
 outcome is being written, and is put off while one is kept::

@@ -56,7 +56,7 @@ _UNITS: Final = {"minute": "minutes", "hour": "hours", "day": "days", "day_of_we
 """... and the argument of ``every`` where an interval is meant."""
 _MAX_INTERVAL: Final = 9_999
 
-_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?", re.ASCII)
+_PART: Final = r"(?a:(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?)"
 
 _DAY_HINTS: Final = {
     r"\?": "write * for any day",
@@ -79,9 +79,8 @@ _HINTS: Final = {
 }
 """What to write for marks that not every crontab knows, by pattern; some in day fields only."""
 
-_ZONE: Final = re.compile(
-    r"(?:CRON_)?TZ\s*=\s*(?P<quote>['\"]?)(?P<zone>[^\s'\"]+)(?P=quote)\s*(?P<line>.*)",
-    re.DOTALL | re.IGNORECASE,
+_ZONE: Final = (
+    r"(?is)(?:CRON_)?TZ\s*=\s*(?P<quote>['\"]?)(?P<zone>[^\s'\"]+)(?P=quote)\s*(?P<line>.*)"
 )
 
 
@@ -137,7 +136,7 @@ def _split(expression: str) -> list[str]:
 
 def zone_setting(line: str) -> re.Match[str] | None:
     """Return the ``zone`` that a text such as "CRON_TZ=Asia/Seoul 0 3 * * *" sets, and its line."""
-    return _ZONE.fullmatch(line)
+    return re.fullmatch(_ZONE, line)
 
 
 def _expanded(shorthand: str) -> str:
@@ -173,7 +172,7 @@ def _values(field: _Field, text: str, expression: str) -> set[int]:
 
 
 def _part_values(field: _Field, part: str, *, alone: bool) -> range:
-    match = _PART.fullmatch(part)
+    match = re.fullmatch(_PART, part)
     if hint := _hint(field, part):
         raise ValueError(hint)
     if not match:

@@ -21,6 +21,7 @@ MONTHS: Final = (
 )
 _MONDAY_TO_FRIDAY: Final = [0, 1, 2, 3, 4]
 
+EVERY_DAY: Final = "every day"
 HOUR: Final = 3_600
 DAY: Final = 24 * HOUR
 _MINUTES: Final = 60
@@ -37,7 +38,7 @@ def day_phrase(fields: Mapping[str, Any]) -> str:
     days = _days_of_month(fields["day"])
     in_months = f"in {_ranges(months, ('', *MONTHS))}" if len(months) < len(MONTHS) else ""
     if len(weekdays) == len(WEEKDAYS):
-        phrase = f"on {days} of" if days else "every day"
+        phrase = f"on {days} of" if days else EVERY_DAY
         in_months = in_months.removeprefix("in ") or "every month" if days else in_months
     else:
         workdays = weekdays == _MONDAY_TO_FRIDAY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final, TypedDict
 
 from kst_scheduler.errors import InvalidArgumentError
@@ -45,6 +44,8 @@ def spread(job_id: str, minutes: int) -> MinuteAndSecond:
             f"job_id={job_id!r} names no job; write the id that it is added with, such as "
             '"crawl-042"'
         )
+    import hashlib  # noqa: PLC0415 - only here
+
     # Not hash(): Python seeds that anew in every process.
     digest = hashlib.blake2b(job_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     minute, second = divmod(int.from_bytes(digest, "big") % (minutes * 60), 60)

@@ -19,6 +19,7 @@ from kst_scheduler.triggers.business_days import BusinessDayTrigger
 from kst_scheduler.triggers.factories import ANCHOR
 from kst_scheduler.triggers.phrases import (
     DAY,
+    EVERY_DAY,
     MONTHS,
     WEEKDAYS,
     clock,
@@ -79,18 +80,16 @@ def _(trigger: Any) -> str:
 
 @describe.register(CronTrigger)
 def _(trigger: Any) -> str:
-    fields = {field.name: field for field in trigger.fields}
-    return _daily(day_phrase(fields), clock_phrase(fields), trigger)
+    return _daily(*_days_and_times(trigger), trigger)
 
 
 @describe.register(IntervalTrigger)
 def _(trigger: Any) -> str:
+    days, times = _days_and_times(trigger)
+    if days:
+        return _daily(days, times, trigger)
     start = trigger.start_date.astimezone(trigger.timezone)
     seconds, rest = divmod(trigger.interval, timedelta(seconds=1))
-    # Korea has no daylight saving, so an interval that divides a day keeps its clock times.
-    if trigger.timezone == KST and not (rest or start.microsecond or DAY % seconds):
-        first = (start - ANCHOR) // timedelta(seconds=1) % seconds
-        return _daily("every day", times_phrase(range(first, DAY, seconds)), trigger)
     every = f"{trigger.interval.total_seconds()} seconds" if rest else length(seconds)
     counted = f"counted from {WEEKDAYS[start.weekday()]} {_long(start, trigger.timezone)}"
     return f"every {every}, {counted}" + _end_and_jitter(trigger)
@@ -124,12 +123,34 @@ def _(trigger: Any) -> str:
 
 @describe.register(BusinessDayTrigger)
 def _(trigger: BusinessDayTrigger) -> str:
-    inner, nth = describe(trigger.trigger), trigger.nth_of_month
-    if nth is not None:
-        return f"{inner}, on {place_phrase(nth)} Korean business day of a month only"
-    if trigger.otherwise == "skip":
-        return f"{inner}, on Korean business days only"
-    return f"{inner}, moved to the {trigger.otherwise} Korean business day from a day off"
+    inner, nth = trigger.trigger, trigger.nth_of_month
+    if trigger.otherwise != "skip":
+        day = f"the {trigger.otherwise} Korean business day"
+        return f"{describe(inner)}, moved to {day} from a day off"
+    days, times = _days_and_times(inner)
+    if nth is None:
+        each, one = "every Korean business day", "a Korean business day"
+    else:
+        place = f"{place_phrase(nth)} Korean business day"
+        each, one = f"on {place} of every month", f"{place} of the month"
+    if days == EVERY_DAY:
+        return _daily(each, times, inner)
+    return f"{describe(inner)}, if that day is {one}"
+
+
+def _days_and_times(trigger: Any) -> tuple[str, str]:
+    """Say on which days a trigger fires, and when; nothing where it does not count by days."""
+    if isinstance(trigger, CronTrigger):
+        fields = {field.name: field for field in trigger.fields}
+        return day_phrase(fields), clock_phrase(fields)
+    if isinstance(trigger, IntervalTrigger) and trigger.timezone == KST:
+        start = trigger.start_date.astimezone(trigger.timezone)
+        seconds, rest = divmod(trigger.interval, timedelta(seconds=1))
+        # Korea has no daylight saving, so an interval that divides a day keeps its clock times.
+        if not (rest or start.microsecond or DAY % seconds):
+            first = (start - ANCHOR) // timedelta(seconds=1) % seconds
+            return EVERY_DAY, times_phrase(range(first, DAY, seconds))
+    return "", ""
 
 
 def _daily(days: str, times: str, trigger: Any) -> str:
@@ -138,7 +159,7 @@ def _daily(days: str, times: str, trigger: Any) -> str:
     text = times
     if times.startswith("at "):
         text = f"{days} {times}"
-    elif days != "every day":
+    elif days != EVERY_DAY:
         text = f"{days}, {times}"
     text += f" {zone}" if text[-1].isdigit() else f", {zone}"
     if trigger.start_date and trigger.start_date != ANCHOR:

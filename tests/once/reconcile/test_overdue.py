@@ -45,7 +45,7 @@ def overdue(
     """Return what is known at 03:10 of a job that should have run at 0, 1, 2 and 3 o'clock."""
     return Overdue(
         now=NOW,
-        due=HOURS,
+        due={nominal_time(each): each for each in HOURS},
         newest=HOURS[-1],
         statuses={nominal_time(HOURS[hour]): each for hour, each in (statuses or {}).items()},
         abandoned=abandoned,
@@ -132,7 +132,7 @@ def test_a_run_by_hand_at_the_same_second_is_no_scheduled_run() -> None:
 
 def test_nothing_due_is_nothing_to_do() -> None:
     """A job whose trigger has been exchanged may have an abandoned row and no fire time."""
-    it = replace(overdue(), due=[], newest=None, abandoned=[running(3)])
+    it = replace(overdue(), due={}, newest=None, abandoned=[running(3)])
     assert it.candidate() is None
     assert [*it.too_late(), *it.folded(), *it.given_up()] == []
 

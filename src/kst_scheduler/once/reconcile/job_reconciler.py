@@ -7,6 +7,7 @@ import logging
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kst_scheduler.errors import (
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_MISSED: Final = 10_000
 """How many occurrences of one job a look takes on; those due before are one line of the log."""
+
+MAX_ROWS: Final = 1_000
+"""How many rows are read at a time: some milliseconds."""
 
 MAX_LEAD: Final = timedelta(minutes=1)
 """How far ahead of this look's time another replica's look may be."""
@@ -202,7 +206,7 @@ class JobReconciler:
         """Return what is known of the runs that lost their lease, where nothing is to be run."""
         return Overdue(
             now=self.now,
-            due=[],
+            due={},
             newest=None,
             statuses={},
             abandoned=self.abandoned,
@@ -224,24 +228,22 @@ class JobReconciler:
         start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
         fires = await self.plan.between(start, self.until)
         if pause is not None:
-            begin, end = map(microseconds, pause)
-            fires = [fire for fire in fires if not begin <= fire < end]
+            begin, end = (bisect_left(fires, microseconds(each)) for each in pause)
+            fires = fires[:begin] + fires[end:]
         due = await self._due(fires, since)
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
         waiting = await self._waiting()
-        rows = await self.ledger.rows(self.job.id, since=start)
+        newest = self._newest(fires, due, taken)
+        judged = [*islice(due, 1), *([nominal_time(newest)] if newest else [])]
+        statuses = await self._statuses(min(judged, default=start))
         here = self.scheduler.running_occurrences(self.job.id)
         return Overdue(
             now=self.now,
             due=due,
-            newest=self._newest(fires, due, taken),
-            statuses={
-                row.scheduled_at: row.status
-                for row in rows
-                if row.trigger == "schedule" and not row.is_untimely(self.now)
-            },
+            newest=newest,
+            statuses=statuses,
             abandoned=abandoned,
             in_flight={nominal_time(each) for each in here if not each.manual},
             window=self.window,
@@ -249,6 +251,30 @@ class JobReconciler:
             max_attempts=self.once_job.max_attempts,
             waiting=waiting,
         )
+
+    async def _statuses(self, since: datetime) -> dict[datetime, str]:
+        """Return the status of each row of a scheduled run since a moment, by its scheduled time.
+
+        The loop goes on between two pages, and another replica may claim what is due::
+
+            A   page 1 | page 2 | 03:00 is on no page: writes it as missed, or starts a run of it
+            B          | claims 03:00: its row has a higher id than those of page 1
+
+        As where B claims after the last page, the ledger refuses what A does: 03:00 has its row.
+        """
+        statuses: dict[datetime, str] = {}
+        page: list[LedgerRow] = []
+        while True:
+            before = page[-1].id if page else None
+            page = await self.ledger.rows(
+                self.job.id, since=since, before_id=before, limit=MAX_ROWS
+            )
+            for row in page:
+                if row.trigger == "schedule" and not row.is_untimely(self.now):
+                    statuses[row.scheduled_at] = row.status
+            if len(page) < MAX_ROWS:
+                return statuses
+            await asyncio.sleep(0)  # a ledger in memory lets nothing else run
 
     async def _waiting(self) -> Collection[datetime]:
         """Return the scheduled times of what was handed off, and waits for a worker."""
@@ -261,8 +287,12 @@ class JobReconciler:
             # It is the queue that is away, so the jobs that have none can be looked at.
             raise KSTSchedulerError(str(error)) from None
 
-    async def _due(self, fires: list[int], since: datetime) -> list[Occurrence]:
-        """Return what was due since the last look, but no more than a look takes on."""
+    async def _due(self, fires: list[int], since: datetime) -> dict[datetime, Occurrence]:
+        """Return what was due since the last look, but no more than a look takes on.
+
+        Each is known by its nominal time, which is worked out here and nowhere else: ten thousand
+        of them at once would hold the loop.
+        """
         fresh = fires[bisect_left(fires, microseconds(since)) :]
         if len(fresh) > MAX_MISSED:
             _LOGGER.error(
@@ -270,18 +300,19 @@ class JobReconciler:
                 *(self.job.id, len(fresh), self.plan.moment(fresh[0]), MAX_MISSED),
             )
             fresh = fresh[-MAX_MISSED:]
-        due: list[Occurrence] = []
-        for fire in fresh:
-            if len(due) % MAX_AT_ONCE == MAX_AT_ONCE - 1:
+        due: dict[datetime, Occurrence] = {}
+        for number, fire in enumerate(fresh, 1):
+            if number % MAX_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            due.append(Occurrence(self.job.id, self.plan.moment(fire)))
+            occurrence = Occurrence(self.job.id, self.plan.moment(fire))
+            due[nominal_time(occurrence)] = occurrence
         return due
 
     def _newest(
-        self, fires: list[int], due: Sequence[Occurrence], taken: Sequence[datetime]
+        self, fires: list[int], due: dict[datetime, Occurrence], taken: Sequence[datetime]
     ) -> Occurrence | None:
         """Return the last occurrence that has come, in the trigger's zone."""
-        newest = due[-1] if due else None
+        newest = next(reversed(due.values()), None)
         if newest is None and fires:
             newest = Occurrence(self.job.id, self.plan.moment(fires[-1]))
         if taken and (newest is None or nominal_time(newest) < max(taken)):

@@ -5,8 +5,10 @@ The newest of them is to run, if it is not too late; the others are not, each fo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from kst_scheduler.ledger.checks import occurrence_key
@@ -25,8 +27,8 @@ class Overdue:
     """What is known of one job at one look; times of rows are in UTC and whole seconds."""
 
     now: datetime
-    due: Sequence[Occurrence]
-    """What should have run since the last look, in order."""
+    due: Mapping[datetime, Occurrence]
+    """What should have run since the last look, in order, each by its nominal time."""
     newest: Occurrence | None
     """The last that should have run, since the last look or before."""
     statuses: Mapping[datetime, str]
@@ -56,28 +58,28 @@ class Overdue:
             if _is_scheduled(row, moment):
                 return None if self._why_given_up(row) else newest
         is_open = self.statuses.get(moment) in {None, "skipped"} and moment not in self.in_flight
-        return newest if is_open and newest in self.due[-1:] else None
+        return newest if is_open and moment in self.due else None
 
     def too_late(self) -> Iterator[tuple[Occurrence, str]]:
         """Yield those without a row that are too late, and how late they are."""
-        for each in self._without_row():
-            if self._is_late(each.scheduled_at):
-                waits = "; it waits for a worker" if self._waits(each) else ""
+        for moment, each in islice(self.due.items(), self._late()):
+            if self._has_no_row(moment):
+                waits = "; it waits for a worker" if moment in self.waiting else ""
                 yield each, self._lateness(each.scheduled_at) + waits
 
     def folded(self) -> Iterator[tuple[Occurrence, str]]:
         """Yield those without a row that are in time, and give way to the newest."""
-        for each in self._without_row():
-            is_open = not self._is_late(each.scheduled_at) and not self._waits(each)
+        for moment, each in islice(self.due.items(), self._late(), None):
+            is_open = self._has_no_row(moment) and moment not in self.waiting
             if is_open and each is not self.newest:
                 yield each, self._folding()
 
     def left_alone(self) -> Iterator[Occurrence]:
         """Yield those without a row that are in progress here, or wait for a worker in time."""
-        for each in self.due:
-            moment = nominal_time(each)
-            waits = self._waits(each) and not self._is_late(each.scheduled_at)
-            if (waits or moment in self.in_flight) and moment not in self.statuses:
+        for moment in sorted({*self.in_flight, *self.waiting} & self.due.keys()):
+            each = self.due[moment]
+            is_in_time = moment in self.in_flight or not self._is_late(each.scheduled_at)
+            if is_in_time and moment not in self.statuses:
                 yield each
 
     def given_up(self) -> Iterator[tuple[LedgerRow, str]]:
@@ -102,14 +104,13 @@ class Overdue:
         is_newest = self.newest is None or _is_scheduled(row, nominal_time(self.newest))
         return "" if is_newest else self._folding()
 
-    def _without_row(self) -> Iterator[Occurrence]:
-        for each in self.due:
-            moment = nominal_time(each)
-            if moment not in self.statuses and moment not in self.in_flight:
-                yield each
+    def _late(self) -> int:
+        """Return how many of those due are too late; they come first."""
+        times = [each.scheduled_at for each in self.due.values()]
+        return bisect_left(times, self.now - self.window)
 
-    def _waits(self, each: Occurrence) -> bool:
-        return nominal_time(each) in self.waiting
+    def _has_no_row(self, moment: datetime) -> bool:
+        return moment not in self.statuses and moment not in self.in_flight
 
     def _is_used_up(self, row: LedgerRow) -> bool:
         return row.lost + 1 >= self.max_attempts
