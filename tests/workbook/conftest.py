@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +12,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def collected_here() -> Iterator[None]:
-    """Let coroutines that an answer never awaits end here, and not in whichever test comes next.
+def nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail if an answer leaves a task or a coroutine that is reported later, in some other cell.
 
     What is older than the test is frozen: looking through it all took half of the gate's time.
     """
+    gc.collect()
     gc.freeze()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-        gc.collect()
+    yield
+    gc.collect()  # a coroutine that nobody has awaited makes a warning, which is an error
+    records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert [each.getMessage() for each in records if each.name == "asyncio"] == []
