@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -40,6 +42,19 @@ def test_a_suite_in_the_background_can_be_interrupted() -> None:
     )
     assert done.stdout == "False\n"
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def test_what_is_left_of_other_tests_is_not_in_caplog(caplog: pytest.LogCaptureFixture) -> None:
+    """A task that failed is reported whenever it is freed."""
+
+    async def work() -> None:
+        failed = asyncio.create_task(asyncio.sleep("long"))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        del failed
+
+    asyncio.run(work())
+    gc.collect()
+    assert caplog.messages == []
 
 
 @pytest.mark.long

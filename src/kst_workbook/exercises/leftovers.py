@@ -1,4 +1,4 @@
-"""End what an answer leaves behind, before it is reported in a cell that has nothing to do with it."""
+"""End what an answer leaves behind, before it is reported in some other cell."""
 
 from __future__ import annotations
 

@@ -12,17 +12,14 @@ from kst_workbook.exercises.leftovers import end_leftovers
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    AsyncioLog = Callable[[], list[str]]
+
 
 async def _fail() -> None:
     raise OSError("no answer")
 
 
-def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    gc.collect()
-    return [record.getMessage() for record in caplog.records if record.name == "asyncio"]
-
-
-def test_writes_that_nobody_awaits_are_not_reported_later(caplog: pytest.LogCaptureFixture) -> None:
+def test_writes_that_nobody_awaits_are_not_reported_later(asyncio_log: AsyncioLog) -> None:
     """Nor when the variable is assigned again in which the reader keeps their tasks."""
     tasks: list[Any] = []
 
@@ -39,7 +36,7 @@ def test_writes_that_nobody_awaits_are_not_reported_later(caplog: pytest.LogCapt
 
     assert check("9.4", recorded).outcome == "not yet"
     tasks.clear()
-    assert _messages(caplog) == []
+    assert asyncio_log() == []
 
 
 def test_a_coroutine_that_nobody_awaits_ends_without_a_warning() -> None:
@@ -51,7 +48,7 @@ def test_a_coroutine_that_nobody_awaits_ends_without_a_warning() -> None:
     gc.collect()
 
 
-def test_an_error_of_a_callback_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_a_callback_is_reported(asyncio_log: AsyncioLog) -> None:
     """It comes at once."""
 
     async def work() -> None:
@@ -60,11 +57,11 @@ def test_an_error_of_a_callback_is_reported(caplog: pytest.LogCaptureFixture) ->
 
     with end_leftovers():
         asyncio.run(work())
-    (message,) = _messages(caplog)
+    (message,) = asyncio_log()
     assert message.startswith("Exception in callback int('no number')")
 
 
-def test_tasks_of_other_loops_are_reported_as_ever(caplog: pytest.LogCaptureFixture) -> None:
+def test_tasks_of_other_loops_are_reported_as_ever(asyncio_log: AsyncioLog) -> None:
     """Those of the reader's own cells."""
     with pytest.raises(ZeroDivisionError), end_leftovers():
         raise ZeroDivisionError
@@ -75,5 +72,5 @@ def test_tasks_of_other_loops_are_reported_as_ever(caplog: pytest.LogCaptureFixt
         del failed
 
     asyncio.run(work())
-    (message,) = _messages(caplog)
+    (message,) = asyncio_log()
     assert message.startswith("Task exception was never retrieved")
