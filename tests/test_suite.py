@@ -47,8 +47,11 @@ def test_a_suite_in_the_background_can_be_interrupted() -> None:
 def test_what_is_left_of_other_tests_is_not_in_caplog(caplog: pytest.LogCaptureFixture) -> None:
     """A task that failed is reported whenever it is freed."""
 
+    async def fail() -> None:
+        raise OSError("no answer")
+
     async def work() -> None:
-        failed = asyncio.create_task(asyncio.sleep("long"))  # type: ignore[arg-type]
+        failed = asyncio.create_task(fail())
         await asyncio.sleep(0)
         del failed
 

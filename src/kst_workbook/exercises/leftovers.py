@@ -21,11 +21,11 @@ def end_leftovers() -> Iterator[None]:
     """
     make = asyncio.BaseEventLoop.__init__
 
-    def make_quiet(loop: asyncio.BaseEventLoop) -> None:
+    def make_quiet(loop: Any) -> None:
         make(loop)
         loop.set_exception_handler(_report_callbacks)
 
-    asyncio.BaseEventLoop.__init__ = make_quiet  # type: ignore[method-assign]
+    asyncio.BaseEventLoop.__init__ = make_quiet  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
