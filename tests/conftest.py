@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from hypothesis.internal.constants_ast import Constants
 from kst_scheduler.servers.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # By a call and not by MPLBACKEND: the notebooks' kernels would inherit the variable, and lose
 # their inline pictures.
@@ -60,6 +61,46 @@ def _closed_job_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for store in made:
         store.engine.dispose()
+
+
+_FREED = ("exception was never retrieved", "was destroyed but it is pending")
+"""What asyncio reports of a task when that is freed."""
+
+
+def _is_no_freed_task(record: logging.LogRecord) -> bool:
+    return record.name != "asyncio" or not any(part in record.getMessage() for part in _FREED)
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Leave out the reports of freed tasks: an earlier test may have left these in a cycle."""
+    caplog.handler.addFilter(_is_no_freed_task)
+    yield caplog
+    caplog.handler.removeFilter(_is_no_freed_task)
+
+
+class _Messages(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture
+def asyncio_log() -> Iterator[Callable[[], list[str]]]:
+    """Yield a function that returns what asyncio has logged, also of tasks that only gc frees."""
+    gc.collect()  # tasks of earlier tests
+    handler, logger = _Messages(), logging.getLogger("asyncio")
+
+    def collected() -> list[str]:
+        gc.collect()
+        return handler.messages
+
+    logger.addHandler(handler)
+    yield collected
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

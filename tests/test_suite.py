@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -57,6 +59,22 @@ def test_a_suite_in_the_background_can_be_interrupted() -> None:
     )
     assert done.stdout == "False\n"
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def test_what_is_left_of_other_tests_is_not_in_caplog(caplog: pytest.LogCaptureFixture) -> None:
+    """A task that failed is reported whenever it is freed."""
+
+    async def fail() -> None:
+        raise OSError("no answer")
+
+    async def work() -> None:
+        failed = asyncio.create_task(fail())
+        await asyncio.sleep(0)
+        del failed
+
+    asyncio.run(work())
+    gc.collect()
+    assert caplog.messages == []
 
 
 @pytest.mark.long

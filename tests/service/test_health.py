@@ -12,7 +12,7 @@ from in_loop import in_loop
 from kst_scheduler import cron
 from kst_scheduler.distributed import hand_off
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger import MemoryLedger, SqlLedger
+from kst_scheduler.ledger import MemoryLedger, SqlLedger, database
 from kst_scheduler.once.decorator import once
 from kst_scheduler.service import health
 from kst_scheduler.service.health import LedgerWatch
@@ -307,6 +307,7 @@ async def test_a_thousand_jobs_at_once_leave_it_alive(
     """
     monkeypatch.setattr(health, "SECONDS_TO_ANSWER", 3600.0)
     monkeypatch.setattr(health, "SECONDS_OF_PROOF", 3600.0)
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", 3600.0)
     ran = 0
 
     def jobs(service: Service) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import gc
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
-def collected_here() -> Iterator[None]:
-    """Let coroutines that an answer never awaits end here, and not in whichever test comes next.
+def nothing_left(asyncio_log: Callable[[], list[str]]) -> Iterator[None]:
+    """Fail if an answer leaves a task or a coroutine that is reported later, in some other cell.
 
     What is older than the test is frozen: looking through it all took half of the gate's time.
     """
     gc.freeze()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-        gc.collect()
+    yield
+    assert asyncio_log() == []  # a coroutine that nobody has awaited makes a warning: an error

@@ -99,13 +99,17 @@ class SimulatedNode:
             recorder.end("running", NAT, "", not_started=why or "not started by the end")
             recorder.close()
 
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of all its processes that have not ended."""
+        return [task for loop in self._loops for task in asyncio.all_tasks(loop)]
+
     def close(self) -> None:
         """Close the coroutines and the loops that are left; their ``finally`` blocks run now."""
         self._program.enter(self)
+        for task in self.tasks():
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            _close(task.get_coro())
         for loop in self._loops:
-            for task in asyncio.all_tasks(loop):
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                _close(task.get_coro())
             loop.close()
         for recorder in self._taken():
             recorder.close()

@@ -149,7 +149,8 @@ def names_in(code: CodeType) -> set[str]:
 
 def strings_in(code: CodeType) -> set[str]:
     """Return the strings by which code may find a name, as ``getattr`` does."""
-    found = (each.co_consts for each in codes_in(code) if _BY_NAME & set(each.co_names))
+    codes = codes_in(code)
+    found = (each.co_consts for each in codes if not _BY_NAME.isdisjoint(each.co_names))
     return {name for strings in found for name in strings if isinstance(name, str)}
 
 

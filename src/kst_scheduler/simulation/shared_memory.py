@@ -239,6 +239,9 @@ def _reads(code: CodeType, kind: str, name: str) -> bool:
     of instructions are those of CPython 3.11 to 3.15.
     """
     for each in codes_in(code):
+        named = (each.co_names, each.co_varnames, each.co_cellvars, each.co_freevars)
+        if not any(name in names for names in named):
+            continue  # without its instructions, for they take long to disassemble
         if kind == "DEREF" and each is not code and name not in each.co_freevars:
             continue
         steps = list(dis.get_instructions(each))

@@ -215,9 +215,13 @@ def _run(
             node.finish()
     finally:
         with silenced():
+            unwound = [task for node in nodes.values() for task in node.tasks()]
             world.close()
             for node in nodes.values():
                 node.close()
+            for task in unwound:
+                if task.done() and not task.cancelled():
+                    task.exception()  # retrieved here, so that asyncio does not report it later
 
 
 def _plan(

@@ -12,6 +12,7 @@ from kst_workbook.exercises.attempt import untouched
 from kst_workbook.exercises.exercise import NotYetError, error_in_words, find
 from kst_workbook.exercises.host_zone import another_host
 from kst_workbook.exercises.lasting import lasting_jobs
+from kst_workbook.exercises.leftovers import end_leftovers
 from kst_workbook.exercises.place import their_place
 from kst_workbook.exercises.progress_file import note
 from kst_workbook.exercises.surroundings import restore_surroundings
@@ -53,7 +54,8 @@ def check(number: str, answer: Any = ...) -> Verdict:
             f'this cell again. `hint("{number}")` helps.'
         )
         return Verdict(number, "not attempted", message)
-    verdict, changed = _judged(exercise, answer)
+    with end_leftovers():
+        verdict, changed = _judged(exercise, answer)
     verdict, later = _without_the_answer(verdict)
     kept = note(number, solved=verdict.outcome == "right")
     return verdict.with_notes(*changed, *kept, *later)

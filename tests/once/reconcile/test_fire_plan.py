@@ -71,8 +71,8 @@ async def test_the_trigger_is_asked_now_and_then(
 
 
 @in_loop
-async def test_the_loop_goes_on_while_ninety_days_are_asked_for() -> None:
-    """A job that fires every minute is asked a hundred times in a row, and no more."""
+async def test_the_loop_goes_on_while_many_fires_are_asked_for() -> None:
+    """A trigger is asked a hundred times in a row, and no more."""
     turns: list[int] = []
 
     async def turn() -> None:
@@ -81,9 +81,9 @@ async def test_the_loop_goes_on_while_ninety_days_are_asked_for() -> None:
             await asyncio.sleep(0)
 
     other = asyncio.create_task(turn())
-    fires = await FirePlan(cron(minute="*")).between(START - timedelta(days=90), START)
+    fires = await FirePlan(cron(minute="*")).between(START - timedelta(days=3), START)
     other.cancel()
-    assert len(fires) == 90 * 1440
+    assert len(fires) == 3 * 1440
     assert len(turns) >= len(fires) // 100
 
 

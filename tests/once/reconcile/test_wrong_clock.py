@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-SPAN = 3
-"""Days that are simulated; each has 1,440 looks."""
+NIGHTS = 3
+SPAN = 2.4
+"""Days that are simulated, each of 1,440 looks: until nothing is caught up of the third night."""
 
 
 def jumps(nodes: str, hour: float, by: timedelta) -> list[Incident]:
@@ -101,8 +102,8 @@ def test_ten_minutes_of_a_wrong_clock_cost_nothing(by: timedelta, minutes: float
     """At noon no job is due, so nothing is missed, nobody is alerted, and each night is run."""
     service = Service()
     story = service.play(SPAN, excursion("AB", 12, minutes, by), 2)
-    assert nights(story) == all_ok(SPAN)
-    assert service.nights_begun() == list(range(SPAN))
+    assert nights(story) == all_ok(NIGHTS)
+    assert service.nights_begun() == list(range(NIGHTS))
     assert service.alerted == []
 
 
@@ -118,9 +119,9 @@ def test_a_job_that_is_due_meanwhile_is_caught_up(
     """
     service = Service(ledger=ledger())
     story = service.play(SPAN, excursion("AB", 2 + 55 / 60, 10, by), 2)
-    assert nights(story) == all_ok(SPAN)
+    assert nights(story) == all_ok(NIGHTS)
     is_early = ledger is HostClockLedger and by > timedelta(0)
-    assert service.nights_begun() == ([0, 0, 2] if is_early else list(range(SPAN)))
+    assert service.nights_begun() == ([0, 0, 2] if is_early else list(range(NIGHTS)))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +135,8 @@ def test_no_night_is_run_long_before_its_time(days: int, nodes: str, restarts: b
     by, service = days * DAY + 14 * HOUR + 55 * MINUTE, Service(ledger=MemoryLedger())
     restart = [Crash("A", night(12, 1), timedelta(minutes=1))] if restarts else []
     story = service.play(SPAN, [*excursion("A", 12, 10, by), *restart], len(nodes))
-    assert nights(story) == all_ok(SPAN)
-    assert service.nights_begun() == list(range(SPAN))
+    assert nights(story) == all_ok(NIGHTS)
+    assert service.nights_begun() == list(range(NIGHTS))
     assert service.alerted == []
     said = story.result.log["message"]
     assert said.str.contains("its time has not come by the ledger's clock").any()
@@ -170,7 +171,7 @@ def test_what_a_clock_that_was_ahead_has_moved_on_is_looked_at_again() -> None:
     service = Service()
     crashes = [Crash(node, night(24 + 2.5), 2 * HOUR) for node in "AB"]
     story = service.play(SPAN, [*excursion("AB", 12, 120, DAY), *crashes], 2)
-    assert nights(story) == all_ok(SPAN)
+    assert nights(story) == all_ok(NIGHTS)
     started_at = story.rows()[1].started_at
     assert started_at is not None
     assert started_at >= night(24 + 4.5)
@@ -180,7 +181,7 @@ def test_a_clock_that_was_ahead_forgets_nothing() -> None:
     """A year ahead, every row would be old."""
     service = Service(retention=10 * DAY)
     story = service.play(SPAN, excursion("AB", 24 * 2, 10, 365 * DAY), 2)
-    assert nights(story) == all_ok(SPAN)
+    assert nights(story) == all_ok(NIGHTS)
 
 
 def test_a_process_that_is_started_by_a_wrong_clock_forgets_nothing_at_once() -> None:
@@ -192,7 +193,7 @@ def test_a_process_that_is_started_by_a_wrong_clock_forgets_nothing_at_once() ->
         Crash("A", night(begin, 1), timedelta(minutes=1)),
     ]
     story = service.play(SPAN, incidents)
-    assert [each for each in nights(story) if each[0] < SPAN] == all_ok(SPAN)
+    assert [each for each in nights(story) if each[0] < NIGHTS] == all_ok(NIGHTS)
 
 
 @pytest.mark.parametrize("by", [DAY, -DAY])
@@ -270,7 +271,7 @@ def test_what_was_written_before_its_time_does_not_stand_in_the_way() -> None:
     ]
     story = service.play(SPAN, incidents)
     assert {row.status for row in service.alerted} <= {"missed"}
-    assert nights(story) == all_ok(SPAN)
+    assert nights(story) == all_ok(NIGHTS)
 
 
 class _BehindRows(MemoryRows):

@@ -41,7 +41,7 @@ CONSTANTS: list[Any] = [
 ]  # fmt: skip
 
 
-pytestmark = pytest.mark.usefixtures("collected_here")
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.mark.parametrize("number", NUMBERS)

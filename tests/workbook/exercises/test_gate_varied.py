@@ -27,7 +27,7 @@ SOME_SLOW = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("collected_here")
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.mark.parametrize("number", NUMBERS)

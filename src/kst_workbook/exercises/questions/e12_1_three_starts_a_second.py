@@ -144,7 +144,7 @@ def _fire(trigger: Any, job_id: str) -> pd.Timestamp:
     begin, end = NIGHTS
     # 500 triggers have 1,500 fires; more are counted only where there are too many.
     first = list(itertools.islice(nominal_fires(trigger, begin), 3))
-    fires = [pd.Timestamp(fire).tz_convert(KST).floor("s") for fire in first if fire < end]
+    fires = [fire.astimezone(KST).replace(microsecond=0) for fire in first if fire < end]
     if len(fires) != 2:  # noqa: PLR2004 - once a night
         count = len(fire_times(trigger, *NIGHTS))
         raise NotYetError(f"`trigger_of('{job_id}')` fires {count:,} times in two nights.")
@@ -152,7 +152,7 @@ def _fire(trigger: Any, job_id: str) -> pd.Timestamp:
         raise NotYetError(
             f"`trigger_of('{job_id}')` fires at {moment(fires[0])} and at {moment(fires[1])}."
         )
-    return fires[0]
+    return pd.Timestamp(fires[0])
 
 
 def _refuse_outside(fires: dict[str, pd.Timestamp], drawn: tuple[Picture, ...]) -> None:
