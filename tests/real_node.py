@@ -43,7 +43,7 @@ JOBS = 5
 WORK_SECONDS = 0.25
 LEASE = timedelta(seconds=2)
 CATCH_UP = timedelta(seconds=float(os.environ.get("CATCH_UP_SECONDS", "20")))
-SETTLE = timedelta(seconds=1)
+DELAY = timedelta(seconds=1)
 QUEUED_JOBS = int(os.environ.get("QUEUED_JOBS", "0"))
 CONCURRENCY = 2
 """How many occurrences a worker runs at once: eight a second, as each takes a quarter of one."""
@@ -113,7 +113,7 @@ async def schedule(
     scheduler: KSTScheduler, ledger: SqlLedger, started: Callable[[], object]
 ) -> None:
     """Run the jobs, and see to what was missed, until cancelled."""
-    reconciler = Reconciler(scheduler, ledger, settle=SETTLE)
+    reconciler = Reconciler(scheduler, ledger, delay=DELAY)
     scheduler.start()
     started()
     try:

@@ -49,7 +49,7 @@ class Database:
         self.app = app
         self.queue = TaskQueue(app)
         self.scheduler = KSTScheduler()
-        self.reconciler = Reconciler(self.scheduler, ledger, settle=timedelta(0))
+        self.reconciler = Reconciler(self.scheduler, ledger, delay=timedelta(0))
 
     def add(self, job_id: str = "nps", seconds: float = 0, **options: Any) -> Any:
         """Add a job that is handed off, and was due some seconds ago; or another in its place."""

@@ -99,7 +99,7 @@ async def serve(name: str, file: str) -> None:
     scheduler = KSTScheduler()
     job = once(ledger, lock, lease=LEASE, catch_up=CATCH_UP, instance=name)(crawl)
     scheduler.add_job(job, NIGHT, args=[redis, file], id=CRAWL)
-    reconciler = Reconciler(scheduler, ledger, settle=timedelta(0))
+    reconciler = Reconciler(scheduler, ledger, delay=timedelta(0))
     scheduler.start()
     await redis.set(_up(name), "yes", ex=_SECONDS_KEPT)
     while True:  # its own start() looks every minute, which is thirty nights here

@@ -88,7 +88,7 @@ async def replica(database_url: str, file: str, *, first: bool) -> AsyncIterator
     scheduler.add_job(_NOTE_RUN, id=ADDED_AT_START, **in_store)
     scheduler.add_job(once(ledger, lease=LEASE)(note_run), _EVERY_SECOND, args=[file], id=LEDGER)
     try:
-        async with Reconciler(scheduler, ledger, settle=timedelta(0)):
+        async with Reconciler(scheduler, ledger, delay=timedelta(0)):
             scheduler.start()
             yield ledger
     finally:

@@ -46,7 +46,7 @@ async def opened(new_ledger: NewLedger) -> AsyncIterator[Ledger]:
 async def started(ledger: Ledger, trigger: BaseTrigger) -> AsyncIterator[Look]:
     """Run a scheduler with one job that runs once, and yield what looks at it."""
     scheduler = KSTScheduler()
-    reconciler = Reconciler(scheduler, ledger, settle=timedelta(0))
+    reconciler = Reconciler(scheduler, ledger, delay=timedelta(0))
     job = once(ledger, catch_up=HOUR, instance="B")(crawl_for(0))
     scheduler.add_job(job, trigger, id="nps", misfire_grace_time=1)
 

@@ -181,7 +181,7 @@ def test_an_occurrence_gets_the_time_to_be_claimed_before_it_is_looked_at() -> N
     looks = Looks()
 
     def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
-        reconciler = Reconciler(scheduler, ledger, settle=timedelta(minutes=3))
+        reconciler = Reconciler(scheduler, ledger, delay=timedelta(minutes=3))
         for minute in (-5, 2, 4):
             looks.plan(minute, reconciler)
 
@@ -733,14 +733,14 @@ def test_another_scheduler_is_refused() -> None:
         Reconciler(AsyncIOScheduler(), MemoryLedger())
 
 
-def test_settle_and_retention_make_sense() -> None:
-    """Neither is negative, and rows live longer than they take to settle."""
+def test_delay_and_retention_make_sense() -> None:
+    """Neither is negative, and rows live longer than the delay."""
     for options in (
-        {"settle": timedelta(seconds=-1)},
-        {"settle": timedelta(days=100)},
+        {"delay": timedelta(seconds=-1)},
+        {"delay": timedelta(days=100)},
         {"retention": timedelta(0)},
     ):
-        with pytest.raises(InvalidArgumentError, match=r"write settle=timedelta\(seconds=10\)"):
+        with pytest.raises(InvalidArgumentError, match=r"write delay=timedelta\(seconds=10\)"):
             Reconciler(KSTScheduler(), MemoryLedger(), **options)  # type: ignore[arg-type]
 
 

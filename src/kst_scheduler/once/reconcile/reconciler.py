@@ -98,7 +98,7 @@ class Reconciler:
         scheduler: a KSTScheduler. Make the Reconciler before you start it: a one-shot job whose
             date has gone by leaves the scheduler at once.
         ledger: the one the jobs are run on; jobs on other ledgers are not looked at.
-        settle: how long after its time an occurrence is looked at, as replicas need a moment to
+        delay: how long after its time an occurrence is looked at, as replicas need a moment to
             claim it, and their clocks differ.
         retention: how long rows are kept, from their scheduled time on.
         on_missing: awaited with the rows that this replica wrote as missed, or closed (a claim
@@ -115,7 +115,7 @@ class Reconciler:
         scheduler: RunControl,
         ledger: Ledger,
         *,
-        settle: timedelta = timedelta(seconds=10),
+        delay: timedelta = timedelta(seconds=10),
         retention: timedelta = timedelta(days=90),
         on_missing: OnMissing | None = None,
     ) -> None:
@@ -123,14 +123,14 @@ class Reconciler:
             raise InvalidArgumentError(
                 f"scheduler={scheduler!r} cannot run what was missed; write KSTScheduler()"
             )
-        if not timedelta(0) <= settle < retention:
+        if not timedelta(0) <= delay < retention:
             raise InvalidArgumentError(
-                f"settle={settle} is not between nothing and retention={retention}; "
-                "write settle=timedelta(seconds=10), retention=timedelta(days=90)"
+                f"delay={delay} is not between nothing and retention={retention}; "
+                "write delay=timedelta(seconds=10), retention=timedelta(days=90)"
             )
         self._scheduler = scheduler
         self._ledger = ledger
-        self._settle = settle
+        self._delay = delay
         self._retention = retention
         self._on_missing = on_missing
         self._jobs = OnceJobs(scheduler, ledger)
@@ -256,7 +256,7 @@ class Reconciler:
             plan=self._plan(job),
             window=window_of(job, once_job, self._retention),
             now=now,
-            until=min(now, datetime.now(UTC)) - self._settle,
+            until=min(now, datetime.now(UTC)) - self._delay,
             oldest=now - self._retention,
             # A lease that was renewed by a wrong clock is renewed by the right one before its end.
             abandoned=[row for row in abandoned if row.source == job.id]
