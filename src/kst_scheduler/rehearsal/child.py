@@ -73,8 +73,11 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
     start = moment_at(question.start).astimezone(KST)
     nodes = check_nodes(question.nodes)
     run = functools.partial(_run, question, target, guard, None if question.run_jobs else stand_ins)
-    probes = {zone: run(Plan(start, 0), nodes[:1], zone, start + PROBE)[0] for zone in ZONES}
-    first = probes[question.zone]
+    zones = dict.fromkeys((question.zone, *ZONES))
+    probes = {zone: run(Plan(start, 0), nodes[:1], zone, start + PROBE) for zone in zones}
+    first, probed = probes[question.zone]
+    if probed is None:  # it does not start, and the notes say why
+        return {"notes": first.notes.as_json(), "zones": {}, "troubles": [], "files": first.files}
     names = [node.name for node in nodes]
     seconds = {job: stand_ins.seconds_of(job) for job in first.triggers}
     plan = plan_of(start, question.nights, names, _fires(first, start, question.nights), seconds)
@@ -84,7 +87,7 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
         "notes": program.notes.as_json(),
         "zones": {
             zone: {job: note.first for job, note in probe.notes.jobs.items()}
-            for zone, probe in probes.items()
+            for zone, (probe, _) in probes.items()
         },
         "troubles": [asdict(each) | {"at": microseconds(each.at)} for each in plan.troubles],
         "files": program.files,
@@ -108,7 +111,7 @@ def _run(
     nodes: Any,
     zone: str,
     end: Any,
-) -> tuple[RehearsedProgram, SimulationResult]:
+) -> tuple[RehearsedProgram, SimulationResult | None]:
     program = RehearsedProgram(target, stand_ins, question.stubs)
     known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
     incidents = check_incidents(known, nodes, plan.start, end)
@@ -125,6 +128,10 @@ def _run(
                 seed=question.seed,
                 plan=functools.partial(program.plan, plan.troubles),
             )
+    except Exception:
+        if not program.notes.errors:  # else a scheduler has refused a job, which is a finding
+            raise
+        return program, None
     finally:
         guard.is_on = False
     return program, result
@@ -154,7 +161,9 @@ def _quiet() -> Any:
         yield
 
 
-def _tables(result: SimulationResult) -> dict[str, Any]:
+def _tables(result: SimulationResult | None) -> dict[str, Any]:
+    if result is None:
+        return {}
     runs, log = result.runs, result.log.head(MAX_LOG)
     return {
         "runs": {

@@ -5,6 +5,7 @@ KST001 to KST020 are the gotchas of notebook 10, with its numbers.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -342,6 +343,38 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
 
 
 @code(
+    13,
+    "warning",
+    write="give one id both fire times: OrTrigger([...]), or cron(hour=3, minute='0,30')",
+    section="4.7",
+)
+def runs_beside_itself(facts: Facts) -> Iterator[Evidence]:
+    """Two ids run one function side by side.
+
+    ``max_instances`` counts by id, so the same function with the same arguments runs twice at once
+    in one process.
+    """
+    twins: dict[tuple[str, str], list[str]] = {}
+    for job, note in facts.notes.jobs.items():
+        twins.setdefault((note.function, note.arguments), []).append(job)
+    for jobs in twins.values():
+        rows = facts.started[facts.started["job_id"].isin(jobs)]
+        for _, each in rows.sort_values("started_at", kind="stable").groupby("node"):
+            before = each.shift()
+            beside = (each["started_at"] < before["finished_at"]) & (
+                each["job_id"] != before["job_id"]
+            )
+            if beside.any():
+                second, first = each[beside].iloc[0], before[beside].iloc[0]
+                what = (
+                    f"runs the same as {first.job_id} and beside it: on {second.node} from "
+                    f"{second.started_at:%m-%d %H:%M} on, until {first.finished_at:%H:%M}"
+                )
+                yield Evidence(str(second.job_id), what, each[beside].head(3))
+                break
+
+
+@code(
     15,
     "error",
     write="write await scheduler.drain(30) in place of shutdown(), or make the job once(ledger)",
@@ -362,12 +395,13 @@ def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
         lost = rows[[key not in done for key in _keys(rows)]]
         if len(lost):
             row = lost.iloc[0]
-            place = facts.reading.waits[0].place if facts.reading.waits else Place()
+            waits = [] if "Background" in facts.notes.schedulers[0].kind else facts.reading.waits
+            place = waits[0].place if waits else Place()
             what = (
                 f"the run of {row.scheduled_at:%m-%d %H:%M} was cut by a deployment at "
                 f"{row.finished_at:%H:%M:%S}, and nobody repeated it"
             )
-            level = "" if facts.reading.waits else "warning"
+            level = "" if waits else "warning"
             yield Evidence(str(job), what, lost.head(3), place, level=level)
 
 
@@ -400,7 +434,7 @@ def cannot_be_stored(facts: Facts) -> Iterator[Evidence]:
     """
     for job, text, place in facts.notes.errors:
         if "cannot be serialized" in text or "Unable to restore" in text:
-            yield Evidence(job, text, place=place)
+            yield Evidence(job, re.sub(r" at 0x\w+", "", text), place=place)
 
 
 @code(
@@ -479,6 +513,22 @@ def moves_the_schedule(facts: Facts) -> Iterator[Evidence]:
     """
     for seen in facts.reading.modified:
         yield Evidence("", f"{seen.text}(next_run_time=...) is no run by hand", place=seen.place)
+
+
+@code(
+    22,
+    "error",
+    write="call scheduler.start() in the lifespan, before its yield",
+    section="5.8",
+)
+def is_never_started(facts: Facts) -> Iterator[Evidence]:
+    """Nobody starts the scheduler.
+
+    Jobs that are added to a scheduler wait until it is started. Nothing is logged of them.
+    """
+    for count, place in facts.notes.not_started:
+        jobs = "its job waits" if count == 1 else f"its {count} jobs wait"
+        yield Evidence("", f"the service has started, the scheduler has not: {jobs}", place=place)
 
 
 @code(

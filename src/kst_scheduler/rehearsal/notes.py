@@ -45,6 +45,7 @@ class JobNote:
     """Where it was added."""
     function: str
     function_place: Place
+    arguments: str
     trigger: str
     kind: str
     """cron, interval, date, and, or; another trigger by the name of its class."""
@@ -78,7 +79,6 @@ class SchedulerNote:
     zone: str
     options: dict[str, str]
     defaults: dict[str, str]
-    is_started: bool = False
 
 
 @dataclass
@@ -87,8 +87,8 @@ class Notes:
 
     jobs: dict[str, JobNote] = field(default_factory=dict)
     schedulers: list[SchedulerNote] = field(default_factory=list)
-    starts: list[tuple[str, str, int]] = field(default_factory=list)
-    """Node, job and first fire, for each process that began."""
+    not_started: list[tuple[int, Place]] = field(default_factory=list)
+    """Schedulers that nobody started: how many jobs each has, and where it is made."""
     no_loop: str = ""
     """Why the module cannot be imported where no event loop runs, and where."""
     no_loop_place: Place = NOWHERE
@@ -111,7 +111,7 @@ class Notes:
             schedulers=[
                 SchedulerNote(**_with_places(each, "place")) for each in found["schedulers"]
             ],
-            starts=[tuple(each) for each in found["starts"]],
+            not_started=[(count, Place(**place)) for count, place in found["not_started"]],
             no_loop=found["no_loop"],
             no_loop_place=Place(**found["no_loop_place"]),
             errors=[(job, text, Place(**place)) for job, text, place in found["errors"]],
@@ -135,6 +135,7 @@ def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
         place=place,
         function=f"{getattr(inner, '__module__', '')}:{getattr(inner, '__qualname__', inner)}",
         function_place=Place(code.co_filename, code.co_firstlineno) if code else Place(),
+        arguments=f"{job.args!r} {job.kwargs!r}",
         trigger=str(trigger),
         kind=_kind(trigger),
         zone=str(getattr(trigger, "timezone", "")),

@@ -72,6 +72,7 @@ class RehearsedProgram(Program):
         self._node: SimulatedNode | None = None
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
+        self._made_at: dict[int, Place] = {}
         self._bad_times: list[tuple[int, int]] = []
 
     @contextlib.contextmanager
@@ -152,7 +153,8 @@ class RehearsedProgram(Program):
         process = self._processes[self._node]
         process.schedulers.append(scheduler)
         self._node.watch(scheduler, **_function_of(self._stand_ins))
-        self.notes.schedulers.append(scheduler_note(scheduler, options, self._place()))
+        place = self._made_at[id(scheduler)] = self._place()
+        self.notes.schedulers.append(scheduler_note(scheduler, options, place))
 
     def adds(self) -> Place:
         """Note from which line a job is being added, and return it."""
@@ -189,6 +191,10 @@ class RehearsedProgram(Program):
             own = [each for each in frames if each.filename.startswith(self._target.folder)]
             if own:
                 self.notes.no_loop_place = Place(own[-1].filename, own[-1].lineno or 0)
+        if not self.notes.not_started:
+            self.notes.not_started = [
+                (len(each.get_jobs()), self._made_at[id(each)]) for each in process.not_started
+            ]
         for scheduler in process.schedulers:
             if scheduler.state != STATE_STOPPED:
                 node.take_time_to_start()

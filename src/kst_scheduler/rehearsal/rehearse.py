@@ -151,11 +151,11 @@ def rehearse(
         Trouble(**(each | {"at": moment_at(each["at"]).astimezone(KST)}))
         for each in answer["troubles"]
     ]
-    runs = _table(answer["runs"])
+    runs = _table(answer.get("runs", {}))
     facts = Facts(
         notes=Notes.from_json(answer["notes"]),
         runs=runs,
-        zones=answer["zones"],
+        zones={host_timezone: {}} | answer["zones"],
         host=host_timezone,
         troubles=troubles,
         start=question.start,
@@ -221,6 +221,7 @@ def _link(source: Path, work: Path) -> None:
 def _table(columns: dict[str, list[Any]]) -> pd.DataFrame:
     """Return a table of runs of the columns of an answer."""
     made: dict[str, Any] = {}
+    columns = {name: columns.get(name, []) for name in COLUMNS}
     for name in COLUMNS:
         if name in TIME_COLUMNS:
             made[name] = moments(np.array(columns[name], dtype=np.int64))

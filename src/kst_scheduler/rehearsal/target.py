@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 
@@ -119,6 +120,11 @@ class Process:
         """Why its module cannot be imported where no event loop runs."""
         self._lifespan: _Lifespan | None = None
 
+    @property
+    def not_started(self) -> list[BaseScheduler]:
+        """Those that have jobs, and that nobody has started."""
+        return [each for each in self.schedulers if each.state == STATE_STOPPED and each.get_jobs()]
+
     async def start(self) -> None:
         """Begin as uvicorn, or a program with ``asyncio.run``, begins.
 
@@ -188,7 +194,7 @@ class Process:
         )
 
     async def _begin(self, found: Any) -> None:
-        if isinstance(found, BlockingScheduler):
+        if isinstance(found, BlockingScheduler) and not isinstance(found, BackgroundScheduler):
             raise TargetError(
                 f"{self._target.text} is a BlockingScheduler, whose start() never returns; "
                 "rehearse a function that adds its jobs: def register(scheduler): ..."

@@ -10,7 +10,7 @@ from typing import Any
 from kst_scheduler import cron, every, on_business_days, once
 
 
-async def work() -> None:
+async def work(what: str) -> None:
     """Do the work."""
 
 
@@ -22,10 +22,11 @@ def register(service: Any) -> None:
         "month": cron(day="last", hour=1, minute=30),
         "first-monday": cron(day="1-7", day_of_week="mon", hour=6),
     }.items():
-        service.scheduler.add_job(once(service.ledger)(work), trigger, id=name)
+        service.scheduler.add_job(once(service.ledger)(work), trigger, args=[name], id=name)
     service.scheduler.add_job(
         once(service.ledger)(work),
         cron(hour=16, timezone="America/New_York"),
+        args=["closing"],
         id="closing",
         allow_timezone="America/New_York",
     )

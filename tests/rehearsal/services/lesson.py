@@ -1,7 +1,6 @@
 """The lesson's steps 2 to 9 in one application, as they are written.
 
 target: app
-finds_codes: KST001 KST006 KST011 KST012 KST015 KST021 KST023
 """
 
 from __future__ import annotations
