@@ -125,7 +125,7 @@ def _with_places(values: dict[str, Any], *names: str) -> dict[str, Any]:
 def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
     """Return the note of a job that a scheduler has just taken."""
     trigger, function = job.trigger, job.func
-    inner = inspect.unwrap(_unpacked(function))
+    inner = inspect.unwrap(unpacked(function))
     code = getattr(inner, "__code__", None)
     first = getattr(job, "next_run_time", None)
     interval = trigger.interval.total_seconds() if isinstance(trigger, IntervalTrigger) else 0.0
@@ -173,7 +173,8 @@ def scheduler_note(
     )
 
 
-def _unpacked(function: Any) -> Any:
+def unpacked(function: Any) -> Any:
+    """Return the function that a partial calls."""
     while isinstance(function, functools.partial):
         function = function.func
     return function

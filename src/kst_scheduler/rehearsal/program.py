@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
 import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
@@ -17,7 +19,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
-from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note
+from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
@@ -39,6 +41,8 @@ LOOK_AFTER: Final = 30 * 60 * SECOND
 """Around what goes wrong, a Reconciler looks each minute, as it does in life."""
 MAX_WAIT: Final = 3600.0
 """Seconds between two of its looks at other times."""
+ID_PLACE: Final = 4
+"""The place of ``id`` among the arguments of ``add_job``."""
 LOOK: Final = "_seconds_to_next_look"
 """The method of a Reconciler that says so."""
 SEARCH_SECONDS: Final = 0.5
@@ -73,6 +77,8 @@ class RehearsedProgram(Program):
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
         self._made_at: dict[int, Place] = {}
+        self._named: Counter[tuple[int, str]] = Counter()
+        """How many jobs without an id each scheduler has, by the name of their function."""
         self._bad_times: list[tuple[int, int]] = []
 
     @contextlib.contextmanager
@@ -161,6 +167,14 @@ class RehearsedProgram(Program):
         self._adding = self._place()
         return self._adding
 
+    def id_for(self, scheduler: BaseScheduler, function: Any) -> str:
+        """Return an id for a job that has none: else each process would have another."""
+        name = getattr(inspect.unwrap(unpacked(function)), "__name__", "")
+        name = (name or str(function).rpartition(":")[2]).strip("<>")
+        self._named[id(scheduler), name] += 1
+        number = self._named[id(scheduler), name]
+        return name if number == 1 else f"{name}-{number}"
+
     def has_added(self, scheduler: BaseScheduler, job: Job, place: Place) -> None:
         """Remember where a job was added: the scheduler may take it later."""
         self._places[id(scheduler), job.id] = place
@@ -242,6 +256,10 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
 
     def noted_add_job(self: BaseScheduler, *args: Any, **options: Any) -> Any:
         place = program.adds()
+        if len(args) > ID_PLACE and args[ID_PLACE] is None:
+            args = (*args[:ID_PLACE], program.id_for(self, args[0]), *args[ID_PLACE + 1 :])
+        elif 0 < len(args) <= ID_PLACE and options.get("id") is None:
+            options["id"] = program.id_for(self, args[0])
         job = add_job(self, *args, **options)
         program.has_added(self, job, place)
         return job

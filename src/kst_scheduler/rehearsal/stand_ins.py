@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from apscheduler.job import Job
 
 MAX_GAP: Final = 3600.0
-"""A run of a job that fires less often is not made longer."""
+"""A run of a job that fires less often is as long as it is said to be."""
+LONG: Final = 1.2
+"""How much of the time to the next fire a run lasts where runs are long."""
 
 
 class StandIns:
@@ -28,7 +30,7 @@ class StandIns:
 
     Args:
         seconds: how long a job lasts, by its id.
-        default: how long any other one lasts.
+        default: how long any other one lasts, or half the time to its next fire if that is shorter.
 
     """
 
@@ -53,15 +55,20 @@ class StandIns:
         return functools.partial(_sleep, seconds)
 
     def _seconds_now(self, job: Job) -> float:
-        seconds, now = self.seconds_of(job.id), time.time_ns() // 1000
-        if not any(begin <= now < end for begin, end in self.long):
+        seconds, gap = self.seconds_of(job.id), _gap(job)
+        if gap is None or gap > MAX_GAP:
             return seconds
-        moment = datetime.now(UTC)
-        after = job.trigger.get_next_fire_time(moment, moment)
-        if after is None:
-            return seconds
-        gap = (after - moment).total_seconds()
-        return max(seconds, 1.2 * gap) if gap <= MAX_GAP else seconds
+        now = time.time_ns() // 1000
+        if any(begin <= now < end for begin, end in self.long):
+            return max(seconds, LONG * gap)
+        return seconds if job.id in self._seconds else min(seconds, gap / 2)
+
+
+def _gap(job: Job) -> float | None:
+    """Return the seconds from now to the next fire; None: there is none."""
+    now = datetime.now(UTC)
+    fire = job.trigger.get_next_fire_time(now, now)
+    return None if fire is None else (fire - now).total_seconds()
 
 
 def is_async(function: Any) -> bool:
