@@ -6,10 +6,14 @@ import ast
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler.rehearsal import rehearse
+from kst_scheduler.rehearsal.rehearse import Rehearsal, ask, question_of, rehearsal_of
+
+if TYPE_CHECKING:
+    from kst_scheduler.rehearsal.question import Question
 
 FOLDER = Path(__file__).parent / "services"
 SERVICES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "lesson")
@@ -21,16 +25,31 @@ def header_of(path: Path) -> dict[str, str]:
     return dict(re.findall(r"(?m)^(\w+): (.+)$", text))
 
 
-@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
-def test_its_fault_comes_first_and_is_the_only_error(path: Path) -> None:
-    """A false alarm is as bad as a missed fault."""
+def question_about(path: Path) -> Question:
+    """Return the question about a service."""
     header = header_of(path)
-    found = rehearse(
+    return question_of(
         f"{path}:{header['target']}",
         nodes=int(header.get("nodes", 2)),
         duration=timedelta(minutes=int(header.get("minutes", 1))),
     )
-    code, _, job = header.get("finds", "").partition(" ")
+
+
+@pytest.fixture(scope="module")
+def rehearsals() -> dict[Path, Rehearsal]:
+    """Rehearse all of them in one process: its start is most of the cost of a small service."""
+    questions = [question_about(path) for path in SERVICES]
+    answers = zip(questions, ask(questions), strict=True)
+    return {path: rehearsal_of(*each) for path, each in zip(SERVICES, answers, strict=True)}
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+def test_its_fault_comes_first_and_is_the_only_error(
+    path: Path, rehearsals: dict[Path, Rehearsal]
+) -> None:
+    """A false alarm is as bad as a missed fault."""
+    found = rehearsals[path]
+    code, _, job = header_of(path).get("finds", "").partition(" ")
     if not code:
         assert found.findings == [], found
         return

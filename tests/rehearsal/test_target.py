@@ -6,15 +6,18 @@ import json
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kst_scheduler import InvalidArgumentError, TargetError
 from kst_scheduler.rehearsal import rehearse
+from kst_scheduler.rehearsal.rehearse import ask, question_of, rehearsal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kst_scheduler.rehearsal.question import Question
 
 JOB = """
 from kst_scheduler import KSTScheduler, cron
@@ -64,23 +67,33 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Question, Any]]:
+    """Rehearse them all in one process; return question and answer by the source."""
+    folder, sources = tmp_path_factory.mktemp("targets"), [*KINDS.values(), *REFUSED]
+    questions = []
+    for number, source in enumerate(sources):
+        file = folder / f"app{number}.py"
+        file.write_text(JOB + source, encoding="utf-8")
+        questions.append(question_of(f"{file}:found", nights=1, nodes=1))
+    return dict(zip(sources, zip(questions, ask(questions), strict=True), strict=True))
+
+
 @pytest.mark.parametrize("source", KINDS.values(), ids=[*KINDS])
-def test_it_is_rehearsed(tmp_path: Path, source: str) -> None:
+def test_it_is_rehearsed(source: str, answered: dict[str, tuple[Question, Any]]) -> None:
     """As it is."""
-    file = tmp_path / "app.py"
-    file.write_text(JOB + source, encoding="utf-8")
-    found = rehearse(f"{file}:found", nights=1, nodes=1)
+    found = rehearsal_of(*answered[source])
     assert found.runs["job_id"].tolist() == ["crawl"]
     assert found.runs["status"].tolist() == ["ok"]
 
 
 @pytest.mark.parametrize(("source", "text"), REFUSED.items(), ids=[*REFUSED])
-def test_it_is_refused_in_one_line(tmp_path: Path, source: str, text: str) -> None:
+def test_it_is_refused_in_one_line(
+    source: str, text: str, answered: dict[str, tuple[Question, Any]]
+) -> None:
     """That names what to write instead."""
-    file = tmp_path / "app.py"
-    file.write_text(JOB + source, encoding="utf-8")
     with pytest.raises(TargetError) as error:
-        rehearse(f"{file}:found", nights=1)
+        rehearsal_of(*answered[source])
     assert text in str(error.value)
     assert "\n" not in str(error.value)
 

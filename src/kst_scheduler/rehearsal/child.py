@@ -1,7 +1,7 @@
 """The process in which a service is rehearsed: it reads what to do, and writes what happened.
 
-``python -m kst_scheduler.rehearsal.child FOLDER``: the question is FOLDER/question.json, and the
-answer FOLDER/answer.json. FOLDER/work is the current folder of the service.
+``python -m kst_scheduler.rehearsal.child FOLDER``: the questions are in FOLDER/questions.json, and
+the answers in FOLDER/answers.json. The service may write to FOLDER alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import traceback
 import warnings
 from dataclasses import asdict
@@ -39,19 +40,27 @@ PROBE: Final = timedelta(minutes=1)
 MARGIN: Final = timedelta(minutes=40)
 """At both ends of a night, in which no trouble is planned."""
 MAX_LOG: Final = 20_000
+DATABASES: Final = (".db", ".sqlite", ".sqlite3")
+"""The endings of files that hold a database."""
 
 
 def main(folder: str) -> int:
-    """Answer the question in a folder."""
-    place = Path(folder)
-    question = Question(**json.loads((place / "question.json").read_text(encoding="utf-8")))
-    os.environ.update(question.variables)
-    os.chdir(place / "work")
-    sys.path[:0] = question.path
+    """Answer the questions in a folder."""
+    asked = json.loads(Path(folder, "questions.json").read_text(encoding="utf-8"))
     sys.dont_write_bytecode = True
     logging.raiseExceptions = False
     warnings.simplefilter("ignore")
     guard = Guard(folder)
+    answers = [_answered(Question(**each), guard) for each in asked]
+    Path(folder, "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+    return 0
+
+
+def _answered(question: Question, guard: Guard) -> dict[str, Any]:
+    environment, path = dict(os.environ), [*sys.path]
+    os.environ.update(question.variables)
+    sys.path.insert(0, question.folder)
+    guard.refused.clear()
     try:
         answer = _answer(question, guard)
     except KSTSchedulerError as error:
@@ -61,10 +70,10 @@ def main(folder: str) -> int:
     except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
         answer = {"error": without_passwords(f"{question.target}: {said(error)}{_line(error)}")}
     finally:
-        guard.is_on = False
-    answer["refused"] = dict(guard.refused)
-    (place / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
-    return 0
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environment)
+    return answer | {"refused": dict(guard.refused)}
 
 
 def _answer(question: Question, guard: Guard) -> dict[str, Any]:
@@ -115,6 +124,7 @@ def _run(
     program = RehearsedProgram(target, stand_ins, question.stubs)
     known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
     incidents = check_incidents(known, nodes, plan.start, end)
+    _go_to_a_new_folder(Path(question.current), guard.folder)
     guard.is_on = True
     try:
         with _quiet():
@@ -135,6 +145,15 @@ def _run(
     finally:
         guard.is_on = False
     return program, result
+
+
+def _go_to_a_new_folder(source: Path, place: Path) -> None:
+    """Go to a folder that has the reader's files but their databases: each run begins without."""
+    work = Path(tempfile.mkdtemp(dir=place))
+    for each in source.iterdir():
+        if each.suffix not in DATABASES:
+            (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
+    os.chdir(work)
 
 
 def _fires(program: RehearsedProgram, start: Any, nights: int) -> dict[str, list[int | None]]:

@@ -54,7 +54,7 @@ class Guard:
         self.refused: Counter[str] = Counter()
         """How often each action was refused, by a text such as "connect to 10.0.0.5"."""
         self.is_on = False
-        self._folder = Path(folder).resolve()
+        self.folder = Path(folder).resolve()
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -106,7 +106,7 @@ class Guard:
         if not path or path in DEVICES:
             return False
         beside = Path(os.path.realpath(f"/proc/self/fd/{folder}")) if folder >= 0 else Path()
-        return not Path(os.path.realpath(beside / path)).is_relative_to(self._folder)
+        return not Path(os.path.realpath(beside / path)).is_relative_to(self.folder)
 
 
 _ASKED: Final = PROCESSES | HOSTS | CONNECTIONS | CHANGES | {"open", "sqlite3.connect"}

@@ -13,6 +13,8 @@ class Question:
     folder: str
     module: str
     name: str
+    current: str
+    """The reader's current folder, whose files the service finds beside it."""
     start: int
     """When the first night begins, in microseconds since 1970 in UTC."""
     nights: int = 14
@@ -24,5 +26,3 @@ class Question:
     run_jobs: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     stubs: list[str] = field(default_factory=list)
-    path: list[str] = field(default_factory=list)
-    """What comes first in ``sys.path``."""

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ from kst_scheduler.rehearsal.question import Question
 from kst_scheduler.rehearsal.reading import read
 from kst_scheduler.rehearsal.target import Target
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS, check_runs, moments, status_dtype
+from kst_scheduler.simulation.incidents import check_nodes
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-DATABASES: Final = (".db", ".sqlite", ".sqlite3")
-"""Files of the reader's folder that a rehearsal does not see: it begins with an empty database."""
 MAX_SECONDS: Final = 600
 
 
@@ -117,6 +117,42 @@ def rehearse(
         InvalidArgumentError: an argument makes no sense.
 
     """
+    question = question_of(
+        target,
+        nights=nights,
+        nodes=nodes,
+        start=start,
+        host_timezone=host_timezone,
+        duration=duration,
+        durations=durations or {},
+        run_jobs=run_jobs,
+        variables=variables or {},
+        stubs=stubs,
+        seed=seed,
+    )
+    return rehearsal_of(question, ask([question])[0])
+
+
+def question_of(
+    target: str,
+    *,
+    nights: int = NIGHTS,
+    nodes: int = 2,
+    start: datetime = FIRST_NIGHT,
+    host_timezone: str = "UTC",
+    duration: timedelta = timedelta(minutes=1),
+    durations: Mapping[str, timedelta] = MappingProxyType({}),
+    run_jobs: bool = False,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    stubs: Sequence[str] = (),
+    seed: int | None = None,
+) -> Question:
+    """Return what to ask of a process, for the arguments of ``rehearse``.
+
+    Raises:
+        InvalidArgumentError: one of them makes no sense.
+
+    """
     if nights < 1:
         raise InvalidArgumentError(f"nights={nights} leaves nothing to rehearse; write 14, say")
     require_aware(start, "start")
@@ -127,24 +163,70 @@ def rehearse(
                 "my_service.db:connect"
             )
     found = Target.named(target)
-    question = Question(
+    return Question(
         target=target,
         folder=found.folder,
         module=found.module,
         name=found.name,
+        current=str(Path.cwd()),
         start=microseconds(start),
         nights=nights,
         nodes=nodes,
         zone=host_timezone,
         seed=seed,
         duration=duration.total_seconds(),
-        durations={job: each.total_seconds() for job, each in (durations or {}).items()},
+        durations={job: each.total_seconds() for job, each in durations.items()},
         run_jobs=run_jobs,
-        variables=dict(variables or {}),
+        variables=dict(variables),
         stubs=list(stubs),
-        path=[found.folder, *(each for each in sys.path if each)],
     )
-    answer = _ask(question)
+
+
+def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
+    """Let a process of its own answer questions, one after the other, and leave nothing of it.
+
+    Raises:
+        TargetError: the process died, or was not through in time.
+
+    """
+    targets = ", ".join(each.target for each in questions)
+    with tempfile.TemporaryDirectory(prefix="kst-rehearsal-") as folder:
+        asked, answer = Path(folder, "questions.json"), Path(folder, "answers.json")
+        asked.write_text(json.dumps([asdict(each) for each in questions]), encoding="utf-8")
+        command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
+        path = os.pathsep.join(each for each in sys.path if each)
+        own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+        try:
+            done = subprocess.run(  # noqa: S603 - this Python
+                command,
+                env={**os.environ, **own},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=MAX_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TargetError(
+                f"{targets} was not through after {MAX_SECONDS} s; rehearse fewer nights"
+            ) from None
+        if not answer.is_file():
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise TargetError(
+                f"the process that rehearsed {targets} ended with exit code {done.returncode}: "
+                f"{last}"
+            )
+        found: list[dict[str, Any]] = json.loads(answer.read_text(encoding="utf-8"))
+        return found
+
+
+def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
+    """Return what an answer shows.
+
+    Raises:
+        TargetError: the target could not be rehearsed.
+
+    """
     if "error" in answer:
         raise TargetError(answer["error"])
     troubles = [
@@ -155,67 +237,25 @@ def rehearse(
     facts = Facts(
         notes=Notes.from_json(answer["notes"]),
         runs=runs,
-        zones={host_timezone: {}} | answer["zones"],
-        host=host_timezone,
+        zones={question.zone: {}} | answer["zones"],
+        host=question.zone,
         troubles=troubles,
         start=question.start,
-        nights=nights,
+        nights=question.nights,
         reading=read(answer["files"]),
     )
     return Rehearsal(
-        target=target,
+        target=question.target,
         findings=findings(facts),
         runs=runs,
         troubles=troubles,
         refused=answer["refused"],
-        nights=nights,
-        nodes=tuple(chr(ord("A") + number) for number in range(nodes)),
-        host_timezone=host_timezone,
-        start=start,
-        folder=found.folder,
+        nights=question.nights,
+        nodes=tuple(node.name for node in check_nodes(question.nodes)),
+        host_timezone=question.zone,
+        start=moment_at(question.start).astimezone(KST),
+        folder=question.folder,
     )
-
-
-def _ask(question: Question) -> dict[str, Any]:
-    """Let a process of its own answer a question, and leave nothing of it."""
-    with tempfile.TemporaryDirectory(prefix="kst-rehearsal-") as folder:
-        work = Path(folder, "work")
-        work.mkdir()
-        _link(Path.cwd(), work)
-        Path(folder, "question.json").write_text(json.dumps(asdict(question)), encoding="utf-8")
-        command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(each for each in sys.path if each)
-        try:
-            done = subprocess.run(  # noqa: S603 - this Python
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=MAX_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise TargetError(
-                f"{question.target} was not through after {MAX_SECONDS} s; rehearse fewer nights"
-            ) from None
-        answer = Path(folder, "answer.json")
-        if not answer.is_file():
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise TargetError(
-                f"the process that rehearsed {question.target} ended with exit code "
-                f"{done.returncode}: {last}"
-            )
-        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        return found
-
-
-def _link(source: Path, work: Path) -> None:
-    """Let the service find beside it what lies in the current folder, but for databases."""
-    for each in source.iterdir():
-        if each.suffix not in DATABASES and not each.name.startswith(".kst"):
-            (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
 
 
 def _table(columns: dict[str, list[Any]]) -> pd.DataFrame:
