@@ -22,6 +22,8 @@ scheduler.add_job(crawl, "cron", hour=3, id="crawl")
 """
 WRONG = {
     "": "name what to rehearse",
+    "app.py:scheduler --only tuesday": "the programme has quiet, deployment",
+    "app.py:scheduler --incident freeze": "cannot be read",
     "app.py:scheduler --days 0": "nights=0",
     "app.py:scheduler --nodes 0": "nodes=0",
     "app.py:scheduler --duration 5": "is no length of a run",
@@ -42,6 +44,44 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("incident", "text"),
+    {
+        "freeze C 02:50 20m": "unknown node 'C'",
+        "freeze B 2:50 20m": "cannot be read",
+        "freeze B 25:50 20m": "is no time of day",
+        "freeze B 02:50 0m": "lasts no time",
+        "freeze B 02:50 -5m": "lasts no time",
+        "sleep B 02:50 5m": "cannot be read",
+    }.items(),
+)
+@pytest.mark.usefixtures("folder")
+def test_an_incident_that_is_none_is_refused(
+    incident: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line."""
+    assert main(["rehearse", "app.py:scheduler", "--incident", incident]) == 2
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_incidents_of_each_night_and_single_nights(capsys: pytest.CaptureFixture[str]) -> None:
+    """In place of the programme, or of the rest of it."""
+    options = ["app.py:scheduler", "--nodes", "1", "--days", "4", "--format", "json"]
+    assert main(["rehearse", *options, "--incident", "freeze A 02:58 4m"]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+    main(["rehearse", *options, "--incident", "freeze A 02:55 20m"])
+    (lost,) = json.loads(capsys.readouterr().out)["findings"]
+    assert lost["code"] == "KST023"
+    main(["rehearse", *options, "--incident", "deploy A 02:59 2m"])
+    (lost,) = json.loads(capsys.readouterr().out)["findings"]
+    assert lost["code"] == "KST023"
+    assert lost["what"].startswith("4 run(s) were due")
+    main(["rehearse", *options, "--only", "deployment"])
+    (lost,) = json.loads(capsys.readouterr().out)["findings"]
+    assert lost["what"].startswith("1 run(s) were due")
 
 
 @pytest.mark.parametrize(("arguments", "text"), WRONG.items(), ids=[*WRONG])

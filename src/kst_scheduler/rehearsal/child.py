@@ -89,7 +89,15 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
         return {"notes": first.notes.as_json(), "zones": {}, "troubles": [], "files": first.files}
     names = [node.name for node in nodes]
     seconds = {job: stand_ins.seconds_of(job) for job in first.triggers}
-    plan = plan_of(start, question.nights, names, _fires(first, start, question.nights), seconds)
+    plan = plan_of(
+        start,
+        question.nights,
+        names,
+        _fires(first, start, question.nights),
+        seconds,
+        only=question.only,
+        incidents=question.incidents,
+    )
     stand_ins.long = [(microseconds(a), microseconds(b)) for a, b in plan.long]
     program, result = run(plan, nodes, question.zone, plan.end)
     return {

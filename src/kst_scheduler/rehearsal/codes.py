@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 QUARTER: Final = 15 * 60 * SECOND
 SHORT: Final = timedelta(minutes=5)
+KINDS: Final = ("freeze", "block", "crash", "deploy", "clock")
 MANY: Final = 30
 """So many fires in one hour, of a job whose hour is given, are too many."""
 JOB_OPTIONS: Final = ("misfire_grace_time", "coalesce", "max_instances", "replace_existing")
@@ -228,15 +229,13 @@ def is_lost_by_a_short_pause(facts: Facts) -> Iterator[Evidence]:
     and a process stands still for longer than that now and then.
     """
     missed = facts.runs[facts.during("freeze", "block") & (facts.runs["status"] == "missed")]
-    for job, rows in missed.groupby("job_id"):
-        note = facts.note(str(job))
-        if note is not None and note.grace is not None and timedelta(seconds=note.grace) < SHORT:
-            row = rows.iloc[0]
-            what = (
-                f"the run of {row.scheduled_at:%m-%d %H:%M} on {row.node} was missed after a pause "
-                f"of less than {SHORT.seconds // 60} minutes: misfire_grace_time is {note.grace} s"
-            )
-            yield Evidence(str(job), what, rows.head(3))
+    for job, rows in missed[missed["job_id"].isin(_impatient(facts))].groupby("job_id"):
+        row, grace = rows.iloc[0], facts.notes.jobs[str(job)].grace
+        what = (
+            f"the run of {row.scheduled_at:%m-%d %H:%M} on {row.node} was missed after a pause: "
+            f"misfire_grace_time is {grace:g} s"
+        )
+        yield Evidence(str(job), what, rows.head(3))
 
 
 @code(
@@ -251,9 +250,7 @@ def waits_for_a_thread(facts: Facts) -> Iterator[Evidence]:
     APScheduler's pool has ten threads. Where more jobs are due at once, the others wait, and
     those that wait for longer than their grace time are dropped.
     """
-    quiet = facts.runs[
-        ~facts.during("freeze", "block", "crash", "deploy", "clock", before=7200, after=7200)
-    ]
+    quiet = facts.runs[~facts.during(*KINDS, before=7200, after=7200)]
     missed = quiet[(quiet["status"] == "missed") & quiet["detail"].str.contains("late")]
     for moment, rows in missed.groupby("scheduled_at"):
         due = facts.runs[
@@ -538,21 +535,32 @@ def is_never_started(facts: Facts) -> Iterator[Evidence]:
     section="8.9",
 )
 def is_lost_while_down(facts: Facts) -> Iterator[Evidence]:
-    """A run is lost while the service is down.
+    """A run is lost while the service is down, or stands still.
 
     A scheduler forgets what was due while no process ran: its memory is gone, and it begins anew.
+    It drops what it finds later than the grace time.
     """
     begun = {*_keys(facts.started)}
-    due = facts.runs[facts.during("deploy", "crash") & (facts.runs["status"] == "missed")]
+    short = facts.during("freeze", "block") & facts.runs["job_id"].isin(_impatient(facts))
+    due = facts.runs[facts.during(*KINDS) & ~short & (facts.runs["status"] == "missed")]
     for job, rows in due.groupby("job_id"):
         lost = rows[[key not in begun for key in _keys(rows)]]
         if len(lost):
             times = lost["scheduled_at"].drop_duplicates()
             what = (
-                f"{len(times)} run(s) were due while all replicas were down, and nobody caught "
+                f"{len(times)} run(s) were due while no replica could run them, and nobody caught "
                 f"them up: {times.iloc[0]:%m-%d %H:%M} first"
             )
             yield Evidence(str(job), what, lost.head(3))
+
+
+def _impatient(facts: Facts) -> list[str]:
+    """Return the jobs whose grace time is so short that a short pause loses a run."""
+    return [
+        job
+        for job, note in facts.notes.jobs.items()
+        if note.grace is not None and timedelta(seconds=note.grace) < SHORT
+    ]
 
 
 def _keys(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Timestamp]]:

@@ -6,10 +6,12 @@ wrong in it does so around the first fire of each job.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
+from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
 from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident
 from kst_scheduler.timezone import KST, kst
@@ -32,6 +34,10 @@ MIN_RUN: Final = 11
 """Seconds of a run before its end can be ten seconds away."""
 DOWN: Final = 60
 """Seconds from the stop of a process to the start of the next."""
+
+INCIDENT: Final = re.compile(
+    r"(freeze|crash|deploy|block|clock) (\S+) (\d\d:\d\d(?::\d\d)?) ([+-]?\d+(?:\.\d+)?)([smh])"
+)
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,44 @@ class Plan:
         return (moment - self.start) // DAY
 
 
+def check_only(names: Sequence[str]) -> None:
+    """Refuse names of nights that are none.
+
+    Raises:
+        InvalidArgumentError: the programme has no such night.
+
+    """
+    known = dict.fromkeys(night.name for night in PROGRAMME)
+    for name in names:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"there is no night {name!r}; the programme has {', '.join(known)}"
+            )
+
+
+def check_incident(text: str, nodes: Sequence[str]) -> None:
+    """Refuse an incident of each night that cannot be read.
+
+    Raises:
+        InvalidArgumentError: it is not KIND NODE HH:MM LENGTH, or of another node.
+
+    """
+    _, node, _, _ = _read(text)
+    if node not in nodes:
+        raise InvalidArgumentError(
+            f"incident {text!r} is of the unknown node {node!r}; the nodes are {', '.join(nodes)}"
+        )
+
+
 def plan_of(
     start: datetime,
     nights: int,
     nodes: Sequence[str],
     fires: Mapping[str, Sequence[int | None]],
     seconds: Mapping[str, float],
+    *,
+    only: Sequence[str] = (),
+    incidents: Sequence[str] = (),
 ) -> Plan:
     """Return what goes wrong on each night.
 
@@ -132,12 +170,18 @@ def plan_of(
         nodes: their names.
         fires: the first fire of each job in each night, in microseconds since 1970; None: none.
         seconds: how long each job lasts.
+        only: the names of the nights in which something goes wrong; empty: all of them, unless
+            there are ``incidents``.
+        incidents: what goes wrong in each night, such as "freeze B 02:50 20m".
 
     """
     plan = Plan(start, nights)
     for number in range(nights):
         night = PROGRAMME[number % len(PROGRAMME)]
         begin = start + number * DAY
+        plan.troubles += [_of_each_night(text, number, begin) for text in incidents]
+        if night.name not in only and (only or incidents):
+            continue
         if night.is_long:
             plan.long.append((begin, begin + DAY))
         moments = []
@@ -150,6 +194,30 @@ def plan_of(
         for moment in _apart(sorted(moments)):
             plan.troubles += _troubles(night, number, moment, nodes, begin)
     return plan
+
+
+def _of_each_night(text: str, number: int, begin: datetime) -> Trouble:
+    kind, node, clock, seconds = _read(text)
+    at = begin.replace(hour=clock.hour, minute=clock.minute, second=clock.second)
+    return Trouble(kind, node, at if at >= begin else at + DAY, seconds, number)
+
+
+def _read(text: str) -> tuple[str, str, time, float]:
+    """Return kind, node, time of day and seconds of an incident."""
+    found = INCIDENT.fullmatch(text)
+    if found is None:
+        raise InvalidArgumentError(
+            f"incident {text!r} cannot be read; write freeze, crash, deploy, block or clock, a "
+            'node, a Korean time and a length: "freeze B 02:50 20m", "clock A 02:00 -120s"'
+        )
+    kind, node, clock, number, unit = found.groups()
+    seconds = float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+    if not seconds or (seconds < 0 and kind != "clock"):
+        raise InvalidArgumentError(f"incident {text!r} lasts no time; write 20m, say")
+    try:
+        return kind, node, time.fromisoformat(clock), seconds
+    except ValueError:
+        raise InvalidArgumentError(f"incident {text!r}: {clock} is no time of day") from None
 
 
 def _apart(moments: Sequence[int]) -> list[int]:

@@ -25,4 +25,6 @@ class Question:
     durations: dict[str, float] = field(default_factory=dict)
     run_jobs: bool = False
     variables: dict[str, str] = field(default_factory=dict)
+    only: list[str] = field(default_factory=list)
+    incidents: list[str] = field(default_factory=list)
     stubs: list[str] = field(default_factory=list)

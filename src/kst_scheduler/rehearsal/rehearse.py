@@ -20,7 +20,7 @@ import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself kno
 from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
-from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble
+from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble, check_incident, check_only
 from kst_scheduler.rehearsal.notes import Notes
 from kst_scheduler.rehearsal.question import Question
 from kst_scheduler.rehearsal.reading import read
@@ -90,6 +90,8 @@ def rehearse(
     run_jobs: bool = False,
     variables: Mapping[str, str] | None = None,
     stubs: Sequence[str] = (),
+    only: Sequence[str] = (),
+    incidents: Sequence[str] = (),
     seed: int | None = None,
 ) -> Rehearsal:
     """Run a service through a fixed programme of nights, and return what was found.
@@ -110,6 +112,8 @@ def rehearse(
         run_jobs: run the jobs themselves.
         variables: what the environment has beside its own variables.
         stubs: functions, as "module:name", that do nothing and return None.
+        only: names of nights of the programme; in the others nothing goes wrong.
+        incidents: what goes wrong in each night instead, such as "freeze B 02:50 20m".
         seed: varies what code must not rely on, as in ``simulate``.
 
     Raises:
@@ -128,6 +132,8 @@ def rehearse(
         run_jobs=run_jobs,
         variables=variables or {},
         stubs=stubs,
+        only=only,
+        incidents=incidents,
         seed=seed,
     )
     return rehearsal_of(question, ask([question])[0])
@@ -145,6 +151,8 @@ def question_of(
     run_jobs: bool = False,
     variables: Mapping[str, str] = MappingProxyType({}),
     stubs: Sequence[str] = (),
+    only: Sequence[str] = (),
+    incidents: Sequence[str] = (),
     seed: int | None = None,
 ) -> Question:
     """Return what to ask of a process, for the arguments of ``rehearse``.
@@ -162,6 +170,10 @@ def question_of(
                 f"stub {stub!r} names no function; write MODULE:FUNCTION, such as "
                 "my_service.db:connect"
             )
+    check_only(only)
+    names = [node.name for node in check_nodes(nodes)]
+    for incident in incidents:
+        check_incident(incident, names)
     found = Target.named(target)
     return Question(
         target=target,
@@ -179,6 +191,8 @@ def question_of(
         run_jobs=run_jobs,
         variables=dict(variables),
         stubs=list(stubs),
+        only=list(only),
+        incidents=list(incidents),
     )
 
 

@@ -68,6 +68,16 @@ def add_rehearse(verbs: Any) -> None:
         metavar="MODULE:FUNCTION",
         help="a function that does nothing, such as one that connects to a database",
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NIGHT", help="one night of the programme"
+    )
+    parser.add_argument(
+        "--incident",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help='what goes wrong in each night instead: "freeze B 02:50 20m", "clock A 02:00 -120s"',
+    )
     parser.add_argument("--format", choices=FORMS, default="text", help="(default %(default)s)")
     parser.add_argument(
         "--fail-on",
@@ -105,6 +115,8 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
             run_jobs=chosen.run_jobs,
             variables=dict(_pair(each, "--set NAME=VALUE") for each in chosen.set),
             stubs=chosen.stub,
+            only=chosen.only,
+            incidents=chosen.incident,
             seed=chosen.seed,
             **({"start": _day(chosen.start)} if chosen.start else {}),
         )
