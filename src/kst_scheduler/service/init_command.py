@@ -116,7 +116,7 @@ def _named(text: str, name: str) -> str:
 
 
 def _text(file: str, name: str) -> str:
-    text = files(__package__).joinpath("starter", file).read_text(encoding="utf-8")
+    text = files("kst_scheduler.service").joinpath("starter", file).read_text(encoding="utf-8")
     return _named(text, name).replace(TEMPLATE_WHEEL, f"kst_scheduler-{version('kst-scheduler')}")
 
 
