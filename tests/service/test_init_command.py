@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,6 +202,12 @@ def test_a_full_disk_leaves_nothing(
     assert main(["init", NAME]) == 1
     assert [*place.iterdir()] == []
     _is_one_line(capsys, "No space left on device")
+
+
+def test_it_writes_nothing_elsewhere(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder cannot get its name from another disk, where temporary files may be."""
+    monkeypatch.setattr(tempfile, "tempdir", str(place / "nowhere"))
+    assert main(["init", NAME]) == 0
 
 
 @posix
