@@ -26,7 +26,7 @@ from kst_scheduler.service.stopping import SECONDS_TO_LOG, StopLimit
 from served import BEARER, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
 STARTER: Final = ROOT / "src" / "kst_scheduler" / "service" / "starter"
@@ -265,7 +265,7 @@ def _finds_nothing(folder: Path, *options: str) -> None:
 
 
 @contextmanager
-def served(words: list[str | Path], cwd: Path, **variables: str) -> Iterator[str]:
+def served(words: Sequence[str | Path], cwd: Path, **variables: str) -> Iterator[str]:
     """Run a service, yield its address, and end it by SIGTERM: with exit code 0."""
     environment = os.environ | {"KST_SCHEDULER_ADMIN_KEY": KEY, "HOME": str(cwd)} | variables
     with subprocess.Popen(  # noqa: S603 - what was written
