@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def test_now_is_virtual(question: str, expected: object) -> None:
     found: list[Any] = []
 
     def ask() -> None:
-        with sqlite3.connect(":memory:") as connection:
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
             found.append(connection.execute(question).fetchone()[0])
 
     simulate(
@@ -59,7 +60,7 @@ def test_a_table_may_use_them_in_a_check_a_default_and_an_index() -> None:
     found: list[Any] = []
 
     def ask() -> None:
-        with sqlite3.connect(":memory:") as connection:
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript("""
                 CREATE TABLE runs (
                     at TEXT DEFAULT CURRENT_TIMESTAMP CHECK (date(at) IS NOT NULL),

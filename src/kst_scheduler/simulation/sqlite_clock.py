@@ -6,6 +6,7 @@ names, which let SQLite's own ones compute, and give them the time where they wo
 
 from __future__ import annotations
 
+import atexit
 import functools
 import sqlite3
 from datetime import datetime
@@ -47,4 +48,6 @@ def _ask(name: str, *arguments: Any) -> Any:
 @functools.cache
 def _own() -> sqlite3.Connection:
     """Return a connection whose functions are SQLite's own."""
-    return sqlite3.Connection(":memory:", check_same_thread=False)
+    connection = sqlite3.Connection(":memory:", check_same_thread=False)
+    atexit.register(connection.close)
+    return connection
