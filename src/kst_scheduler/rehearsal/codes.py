@@ -342,6 +342,37 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
 
 
 @code(
+    13,
+    "error",
+    write="write scheduler.run_now(job_id) for a run by hand, and one id with all its fire times",
+    section="4.7",
+    is_logged=True,
+)
+def runs_side_by_side(_facts: Facts) -> Iterator[Evidence]:
+    """Two ids run side by side.
+
+    ``max_instances`` counts by id. Two jobs of one function run at the same time in one process.
+    """
+    yield from ()
+
+
+@code(
+    14,
+    "error",
+    write="write async with asyncio.timeout(30 * 60) in the job",
+    section="4.6",
+    is_logged=True,
+)
+def runs_once_and_never_again(_facts: Facts) -> Iterator[Evidence]:
+    """It runs once and never again.
+
+    A run that never ends keeps the place of its job: each later one is skipped, until the process
+    is restarted. A run that takes longer than its interval loses those between.
+    """
+    yield from ()
+
+
+@code(
     15,
     "error",
     write="write await scheduler.drain(30) in place of shutdown(), or make the job once(ledger)",
