@@ -372,6 +372,22 @@ def runs_beside_itself(facts: Facts) -> Iterator[Evidence]:
 
 
 @code(
+    14,
+    "error",
+    write="write async with asyncio.timeout(30 * 60) in the job",
+    section="4.6",
+    is_logged=True,
+)
+def runs_once_and_never_again(_facts: Facts) -> Iterator[Evidence]:
+    """It runs once and never again.
+
+    A run that never ends keeps the place of its job: each later one is skipped, until the process
+    is restarted. A run that takes longer than its interval loses those between.
+    """
+    yield from ()
+
+
+@code(
     15,
     "error",
     write="write await scheduler.drain(30) in place of shutdown(), or make the job once(ledger)",

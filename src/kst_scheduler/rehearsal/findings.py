@@ -114,6 +114,8 @@ class Code:
     write: str
     section: str
     is_read: bool
+    is_logged: bool
+    """Whether only a log shows it (``kst-scheduler explain``)."""
     check: Check
 
     explanation: str
@@ -124,7 +126,13 @@ CODES: Final[dict[str, Code]] = {}
 
 
 def code(
-    number: int, level: str, *, write: str, section: str, is_read: bool = False
+    number: int,
+    level: str,
+    *,
+    write: str,
+    section: str,
+    is_read: bool = False,
+    is_logged: bool = False,
 ) -> Callable[[Check], Check]:
     """Make a check the one of a code; its docstring is the title and the explanation."""
 
@@ -133,7 +141,7 @@ def code(
         title, _, text = (check.__doc__ or "").partition("\n")
         explanation = " ".join(text.split())
         CODES[name] = Code(
-            name, level, title.rstrip("."), write, section, is_read, check, explanation
+            name, level, title.rstrip("."), write, section, is_read, is_logged, check, explanation
         )
         return check
 
@@ -150,7 +158,11 @@ def explain(name: str) -> str:
     found = CODES.get(name.upper())
     if found is None:
         raise InvalidArgumentError(f"there is no code {name!r}; the codes are {', '.join(CODES)}")
-    seen = "Read in the source." if found.is_read else "Seen in a run or in a fire time."
+    seen = "Seen in a run or in a fire time."
+    if found.is_read:
+        seen = "Read in the source."
+    elif found.is_logged:
+        seen = "Seen in a log, by kst-scheduler explain."
     return (
         f"{found.code} {found.level}: {found.title}\n\n{found.explanation}\n\n"
         f"Instead: {found.write}.\n{seen} Explained in section {found.section}."

@@ -1,4 +1,4 @@
-"""The forms of a rehearsal: text, JSON, annotations of GitHub, SARIF."""
+"""The forms of a rehearsal: text, JSON, annotations of GitHub, SARIF; and those of a log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.rehearsal.findings import CODES
+from kst_scheduler.rehearsal.log_faults import NOT_SHOWN
 
 if TYPE_CHECKING:
     from kst_scheduler.rehearsal.findings import Finding
+    from kst_scheduler.rehearsal.log_faults import LogFinding, LogReport
+    from kst_scheduler.rehearsal.log_lines import LogLine
     from kst_scheduler.rehearsal.notes import Place
     from kst_scheduler.rehearsal.rehearse import Rehearsal
 
@@ -150,3 +153,65 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def log_as_text(name: str, report: LogReport) -> str:
+    """Return two lines a finding of a log, and what a log does not show."""
+    found = report.findings
+    head = f"{_printable(name)}, {report.lines} lines, {report.messages} of APScheduler: "
+    lines = [head + f"{len(found) or 'no'} finding{'' if len(found) == 1 else 's'}"]
+    width = max((len(_printable(each.job)) for each in found), default=0)
+    for each in found:
+        job = _printable(each.job).ljust(width)
+        lines += [
+            f"{each.code} {each.level:7} {job}  {_span(each)}: {_printable(each.what)}",
+            f"       {each.write}; notebook {each.section}",
+        ]
+    lines += ["", "A log does not show:", *(f"  - {each}" for each in NOT_SHOWN)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _span(finding: LogFinding) -> str:
+    first, last = _when(finding.first), _when(finding.last)
+    if finding.count == 1:
+        return f"once, {first}"
+    return f"{finding.count} times, {first} to {last}"
+
+
+def _when(line: LogLine) -> str:
+    return _printable(line.time) or f"line {line.number}"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def log_as_json(name: str, report: LogReport) -> str:
+    """Return the same as JSON, with the numbers of the lines."""
+    found = {
+        "log": name,
+        "lines": report.lines,
+        "apscheduler_lines": report.messages,
+        "findings": [
+            {
+                "code": each.code,
+                "level": each.level,
+                "job": each.job,
+                "count": each.count,
+                "first": each.first.time or None,
+                "last": each.last.time or None,
+                "first_line": each.first.number,
+                "last_line": each.last.number,
+                "what": each.what,
+                "write": each.write,
+                "notebook": each.section,
+            }
+            for each in report.findings
+        ],
+        "not_shown": list(NOT_SHOWN),
+    }
+    text = json.dumps(found, ensure_ascii=False, indent=2)
+    return text.encode(errors="backslashreplace").decode()  # half a character, as JSON writes it
+
+
+LOG_FORMS: Final = {"text": log_as_text, "json": log_as_json}

@@ -1,4 +1,4 @@
-"""The command kst-scheduler: serves a service, works for one, rehearses one, begins one.
+"""The command kst-scheduler: serves a service, rehearses one, begins one, explains a log.
 
 What needs an extra is imported by the verb that needs it, so `--help` needs none.
 """
@@ -20,6 +20,7 @@ from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, Server
 from kst_scheduler.extras import require_extra
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.servers import embedded_postgres, embedded_valkey
+from kst_scheduler.service.explain_command import add_explain
 from kst_scheduler.service.init_command import add_init
 from kst_scheduler.service.jobs import JobsExitError, jobs_function, place_of
 from kst_scheduler.service.logs import log_to_stderr
@@ -85,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kst-scheduler", description="Runs jobs on Korean time, each occurrence once."
     )
-    verbs = parser.add_subparsers(required=True, metavar="{serve,worker,next,rehearse,init}")
+    verbs = parser.add_subparsers(
+        required=True, metavar="{serve,worker,next,rehearse,explain,init}"
+    )
     serve = verbs.add_parser("serve", help="run the scheduler and its admin API")
     worker = verbs.add_parser("worker", help="run what the schedulers of a service hand off")
     next_ = verbs.add_parser("next", help="show the coming fire times in KST and UTC")
@@ -120,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     next_.add_argument("-n", type=int, default=5, help="how many of each job (default 5)")
     next_.set_defaults(verb=_next)
     add_rehearse(verbs)
+    add_explain(verbs)
     add_init(verbs)
     return parser
 

@@ -1,0 +1,67 @@
+"""The verb explain of the command: what the lines of a log mean, as text or JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.extras import require_extra
+from kst_scheduler.service.rehearse_command import FOUND, NOT_RUN
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kst_scheduler.rehearsal.log_faults import LogReport
+
+STANDARD_INPUT: Final = "-"
+
+
+def add_explain(verbs: Any) -> None:
+    """Add the verb to those of the command."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "explain",
+        help="read a log, and say what APScheduler's lines in it mean",
+        description="Reads a log with lines of APScheduler 3.11: text, JSON, with what journald, "
+        "Docker or Kubernetes puts before a line. Exit code 1: something was found; 2: it could "
+        "not be read.",
+    )
+    parser.add_argument(
+        "log",
+        nargs="?",
+        default=STANDARD_INPUT,
+        metavar="FILE",
+        help="the log; -, or none: standard input",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="(default text)")
+    parser.set_defaults(verb=explain_command)
+
+
+def explain_command(chosen: argparse.Namespace) -> int:
+    """Read the log, print what was found, and return the exit code."""
+    try:
+        with require_extra("simulation", "kst-scheduler explain"):
+            from kst_scheduler.rehearsal.report import LOG_FORMS  # noqa: PLC0415 - an extra
+
+        report = _read(chosen.log)
+    except (KSTSchedulerError, OSError) as error:
+        sys.stderr.write(f"kst-scheduler: {' '.join(str(error).split())}\n")
+        return NOT_RUN
+    name = "standard input" if chosen.log == STANDARD_INPUT else chosen.log
+    sys.stdout.write(f"{LOG_FORMS[chosen.format](name, report)}\n")
+    return FOUND if report.findings else 0
+
+
+def _read(name: str) -> LogReport:
+    from kst_scheduler.rehearsal.log_faults import explain_log  # noqa: PLC0415 - an extra
+
+    if name == STANDARD_INPUT:
+        return explain_log(sys.stdin.buffer)
+    try:
+        with open(name, "rb") as stream:  # noqa: PTH123 - a Path makes "." of ""
+            return explain_log(stream)
+    except (OSError, ValueError) as error:  # also: NUL in its name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidArgumentError(
+            f"{name!r} cannot be read: {reason}; write the name of a log, or - for standard input"
+        ) from None
