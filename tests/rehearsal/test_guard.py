@@ -54,7 +54,8 @@ ALLOWED = (
     "Path('beside').write_text('x')",
     "sqlite3.connect(':memory:')",
     "sqlite3.connect('beside.db')",
-    "shutil.rmtree(tempfile.mkdtemp(dir='.'))",
+    "shutil.rmtree(tempfile.mkdtemp())",
+    "tempfile.NamedTemporaryFile().close()",
     "socket.create_server(('127.0.0.1', 0)).close()",
 )
 

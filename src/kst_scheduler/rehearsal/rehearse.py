@@ -210,6 +210,7 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
         path = os.pathsep.join(each for each in sys.path if each)
         own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+        own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # what is kept there is gone, too
         try:
             done = subprocess.run(  # noqa: S603 - this Python
                 command,
