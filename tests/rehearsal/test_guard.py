@@ -89,6 +89,29 @@ def test_it_is_refused_and_named(folder: Path) -> None:
     )
 
 
+def test_it_is_refused_at_the_end_of_the_process_too(folder: Path) -> None:
+    """Where the interpreter calls what was registered."""
+    lines = ("import atexit", f"atexit.register(lambda: open({str(folder / 'left')!r}, 'w'))")
+    (folder / "app.py").write_text(SERVICE.format(folder=str(folder), lines=[]), encoding="utf-8")
+    with (folder / "app.py").open("a", encoding="utf-8") as file:
+        file.write("\n".join((*lines, "scheduler.add_job(print, cron(hour=3), id='job')")))
+    rehearse("app.py:scheduler", nights=1, nodes=1)
+    assert sorted(each.name for each in folder.iterdir()) == ["app.py", "precious"]
+
+
+def test_a_file_that_is_there_already_may_be_written_as_a_copy(folder: Path) -> None:
+    """A log, say, of an application that has run before."""
+    (folder / "logs").mkdir()
+    (folder / "logs" / "run.log").write_text("before", encoding="utf-8")
+    lines = ["open('precious', 'a').write('x')", "open('logs/run.log', 'a').write('x')"]
+    (folder / "app.py").write_text(SERVICE.format(folder=str(folder), lines=lines), "utf-8")
+    found = rehearse("app.py:scheduler", nights=1, nodes=1, run_jobs=True)
+    assert found.refused == {}
+    assert set(found.runs["status"]) == {"ok"}
+    assert (folder / "precious").read_text(encoding="utf-8") == "precious"
+    assert (folder / "logs" / "run.log").read_text(encoding="utf-8") == "before"
+
+
 def test_what_harms_nobody_is_allowed(folder: Path) -> None:
     """To read, to write beside itself, and to listen on loopback."""
     found = _rehearsed(folder, ALLOWED, run_jobs=True)

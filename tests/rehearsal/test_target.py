@@ -54,6 +54,11 @@ REFUSED = {
     "found = 1": "is an int, and neither a scheduler, nor a function",
     "found = KSTScheduler()": "adds no jobs",
     "def found(a, b): ...": "takes 2 arguments",
+    "import asyncio\nasync def found(scope, receive, send):\n"
+    " KSTScheduler().add_job(crawl, cron(hour=3), id='crawl')\n await asyncio.Event().wait()": (
+        "has not started after a minute"
+    ),
+    "import os\nos.write(2, '한글'.encode('euc-kr'))\nfound = 1": "is an int",
     "def found(scheduler): raise OSError('no')": "OSError: no",
     "from apscheduler.schedulers.blocking import BlockingScheduler\nfound = BlockingScheduler()": (
         "is a BlockingScheduler"

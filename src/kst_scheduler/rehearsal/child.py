@@ -11,16 +11,16 @@ import functools
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
-import traceback
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kst_scheduler.errors import KSTSchedulerError
+from kst_scheduler.errors import KSTSchedulerError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.rehearsal.guard import Guard
@@ -28,11 +28,10 @@ from kst_scheduler.rehearsal.nights import DAY, Plan, plan_of
 from kst_scheduler.rehearsal.program import RehearsedProgram
 from kst_scheduler.rehearsal.question import Question
 from kst_scheduler.rehearsal.stand_ins import StandIns
-from kst_scheduler.rehearsal.target import Target, said
+from kst_scheduler.rehearsal.target import Target, line_of, said
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
 from kst_scheduler.simulation.incidents import check_incidents, check_nodes
 from kst_scheduler.simulation.simulate import SimulationResult, run_program
-from kst_scheduler.simulation.sources import is_library_path
 from kst_scheduler.timezone import KST
 
 ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
@@ -40,6 +39,9 @@ PROBE: Final = timedelta(minutes=1)
 MARGIN: Final = timedelta(minutes=40)
 """At both ends of a night, in which no trouble is planned."""
 MAX_LOG: Final = 20_000
+MAX_COPIED: Final = 1_000_000
+"""Bytes of a file, or of a folder, that is copied."""
+MAX_FILES: Final = 100
 DATABASES: Final = (".db", ".sqlite", ".sqlite3")
 """The endings of files that hold a database."""
 
@@ -51,6 +53,7 @@ def main(folder: str) -> int:
     logging.raiseExceptions = False
     warnings.simplefilter("ignore")
     guard = Guard(folder)
+    guard.is_on = True  # to the very end of the process, with what the service does at its exit
     answers = [_answered(Question(**each), guard) for each in asked]
     Path(folder, "answers.json").write_text(json.dumps(answers), encoding="utf-8")
     return 0
@@ -68,7 +71,7 @@ def _answered(question: Question, guard: Guard) -> dict[str, Any]:
     except SystemExit as error:
         answer = {"error": f"{question.target} called sys.exit({error.code!r})"}
     except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
-        answer = {"error": without_passwords(f"{question.target}: {said(error)}{_line(error)}")}
+        answer = {"error": without_passwords(f"{question.target}: {said(error)}{line_of(error)}")}
     finally:
         sys.path[:] = path
         os.environ.clear()
@@ -87,6 +90,17 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
     first, probed = probes[question.zone]
     if probed is None:  # it does not start, and the notes say why
         return {"notes": first.notes.as_json(), "zones": {}, "troubles": [], "files": first.files}
+    if first.is_still_starting:
+        raise TargetError(
+            f"{question.target} has not started after a minute: its lifespan never comes to its "
+            "yield"
+        )
+    unknown = question.durations.keys() - first.triggers.keys()
+    if unknown:
+        raise TargetError(
+            f"{question.target} has no job {min(unknown)!r}; its jobs are "
+            f"{', '.join(first.triggers)}"
+        )
     names = [node.name for node in nodes]
     seconds = {job: stand_ins.seconds_of(job) for job in first.triggers}
     plan = plan_of(
@@ -112,13 +126,6 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
     }
 
 
-def _line(error: BaseException) -> str:
-    """Return where an error was raised, as " (app.py, line 7)"."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if not is_library_path(each.filename)]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-
-
 def _run(
     question: Question,
     target: Target,
@@ -132,8 +139,8 @@ def _run(
     program = RehearsedProgram(target, stand_ins, question.stubs)
     known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
     incidents = check_incidents(known, nodes, plan.start, end)
-    _go_to_a_new_folder(Path(question.current), guard.folder)
-    guard.is_on = True
+    with guard.paused():
+        _go_to_a_new_folder(Path(question.current), guard.folder)
     try:
         with _quiet():
             result = run_program(
@@ -150,18 +157,39 @@ def _run(
         if not program.notes.errors:  # else a scheduler has refused a job, which is a finding
             raise
         return program, None
-    finally:
-        guard.is_on = False
     return program, result
 
 
 def _go_to_a_new_folder(source: Path, place: Path) -> None:
-    """Go to a folder that has the reader's files but their databases: each run begins without."""
+    """Go to a folder that has the reader's files but their databases: each run begins without.
+
+    Small files are copies, which the service may write. What is large is a link, and may be read.
+    """
     work = Path(tempfile.mkdtemp(dir=place))
     for each in source.iterdir():
-        if each.suffix not in DATABASES:
+        if each.suffix in DATABASES:
+            continue
+        if each.is_dir() and _is_small(each):
+            ignored = shutil.ignore_patterns(*(f"*{ending}" for ending in DATABASES))
+            shutil.copytree(each, work / each.name, symlinks=True, ignore=ignored)
+        elif each.is_file() and each.stat().st_size <= MAX_COPIED:
+            shutil.copyfile(each, work / each.name)
+        else:
             (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
     os.chdir(work)
+
+
+def _is_small(folder: Path) -> bool:
+    """Tell whether a folder holds few files, and little in all: logs, not packages."""
+    if folder.is_symlink() or folder.name.startswith("."):
+        return False
+    left, files = MAX_COPIED, MAX_FILES
+    for each in folder.rglob("*"):
+        files -= 1
+        left -= each.lstat().st_size
+        if left < 0 or files < 0:
+            return False
+    return True
 
 
 def _fires(program: RehearsedProgram, start: Any, nights: int) -> dict[str, list[int | None]]:

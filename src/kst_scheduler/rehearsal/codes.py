@@ -72,8 +72,14 @@ def fires_in_the_hosts_zone(facts: Facts) -> Iterator[Evidence]:
             f"fires at {in_zone(here)} ({in_zone(here, UTC)}) on a host in {facts.host}, and at "
             f"{in_zone(there)} on one in {zone}: the trigger took the host's zone",
             facts.runs[facts.runs["job_id"] == job].head(2),
-            write=f"write cron({fields}), or CronTrigger(..., timezone=KST)" if fields else "",
+            write=_with_a_zone(note, fields),
         )
+
+
+def _with_a_zone(note: JobNote, fields: str) -> str:
+    if note.kind == "date":
+        return "write at(kst(2026, 5, 10, 9)), with your date"
+    return f"write cron({fields}), or CronTrigger(..., timezone=KST)" if fields else ""
 
 
 @code(
@@ -190,12 +196,22 @@ def never_gets_to_its_first_run(facts: Facts) -> Iterator[Evidence]:
         times = rows["scheduled_at"].drop_duplicates()
         phases = (times.astype("int64") - (note.first or 0)) % round(note.interval * SECOND)
         if len(set(phases)) > 1:
-            gap = times.sort_values().diff().max()
+            gap = times.sort_values().diff().max().to_pytimedelta()
+            every = _every(note.interval)
             what = (
                 f"its interval of {timedelta(seconds=note.interval)} began anew at each restart: "
                 f"it was due at {len(set(phases))} different times of it, once after {gap}"
             )
-            yield Evidence(job, what, rows.head(3))
+            yield Evidence(
+                job, what, rows.head(3), write=f"write {every}, which counts from a date"
+            )
+
+
+def _every(seconds: float) -> str:
+    for unit, length in {"days": 86400, "hours": 3600, "minutes": 60}.items():
+        if seconds % length == 0:
+            return f"every({unit}={seconds / length:.0f})"
+    return f"every(seconds={seconds:g})"
 
 
 @code(
@@ -211,7 +227,9 @@ def searches_for_ever(facts: Facts) -> Iterator[Evidence]:
     searches for ever: the process uses a whole core and answers nothing.
     """
     for job, note in facts.notes.jobs.items():
-        if note.hangs:
+        if note.hangs and note.first is None:
+            yield Evidence(job, "finds no fire within 0.5 s of CPU")
+        elif note.hangs:
             first = in_zone(note.first or 0)
             yield Evidence(job, f"finds its first fire, {first}, and no second within 0.5 s of CPU")
 
@@ -390,7 +408,8 @@ def runs_once_and_never_again(_facts: Facts) -> Iterator[Evidence]:
 @code(
     15,
     "error",
-    write="write await scheduler.drain(30) in place of shutdown(), or make the job once(ledger)",
+    write="write await scheduler.drain(30) of a KSTScheduler in place of shutdown(), or make the "
+    "job once(ledger)",
     section="5.1",
 )
 def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
@@ -506,7 +525,8 @@ def loses_a_midnight(facts: Facts) -> Iterator[Evidence]:
             continue
         real = {each.date() for each in _year(facts, note)}
         meant = {each.date() for each in _year(facts, note, zone="UTC")}
-        if lost := sorted(meant - real):
+        first, last = min(meant, default=None), max(meant, default=None)  # of a day cut in two
+        if lost := sorted(meant - real - {first, last}):
             what = f"does not fire on {', '.join(map(str, lost[:3]))} in {note.zone}"
             yield Evidence(job, what)
 
@@ -593,6 +613,9 @@ def _first(facts: Facts) -> str:
 
 def _year(facts: Facts, note: JobNote, zone: str = "") -> pd.DatetimeIndex:
     """Return the fire times of a cron job in a year, in its own zone."""
-    trigger = CronTrigger(**note.fields, timezone=zone or note.zone)
+    try:
+        trigger = CronTrigger(**note.fields, timezone=zone or note.zone)
+    except LookupError:  # a fixed offset has no name
+        trigger = CronTrigger(**note.fields, timezone=UTC)
     start = moment_at(facts.start).astimezone(UTC)
     return fire_times(trigger, start, start + timedelta(days=365))

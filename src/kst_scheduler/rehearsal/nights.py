@@ -24,8 +24,10 @@ FIRST_NIGHT: Final = kst(2026, 5, 4, 13, 30)
 """A Monday. The programme is the same each time, so it does not begin today. Few jobs are due at
 half past one, in Korea or in UTC, so that each night has the whole of what it is about."""
 NIGHTS: Final = 14
-APART: Final = 30 * 60 * SECOND
-"""Between two troubles of one night, so that each ends before the next begins."""
+APART: Final = 60 * SECOND
+"""Between two troubles of one night."""
+SET_RIGHT: Final = 900
+"""Seconds after which a wrong clock is set right."""
 MAX_TROUBLES: Final = 24
 """Of one night."""
 NOTHING_DUE: Final = timedelta(hours=13, minutes=30)
@@ -191,7 +193,7 @@ def plan_of(
                 lasts = round(max(seconds[job], MIN_RUN) * SECOND) if night.at_end else 0
                 moments.append(moment + lasts)
         moments = moments or [microseconds(begin + NOTHING_DUE)]
-        for moment in _apart(sorted(moments)):
+        for moment in _apart(sorted(moments), night):
             plan.troubles += _troubles(night, number, moment, nodes, begin)
     return plan
 
@@ -220,10 +222,16 @@ def _read(text: str) -> tuple[str, str, time, float]:
         raise InvalidArgumentError(f"incident {text!r}: {clock} is no time of day") from None
 
 
-def _apart(moments: Sequence[int]) -> list[int]:
+def _apart(moments: Sequence[int], night: Night) -> list[int]:
+    """Leave out what is due before all is over that goes wrong around the last moment."""
+    begins = [after for _, _, after, _ in night.steps]
+    ends = [
+        after + (SET_RIGHT if kind == "clock" else lasts) for kind, _, after, lasts in night.steps
+    ]
+    apart = round((max(ends, default=0) - min(begins, default=0)) * SECOND) + APART
     kept: list[int] = []
     for moment in moments:
-        if not kept or moment - kept[-1] >= APART:
+        if not kept or moment - kept[-1] >= apart:
             kept.append(moment)
     return kept[:MAX_TROUBLES]
 
@@ -239,6 +247,6 @@ def _troubles(
                 continue
             found.append(Trouble(kind, node, at, lasts, number))
             if kind == "clock":  # set right again after a quarter of an hour
-                back = at + timedelta(minutes=15)
+                back = at + timedelta(seconds=SET_RIGHT)
                 found.append(Trouble(kind, node, back, -lasts, number))
     return found

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
@@ -77,6 +78,8 @@ class RehearsedProgram(Program):
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
         self._made_at: dict[int, Place] = {}
+        self._searching: set[str] = set()
+        """The jobs whose trigger has not found a first fire in time."""
         self._named: Counter[tuple[int, str]] = Counter()
         """How many jobs without an id each scheduler has, by the name of their function."""
         self._bad_times: list[tuple[int, int]] = []
@@ -109,6 +112,11 @@ class RehearsedProgram(Program):
         process = self._processes[node] = Process(self._target, self._servers, self._stubs)
         task = asyncio.get_running_loop().create_task(process.start())
         task.add_done_callback(functools.partial(self._began, node, process))
+
+    @property
+    def is_still_starting(self) -> bool:
+        """Whether an application has not come to the end of its start."""
+        return any(process.is_still_starting for process in self._processes.values())
 
     def plan(
         self, troubles: Sequence[Trouble], world: World, nodes: dict[str, SimulatedNode]
@@ -169,8 +177,9 @@ class RehearsedProgram(Program):
 
     def id_for(self, scheduler: BaseScheduler, function: Any) -> str:
         """Return an id for a job that has none: else each process would have another."""
-        name = getattr(inspect.unwrap(unpacked(function)), "__name__", "")
-        name = (name or str(function).rpartition(":")[2]).strip("<>")
+        function = unpacked(function)
+        kind = str(function) if isinstance(function, str) else type(function).__name__
+        name = getattr(inspect.unwrap(function), "__name__", kind).rpartition(":")[2].strip("<>")
         self._named[id(scheduler), name] += 1
         number = self._named[id(scheduler), name]
         return name if number == 1 else f"{name}-{number}"
@@ -181,12 +190,25 @@ class RehearsedProgram(Program):
 
     def took(self, scheduler: BaseScheduler, job: Job) -> None:
         """Note a job that a scheduler has taken."""
-        hangs = isinstance(job.trigger, AndTrigger) and _searches_for_ever(job)
+        hangs = job.id in self._searching
+        first = getattr(job, "next_run_time", None)
+        if first is not None and isinstance(job.trigger, AndTrigger):
+            hangs = not _has_next(job.trigger, first, first)
+            if hangs:  # it keeps its first fire alone
+                job.modify(trigger=DateTrigger(first, first.tzinfo))
         if job.id in self.notes.jobs:
             return
         place = self._places.get((id(scheduler), job.id), self._adding)
         self.notes.jobs[job.id] = note_of(job, place, hangs=hangs)
         self.triggers[job.id] = job.trigger
+
+    def takes(self, scheduler: BaseScheduler, job: Job) -> None:
+        """Look, before a scheduler takes a job, whether its trigger finds its first fire."""
+        now = datetime.now(scheduler.timezone)
+        if isinstance(job.trigger, AndTrigger) and not _has_next(job.trigger, None, now):
+            self._searching.add(job.id)
+            job.trigger = DateTrigger(now, now.tzinfo)
+            job.next_run_time = None  # paused: a rehearsal goes on without it
 
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
@@ -265,6 +287,7 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         return job
 
     def noted_take(self: BaseScheduler, job: Job, *args: Any) -> None:
+        program.takes(self, job)
         try:
             take(self, job, *args)
         except Exception as error:
@@ -293,11 +316,10 @@ class _TooLongError(Exception):
     """Raised where a trigger searches for too long."""
 
 
-def _searches_for_ever(job: Job) -> bool:
-    """Tell whether a trigger finds no second fire; then the job keeps its first one alone."""
-    first = getattr(job, "next_run_time", None)
-    if first is None or not hasattr(signal, "setitimer"):
-        return False
+def _has_next(trigger: Any, previous: datetime | None, now: datetime) -> bool:
+    """Tell whether a trigger has answered, in time, which fire comes next."""
+    if not hasattr(signal, "setitimer"):
+        return True
 
     def stop(_number: int, _frame: object) -> None:
         raise _TooLongError
@@ -306,11 +328,10 @@ def _searches_for_ever(job: Job) -> bool:
     # Not ITIMER_VIRTUAL, which is the watchdog's.
     signal.setitimer(signal.ITIMER_PROF, SEARCH_SECONDS)
     try:
-        job.trigger.get_next_fire_time(first, first)
+        trigger.get_next_fire_time(previous, now)
     except _TooLongError:
-        job.modify(trigger=DateTrigger(first, first.tzinfo))
-        return True
+        return False
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
-    return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,9 @@ BLOCKING: Final = frozenset(
 """Functions that wait and let no other task run meanwhile."""
 DAY_FIELD: Final = 4
 """The place of the weekday in a crontab line."""
+
+WEEK: Final = 7
+_DAYS: Final = re.compile(r"(\d)(?:-(\d))?(?:/(\d))?")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -107,11 +111,11 @@ class _File:
         keywords = {each.arg: each.value for each in call.keywords if each.arg}
         if last == "from_crontab" and (line := _text(call.args[0] if call.args else None)):
             fields = line.split()
-            if len(fields) > DAY_FIELD and any(each.isdigit() for each in fields[DAY_FIELD]):
+            if len(fields) > DAY_FIELD and _counts_differ(fields[DAY_FIELD]):
                 self._add(self._reading.crontabs, call, line, function)
         elif name in BLOCKING and isinstance(function, ast.AsyncFunctionDef):
             self._add(self._reading.blocking, call, name, function)
-        elif last in {"modify", "modify_job"} and "next_run_time" in keywords:
+        elif last in {"modify", "modify_job"} and "next_run_time" in keywords and _is_job(name):
             self._add(self._reading.modified, call, name, function)
         elif last == "shutdown" and "scheduler" in name.lower():
             if _value(keywords.get("wait"), default=True) is not False:
@@ -139,6 +143,7 @@ def _within(node: ast.AST, function: Function | None) -> Iterator[tuple[Function
     """Yield each node with the innermost function in which it stands."""
     for child in ast.iter_child_nodes(node):
         inner = child if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        inner = None if isinstance(child, ast.Lambda) else inner  # runs when it is called
         yield function, child
         yield from _within(child, inner)
 
@@ -184,3 +189,24 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
 
 def _raises(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(each, ast.Raise | ast.Return) for each in ast.walk(handler))
+
+
+def _is_job(name: str) -> bool:
+    """Tell whether what is modified may be a job: it says so, or it is what a call returned."""
+    owner = name.rpartition(".")[0].lower()
+    return not owner or "job" in owner or "sched" in owner
+
+
+def _counts_differ(field: str) -> bool:
+    """Tell whether a weekday field means other days counted from Monday than from Sunday."""
+    days = {day for part in field.split(",") for day in _days(part)}
+    return {day % WEEK for day in days} != {(day - 1) % WEEK for day in days}
+
+
+def _days(part: str) -> Iterable[int]:
+    found = _DAYS.fullmatch(part)
+    if found is None:  # names, or every day
+        return ()
+    first, last, step = (int(each) if each else None for each in found.groups())
+    end = last if last is not None else WEEK - 1 if step else first
+    return range(first or 0, (end or 0) + 1, step or 1)

@@ -217,7 +217,8 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
                 env={**os.environ, **own},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=MAX_SECONDS,
                 check=False,
             )

@@ -103,9 +103,10 @@ FORMS: Final = {"text": as_text, "json": as_json, "github": as_github, "sarif": 
 def _head(rehearsal: Rehearsal) -> str:
     count, wrong = len(rehearsal.nodes), len({each.night for each in rehearsal.troubles})
     found = len(rehearsal.findings)
+    nights = f"{rehearsal.nights} night{'' if rehearsal.nights == 1 else 's'}"
     return (
         f"{rehearsal.target}, {count} replica{'s' if count > 1 else ''} on "
-        f"{rehearsal.host_timezone} hosts, {rehearsal.nights} nights, {wrong} of them bad: "
+        f"{rehearsal.host_timezone} hosts, {nights}, {wrong} of them bad: "
         f"{found or 'no'} finding{'' if found == 1 else 's'}"
     )
 

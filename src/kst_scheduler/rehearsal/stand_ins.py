@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -75,7 +74,6 @@ def is_async(function: Any) -> bool:
     """Tell whether a job's function is ``async def``, or an object whose ``__call__`` is."""
     while isinstance(function, functools.partial):
         function = function.func
-    function = inspect.unwrap(function)
     return returns_awaitable(function)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.simulation.sources import is_library_path
 from kst_scheduler.user_values import text_of
 
 if TYPE_CHECKING:
@@ -125,6 +127,11 @@ class Process:
         """Those that have jobs, and that nobody has started."""
         return [each for each in self.schedulers if each.state == STATE_STOPPED and each.get_jobs()]
 
+    @property
+    def is_still_starting(self) -> bool:
+        """Whether its application has not yet said that it has started."""
+        return self._lifespan is not None and not self._lifespan.has_started
+
     async def start(self) -> None:
         """Begin as uvicorn, or a program with ``asyncio.run``, begins.
 
@@ -189,8 +196,8 @@ class Process:
 
     def _at_import(self, error: BaseException) -> str:
         return (
-            f"{self._target.text} cannot be imported: {said(error)}; set a variable by "
-            "--set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
+            f"{self._target.text} cannot be imported: {said(error)}{line_of(error)}; set a "
+            "variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
         )
 
     async def _begin(self, found: Any) -> None:
@@ -255,6 +262,8 @@ class _Lifespan:
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
+        self.has_started = False
+        """Whether it has said so, or has ended."""
 
     async def start(self) -> None:
         await self._asked.put({"type": "lifespan.startup"})
@@ -269,7 +278,9 @@ class _Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
         try:
             await self._application(scope, self._asked.get, self._send)
+            self.has_started = True
         except Exception as error:  # noqa: BLE001 - also: it has no lifespan, which a server allows
+            self.has_started = True
             if not self._started.done() and not _has_no_lifespan(error):
                 self._started.set_exception(
                     TargetError(f"the application does not start: {said(error)}")
@@ -281,6 +292,7 @@ class _Lifespan:
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]
+        self.has_started = True
         if kind == "lifespan.startup.failed" and not self._started.done():
             last = str(message.get("message", "")).strip().splitlines()
             self._started.set_exception(
@@ -315,6 +327,17 @@ def _positional(function: Callable[..., Any]) -> int:
         and each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}
         for each in parameters
     )
+
+
+def line_of(error: BaseException) -> str:
+    """Return the reader's line at which an error was raised, as " (app.py, line 7)"."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        each
+        for each in frames
+        if not each.filename.startswith("<") and not is_library_path(each.filename)
+    ]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def said(error: BaseException) -> str:

@@ -102,11 +102,9 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
         if chosen.explain:
             sys.stdout.write(f"{explain(chosen.explain)}\n")
             return 0
-        if not chosen.target:
-            raise InvalidArgumentError("name what to rehearse, such as app.py:scheduler")
         default, durations = _durations(chosen.duration)
         found = rehearse(
-            chosen.target,
+            _named(chosen.target),
             nights=chosen.days,
             nodes=chosen.nodes,
             host_timezone=chosen.zone,
@@ -122,14 +120,22 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
         )
         if chosen.picture:
             _draw(found, chosen.picture)
-    except (KSTSchedulerError, OSError) as error:
-        sys.stderr.write(f"kst-scheduler: {' '.join(str(error).split())}\n")
+    except Exception as error:  # noqa: BLE001 - exit code 1 would say that something was found
+        known = isinstance(error, KSTSchedulerError | OSError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        sys.stderr.write(f"kst-scheduler: {' '.join(text.split())}\n")
         return NOT_RUN
     if chosen.format == "text":
         sys.stdout.write(f"{as_text(found, colour=_has_colour())}\n")
     else:
         sys.stdout.write(f"{WRITERS[chosen.format](found)}\n")
     return FOUND if found.at_level(chosen.fail_on) else 0
+
+
+def _named(target: str | None) -> str:
+    if not target:
+        raise InvalidArgumentError("name what to rehearse, such as app.py:scheduler")
+    return target
 
 
 def _draw(found: Rehearsal, path: Path) -> None:
