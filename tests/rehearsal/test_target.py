@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,6 +152,25 @@ def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (dict(os.environ), threading.active_count()) == before
     assert "traceless" not in sys.modules
     assert sorted(each.name for each in tmp_path.iterdir()) == ["settings.json", "traceless.py"]
+
+
+def test_nothing_is_left_where_the_asking_process_is_killed(tmp_path: Path) -> None:
+    """Neither the process of the service nor its folder."""
+    temporary, file = tmp_path / "temporary", tmp_path / "endless.py"
+    temporary.mkdir()
+    file.write_text("while True: pass", encoding="utf-8")
+    program = f"from kst_scheduler.rehearsal import rehearse\nrehearse({f'{file}:found'!r})"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    asking = subprocess.Popen([sys.executable, "-c", program], env=environment)  # noqa: S603
+    while not [*temporary.glob("*/tmp*")]:  # the service has begun
+        assert asking.poll() is None
+        time.sleep(0.05)
+    asking.kill()
+    asking.wait()
+    deadline = time.monotonic() + 60
+    while [*temporary.iterdir()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_variables_and_stubs_let_it_be_imported(tmp_path: Path) -> None:

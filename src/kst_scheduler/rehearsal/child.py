@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
@@ -53,10 +54,27 @@ def main(folder: str) -> int:
     logging.raiseExceptions = False
     warnings.simplefilter("ignore")
     guard = Guard(folder)
+    _end_with_the_asker(guard)
     guard.is_on = True  # to the very end of the process, with what the service does at its exit
     answers = [_answered(Question(**each), guard) for each in asked]
     Path(folder, "answers.json").write_text(json.dumps(answers), encoding="utf-8")
     return 0
+
+
+def _end_with_the_asker(guard: Guard) -> None:
+    """End this process, and leave nothing of it, when the one that asked has ended."""
+    asker = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def wait() -> None:
+        os.read(asker, 1)  # nothing is ever written to it
+        guard.is_on = False
+        shutil.rmtree(guard.folder, ignore_errors=True)
+        os._exit(1)  # not by way of the service's own finally blocks
+
+    threading.Thread(target=wait, name="kst-scheduler-asker", daemon=True).start()
 
 
 def _answered(question: Question, guard: Guard) -> dict[str, Any]:

@@ -211,11 +211,13 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
         path = os.pathsep.join(each for each in sys.path if each)
         own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
         own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # what is kept there is gone, too
+        # The process ends when this end of the pipe is closed, be it by a SIGKILL.
+        theirs, ours = os.pipe()
         try:
             done = subprocess.run(  # noqa: S603 - this Python
                 command,
                 env={**os.environ, **own},
-                stdin=subprocess.DEVNULL,
+                stdin=theirs,
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
@@ -226,6 +228,9 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
             raise TargetError(
                 f"{targets} was not through after {MAX_SECONDS} s; rehearse fewer nights"
             ) from None
+        finally:
+            os.close(theirs)
+            os.close(ours)
         if not answer.is_file():
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise TargetError(
