@@ -39,7 +39,6 @@ ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
 PROBE: Final = timedelta(minutes=1)
 MARGIN: Final = timedelta(minutes=40)
 """At both ends of a night, in which no trouble is planned."""
-MAX_LOG: Final = 20_000
 MAX_COPIED: Final = 1_000_000
 """Bytes of a file, or of a folder, that is copied."""
 MAX_FILES: Final = 100
@@ -107,7 +106,13 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
     probes = {zone: run(Plan(start, 0), nodes[:1], zone, start + PROBE) for zone in zones}
     first, probed = probes[question.zone]
     if probed is None:  # it does not start, and the notes say why
-        return {"notes": first.notes.as_json(), "zones": {}, "troubles": [], "files": first.files}
+        return {
+            "notes": first.notes.as_json(),
+            "zones": {},
+            "troubles": [],
+            "files": first.files,
+            "runs": {},
+        }
     if first.is_still_starting:
         raise TargetError(
             f"{question.target} has not started after a minute: its lifespan never comes to its "
@@ -140,7 +145,7 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
         },
         "troubles": [asdict(each) | {"at": microseconds(each.at)} for each in plan.troubles],
         "files": program.files,
-        **_tables(result),
+        "runs": _columns(result),
     }
 
 
@@ -234,26 +239,13 @@ def _quiet() -> Any:
         yield
 
 
-def _tables(result: SimulationResult | None) -> dict[str, Any]:
+def _columns(result: SimulationResult | None) -> dict[str, list[Any]]:
+    """Return the table of runs in values that JSON has; empty: nothing was run."""
     if result is None:
         return {}
-    runs, log = result.runs, result.log.head(MAX_LOG)
     return {
-        "runs": {
-            name: runs[name].astype("int64").tolist()
-            if name in TIME_COLUMNS
-            else runs[name].astype(str).tolist()
-            for name in COLUMNS
-        },
-        "grace": {
-            job: None if grace is None else grace.total_seconds()
-            for job, grace in result.grace.items()
-        },
-        "log": {
-            name: log[name].astype("int64" if name == "time" else str).tolist()
-            for name in ("time", "node", "level", "message")
-        },
-        "jobs": list(result.jobs),
+        name: result.runs[name].astype("int64" if name in TIME_COLUMNS else str).tolist()
+        for name in COLUMNS
     }
 
 

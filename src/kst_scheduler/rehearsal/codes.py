@@ -14,6 +14,7 @@ from apscheduler.triggers.cron import CronTrigger
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.fire_times.instants import SECOND, moment_at
 from kst_scheduler.rehearsal.findings import Evidence, Facts, code, in_zone
+from kst_scheduler.rehearsal.nights import KINDS
 from kst_scheduler.rehearsal.notes import Place
 from kst_scheduler.runs.table import duplicates
 from kst_scheduler.timezone import KST, UTC
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 QUARTER: Final = 15 * 60 * SECOND
 SHORT: Final = timedelta(minutes=5)
-KINDS: Final = ("freeze", "block", "crash", "deploy", "clock")
 MANY: Final = 30
 """So many fires in one hour, of a job whose hour is given, are too many."""
 JOB_OPTIONS: Final = ("misfire_grace_time", "coalesce", "max_instances", "replace_existing")
@@ -71,7 +71,7 @@ def fires_in_the_hosts_zone(facts: Facts) -> Iterator[Evidence]:
             job,
             f"fires at {in_zone(here)} ({in_zone(here, UTC)}) on a host in {facts.host}, and at "
             f"{in_zone(there)} on one in {zone}: the trigger took the host's zone",
-            facts.runs[facts.runs["job_id"] == job].head(2),
+            facts.runs_of(job).head(2),
             write=_with_a_zone(note, fields),
         )
 
@@ -96,7 +96,7 @@ def fires_by_local_mean_time(facts: Facts) -> Iterator[Evidence]:
     """
     for job, note in facts.notes.jobs.items():
         if "LMT" in note.trigger and note.first is not None:
-            rows = facts.runs[facts.runs["job_id"] == job].head(2)
+            rows = facts.runs_of(job).head(2)
             yield Evidence(job, f"fires at {in_zone(note.first)}: its time is in LMT, +08:28", rows)
 
 
@@ -119,7 +119,7 @@ def fires_a_day_late(facts: Facts) -> Iterator[Evidence]:
                     job,
                     f"from_crontab({seen.text!r}) fires on {NAMES[first.weekday()]} "
                     f"{first:%Y-%m-%d}: it counts from 0 for Monday, and crontab from 0 for Sunday",
-                    facts.runs[facts.runs["job_id"] == job].head(2),
+                    facts.runs_of(job).head(2),
                     place=seen.place,
                 )
 
@@ -192,7 +192,7 @@ def never_gets_to_its_first_run(facts: Facts) -> Iterator[Evidence]:
     for job, note in facts.notes.jobs.items():
         if note.interval < HOUR or note.is_aligned:
             continue
-        rows = facts.runs[facts.runs["job_id"] == job]
+        rows = facts.runs_of(job)
         times = rows["scheduled_at"].drop_duplicates()
         phases = (times.astype("int64") - (note.first or 0)) % round(note.interval * SECOND)
         if len(set(phases)) > 1:
@@ -300,8 +300,7 @@ def blocks_the_event_loop(facts: Facts) -> Iterator[Evidence]:
     """
     for seen in facts.reading.blocking:
         for job, note in facts.notes.jobs.items():
-            name = note.function.rpartition(":")[2].rpartition(".")[2]
-            if note.is_async and name == seen.function:
+            if note.is_async and note.function_name == seen.function:
                 yield Evidence(
                     job, f"{seen.text} in an async def blocks the loop", place=seen.place
                 )
@@ -349,10 +348,11 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
     whole = facts.runs[facts.runs["status"] != "cancelled"]  # one that was cut may be repeated
     twice = duplicates(whole)
     for job, rows in twice.groupby("job_id"):
-        all_due = facts.runs.loc[facts.runs["job_id"] == job, "scheduled_at"].nunique()
+        all_runs = facts.runs_of(str(job))
+        all_due = all_runs["scheduled_at"].nunique()
         nodes = ", ".join(sorted({name for each in rows["nodes"] for name in each.split(", ")}))
         first = rows["scheduled_at"].iloc[0]
-        proof = facts.runs[(facts.runs["job_id"] == job) & (facts.runs["scheduled_at"] == first)]
+        proof = all_runs[all_runs["scheduled_at"] == first]
         what = f"ran more than once for {len(rows)} of {all_due} times, on {nodes}"
         yield Evidence(str(job), what, proof)
 
@@ -505,7 +505,7 @@ def hides_its_failure(facts: Facts) -> Iterator[Evidence]:
     """
     for seen in facts.reading.swallowed:
         for job, note in facts.notes.jobs.items():
-            if note.function.rpartition(":")[2].rpartition(".")[2] == seen.function:
+            if note.function_name == seen.function:
                 yield Evidence(job, "catches every error and raises none", place=seen.place)
 
 

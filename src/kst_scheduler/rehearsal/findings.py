@@ -72,7 +72,6 @@ class Facts:
     host: str
     troubles: Sequence[Trouble]
     start: int
-    nights: int
     reading: Reading
 
     @cached_property
@@ -80,6 +79,10 @@ class Facts:
         """The runs that began and were not locked out."""
         runs = self.runs
         return runs[runs["started_at"].notna() & (runs["status"] != "locked_out")]
+
+    def runs_of(self, job: str) -> pd.DataFrame:
+        """Return the rows of a job."""
+        return self.runs[self.runs["job_id"] == job]
 
     def note(self, job: str) -> JobNote | None:
         """Return what is known of a job."""

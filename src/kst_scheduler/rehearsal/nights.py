@@ -37,8 +37,10 @@ MIN_RUN: Final = 11
 DOWN: Final = 60
 """Seconds from the stop of a process to the start of the next."""
 
+KINDS: Final = ("freeze", "crash", "deploy", "block", "clock")
+"""What can go wrong."""
 INCIDENT: Final = re.compile(
-    r"(freeze|crash|deploy|block|clock) (\S+) (\d\d:\d\d(?::\d\d)?) ([+-]?\d+(?:\.\d+)?)([smh])"
+    rf"({'|'.join(KINDS)}) (\S+) (\d\d:\d\d(?::\d\d)?) ([+-]?\d+(?:\.\d+)?)([smh])"
 )
 
 

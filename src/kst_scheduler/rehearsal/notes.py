@@ -54,20 +54,21 @@ class JobNote:
     """The fields of a cron trigger that are not the default."""
     interval: float
     """Seconds between two fires of an interval trigger; 0: another trigger."""
-    start_date: int | None
     first: int | None
     """Its first fire, in microseconds since 1970 in UTC; None: it never fires."""
-    coalesce: bool
     grace: float | None
-    max_instances: int
     is_async: bool
     is_once: bool
     is_lambda: bool
-    executor: str
     is_aligned: bool = False
     """Whether an interval is counted from a fixed moment, and not from when it was built."""
     hangs: bool = False
     """Whether its trigger searches for ever."""
+
+    @property
+    def function_name(self) -> str:
+        """The name of its function, without module and class."""
+        return self.function.rpartition(":")[2].rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ class SchedulerNote:
 
     kind: str
     place: Place
-    zone: str
     options: dict[str, str]
     defaults: dict[str, str]
 
@@ -129,7 +129,6 @@ def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
     code = getattr(inner, "__code__", None)
     first = getattr(job, "next_run_time", None)
     interval = trigger.interval.total_seconds() if isinstance(trigger, IntervalTrigger) else 0.0
-    executor = job._scheduler._executors.get(job.executor)  # noqa: SLF001 - 3.11.3
     return JobNote(
         id=job.id,
         place=place,
@@ -143,17 +142,11 @@ def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
         if isinstance(trigger, CronTrigger)
         else {},
         interval=interval,
-        start_date=microseconds(trigger.start_date)
-        if isinstance(trigger, IntervalTrigger) and trigger.start_date
-        else None,
         first=None if first is None else microseconds(first),
-        coalesce=job.coalesce,
         grace=job.misfire_grace_time,
-        max_instances=job.max_instances,
         is_async=is_async(function),
         is_once=hasattr(function, "once"),
         is_lambda=getattr(inner, "__name__", "") == "<lambda>",
-        executor=type(executor).__name__,
         is_aligned=type(trigger) is not IntervalTrigger,
         hangs=hangs,
     )
@@ -167,7 +160,6 @@ def scheduler_note(
     return SchedulerNote(
         kind=type(scheduler).__name__,
         place=place,
-        zone=str(scheduler.timezone),
         options={name: repr(value) for name, value in options.items()},
         defaults={str(name): repr(value) for name, value in dict(defaults or {}).items()},
     )

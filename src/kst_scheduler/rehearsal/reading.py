@@ -53,14 +53,10 @@ class Reading:
     """``modify(next_run_time=...)``."""
     waits: list[Seen] = field(default_factory=list)
     """``shutdown()`` of a scheduler."""
-    pytz: list[Seen] = field(default_factory=list)
-    """A zone of pytz as ``tzinfo=``."""
     swallowed: list[Seen] = field(default_factory=list)
     """``except Exception`` that raises nothing."""
     lambdas: list[Seen] = field(default_factory=list)
     """A lambda that calls an ``async def``; its line stands for the job."""
-    locks: set[str] = field(default_factory=set)
-    """Functions that take a lock."""
 
 
 def read(files: Iterable[str]) -> Reading:
@@ -82,13 +78,6 @@ class _File:
         self._reading = reading
         self._coroutines = {
             each.name for each in ast.walk(tree) if isinstance(each, ast.AsyncFunctionDef)
-        }
-        self._zones = {
-            target.id
-            for each in ast.walk(tree)
-            if isinstance(each, ast.Assign) and _name(each.value) == "pytz.timezone"
-            for target in each.targets
-            if isinstance(target, ast.Name)
         }
         self._imported = _imported(tree)
 
@@ -117,18 +106,8 @@ class _File:
             self._add(self._reading.blocking, call, name, function)
         elif last in {"modify", "modify_job"} and "next_run_time" in keywords and _is_job(name):
             self._add(self._reading.modified, call, name, function)
-        elif last == "shutdown" and "scheduler" in name.lower():
-            if _value(keywords.get("wait"), default=True) is not False:
-                self._add(self._reading.waits, call, name, function)
-        elif last in {"datetime", "replace"} and self._is_pytz(keywords.get("tzinfo")):
-            self._add(self._reading.pytz, call, "tzinfo=", function)
-        if function is not None and ("lock" in last.lower() or last == "acquire"):
-            self._reading.locks.add(function.name)
-
-    def _is_pytz(self, value: ast.expr | None) -> bool:
-        if isinstance(value, ast.Name):
-            return value.id in self._zones
-        return value is not None and _name(value) == "pytz.timezone"
+        elif last == "shutdown" and "scheduler" in name.lower() and _waits(keywords.get("wait")):
+            self._add(self._reading.waits, call, name, function)
 
     def _full(self, name: str) -> str:
         first, dot, rest = name.partition(".")
@@ -178,8 +157,9 @@ def _text(node: ast.expr | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _value(node: ast.expr | None, *, default: object) -> object:
-    return node.value if isinstance(node, ast.Constant) else default
+def _waits(argument: ast.expr | None) -> bool:
+    """Tell whether ``wait=`` is anything but False."""
+    return not (isinstance(argument, ast.Constant) and argument.value is False)
 
 
 def _catches_all(handler: ast.ExceptHandler) -> bool:

@@ -254,7 +254,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         Trouble(**(each | {"at": moment_at(each["at"]).astimezone(KST)}))
         for each in answer["troubles"]
     ]
-    runs = _table(answer.get("runs", {}))
+    runs = _table(answer["runs"])
     facts = Facts(
         notes=Notes.from_json(answer["notes"]),
         runs=runs,
@@ -262,7 +262,6 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         host=question.zone,
         troubles=troubles,
         start=question.start,
-        nights=question.nights,
         reading=read(answer["files"]),
     )
     return Rehearsal(

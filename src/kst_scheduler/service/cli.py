@@ -68,7 +68,10 @@ def _run(chosen: argparse.Namespace) -> int:
         if isinstance(error, SystemExit):  # of a module of the reader's
             error = JobsExitError(error)
         sys.stderr.write(f"kst-scheduler: {_in_one_line(error)}\n")
-        return error.code if isinstance(error, JobsExitError) else 1
+        if isinstance(error, JobsExitError):
+            return error.code
+        failed: int = getattr(chosen, "failed", 1)  # of a verb to which 1 means something else
+        return failed
     return code
 
 

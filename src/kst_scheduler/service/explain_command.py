@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.service.rehearse_command import FOUND, NOT_RUN
 
@@ -34,19 +34,15 @@ def add_explain(verbs: Any) -> None:
         help="the log; -, or none: standard input",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default text)")
-    parser.set_defaults(verb=explain_command)
+    parser.set_defaults(verb=explain_command, failed=NOT_RUN)
 
 
 def explain_command(chosen: argparse.Namespace) -> int:
     """Read the log, print what was found, and return the exit code."""
-    try:
-        with require_extra("simulation", "kst-scheduler explain"):
-            from kst_scheduler.rehearsal.report import LOG_FORMS  # noqa: PLC0415 - an extra
+    with require_extra("simulation", "kst-scheduler explain"):
+        from kst_scheduler.rehearsal.report import LOG_FORMS  # noqa: PLC0415 - an extra
 
-        report = _read(chosen.log)
-    except (KSTSchedulerError, OSError) as error:
-        sys.stderr.write(f"kst-scheduler: {' '.join(str(error).split())}\n")
-        return NOT_RUN
+    report = _read(chosen.log)
     name = "standard input" if chosen.log == STANDARD_INPUT else chosen.log
     sys.stdout.write(f"{LOG_FORMS[chosen.format](name, report)}\n")
     return FOUND if report.findings else 0

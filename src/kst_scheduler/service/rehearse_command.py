@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.timezone import KST
 
@@ -88,7 +88,7 @@ def add_rehearse(verbs: Any) -> None:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="draw the worst night as .png, .svg or .html"
     )
-    parser.set_defaults(verb=rehearse_command)
+    parser.set_defaults(verb=rehearse_command, failed=NOT_RUN)
 
 
 def rehearse_command(chosen: argparse.Namespace) -> int:
@@ -98,33 +98,27 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
         from kst_scheduler.rehearsal.report import FORMS as WRITERS  # noqa: PLC0415
         from kst_scheduler.rehearsal.report import as_text  # noqa: PLC0415
 
-    try:
-        if chosen.explain:
-            sys.stdout.write(f"{explain(chosen.explain)}\n")
-            return 0
-        default, durations = _durations(chosen.duration)
-        found = rehearse(
-            _named(chosen.target),
-            nights=chosen.days,
-            nodes=chosen.nodes,
-            host_timezone=chosen.zone,
-            duration=default,
-            durations=durations,
-            run_jobs=chosen.run_jobs,
-            variables=dict(_pair(each, "--set NAME=VALUE") for each in chosen.set),
-            stubs=chosen.stub,
-            only=chosen.only,
-            incidents=chosen.incident,
-            seed=chosen.seed,
-            **({"start": _day(chosen.start)} if chosen.start else {}),
-        )
-        if chosen.picture:
-            _draw(found, chosen.picture)
-    except Exception as error:  # noqa: BLE001 - exit code 1 would say that something was found
-        known = isinstance(error, KSTSchedulerError | OSError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
-        sys.stderr.write(f"kst-scheduler: {' '.join(text.split())}\n")
-        return NOT_RUN
+    if chosen.explain:
+        sys.stdout.write(f"{explain(chosen.explain)}\n")
+        return 0
+    default, durations = _durations(chosen.duration)
+    found = rehearse(
+        _named(chosen.target),
+        nights=chosen.days,
+        nodes=chosen.nodes,
+        host_timezone=chosen.zone,
+        duration=default,
+        durations=durations,
+        run_jobs=chosen.run_jobs,
+        variables=dict(_pair(each, "--set NAME=VALUE") for each in chosen.set),
+        stubs=chosen.stub,
+        only=chosen.only,
+        incidents=chosen.incident,
+        seed=chosen.seed,
+        **({"start": _day(chosen.start)} if chosen.start else {}),
+    )
+    if chosen.picture:
+        _draw(found, chosen.picture)
     if chosen.format == "text":
         sys.stdout.write(f"{as_text(found, colour=_has_colour())}\n")
     else:
@@ -142,7 +136,12 @@ def _draw(found: Rehearsal, path: Path) -> None:
     with require_extra("plots", "--picture"):
         from kst_scheduler.rehearsal.picture import save_picture  # noqa: PLC0415 - an extra
 
-    save_picture(found, path)
+    try:
+        save_picture(found, path)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"the picture {str(path)!r} cannot be written: {error.strerror or error}"
+        ) from None
 
 
 def _durations(given: list[str]) -> tuple[timedelta, dict[str, timedelta]]:
@@ -175,11 +174,13 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 
 
 def _day(text: str) -> datetime:
+    from kst_scheduler.rehearsal.nights import FIRST_NIGHT  # noqa: PLC0415 - an extra
+
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=KST)
     except ValueError:
         raise InvalidArgumentError(f"--from {text!r} is no day; write 2026-05-04") from None
-    return day.replace(hour=13, minute=30)
+    return datetime.combine(day, FIRST_NIGHT.timetz())
 
 
 def _has_colour() -> bool:
