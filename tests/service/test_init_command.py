@@ -56,7 +56,7 @@ def folder(place: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a module of this Python in a folder, and return what became of it."""
+    """Run a module of this Python in a folder, and return how it ended."""
     return subprocess.run(  # noqa: S603 - this Python
         [*PYTHON, "-m", *words], cwd=cwd, check=False, capture_output=True, text=True
     )

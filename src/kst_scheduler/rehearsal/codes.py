@@ -244,7 +244,7 @@ def is_lost_by_a_short_pause(facts: Facts) -> Iterator[Evidence]:
     """A short pause loses a run.
 
     A run that starts later than ``misfire_grace_time`` is dropped. The default is one second,
-    and a process stands still for longer than that now and then.
+    and now and then a process is frozen for longer than that.
     """
     missed = facts.runs[facts.during("freeze", "block") & (facts.runs["status"] == "missed")]
     for job, rows in missed[missed["job_id"].isin(_impatient(facts))].groupby("job_id"):
@@ -571,7 +571,7 @@ def is_never_started(facts: Facts) -> Iterator[Evidence]:
     section="8.9",
 )
 def is_lost_while_down(facts: Facts) -> Iterator[Evidence]:
-    """A run is lost while the service is down, or stands still.
+    """A run is lost while the service is down, or is frozen.
 
     A scheduler forgets what was due while no process ran: its memory is gone, and it begins anew.
     It drops what it finds later than the grace time.

@@ -67,7 +67,7 @@ PROGRAMME: Final = (
         (("deploy", "*", -10, DOWN),),
         True,
     ),
-    Night("freeze", "A stands still for 30 s over the fire", (("freeze", "A", -10, 30),)),
+    Night("freeze", "A is frozen for 30 s over the fire", (("freeze", "A", -10, 30),)),
     Night(
         "crash", "A dies ten seconds before the end of the run", (("crash", "A", -10, DOWN),), True
     ),

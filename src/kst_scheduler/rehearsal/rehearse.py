@@ -1,4 +1,4 @@
-"""Rehearse a service: run it in a process of its own, and look at what became of its jobs."""
+"""Rehearse a service: run it in a process of its own, and say what happened to its jobs."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class SimulatedNode:
             recorder.close()
 
     def watch(self, scheduler: BaseScheduler, **options: Any) -> None:
-        """Record what becomes of the jobs of a scheduler; ``options`` go to its RunRecorder."""
+        """Record the outcomes of the jobs of a scheduler; ``options`` go to its RunRecorder."""
         recorder = RunRecorder(
             scheduler, self.name, log=self._log, clock=lambda: self._world.shown, **options
         )
