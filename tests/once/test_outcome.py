@@ -41,7 +41,6 @@ from kst_workbook.nps import CrawlResult
         (np.True_, None),
         (np.timedelta64(7, "s"), None),
         (np.timedelta64(7, "ns"), None),
-        (np.timedelta64(7), None),
         (ip_address("10.0.0.1"), None),
         (UUID(int=7), None),
         (Decimal(7), None),
