@@ -93,4 +93,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "cron(minute='6,35')": "it looks as often, a minute later",
         "id='lookx'": NOT_MEANT,
     },
+    "13.2": {
+        "restart = Crash": "a day that begins at 01:00 shows the fault at the first start",
+        "day = simulate": "a day that begins at 02:00, or has no restart, shows the fault, too",
+    },
 }

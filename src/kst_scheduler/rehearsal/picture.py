@@ -12,7 +12,7 @@ import pandas as pd
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.rehearsal.nights import DAY, PROGRAMME
-from kst_scheduler.rehearsal.report import place_in
+from kst_scheduler.rehearsal.report import as_table
 
 with require_extra("plots", "the picture of a rehearsal"):
     from matplotlib.figure import Figure
@@ -47,9 +47,7 @@ code {{ white-space: nowrap }}
 </style>
 <h1>{title}</h1>
 <figure>{svg}</figure>
-<table><tr><th>code<th>job<th>line<th>what happened, and what to write</tr>
-{rows}
-</table>
+{table}
 """
 
 
@@ -72,30 +70,23 @@ def save_picture(rehearsal: Rehearsal, path: Path) -> None:
         return
     svg = StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
-    rows = "\n".join(
-        f'<tr><td class="{each.level}">{each.code}<td>{html.escape(each.job)}'
-        f"<td><code>{html.escape(place_in(rehearsal, each.place))}</code>"
-        f"<td>{html.escape(each.what)}<br><em>{html.escape(each.write)}</em></tr>"
-        for each in rehearsal.findings
-    )
     text = svg.getvalue()
     path.write_text(
         _PAGE.format(
             title=html.escape(f"Rehearsal of {rehearsal.target}"),
             svg=text[text.index("<svg") :],
-            rows=rows or '<tr><td colspan="4">Nothing was found.</tr>',
+            table=as_table(rehearsal),
         ),
         encoding="utf-8",
     )
 
 
 def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
-    """Draw the night with the most runs that are not well, around what went wrong."""
+    """Draw the night that shows the most findings, around what went wrong."""
     runs, start = rehearsal.runs, rehearsal.start
     nights = (runs["scheduled_at"] - start) // DAY
-    bad = ~runs["status"].isin(["ok", "locked_out"])
-    worst = nights[bad].mode() if bad.any() else nights.mode()
-    number = int(worst.iloc[0]) if len(worst) else 0
+    number, codes = _worst(rehearsal, nights)
+    what = PROGRAMME[number % len(PROGRAMME)].what
     shown = runs[nights == number]
     troubles = [each for each in rehearsal.troubles if each.night == number]
     begin, end = start + number * DAY, start + (number + 1) * DAY
@@ -107,9 +98,21 @@ def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
         incidents=_incidents(troubles),
         start=begin,
         end=end,
-        title=f"Night {number + 1}: {PROGRAMME[number % len(PROGRAMME)].what}",
+        title=": ".join(filter(None, (f"Night {number + 1}, {what}", ", ".join(codes)))),
         ax=ax,
     )
+
+
+def _worst(rehearsal: Rehearsal, nights: pd.Series) -> tuple[int, list[str]]:
+    """Return the night that shows the most findings, then the most runs not ok; and their codes."""
+    shown: dict[int, list[str]] = {number: [] for number in range(rehearsal.nights)}
+    for each in rehearsal.findings:
+        rows = rehearsal.runs[:0] if each.rows is None else each.rows
+        for number in ((rows["scheduled_at"] - rehearsal.start) // DAY).unique():
+            shown.setdefault(int(number), []).append(each.code)
+    bad = nights[~rehearsal.runs["status"].isin(["ok", "locked_out"])].value_counts()
+    number = max(shown, key=lambda each: (len(shown[each]), bad.get(each, 0)))
+    return number, sorted(set(shown[number]))
 
 
 def _incidents(troubles: Sequence[Trouble]) -> pd.DataFrame:

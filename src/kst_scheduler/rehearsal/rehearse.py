@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -76,6 +77,15 @@ class Rehearsal:
         from kst_scheduler.rehearsal.report import as_text  # noqa: PLC0415 - it imports this module
 
         return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """Show the findings as a table, in a notebook."""
+        from kst_scheduler.rehearsal.report import (  # noqa: PLC0415 - it imports this module
+            as_table,
+            head,
+        )
+
+        return f"<p>{escape(head(self))}</p>{as_table(self)}"
 
 
 def rehearse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 def as_text(rehearsal: Rehearsal, *, colour: bool = False) -> str:
     """Return two lines a finding, under one that says what was rehearsed."""
-    lines = [_head(rehearsal)]
+    lines = [head(rehearsal)]
     width = max((len(each.job) for each in rehearsal.findings), default=0)
     for each in rehearsal.findings:
         level = f"{each.level:7}"
@@ -33,6 +34,18 @@ def as_text(rehearsal: Rehearsal, *, colour: bool = False) -> str:
     for what, count in rehearsal.refused.items():
         lines.append(f"refused {count} times: {what}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def as_table(rehearsal: Rehearsal) -> str:
+    """Return the findings as a table in HTML, for a page and for a notebook."""
+    rows = "\n".join(
+        f'<tr><td class="{each.level}">{each.code}<br>{each.level}<td>{escape(each.job)}'
+        f"<td><code>{escape(place_in(rehearsal, each.place))}</code>"
+        f"<td>{escape(each.what)}<br><em>{escape(each.write)}; notebook {each.section}</em></tr>"
+        for each in rehearsal.findings
+    )
+    head = "<tr><th>code<th>job<th>line<th>what happened, and what to write</tr>"
+    return f"<table>{head}\n{rows or '<tr><td colspan=4>Nothing was found.</tr>'}\n</table>"
 
 
 def as_json(rehearsal: Rehearsal) -> str:
@@ -100,7 +113,8 @@ def as_sarif(rehearsal: Rehearsal) -> str:
 FORMS: Final = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
 
 
-def _head(rehearsal: Rehearsal) -> str:
+def head(rehearsal: Rehearsal) -> str:
+    """Return one line: what was rehearsed, and how many findings there are."""
     count, wrong = len(rehearsal.nodes), len({each.night for each in rehearsal.troubles})
     found = len(rehearsal.findings)
     nights = f"{rehearsal.nights} night{'' if rehearsal.nights == 1 else 's'}"

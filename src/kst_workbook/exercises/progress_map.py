@@ -33,6 +33,7 @@ NAMES: Final = {
     10: "Gotchas",
     11: "Capstone",
     12: "Beyond one machine",
+    13: "Your own service",
 }
 """What the map calls each notebook."""
 
