@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +87,20 @@ def test_the_worst_night_is_drawn(lesson: Rehearsal, tmp_path: Path, name: str) 
         assert text.count("<tr>") == 1 + len(lesson.findings)
         assert "<svg" in text
     assert path.stat().st_size > 1000
+
+
+def test_a_notebook_shows_the_findings_as_a_table(lesson: Rehearsal) -> None:
+    """With what was rehearsed above it, and nothing that HTML would take for a tag."""
+    found = replace(lesson, target="<b>app</b>")._repr_html_()
+    assert found.startswith("<p>&lt;b&gt;app&lt;/b&gt;, 2 replicas on UTC hosts")
+    assert found.count("<tr>") == 1 + len(lesson.findings)
+    assert "Nothing was found" in replace(lesson, findings=[])._repr_html_()
+
+
+def test_the_picture_names_the_findings_of_its_night(lesson: Rehearsal) -> None:
+    """A quiet night, in which the lesson's jobs run at noon, and twice."""
+    title = lesson.plot().get_title(loc="left")
+    assert re.fullmatch(r"Night 1, nothing goes wrong: KST001, (KST\d+, )*KST012.*", title)
 
 
 def test_another_ending_is_refused(lesson: Rehearsal, tmp_path: Path) -> None:

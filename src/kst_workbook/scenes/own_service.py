@@ -38,7 +38,7 @@ class ServiceFile:
             return
         if (count := text.count(old)) != 1:
             raise InvalidArgumentError(
-                f"{old!r} is {count or 'no'} times in {self.path}; name a part that is there once"
+                f"{old!r} occurs {count} times in {self.path}; write a part that occurs once"
             )
         self.path.write_text(text.replace(old, new), encoding="utf-8")
 
