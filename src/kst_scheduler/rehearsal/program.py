@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from bisect import bisect_right
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.fire_times.instants import SECOND, microseconds
-from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
+from kst_scheduler.once.reconcile.reconciler import Reconciler
 from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
     from kst_scheduler.simulation.process import SimulatedNode
     from kst_scheduler.simulation.world import World
 
+MINUTE: Final = 60 * SECOND
 STOP_LIMIT: Final = 30 * SECOND
 """What a container gets to stop (Kubernetes, terminationGracePeriodSeconds)."""
-LOOK_BEFORE: Final = 5 * 60 * SECOND
-LOOK_AFTER: Final = 30 * 60 * SECOND
-"""Around what goes wrong, a Reconciler looks each minute, as it does in life."""
-MAX_WAIT: Final = 3600.0
-"""Seconds between two of its looks at other times."""
+LOOKS_AFTER: Final = (1, 2, 3, 5, 10, 30)
+"""Minutes after what goes wrong at which a Reconciler looks; until then it looks each minute, as in
+life. What it finds later would have waited for a run to end, or for a clock to be trusted."""
+MAX_WAIT: Final = 2 * 3600.0
+"""Seconds between two of its looks at other times: they are most of the cost of a quiet day."""
 ID_PLACE: Final = 4
 """The place of ``id`` among the arguments of ``add_job``."""
 LOOK: Final = "_seconds_to_next_look"
@@ -82,7 +84,9 @@ class RehearsedProgram(Program):
         """The jobs whose trigger has not found a first fire in time."""
         self._named: Counter[tuple[int, str]] = Counter()
         """How many jobs without an id each scheduler has, by the name of their function."""
-        self._bad_times: list[tuple[int, int]] = []
+        self._world: World | None = None
+        self._looks: list[int] = []
+        """When a Reconciler looks, beside its look of each hour."""
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -122,10 +126,8 @@ class RehearsedProgram(Program):
         self, troubles: Sequence[Trouble], world: World, nodes: dict[str, SimulatedNode]
     ) -> None:
         """Let deployments and blocked loops happen; ``simulate`` knows the other incidents."""
-        self._bad_times = [
-            (microseconds(each.at) - LOOK_BEFORE, microseconds(each.end) + LOOK_AFTER)
-            for each in troubles
-        ]
+        self._world = world
+        self._looks = sorted({look for each in troubles for look in _looks_around(each)})
         for trouble in troubles:
             at, node = microseconds(trouble.at), nodes[trouble.node]
             if trouble.kind == "deploy":
@@ -136,13 +138,13 @@ class RehearsedProgram(Program):
                 world.call_at(at, functools.partial(node.call_soon, block))
 
     def seconds_to_next_look(self) -> float:
-        """Return how long a Reconciler waits: a minute where something goes wrong, else longer.
-
-        Its looks are most of the cost of a quiet day.
-        """
-        now = time.time_ns() // 1000
-        waits = [begin - now for begin, end in self._bad_times if now < end]
-        return max(LOOK_EVERY, min([MAX_WAIT, *(each / SECOND for each in waits)]))
+        """Return how long a Reconciler waits: a minute where something goes wrong, else longer."""
+        if self._world is None:
+            return MAX_WAIT
+        now = self._world.now  # the clock of the node may be wrong
+        place = bisect_right(self._looks, now)
+        following = self._looks[place] if place < len(self._looks) else self._world.end
+        return min(MAX_WAIT, (following - now) / SECOND)
 
     def _deploy(self, world: World, node: SimulatedNode, restart_at: int) -> None:
         """Stop the process of a node as SIGTERM does, and start it again."""
@@ -243,6 +245,13 @@ class RehearsedProgram(Program):
                 return Place(frame.f_code.co_filename, frame.f_lineno)
             frame = frame.f_back  # type: ignore[assignment]
         return Place()
+
+
+def _looks_around(trouble: Trouble) -> Iterator[int]:
+    """Yield the moments at which a Reconciler looks, from a minute before what goes wrong on."""
+    begin, end = microseconds(trouble.at), microseconds(trouble.end)
+    yield from range(begin - MINUTE, end, MINUTE)
+    yield from (end + minutes * MINUTE for minutes in LOOKS_AFTER)
 
 
 def _stop(process: Process, then: Callable[[], object]) -> None:
