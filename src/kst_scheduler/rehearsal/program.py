@@ -13,6 +13,7 @@ import traceback
 from bisect import bisect_right
 from collections import Counter
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
@@ -22,17 +23,19 @@ from apscheduler.triggers.date import DateTrigger
 from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import Reconciler
 from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.stretches import Stretched, unstretched
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from apscheduler.job import Job
 
     from kst_scheduler.rehearsal.nights import Trouble
     from kst_scheduler.rehearsal.stand_ins import StandIns
+    from kst_scheduler.rehearsal.stretches import Stretch
     from kst_scheduler.simulation.process import SimulatedNode
     from kst_scheduler.simulation.world import World
 
@@ -59,16 +62,24 @@ class RehearsedProgram(Program):
         target: what to run.
         stand_ins: what runs in place of its jobs; None: its jobs.
         stubs: functions that return None, as "module:name".
+        stretches: for each job that is rehearsed in some stretches of time only, by its name.
 
     """
 
     def __init__(
-        self, target: Target, stand_ins: StandIns | None, stubs: Sequence[str] = ()
+        self,
+        target: Target,
+        stand_ins: StandIns | None,
+        stubs: Sequence[str] = (),
+        stretches: Mapping[str, Sequence[Stretch]] = MappingProxyType({}),
     ) -> None:
         super().__init__(_nothing, _no_jobs, folder=f"{target.folder}/")
+        self._stretches = stretches
+        self._owners: dict[str, int] = {}
+        """For each id of a job, the number of the scheduler that had one of it first."""
         self.notes = Notes()
         self.triggers: dict[str, Any] = {}
-        """The trigger of each job."""
+        """The trigger of each job, by its name."""
         self.files: list[str] = []
         """Those of the reader's modules that were imported, once it has ended."""
         self._target = target
@@ -80,6 +91,8 @@ class RehearsedProgram(Program):
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
         self._made_at: dict[int, Place] = {}
+        self._numbers: dict[int, int] = {}
+        """Which of its process's schedulers each one is."""
         self._searching: set[str] = set()
         """The jobs whose trigger has not found a first fire in time."""
         self._named: Counter[tuple[int, str]] = Counter()
@@ -168,7 +181,9 @@ class RehearsedProgram(Program):
             return
         process = self._processes[self._node]
         process.schedulers.append(scheduler)
-        self._node.watch(scheduler, **_function_of(self._stand_ins))
+        self._numbers[id(scheduler)] = len(process.schedulers)
+        name_of = functools.partial(self._name_of, scheduler)
+        self._node.watch(scheduler, name_of, **_function_of(self._stand_ins, name_of))
         place = self._made_at[id(scheduler)] = self._place()
         self.notes.schedulers.append(scheduler_note(scheduler, options, place))
 
@@ -192,30 +207,34 @@ class RehearsedProgram(Program):
 
     def took(self, scheduler: BaseScheduler, job: Job) -> None:
         """Note a job that a scheduler has taken."""
-        hangs = job.id in self._searching
+        name = self._name_of(scheduler, job.id)
+        hangs = name in self._searching
         first = getattr(job, "next_run_time", None)
         if first is not None and isinstance(job.trigger, AndTrigger):
             hangs = not _has_next(job.trigger, first, first)
             if hangs:  # it keeps its first fire alone
                 job.modify(trigger=DateTrigger(first, first.tzinfo))
-        if job.id in self.notes.jobs:
+        if name in self.notes.jobs:
             return
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.jobs[job.id] = note_of(job, place, hangs=hangs)
-        self.triggers[job.id] = job.trigger
+        self.notes.jobs[name] = note_of(job, name, place, hangs=hangs)
+        self.triggers[name] = job.trigger
 
     def takes(self, scheduler: BaseScheduler, job: Job) -> None:
         """Look, before a scheduler takes a job, whether its trigger finds its first fire."""
-        now = datetime.now(scheduler.timezone)
+        now, name = datetime.now(scheduler.timezone), self._name_of(scheduler, job.id)
+        if name in self._stretches:
+            job.trigger = Stretched(unstretched(job.trigger), self._stretches[name])
         if isinstance(job.trigger, AndTrigger) and not _has_next(job.trigger, None, now):
-            self._searching.add(job.id)
+            self._searching.add(name)
             job.trigger = DateTrigger(now, now.tzinfo)
             job.next_run_time = None  # paused: a rehearsal goes on without it
 
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.errors.append((job.id, f"{type(error).__name__}: {error}", place))
+        name = self._name_of(scheduler, job.id)
+        self.notes.errors.append((name, f"{type(error).__name__}: {error}", place))
 
     def _began(self, node: SimulatedNode, process: Process, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -236,6 +255,15 @@ class RehearsedProgram(Program):
         for scheduler in process.schedulers:
             if scheduler.state != STATE_STOPPED:
                 node.take_time_to_start()
+
+    def _name_of(self, scheduler: BaseScheduler, job_id: str) -> str:
+        """Return the name of a job: its id, unless another scheduler of its process has the same.
+
+        The schedulers of a process are counted in the order in which it makes them.
+        """
+        number = self._numbers.get(id(scheduler), 1)
+        is_first = self._owners.setdefault(job_id, number) == number
+        return job_id if is_first else f"{job_id} (scheduler {number})"
 
     def _place(self) -> Place:
         """Return the line of the reader's code that is at work."""
@@ -259,8 +287,12 @@ def _stop(process: Process, then: Callable[[], object]) -> None:
     task.add_done_callback(lambda _task: then())
 
 
-def _function_of(stand_ins: StandIns | None) -> dict[str, Any]:
-    return {} if stand_ins is None else {"function_of": stand_ins.of}
+def _function_of(
+    stand_ins: StandIns | None, name_of: Callable[[str], str]
+) -> dict[str, Callable[[Job], Callable[..., Any]]]:
+    if stand_ins is None:
+        return {}
+    return {"function_of": lambda job: stand_ins.of(job, name_of(job.id))}
 
 
 def _nothing() -> Any:
