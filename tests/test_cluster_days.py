@@ -106,8 +106,9 @@ def without_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a paused replica move the shared mark: what another one does not run has no row then."""
 
-    async def move_on(look: JobReconciler, _mark: object) -> bool:
-        await look.ledger.advance_watermark(look.job.id, look.until)
+    async def move_on(reconciler: JobReconciler, _mark: object) -> bool:
+        look = reconciler.look
+        await look.ledger.advance_watermark(reconciler.job.id, look.until)
         return True
 
     monkeypatch.setattr(JobReconciler, "_leave_paused", move_on)

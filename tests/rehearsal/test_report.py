@@ -62,19 +62,26 @@ def test_json_has_the_rows(lesson: Rehearsal) -> None:
     assert twice["file"] == "lesson.py"
 
 
-def test_github_and_sarif_name_file_and_line(lesson: Rehearsal) -> None:
-    """As their readers want them."""
+def test_github_and_sarif_name_file_and_line(
+    lesson: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the root of the repository, which need not be the folder of the target."""
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(LESSON.parents[1]))
+    start = ("::error file=services/lesson.py,line=", "::warning file=services/lesson.py,line=")
     lines = FORMS["github"](lesson).splitlines()
     assert len(lines) == len(lesson.findings)
-    assert all(line.startswith(("::error file=lesson.py,line=", "::warning ")) for line in lines)
+    assert all(line.startswith(start) for line in lines)
     sarif = json.loads(FORMS["sarif"](lesson))
     (run,) = sarif["runs"]
     assert sarif["version"] == "2.1.0"
     rules = {each["id"] for each in run["tool"]["driver"]["rules"]}
     assert {each["ruleId"] for each in run["results"]} == rules
     place = run["results"][0]["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"]["uri"] == "lesson.py"
+    assert place["artifactLocation"]["uri"] == "services/lesson.py"
     assert place["region"]["startLine"] == lesson.findings[0].place.line
+    monkeypatch.delenv("GITHUB_WORKSPACE")
+    monkeypatch.chdir(LESSON.parent)
+    assert FORMS["github"](lesson).startswith("::error file=lesson.py,line=")
 
 
 @pytest.mark.parametrize("name", ["night.png", "night.svg", "night.html"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -130,43 +132,68 @@ def test_a_module_is_found_from_the_current_folder(
         assert rehearse(target, nights=1, nodes=1).runs["job_id"].tolist() == ["crawl"]
 
 
-def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file, no thread, no variable, no module."""
+def test_it_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No file, no thread, no variable, no module, nothing printed, and no handler of a log."""
     (tmp_path / "settings.json").write_text(json.dumps({"hour": 3}), encoding="utf-8")
     (tmp_path / "traceless.py").write_text(
-        "import json, os, threading\n"
+        "import json, logging, os, threading\n"
         "from kst_scheduler import cron\n"
         "async def crawl(): ...\n"
         "os.environ['LEFT_BEHIND'] = '1'\n"
         "open('left_behind', 'w').close()\n"
-        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "logging.basicConfig(level=logging.DEBUG, filename='left.log')\n"
+        "logging.getLogger().addHandler(logging.StreamHandler())\n"
+        "logging.error('logged')\n"
+        "print('printed')\n"
+        "os.write(1, b'written')\n"
+        "for each in (True, False):\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=each).start()\n"
         "def register(scheduler):\n"
         "    hour = json.load(open('settings.json'))['hour']\n"
         "    scheduler.add_job(crawl, cron(hour=hour), id='crawl')\n",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    before = dict(os.environ), threading.active_count()
+    before = dict(os.environ), threading.active_count(), [*logging.root.handlers], [*sys.path]
     found = rehearse("traceless:register", nights=1, nodes=1)
     assert found.runs["status"].tolist() == ["ok"]
-    assert (dict(os.environ), threading.active_count()) == before
+    after = dict(os.environ), threading.active_count(), [*logging.root.handlers], [*sys.path]
+    assert after == before
     assert "traceless" not in sys.modules
     assert sorted(each.name for each in tmp_path.iterdir()) == ["settings.json", "traceless.py"]
+    assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_is_left_where_the_asking_process_is_killed(tmp_path: Path) -> None:
-    """Neither the process of the service nor its folder."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_where_the_asking_process_is_ended(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither the process of the service nor its folder, also on Ctrl-C in the middle."""
     temporary, file = tmp_path / "temporary", tmp_path / "endless.py"
     temporary.mkdir()
-    file.write_text("while True: pass", encoding="utf-8")
+    file.write_text(
+        "import os\nfrom pathlib import Path\n"
+        "Path(os.environ['TMPDIR'], 'number').write_text(str(os.getpid()))\nwhile True: pass",
+        encoding="utf-8",
+    )
     program = f"from kst_scheduler.rehearsal import rehearse\nrehearse({f'{file}:found'!r})"
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    asking = subprocess.Popen([sys.executable, "-c", program], env=environment)  # noqa: S603
-    while not [*temporary.glob("*/tmp*")]:  # the service has begun
+    asking = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL
+    )
+    while not any(each.read_text() for each in temporary.glob("*/number")):  # it has begun
         assert asking.poll() is None
         time.sleep(0.05)
-    asking.kill()
+    (begun,) = temporary.glob("*/number")
+    service = int(begun.read_text())
+    asking.send_signal(number)
     asking.wait()
+    if number == signal.SIGINT:  # it has waited for the end of the other
+        assert [*temporary.iterdir()] == []
+        with pytest.raises(ProcessLookupError):
+            os.kill(service, 0)
     deadline = time.monotonic() + 60
     while [*temporary.iterdir()]:
         assert time.monotonic() < deadline

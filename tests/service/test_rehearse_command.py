@@ -34,6 +34,7 @@ WRONG = {
     "app.py:scheduler --zone Asia/Soul": "Asia/Soul",
     "nowhere.py:scheduler": "there is no file",
     "app.py:nothing": "has no 'nothing'",
+    "app.py:scheduler --each-node craw --days 1": "has no job 'craw'; its jobs are crawl",
     "--explain KST999": "there is no code",
 }
 

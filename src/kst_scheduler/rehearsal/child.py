@@ -19,7 +19,8 @@ import warnings
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import KSTSchedulerError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
@@ -27,13 +28,21 @@ from kst_scheduler.redaction import without_passwords
 from kst_scheduler.rehearsal.guard import Guard
 from kst_scheduler.rehearsal.nights import DAY, Plan, plan_of
 from kst_scheduler.rehearsal.program import RehearsedProgram
-from kst_scheduler.rehearsal.question import Question
+from kst_scheduler.rehearsal.question import NIGHTS_DONE, Question
 from kst_scheduler.rehearsal.stand_ins import StandIns
+from kst_scheduler.rehearsal.stretches import is_due_often, stretches_of
 from kst_scheduler.rehearsal.target import Target, line_of, said
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
 from kst_scheduler.simulation.incidents import check_incidents, check_nodes
 from kst_scheduler.simulation.simulate import SimulationResult, run_program
 from kst_scheduler.timezone import KST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kst_scheduler.rehearsal.stretches import Stretch
+    from kst_scheduler.simulation.process import SimulatedNode
+    from kst_scheduler.simulation.world import World
 
 ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")
 PROBE: Final = timedelta(minutes=1)
@@ -112,13 +121,14 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
             "troubles": [],
             "files": first.files,
             "runs": {},
+            "shortened": [],
         }
     if first.is_still_starting:
         raise TargetError(
             f"{question.target} has not started after a minute: its lifespan never comes to its "
             "yield"
         )
-    unknown = question.durations.keys() - first.triggers.keys()
+    unknown = {*question.durations, *question.each_node} - first.triggers.keys()
     if unknown:
         raise TargetError(
             f"{question.target} has no job {min(unknown)!r}; its jobs are "
@@ -126,18 +136,25 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
         )
     names = [node.name for node in nodes]
     seconds = {job: stand_ins.seconds_of(job) for job in first.triggers}
+    fires = _fires(first, start, question.nights)
     plan = plan_of(
         start,
         question.nights,
         names,
-        _fires(first, start, question.nights),
+        fires,
         seconds,
         only=question.only,
         incidents=question.incidents,
     )
     stand_ins.long = [(microseconds(a), microseconds(b)) for a, b in plan.long]
-    program, result = run(plan, nodes, question.zone, plan.end)
+    stretches = {
+        job: stretches_of(fires[job], seconds[job], plan.given)
+        for job, trigger in first.triggers.items()
+        if is_due_often(trigger, start, question.nights)
+    }
+    program, result = run(plan, nodes, question.zone, plan.end, stretches)
     return {
+        "shortened": list(stretches),
         "notes": program.notes.as_json(),
         "zones": {
             zone: {job: note.first for job, note in probe.notes.jobs.items()}
@@ -158,8 +175,9 @@ def _run(
     nodes: Any,
     zone: str,
     end: Any,
+    stretches: Mapping[str, Sequence[Stretch]] = MappingProxyType({}),
 ) -> tuple[RehearsedProgram, SimulationResult | None]:
-    program = RehearsedProgram(target, stand_ins, question.stubs)
+    program = RehearsedProgram(target, stand_ins, question.stubs, stretches)
     known = [each for trouble in plan.troubles if (each := trouble.as_incident())]
     incidents = check_incidents(known, nodes, plan.start, end)
     with guard.paused():
@@ -174,13 +192,28 @@ def _run(
                 incidents,
                 host_timezone=zone,
                 seed=question.seed,
-                plan=functools.partial(program.plan, plan.troubles),
+                plan=functools.partial(_planned, program, plan, guard.folder),
             )
     except Exception:
         if not program.notes.errors:  # else a scheduler has refused a job, which is a finding
             raise
         return program, None
     return program, result
+
+
+def _planned(
+    program: RehearsedProgram,
+    plan: Plan,
+    folder: Path,
+    world: World,
+    nodes: dict[str, SimulatedNode],
+) -> None:
+    """Plan what goes wrong, and that the number of each night is written when it is over."""
+    program.plan(plan.troubles, world, nodes)
+    file = folder / NIGHTS_DONE
+    for night in range(1, plan.nights):
+        done = functools.partial(file.write_text, str(night), encoding="ascii")
+        world.call_at(microseconds(plan.start + night * DAY), done)
 
 
 def _go_to_a_new_folder(source: Path, place: Path) -> None:

@@ -337,7 +337,7 @@ def has_an_option_without_effect(facts: Facts) -> Iterator[Evidence]:
 @code(
     12,
     "error",
-    write="write @once(ledger) over the job",
+    write="write @once(ledger) over the job; if every replica should run it, say --each-node JOB",
     section="7.8",
 )
 def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
@@ -347,7 +347,11 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
     """
     whole = facts.runs[facts.runs["status"] != "cancelled"]  # one that was cut may be repeated
     twice = duplicates(whole)
-    for job, rows in twice.groupby("job_id"):
+    for job, found in twice.groupby("job_id"):
+        is_meant = job in facts.each_node
+        rows = found[[_names_one_twice(each) for each in found["nodes"]]] if is_meant else found
+        if rows.empty:
+            continue
         all_runs = facts.runs_of(str(job))
         all_due = all_runs["scheduled_at"].nunique()
         nodes = ", ".join(sorted({name for each in rows["nodes"] for name in each.split(", ")}))
@@ -355,6 +359,11 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
         proof = all_runs[all_runs["scheduled_at"] == first]
         what = f"ran more than once for {len(rows)} of {all_due} times, on {nodes}"
         yield Evidence(str(job), what, proof)
+
+
+def _names_one_twice(nodes: str) -> bool:
+    names = nodes.split(", ")
+    return len({*names}) < len(names)
 
 
 @code(

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kst_scheduler.errors import InvalidArgumentError
-from kst_scheduler.fire_times.instants import SECOND, moment_at
+from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
 from kst_scheduler.rehearsal.notes import NOWHERE, Place
 from kst_scheduler.timezone import KST, UTC
 
@@ -73,6 +73,8 @@ class Facts:
     troubles: Sequence[Trouble]
     start: int
     reading: Reading
+    each_node: frozenset[str] = frozenset()
+    """The jobs that each replica should run for itself."""
 
     @cached_property
     def started(self) -> pd.DataFrame:
@@ -90,18 +92,26 @@ class Facts:
 
     def during(self, *kinds: str, before: float = 900, after: float = 900) -> pd.Series[bool]:
         """Tell for each row whether it was due around such a trouble of its node."""
+        import numpy as np  # noqa: PLC0415 - slow to load
         import pandas as pd  # noqa: PLC0415 - slow to load
 
-        found = pd.Series(data=False, index=self.runs.index)
-        for trouble in self.troubles:
-            if trouble.kind in kinds:
-                due = self.runs["scheduled_at"]
-                found |= (
-                    (self.runs["node"] == trouble.node)
-                    & (due >= trouble.at - pd.Timedelta(seconds=before))
-                    & (due <= trouble.end + pd.Timedelta(seconds=after))
+        due, nodes = self.runs["scheduled_at"].astype("int64").to_numpy(), self.runs["node"]
+        found = np.zeros(len(due), dtype=bool)
+        for node in nodes.unique():
+            spans = sorted(
+                (
+                    microseconds(each.at) - round(before * SECOND),
+                    microseconds(each.end) + round(after * SECOND),
                 )
-        return found
+                for each in self.troubles
+                if each.kind in kinds and each.node == node
+            )
+            if spans:
+                begins, ends = np.array(spans).T
+                latest = np.maximum.accumulate(ends)  # of those that have begun
+                place = np.searchsorted(begins, due, side="right") - 1
+                found |= (nodes == node).to_numpy() & (place >= 0) & (due <= latest[place])
+        return pd.Series(found, index=self.runs.index, dtype=bool)
 
 
 Check: TypeAlias = "Callable[[Facts], Iterator[Evidence]]"

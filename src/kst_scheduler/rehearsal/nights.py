@@ -115,6 +115,8 @@ class Plan:
     start: datetime
     nights: int
     troubles: list[Trouble] = field(default_factory=list)
+    given: list[Trouble] = field(default_factory=list)
+    """Those of ``troubles`` that are planned for a time of day."""
     long: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     @property
@@ -183,7 +185,7 @@ def plan_of(
     for number in range(nights):
         night = PROGRAMME[number % len(PROGRAMME)]
         begin = start + number * DAY
-        plan.troubles += [_of_each_night(text, number, begin) for text in incidents]
+        plan.given += [_of_each_night(text, number, begin) for text in incidents]
         if night.name not in only and (only or incidents):
             continue
         if night.is_long:
@@ -197,6 +199,7 @@ def plan_of(
         moments = moments or [microseconds(begin + NOTHING_DUE)]
         for moment in _apart(sorted(moments), night):
             plan.troubles += _troubles(night, number, moment, nodes, begin)
+    plan.troubles += plan.given
     return plan
 
 

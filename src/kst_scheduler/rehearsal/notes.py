@@ -16,6 +16,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.rehearsal.stand_ins import is_async
+from kst_scheduler.rehearsal.stretches import unstretched
 
 if TYPE_CHECKING:
     from apscheduler.job import Job
@@ -122,15 +123,15 @@ def _with_places(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return values | {name: Place(**values[name]) for name in names}
 
 
-def note_of(job: Job, place: Place, *, hangs: bool = False) -> JobNote:
-    """Return the note of a job that a scheduler has just taken."""
-    trigger, function = job.trigger, job.func
+def note_of(job: Job, name: str, place: Place, *, hangs: bool = False) -> JobNote:
+    """Return the note of a job that a scheduler has just taken, and that is shown by this name."""
+    trigger, function = unstretched(job.trigger), job.func
     inner = inspect.unwrap(unpacked(function))
     code = getattr(inner, "__code__", None)
     first = getattr(job, "next_run_time", None)
     interval = trigger.interval.total_seconds() if isinstance(trigger, IntervalTrigger) else 0.0
     return JobNote(
-        id=job.id,
+        id=name,
         place=place,
         function=f"{getattr(inner, '__module__', '')}:{getattr(inner, '__qualname__', inner)}",
         function_place=Place(code.co_filename, code.co_firstlineno) if code else Place(),

@@ -10,8 +10,10 @@ import signal
 import sys
 import time
 import traceback
+from bisect import bisect_right
 from collections import Counter
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
@@ -19,29 +21,32 @@ from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.fire_times.instants import SECOND, microseconds
-from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
+from kst_scheduler.once.reconcile.reconciler import Reconciler
 from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.stretches import Stretched, unstretched
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from apscheduler.job import Job
 
     from kst_scheduler.rehearsal.nights import Trouble
     from kst_scheduler.rehearsal.stand_ins import StandIns
+    from kst_scheduler.rehearsal.stretches import Stretch
     from kst_scheduler.simulation.process import SimulatedNode
     from kst_scheduler.simulation.world import World
 
+MINUTE: Final = 60 * SECOND
 STOP_LIMIT: Final = 30 * SECOND
 """What a container gets to stop (Kubernetes, terminationGracePeriodSeconds)."""
-LOOK_BEFORE: Final = 5 * 60 * SECOND
-LOOK_AFTER: Final = 30 * 60 * SECOND
-"""Around what goes wrong, a Reconciler looks each minute, as it does in life."""
-MAX_WAIT: Final = 3600.0
-"""Seconds between two of its looks at other times."""
+LOOKS_AFTER: Final = (1, 2, 3, 5, 10, 30)
+"""Minutes after what goes wrong at which a Reconciler looks; until then it looks each minute, as in
+life. What it finds later would have waited for a run to end, or for a clock to be trusted."""
+MAX_WAIT: Final = 2 * 3600.0
+"""Seconds between two of its looks at other times: they are most of the cost of a quiet day."""
 ID_PLACE: Final = 4
 """The place of ``id`` among the arguments of ``add_job``."""
 LOOK: Final = "_seconds_to_next_look"
@@ -57,16 +62,24 @@ class RehearsedProgram(Program):
         target: what to run.
         stand_ins: what runs in place of its jobs; None: its jobs.
         stubs: functions that return None, as "module:name".
+        stretches: for each job that is rehearsed in some stretches of time only, by its name.
 
     """
 
     def __init__(
-        self, target: Target, stand_ins: StandIns | None, stubs: Sequence[str] = ()
+        self,
+        target: Target,
+        stand_ins: StandIns | None,
+        stubs: Sequence[str] = (),
+        stretches: Mapping[str, Sequence[Stretch]] = MappingProxyType({}),
     ) -> None:
         super().__init__(_nothing, _no_jobs, folder=f"{target.folder}/")
+        self._stretches = stretches
+        self._owners: dict[str, int] = {}
+        """For each id of a job, the number of the scheduler that had one of it first."""
         self.notes = Notes()
         self.triggers: dict[str, Any] = {}
-        """The trigger of each job."""
+        """The trigger of each job, by its name."""
         self.files: list[str] = []
         """Those of the reader's modules that were imported, once it has ended."""
         self._target = target
@@ -78,11 +91,15 @@ class RehearsedProgram(Program):
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
         self._made_at: dict[int, Place] = {}
+        self._numbers: dict[int, int] = {}
+        """Which of its process's schedulers each one is."""
         self._searching: set[str] = set()
         """The jobs whose trigger has not found a first fire in time."""
         self._named: Counter[tuple[int, str]] = Counter()
         """How many jobs without an id each scheduler has, by the name of their function."""
-        self._bad_times: list[tuple[int, int]] = []
+        self._world: World | None = None
+        self._looks: list[int] = []
+        """When a Reconciler looks, beside its look of each hour."""
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -122,10 +139,8 @@ class RehearsedProgram(Program):
         self, troubles: Sequence[Trouble], world: World, nodes: dict[str, SimulatedNode]
     ) -> None:
         """Let deployments and blocked loops happen; ``simulate`` knows the other incidents."""
-        self._bad_times = [
-            (microseconds(each.at) - LOOK_BEFORE, microseconds(each.end) + LOOK_AFTER)
-            for each in troubles
-        ]
+        self._world = world
+        self._looks = sorted({look for each in troubles for look in _looks_around(each)})
         for trouble in troubles:
             at, node = microseconds(trouble.at), nodes[trouble.node]
             if trouble.kind == "deploy":
@@ -136,13 +151,13 @@ class RehearsedProgram(Program):
                 world.call_at(at, functools.partial(node.call_soon, block))
 
     def seconds_to_next_look(self) -> float:
-        """Return how long a Reconciler waits: a minute where something goes wrong, else longer.
-
-        Its looks are most of the cost of a quiet day.
-        """
-        now = time.time_ns() // 1000
-        waits = [begin - now for begin, end in self._bad_times if now < end]
-        return max(LOOK_EVERY, min([MAX_WAIT, *(each / SECOND for each in waits)]))
+        """Return how long a Reconciler waits: a minute where something goes wrong, else longer."""
+        if self._world is None:
+            return MAX_WAIT
+        now = self._world.now  # the clock of the node may be wrong
+        place = bisect_right(self._looks, now)
+        following = self._looks[place] if place < len(self._looks) else self._world.end
+        return min(MAX_WAIT, (following - now) / SECOND)
 
     def _deploy(self, world: World, node: SimulatedNode, restart_at: int) -> None:
         """Stop the process of a node as SIGTERM does, and start it again."""
@@ -166,7 +181,9 @@ class RehearsedProgram(Program):
             return
         process = self._processes[self._node]
         process.schedulers.append(scheduler)
-        self._node.watch(scheduler, **_function_of(self._stand_ins))
+        self._numbers[id(scheduler)] = len(process.schedulers)
+        name_of = functools.partial(self._name_of, scheduler)
+        self._node.watch(scheduler, name_of, **_function_of(self._stand_ins, name_of))
         place = self._made_at[id(scheduler)] = self._place()
         self.notes.schedulers.append(scheduler_note(scheduler, options, place))
 
@@ -190,30 +207,34 @@ class RehearsedProgram(Program):
 
     def took(self, scheduler: BaseScheduler, job: Job) -> None:
         """Note a job that a scheduler has taken."""
-        hangs = job.id in self._searching
+        name = self._name_of(scheduler, job.id)
+        hangs = name in self._searching
         first = getattr(job, "next_run_time", None)
         if first is not None and isinstance(job.trigger, AndTrigger):
             hangs = not _has_next(job.trigger, first, first)
             if hangs:  # it keeps its first fire alone
                 job.modify(trigger=DateTrigger(first, first.tzinfo))
-        if job.id in self.notes.jobs:
+        if name in self.notes.jobs:
             return
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.jobs[job.id] = note_of(job, place, hangs=hangs)
-        self.triggers[job.id] = job.trigger
+        self.notes.jobs[name] = note_of(job, name, place, hangs=hangs)
+        self.triggers[name] = job.trigger
 
     def takes(self, scheduler: BaseScheduler, job: Job) -> None:
         """Look, before a scheduler takes a job, whether its trigger finds its first fire."""
-        now = datetime.now(scheduler.timezone)
+        now, name = datetime.now(scheduler.timezone), self._name_of(scheduler, job.id)
+        if name in self._stretches:
+            job.trigger = Stretched(unstretched(job.trigger), self._stretches[name])
         if isinstance(job.trigger, AndTrigger) and not _has_next(job.trigger, None, now):
-            self._searching.add(job.id)
+            self._searching.add(name)
             job.trigger = DateTrigger(now, now.tzinfo)
             job.next_run_time = None  # paused: a rehearsal goes on without it
 
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.errors.append((job.id, f"{type(error).__name__}: {error}", place))
+        name = self._name_of(scheduler, job.id)
+        self.notes.errors.append((name, f"{type(error).__name__}: {error}", place))
 
     def _began(self, node: SimulatedNode, process: Process, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -235,6 +256,15 @@ class RehearsedProgram(Program):
             if scheduler.state != STATE_STOPPED:
                 node.take_time_to_start()
 
+    def _name_of(self, scheduler: BaseScheduler, job_id: str) -> str:
+        """Return the name of a job: its id, unless another scheduler of its process has the same.
+
+        The schedulers of a process are counted in the order in which it makes them.
+        """
+        number = self._numbers.get(id(scheduler), 1)
+        is_first = self._owners.setdefault(job_id, number) == number
+        return job_id if is_first else f"{job_id} (scheduler {number})"
+
     def _place(self) -> Place:
         """Return the line of the reader's code that is at work."""
         frame = sys._getframe(1)  # noqa: SLF001 - as logging finds its caller
@@ -245,13 +275,24 @@ class RehearsedProgram(Program):
         return Place()
 
 
+def _looks_around(trouble: Trouble) -> Iterator[int]:
+    """Yield the moments at which a Reconciler looks, from a minute before what goes wrong on."""
+    begin, end = microseconds(trouble.at), microseconds(trouble.end)
+    yield from range(begin - MINUTE, end, MINUTE)
+    yield from (end + minutes * MINUTE for minutes in LOOKS_AFTER)
+
+
 def _stop(process: Process, then: Callable[[], object]) -> None:
     task = asyncio.get_running_loop().create_task(process.stop())
     task.add_done_callback(lambda _task: then())
 
 
-def _function_of(stand_ins: StandIns | None) -> dict[str, Any]:
-    return {} if stand_ins is None else {"function_of": stand_ins.of}
+def _function_of(
+    stand_ins: StandIns | None, name_of: Callable[[str], str]
+) -> dict[str, Callable[[Job], Callable[..., Any]]]:
+    if stand_ins is None:
+        return {}
+    return {"function_of": lambda job: stand_ins.of(job, name_of(job.id))}
 
 
 def _nothing() -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+NIGHTS_DONE: Final = "nights_done"
+"""The file in which that process writes how many nights have been run."""
 
 
 @dataclass
@@ -28,3 +32,5 @@ class Question:
     only: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     stubs: list[str] = field(default_factory=list)
+    each_node: list[str] = field(default_factory=list)
+    """The jobs that each replica should run for itself."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from html import escape
@@ -23,7 +24,7 @@ from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
 from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble, check_incident, check_only
 from kst_scheduler.rehearsal.notes import Notes
-from kst_scheduler.rehearsal.question import Question
+from kst_scheduler.rehearsal.question import NIGHTS_DONE, Question
 from kst_scheduler.rehearsal.reading import read
 from kst_scheduler.rehearsal.target import Target
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS, check_runs, moments, status_dtype
@@ -31,11 +32,13 @@ from kst_scheduler.simulation.incidents import check_nodes
 from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
 MAX_SECONDS: Final = 600
+LOOK_SECONDS: Final = 0.2
+"""From one look at how many nights have been run to the next."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Rehearsal:
     start: datetime
     """When the first night begins."""
     folder: str = ""
+    shortened: tuple[str, ...] = ()
+    """The jobs that are due very often, and were rehearsed for a stretch of each night."""
 
     def at_level(self, level: str = "error") -> list[Finding]:
         """Return the findings of a level, and of higher ones."""
@@ -102,6 +107,7 @@ def rehearse(
     stubs: Sequence[str] = (),
     only: Sequence[str] = (),
     incidents: Sequence[str] = (),
+    each_node: Sequence[str] = (),
     seed: int | None = None,
 ) -> Rehearsal:
     """Run a service through a fixed programme of nights, and return what was found.
@@ -124,6 +130,8 @@ def rehearse(
         stubs: functions, as "module:name", that do nothing and return None.
         only: names of nights of the programme; in the others nothing goes wrong.
         incidents: what goes wrong in each night instead, such as "freeze B 02:50 20m".
+        each_node: the jobs that each replica should run for itself, by id, such as one that
+            refreshes a cache.
         seed: varies what code must not rely on, as in ``simulate``.
 
     Raises:
@@ -144,6 +152,7 @@ def rehearse(
         stubs=stubs,
         only=only,
         incidents=incidents,
+        each_node=each_node,
         seed=seed,
     )
     return rehearsal_of(question, ask([question])[0])
@@ -163,6 +172,7 @@ def question_of(
     stubs: Sequence[str] = (),
     only: Sequence[str] = (),
     incidents: Sequence[str] = (),
+    each_node: Sequence[str] = (),
     seed: int | None = None,
 ) -> Question:
     """Return what to ask of a process, for the arguments of ``rehearse``.
@@ -203,11 +213,18 @@ def question_of(
         stubs=list(stubs),
         only=list(only),
         incidents=list(incidents),
+        each_node=list(each_node),
     )
 
 
-def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
+def ask(
+    questions: Sequence[Question], on_night: Callable[[int], object] | None = None
+) -> list[dict[str, Any]]:
     """Let a process of its own answer questions, one after the other, and leave nothing of it.
+
+    Args:
+        questions: what to ask.
+        on_night: called several times a second with how many nights have been run.
 
     Raises:
         TargetError: the process died, or was not through in time.
@@ -217,38 +234,64 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="kst-rehearsal-") as folder:
         asked, answer = Path(folder, "questions.json"), Path(folder, "answers.json")
         asked.write_text(json.dumps([asdict(each) for each in questions]), encoding="utf-8")
-        command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
-        path = os.pathsep.join(each for each in sys.path if each)
-        own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
-        own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # what is kept there is gone, too
-        # The process ends when this end of the pipe is closed, be it by a SIGKILL.
-        theirs, ours = os.pipe()
-        try:
-            done = subprocess.run(  # noqa: S603 - this Python
-                command,
-                env={**os.environ, **own},
-                stdin=theirs,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=MAX_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise TargetError(
-                f"{targets} was not through after {MAX_SECONDS} s; rehearse fewer nights"
-            ) from None
-        finally:
-            os.close(theirs)
-            os.close(ours)
+        code, errors = _answered_in(folder, targets, on_night)
         if not answer.is_file():
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            last = (errors.strip().splitlines() or ["it said nothing"])[-1]
             raise TargetError(
-                f"the process that rehearsed {targets} ended with exit code {done.returncode}: "
-                f"{last}"
+                f"the process that rehearsed {targets} ended with exit code {code}: {last}"
             )
         found: list[dict[str, Any]] = json.loads(answer.read_text(encoding="utf-8"))
         return found
+
+
+def _answered_in(
+    folder: str, targets: str, on_night: Callable[[int], object] | None
+) -> tuple[int, str]:
+    """Run the process that answers; return its exit code, and what it wrote to standard error."""
+    command = [sys.executable, "-m", "kst_scheduler.rehearsal.child", folder]
+    path = os.pathsep.join(each for each in sys.path if each)
+    own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+    own |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # what is kept there is gone, too
+    # The process ends when this end of the pipe is closed, be it by a SIGKILL.
+    theirs, ours = os.pipe()
+    try:
+        with subprocess.Popen(  # noqa: S603 - this Python
+            command,
+            env={**os.environ, **own},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            try:
+                return wait_for(process, Path(folder, NIGHTS_DONE), targets, on_night)
+            except BaseException:  # Ctrl-C, too
+                process.kill()
+                raise
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def wait_for(
+    process: subprocess.Popen[str],
+    done: Path,
+    targets: str,
+    on_night: Callable[[int], object] | None,
+) -> tuple[int, str]:
+    """Wait for the end of a process, and say meanwhile how far it is."""
+    deadline = time.monotonic() + MAX_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            _, errors = process.communicate(timeout=min(left, LOOK_SECONDS) if on_night else left)
+        except subprocess.TimeoutExpired:
+            text = done.read_text(encoding="ascii") if done.is_file() else ""
+            if on_night is not None and text:
+                on_night(int(text))
+        else:
+            return process.returncode, errors
+    raise TargetError(f"{targets} was not through after {MAX_SECONDS} s; rehearse fewer nights")
 
 
 def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
@@ -273,6 +316,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         troubles=troubles,
         start=question.start,
         reading=read(answer["files"]),
+        each_node=frozenset(question.each_node),
     )
     return Rehearsal(
         target=question.target,
@@ -285,6 +329,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         host_timezone=question.zone,
         start=moment_at(question.start).astimezone(KST),
         folder=question.folder,
+        shortened=tuple(answer["shortened"]),
     )
 
 

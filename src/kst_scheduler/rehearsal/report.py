@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.log_faults import NOT_SHOWN
+from kst_scheduler.rehearsal.stretches import AFTER, BEFORE, MAX_FIRES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kst_scheduler.rehearsal.findings import Finding
     from kst_scheduler.rehearsal.log_faults import LogFinding, LogReport
     from kst_scheduler.rehearsal.log_lines import LogLine
     from kst_scheduler.rehearsal.notes import Place
     from kst_scheduler.rehearsal.rehearse import Rehearsal
 
+MINUTE: Final = timedelta(minutes=1)
 COLOURS: Final = {"error": "31", "warning": "33", "note": "36"}
 GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -31,6 +37,8 @@ def as_text(rehearsal: Rehearsal, *, colour: bool = False) -> str:
         place = place_in(rehearsal, each.place)
         about = "  ".join(part for part in (each.job.ljust(width), place, each.what) if part)
         lines += [f"{each.code} {level} {about}", f"       {each.write}; notebook {each.section}"]
+    if rehearsal.shortened:
+        lines.append(_shortened(rehearsal.shortened))
     for what, count in rehearsal.refused.items():
         lines.append(f"refused {count} times: {what}")
     return "\n".join(line.rstrip() for line in lines)
@@ -70,6 +78,7 @@ def as_json(rehearsal: Rehearsal) -> str:
             }
             for each in rehearsal.findings
         ],
+        "shortened": list(rehearsal.shortened),
         "refused": rehearsal.refused,
     }
     return json.dumps(found, ensure_ascii=False, indent=2)
@@ -78,7 +87,7 @@ def as_json(rehearsal: Rehearsal) -> str:
 def as_github(rehearsal: Rehearsal) -> str:
     """Return a workflow command a finding (GitHub Actions, "Workflow commands")."""
     return "\n".join(
-        f"::{GITHUB[each.level]} file={_property(_file(rehearsal, each.place))},"
+        f"::{GITHUB[each.level]} file={_property(_file_in_repository(each.place))},"
         f"line={each.place.line or 1},title={_property(f'{each.code} {each.job}'.strip())}::"
         f"{_data(f'{each.what}; {each.write}')}"
         for each in rehearsal.findings
@@ -104,7 +113,7 @@ def as_sarif(rehearsal: Rehearsal) -> str:
                 ],
             }
         },
-        "results": [_sarif_result(rehearsal, each) for each in rehearsal.findings],
+        "results": [_sarif_result(each) for each in rehearsal.findings],
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
@@ -125,7 +134,16 @@ def head(rehearsal: Rehearsal) -> str:
     )
 
 
-def _sarif_result(rehearsal: Rehearsal, finding: Finding) -> dict[str, Any]:
+def _shortened(jobs: Sequence[str]) -> str:
+    others = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+    return (
+        f"due more than {MAX_FIRES} times a night, so rehearsed from "
+        f"{BEFORE // MINUTE} minutes before the first fire of each night to {AFTER // MINUTE} "
+        f"minutes after it: {jobs[0]}{others}"
+    )
+
+
+def _sarif_result(finding: Finding) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "level": finding.level,
@@ -135,7 +153,7 @@ def _sarif_result(rehearsal: Rehearsal, finding: Finding) -> dict[str, Any]:
         result["locations"] = [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _file(rehearsal, finding.place)},
+                    "artifactLocation": {"uri": _file_in_repository(finding.place)},
                     "region": {"startLine": finding.place.line},
                 }
             }
@@ -152,6 +170,14 @@ def _file(rehearsal: Rehearsal, place: Place) -> str:
     """Return a file as the reader writes it: from the folder of the target."""
     if place.file and Path(place.file).is_relative_to(rehearsal.folder):
         return Path(place.file).relative_to(rehearsal.folder).as_posix()
+    return place.file
+
+
+def _file_in_repository(place: Place) -> str:
+    """Return a file as GitHub wants it: from the repository's root, or the current folder."""
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    if place.file and Path(place.file).is_relative_to(root):
+        return Path(place.file).relative_to(root).as_posix()
     return place.file
 
 

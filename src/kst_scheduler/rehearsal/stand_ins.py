@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.rehearsal.stretches import unstretched
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.occurrence import current_occurrence
 
@@ -28,7 +29,7 @@ class StandIns:
     A job under ``once`` keeps its claim, its lease and its row: only what it wraps is replaced.
 
     Args:
-        seconds: how long a job lasts, by its id.
+        seconds: how long a job lasts, by its name.
         default: how long any other one lasts, or half the time to its next fire if that is shorter.
 
     """
@@ -39,13 +40,13 @@ class StandIns:
         self.long: list[tuple[int, int]] = []
         """When each run lasts longer than the time to the next, in microseconds since 1970."""
 
-    def seconds_of(self, job_id: str) -> float:
+    def seconds_of(self, name: str) -> float:
         """Return how many seconds a job lasts."""
-        return self._seconds.get(job_id, self._default)
+        return self._seconds.get(name, self._default)
 
-    def of(self, job: Job) -> Callable[..., Any]:
+    def of(self, job: Job, name: str) -> Callable[..., Any]:
         """Return what runs in place of a job's function; it is ``async def`` if that is."""
-        seconds = self._seconds_now(job)
+        seconds = self._seconds_now(job, name)
         once = getattr(job.func, "once", None)
         if once is not None:
             return functools.partial(_once, once, seconds)
@@ -53,20 +54,20 @@ class StandIns:
             return functools.partial(_wait, seconds)
         return functools.partial(_sleep, seconds)
 
-    def _seconds_now(self, job: Job) -> float:
-        seconds, gap = self.seconds_of(job.id), _gap(job)
+    def _seconds_now(self, job: Job, name: str) -> float:
+        seconds, gap = self.seconds_of(name), _gap(job)
         if gap is None or gap > MAX_GAP:
             return seconds
         now = time.time_ns() // 1000
         if any(begin <= now < end for begin, end in self.long):
             return max(seconds, LONG * gap)
-        return seconds if job.id in self._seconds else min(seconds, gap / 2)
+        return seconds if name in self._seconds else min(seconds, gap / 2)
 
 
 def _gap(job: Job) -> float | None:
     """Return the seconds from now to the next fire; None: there is none."""
     now = datetime.now(UTC)
-    fire = job.trigger.get_next_fire_time(now, now)
+    fire = unstretched(job.trigger).get_next_fire_time(now, now)
     return None if fire is None else (fire - now).total_seconds()
 
 

@@ -8,6 +8,7 @@ import inspect
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,12 +21,14 @@ from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
-from kst_scheduler.simulation.redis_server import SimulatedRedis
+from kst_scheduler.simulation.clock import real_time
 from kst_scheduler.simulation.sources import is_library_path
 from kst_scheduler.user_values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from kst_scheduler.simulation.redis_server import SimulatedRedis
 
 NO_LOOP: Final = "no running event loop"
 ASGI_ARGUMENTS: Final = 3
@@ -91,7 +94,14 @@ class Servers:
 
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
-        self.redis = SimulatedRedis()
+
+    @cached_property
+    def redis(self) -> SimulatedRedis:
+        """Make the Redis: it is slow to import, and few services ask for it."""
+        with real_time():
+            from kst_scheduler.simulation.redis_server import SimulatedRedis  # noqa: PLC0415
+
+            return SimulatedRedis()
 
 
 class ServiceScheduler(KSTScheduler):
@@ -100,8 +110,13 @@ class ServiceScheduler(KSTScheduler):
     def __init__(self, servers: Servers) -> None:
         super().__init__()
         self.ledger = servers.ledger
-        self.redis = servers.redis.client()
         self.tasks = None
+        self._servers = servers
+
+    @cached_property
+    def redis(self) -> Any:
+        """Return a client of the Redis."""
+        return self._servers.redis.client()
 
     @property
     def scheduler(self) -> ServiceScheduler:

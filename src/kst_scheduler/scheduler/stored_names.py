@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from kst_scheduler.errors import InvalidArgumentError
 
 MAX_NAME_LENGTH: Final = 500
 """Characters of a job id or of an instance: PostgreSQL indexes at most 2,704 bytes (its btree)."""
+
+_CANNOT_BE_STORED: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def require_name(text: str, name: str) -> str:
@@ -28,9 +31,9 @@ def require_name(text: str, name: str) -> str:
             f"{name}={text[:20]!r}... has {len(text):,} characters; "
             f"a ledger takes at most {MAX_NAME_LENGTH}"
         )
-    bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
-    if bad is not None:
+    if bad := _CANNOT_BE_STORED.search(text):
         raise InvalidArgumentError(
-            f"{name}={text!r} has the character {bad!r}, which a ledger cannot store; leave it out"
+            f"{name}={text!r} has the character {bad[0]!r}, which a ledger cannot store; "
+            "leave it out"
         )
     return text

@@ -61,7 +61,8 @@ def _run(chosen: argparse.Namespace) -> int:
     try:
         code: int = chosen.verb(chosen)
     except KeyboardInterrupt:
-        return 0
+        interrupted: int = getattr(chosen, "interrupted", 0)  # of a verb that had not done its work
+        return interrupted
     except BaseException as error:
         if sys.flags.dev_mode and not isinstance(error, KSTSchedulerError | SystemExit):
             raise  # python -X dev -m kst_scheduler.service.cli shows the traceback

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
+from kst_scheduler.service.nights_bar import nights_bar
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ FOUND: Final = 1
 """The exit code where something was found."""
 NOT_RUN: Final = 2
 """The exit code where the service could not be rehearsed, as argparse has it for wrong options."""
+INTERRUPTED: Final = 130
+"""The exit code of Ctrl-C, as shells have it: what was not seen to its end has not passed."""
 
 
 def add_rehearse(verbs: Any) -> None:
@@ -78,6 +81,13 @@ def add_rehearse(verbs: Any) -> None:
         metavar="TEXT",
         help='what goes wrong in each night instead: "freeze B 02:50 20m", "clock A 02:00 -120s"',
     )
+    parser.add_argument(
+        "--each-node",
+        action="append",
+        default=[],
+        metavar="JOB",
+        help="a job that every replica should run for itself, such as one that refreshes a cache",
+    )
     parser.add_argument("--format", choices=FORMS, default="text", help="(default %(default)s)")
     parser.add_argument(
         "--fail-on",
@@ -88,21 +98,38 @@ def add_rehearse(verbs: Any) -> None:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="draw the worst night as .png, .svg or .html"
     )
-    parser.set_defaults(verb=rehearse_command, failed=NOT_RUN)
+    parser.set_defaults(verb=rehearse_command, failed=NOT_RUN, interrupted=INTERRUPTED)
 
 
 def rehearse_command(chosen: argparse.Namespace) -> int:
     """Rehearse, print what was found, and return the exit code."""
     with require_extra("simulation", "kst-scheduler rehearse"):
-        from kst_scheduler.rehearsal import explain, rehearse  # noqa: PLC0415 - an extra
+        from kst_scheduler.rehearsal import explain  # noqa: PLC0415 - an extra
         from kst_scheduler.rehearsal.report import FORMS as WRITERS  # noqa: PLC0415
         from kst_scheduler.rehearsal.report import as_text  # noqa: PLC0415
 
     if chosen.explain:
         sys.stdout.write(f"{explain(chosen.explain)}\n")
         return 0
+    found = _rehearsed(chosen)
+    if chosen.picture:
+        _draw(found, chosen.picture)
+    if chosen.format == "text":
+        sys.stdout.write(f"{as_text(found, colour=_has_colour())}\n")
+    else:
+        sys.stdout.write(f"{WRITERS[chosen.format](found)}\n")
+    return FOUND if found.at_level(chosen.fail_on) else 0
+
+
+def _rehearsed(chosen: argparse.Namespace) -> Rehearsal:
+    from kst_scheduler.rehearsal.rehearse import (  # noqa: PLC0415 - an extra
+        ask,
+        question_of,
+        rehearsal_of,
+    )
+
     default, durations = _durations(chosen.duration)
-    found = rehearse(
+    question = question_of(
         _named(chosen.target),
         nights=chosen.days,
         nodes=chosen.nodes,
@@ -114,16 +141,13 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
         stubs=chosen.stub,
         only=chosen.only,
         incidents=chosen.incident,
+        each_node=chosen.each_node,
         seed=chosen.seed,
         **({"start": _day(chosen.start)} if chosen.start else {}),
     )
-    if chosen.picture:
-        _draw(found, chosen.picture)
-    if chosen.format == "text":
-        sys.stdout.write(f"{as_text(found, colour=_has_colour())}\n")
-    else:
-        sys.stdout.write(f"{WRITERS[chosen.format](found)}\n")
-    return FOUND if found.at_level(chosen.fail_on) else 0
+    with nights_bar(question.nights) as on_night:
+        (answer,) = ask([question], on_night)
+    return rehearsal_of(question, answer)
 
 
 def _named(target: str | None) -> str:

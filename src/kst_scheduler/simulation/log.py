@@ -6,7 +6,7 @@ import contextlib
 import copy
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from kst_scheduler.runs.table import NAT, RunLog, moments
 from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kst_scheduler.simulation.world import World
 
@@ -44,6 +44,25 @@ class ShownRunLog(RunLog):
         started_at = shown_after(scheduled_at, started_at)
         finished_at = shown_after(started_at, finished_at)
         super().add(node, job_id, scheduled_at, status, started_at, finished_at, detail)
+
+
+class RenamedRunLog(RunLog):
+    """Rows that go to another log, by other names of their jobs.
+
+    Args:
+        log: where they go.
+        name_of: returns the name of a job, by its id.
+
+    """
+
+    def __init__(self, log: RunLog, name_of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._log = log
+        self._name_of = name_of
+
+    def add(self, node: str, job_id: str, *row: Any, **options: Any) -> None:
+        """Append one row to the other log."""
+        self._log.add(node, self._name_of(job_id), *row, **options)
 
 
 class LogCapture(logging.Handler):

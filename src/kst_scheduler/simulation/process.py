@@ -12,6 +12,7 @@ from apscheduler.schedulers.base import STATE_PAUSED
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import NAT, NODE_DOWN
+from kst_scheduler.simulation.log import RenamedRunLog
 from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.world import MAX_EXITS, TICK
 
@@ -114,10 +115,23 @@ class SimulatedNode:
         for recorder in self._taken():
             recorder.close()
 
-    def watch(self, scheduler: BaseScheduler, **options: Any) -> None:
-        """Record the outcomes of the jobs of a scheduler; ``options`` go to its RunRecorder."""
+    def watch(
+        self,
+        scheduler: BaseScheduler,
+        name_of: Callable[[str], str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Record the outcomes of the jobs of a scheduler.
+
+        Args:
+            scheduler: whose jobs they are.
+            name_of: returns what a job is called in the table, by its id; None: so.
+            options: go to its RunRecorder.
+
+        """
+        log = self._log if name_of is None else RenamedRunLog(self._log, name_of)
         recorder = RunRecorder(
-            scheduler, self.name, log=self._log, clock=lambda: self._world.shown, **options
+            scheduler, self.name, log=log, clock=lambda: self._world.shown, **options
         )
         recorder.grace = self.grace
         self._recorders.append(recorder)

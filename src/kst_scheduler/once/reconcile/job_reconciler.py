@@ -80,29 +80,36 @@ class LastLook(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JobReconciler:
-    """One look at one job."""
+class Look:
+    """What is the same for all jobs of one look."""
 
     scheduler: RunControl
     ledger: Ledger
-    job: Job
-    once_job: OnceJob
-    plan: FirePlan
-    window: timedelta
-    """How long after its time an occurrence may still be run."""
     now: datetime
     """By the ledger's clock."""
     until: datetime
     """What was due before it, by this host's clock too, replicas have had the time to claim."""
     oldest: datetime
     """What was due before it is not kept."""
-    abandoned: Sequence[LedgerRow]
-    """The job's rows whose run lost its lease."""
-    result: ReconcileResult
-    own_looks: dict[str, LastLook]
-    """For each job, by its id, the last look of this replica that moved the mark on."""
     steady_since: datetime
     """From when on the ledger's clock was not set, as far as this replica knows."""
+    own_looks: dict[str, LastLook]
+    """For each job, by its id, the last look of this replica that moved the mark on."""
+    result: ReconcileResult
+
+
+@dataclass(frozen=True)
+class JobReconciler:
+    """One look at one job."""
+
+    look: Look
+    job: Job
+    once_job: OnceJob
+    plan: FirePlan
+    window: timedelta
+    """How long after its time an occurrence may still be run."""
+    abandoned: Sequence[LedgerRow]
+    """The job's rows whose run lost its lease."""
     paused_at: datetime | None = None
     """When the job was paused here, by this host's clock; None: that is not known. What was due
     before it, since the last look, is not lost by the pause."""
@@ -125,11 +132,11 @@ class JobReconciler:
         # A job that was over when it was added never had a next run time, and is not paused.
         if self.job.next_run_time is None and not self.is_over:
             return await self._leave_paused(mark)
-        since = self.now if mark is None else mark  # without one, its history begins now
+        since = self.look.now if mark is None else mark  # without one, its history begins now
         pause = await self._pause(mark)
         overdue = await self._overdue(since, pause)
         left = await self._handle(overdue) if overdue else []
-        await self._move_on(mark, min([max(since, self.until), *left]), pause)
+        await self._move_on(mark, min([max(since, self.look.until), *left]), pause)
         return not left
 
     async def close_lost(self) -> None:
@@ -150,17 +157,17 @@ class JobReconciler:
         they could have run the job until then, and what it would have run leaves no row.
         """
         await self.close_lost()
-        own = self.own_looks.get(self.job.id, LastLook())
+        own = self.look.own_looks.get(self.job.id, LastLook())
         if own.paused_from is None and own.at is not None:
             # A process that was frozen until now was not paused all the while.
-            paused_from = max(own.at, self.until - 2 * own.gap)
+            paused_from = max(own.at, self.look.until - 2 * own.gap)
             if self.paused_at is not None:
-                paused_from = max(paused_from, min(self.paused_at, self.now))
+                paused_from = max(paused_from, min(self.paused_at, self.look.now))
             own = own._replace(paused_from=paused_from)
         if mark is not None and own.mark == mark:
-            pause = Pause(own.paused_from or mark, self.until)
-            await note_pause(self.ledger, self.job.id, mark, pause)
-        self.own_looks[self.job.id] = own._replace(paused_until=self.until)
+            pause = Pause(own.paused_from or mark, self.look.until)
+            await note_pause(self.look.ledger, self.job.id, mark, pause)
+        self.look.own_looks[self.job.id] = own._replace(paused_until=self.look.until)
         return True
 
     async def _mark(self) -> datetime | None:
@@ -169,34 +176,33 @@ class JobReconciler:
         A clock that was ahead may have moved that into the future. It is set back to where the
         clock became steady; not at once, as the clock may be behind now, in its place.
         """
-        mark = await self.ledger.watermark(self.job.id)
-        is_steady = self.now - self.steady_since >= TRUSTED_AFTER
-        if mark is None or mark <= self.now + MAX_LEAD or not is_steady:
+        mark = await self.look.ledger.watermark(self.job.id)
+        is_steady = self.look.now - self.look.steady_since >= TRUSTED_AFTER
+        if mark is None or mark <= self.look.now + MAX_LEAD or not is_steady:
             return mark
-        await self.ledger.reset_watermark(self.job.id, mark, self.steady_since)
+        await self.look.ledger.reset_watermark(self.job.id, mark, self.look.steady_since)
         _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
-        return self.steady_since
+        return self.look.steady_since
 
     async def _move_on(self, mark: datetime | None, until: datetime, pause: Pause | None) -> None:
-        own = self.own_looks.get(self.job.id, LastLook())
-        if mark is None or until > mark:
-            await self.ledger.advance_watermark(self.job.id, until)
-            own = own._replace(mark=until)
-        gap = timedelta(0) if own.at is None else self.until - own.at
-        own = own._replace(at=self.until, gap=gap)
+        own, at = self.look.own_looks.get(self.job.id, LastLook()), self.look.until
+        moved = mark is None or until > mark
+        if moved:
+            await self.look.ledger.advance_watermark(self.job.id, until)
+        gap = timedelta(0) if own.at is None else at - own.at
         # What was due before a pause, and waits for a run to end, holds the mark before the pause.
-        if pause is None or until >= pause.end:
-            own = own._replace(paused_from=None, paused_until=None)
-        self.own_looks[self.job.id] = own
+        is_past = pause is None or until >= pause.end
+        paused = (None, None) if is_past else (own.paused_from, own.paused_until)
+        self.look.own_looks[self.job.id] = LastLook(until if moved else own.mark, at, gap, *paused)
 
     async def _pause(self, mark: datetime | None) -> Pause | None:
         """Return when the job was paused on all replicas that could have run it, if it was."""
-        own = self.own_looks.get(self.job.id)
+        own = self.look.own_looks.get(self.job.id)
         if mark is None or own is None or own.paused_until is None:
             return None
         start, end = own.paused_from or mark, own.paused_until
         if own.mark != mark:
-            noted = await noted_pause(self.ledger, self.job.id, mark)
+            noted = await noted_pause(self.look.ledger, self.job.id, mark)
             if noted is None:
                 return None
             start, end = max(start, noted.start), min(end, noted.end)
@@ -205,7 +211,7 @@ class JobReconciler:
     def _lost(self) -> Overdue:
         """Return what is known of the runs that lost their lease, where nothing is to be run."""
         return Overdue(
-            now=self.now,
+            now=self.look.now,
             due={},
             newest=None,
             statuses={},
@@ -222,15 +228,15 @@ class JobReconciler:
         abandoned = [
             row
             for row in self.abandoned
-            if row.trigger == "manual" or row.scheduled_at < self.until
+            if row.trigger == "manual" or row.scheduled_at < self.look.until
         ]
         taken = [row.scheduled_at for row in abandoned if row.trigger == "schedule"]
-        start = max(self.oldest, min([since, *taken])).replace(microsecond=0)
-        fires = await self.plan.between(start, self.until)
+        start = max(self.look.oldest, min([since, *taken])).replace(microsecond=0)
+        fires = await self.plan.between(start, self.look.until)
         if pause is not None:
             begin, end = (bisect_left(fires, microseconds(each)) for each in pause)
             fires = fires[:begin] + fires[end:]
-        due = await self._due(fires, since)
+        due = await self._due(fires, since) if fires else {}
         if not due and not abandoned:
             return None
         # Before the rows: what leaves the queue in between has one by then.
@@ -238,9 +244,9 @@ class JobReconciler:
         newest = self._newest(fires, due, taken)
         judged = [*islice(due, 1), *([nominal_time(newest)] if newest else [])]
         statuses = await self._statuses(min(judged, default=start))
-        here = self.scheduler.running_occurrences(self.job.id)
+        here = self.look.scheduler.running_occurrences(self.job.id)
         return Overdue(
-            now=self.now,
+            now=self.look.now,
             due=due,
             newest=newest,
             statuses=statuses,
@@ -266,11 +272,11 @@ class JobReconciler:
         page: list[LedgerRow] = []
         while True:
             before = page[-1].id if page else None
-            page = await self.ledger.rows(
+            page = await self.look.ledger.rows(
                 self.job.id, since=since, before_id=before, limit=MAX_ROWS
             )
             for row in page:
-                if row.trigger == "schedule" and not row.is_untimely(self.now):
+                if row.trigger == "schedule" and not row.is_untimely(self.look.now):
                     statuses[row.scheduled_at] = row.status
             if len(page) < MAX_ROWS:
                 return statuses
@@ -336,14 +342,14 @@ class JobReconciler:
 
     async def _start(self, candidate: Occurrence) -> bool:
         """Start a run, unless another one of the job is in progress, here or elsewhere."""
-        running = await self.ledger.rows(self.job.id, status="running")
+        running = await self.look.ledger.rows(self.job.id, status="running")
         if any(row not in self.abandoned for row in running):
             return False
         try:
-            self.scheduler.run_missed(self.job, candidate.scheduled_at)
+            self.look.scheduler.run_missed(self.job, candidate.scheduled_at)
         except (AlreadyRunningError, NotRunningError):
             return False
-        self.result.started.append(candidate)
+        self.look.result.started.append(candidate)
         _LOGGER.info("%s is caught up", candidate)
         return True
 
@@ -352,23 +358,23 @@ class JobReconciler:
         for number, (occurrence, reason) in enumerate(missed, 1):
             if number % MAX_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a ledger in memory lets nothing else run
-            row = await self.ledger.record_missed(occurrence, reason, instance)
+            row = await self.look.ledger.record_missed(occurrence, reason, instance)
             if row is not None:
                 written.append(row)
         if written:
-            self.result.missed += written
+            self.look.result.missed += written
             _LOGGER.warning(
                 "%d run(s) were missed, the last is %s: %s",
                 *(len(written), written[-1].occurrence, written[-1].error),
             )
 
     async def _close(self, given_up: Iterable[tuple[LedgerRow, str]]) -> None:
-        if self.scheduler.running_occurrences(self.job.id):
+        if self.look.scheduler.running_occurrences(self.job.id):
             return  # it may be about to end
         for row, reason in given_up:
-            closed = await self.ledger.close_abandoned(row, reason)
+            closed = await self.look.ledger.close_abandoned(row, reason)
             if closed is not None:
-                self.result.closed.append(closed)
+                self.look.result.closed.append(closed)
                 _LOGGER.warning("%s: %s", closed.occurrence, reason)
 
 

@@ -24,6 +24,7 @@ from kst_scheduler.once.reconcile.fire_plan import FirePlan
 from kst_scheduler.once.reconcile.job_reconciler import (
     JobReconciler,
     LastLook,
+    Look,
     ReconcileResult,
     window_of,
 )
@@ -224,47 +225,44 @@ class Reconciler:
         removed = self._jobs.removed()
         if self._delete_at is None:
             self._delete_at = await self._first_delete_at([job for job, _ in jobs], now)
+        look = Look(
+            scheduler=self._scheduler,
+            ledger=self._ledger,
+            now=now,
+            until=min(now, datetime.now(UTC)) - self._delay,
+            oldest=now - self._retention,
+            steady_since=now - self._clock.steady_for,
+            own_looks=self._own_looks,
+            result=result,
+        )
         for job, once_job in jobs:
             with faults.of(job):
-                reconciler = self._reconciler_of(job, once_job, abandoned, now, result)
+                reconciler = self._reconciler_of(job, once_job, abandoned, look)
                 if await reconciler.reconcile() and self._jobs.is_over(job):
-                    await self._drop(job, reconciler.until)
+                    await self._drop(job, look.until)
         lost = {row.source for row in abandoned}
         for job, once_job in removed:
             # Where it cannot be reconciled, that was reported while it was there.
             with faults.of(job), contextlib.suppress(InvalidArgumentError):
                 if job.id in lost:
-                    await self._reconciler_of(job, once_job, abandoned, now, result).close_lost()
+                    await self._reconciler_of(job, once_job, abandoned, look).close_lost()
         known = {job.id for job, _ in (*jobs, *removed)}
         await self._delete_old(known, abandoned, now, result)
         self._was_away = False
         faults.raise_all()
 
     def _reconciler_of(
-        self,
-        job: Job,
-        once_job: OnceJob,
-        abandoned: Sequence[LedgerRow],
-        now: datetime,
-        result: ReconcileResult,
+        self, job: Job, once_job: OnceJob, abandoned: Sequence[LedgerRow], look: Look
     ) -> JobReconciler:
+        lost = [row for row in abandoned if row.source == job.id]
         return JobReconciler(
-            scheduler=self._scheduler,
-            ledger=self._ledger,
+            look=look,
             job=job,
             once_job=once_job,
             plan=self._plan(job),
             window=window_of(job, once_job, self._retention),
-            now=now,
-            until=min(now, datetime.now(UTC)) - self._delay,
-            oldest=now - self._retention,
             # A lease that was renewed by a wrong clock is renewed by the right one before its end.
-            abandoned=[row for row in abandoned if row.source == job.id]
-            if self._clock.is_steady_for(once_job.lease)
-            else [],
-            result=result,
-            own_looks=self._own_looks,
-            steady_since=now - self._clock.steady_for,
+            abandoned=lost if lost and self._clock.is_steady_for(once_job.lease) else [],
             paused_at=self._jobs.paused_at(job),
             is_over=self._jobs.is_over(job),
         )
