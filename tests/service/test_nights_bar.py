@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pty
 import struct
 import subprocess
 import sys
-import termios
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("there are no pseudo-terminals", allow_module_level=True)
+
+import fcntl
+import pty
+import termios
 
 from kst_scheduler.rehearsal import rehearse
 from kst_scheduler.rehearsal.question import NIGHTS_DONE

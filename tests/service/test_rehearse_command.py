@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,3 +111,17 @@ def test_exit_code_1_says_that_something_was_found(
     assert (folder / "night.svg").stat().st_size > 1000
     assert main(["rehearse", *options, "--nodes", "1", "--duration", "crawl=10s"]) == 0
     assert main(["rehearse", *options, "--nodes", "1", "--fail-on", "warning"]) == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_ctrl_c_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rehearsal that was not seen to its end has found nothing out."""
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["kst_scheduler.rehearsal.rehearse"], "ask", interrupted)
+    assert main(["rehearse", "app.py:scheduler"]) == 130
+    assert capsys.readouterr() == ("", "")

@@ -45,6 +45,8 @@ STOP_LIMIT: Final = 30 * SECOND
 LOOKS_AFTER: Final = (1, 2, 3, 5, 10, 30)
 """Minutes after what goes wrong at which a Reconciler looks; until then it looks each minute, as in
 life. What it finds later would have waited for a run to end, or for a clock to be trusted."""
+LOOKS_AFTER_CLOCK: Final = (1, 5, 30)
+"""The same for a clock that was set: what is wrong then goes on until it is set right."""
 MAX_WAIT: Final = 2 * 3600.0
 """Seconds between two of its looks at other times: they are most of the cost of a quiet day."""
 ID_PLACE: Final = 4
@@ -279,7 +281,8 @@ def _looks_around(trouble: Trouble) -> Iterator[int]:
     """Yield the moments at which a Reconciler looks, from a minute before what goes wrong on."""
     begin, end = microseconds(trouble.at), microseconds(trouble.end)
     yield from range(begin - MINUTE, end, MINUTE)
-    yield from (end + minutes * MINUTE for minutes in LOOKS_AFTER)
+    after = LOOKS_AFTER_CLOCK if trouble.kind == "clock" else LOOKS_AFTER
+    yield from (end + minutes * MINUTE for minutes in after)
 
 
 def _stop(process: Process, then: Callable[[], object]) -> None:

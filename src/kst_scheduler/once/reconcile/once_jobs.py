@@ -24,6 +24,8 @@ from kst_scheduler.once.decorator import OnceJob
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from apscheduler.events import SchedulerEvent
     from apscheduler.job import Job
     from apscheduler.schedulers.base import BaseScheduler
@@ -68,15 +70,13 @@ class OnceJobs:
 
     def all(self) -> list[tuple[Job, OnceJob]]:
         """Return the scheduler's jobs on this ledger, and those that are over, and how they run."""
-        jobs = self._scheduler.get_jobs()
-        self._seen = {job.id: job for job in jobs if self._once(job)}
-        found = ((job, self._once(job)) for job in (*self._seen.values(), *self._over.values()))
-        return [(job, once_job) for job, once_job in found if once_job]
+        found = self._once_jobs(self._scheduler.get_jobs())
+        self._seen = {job.id: job for job, _ in found}
+        return [*found, *self._once_jobs(self._over.values())]
 
     def removed(self) -> list[tuple[Job, OnceJob]]:
         """Return the jobs that their owner has removed here; other replicas may still run them."""
-        found = ((job, self._once(job)) for job in self._removed.values())
-        return [(job, once_job) for job, once_job in found if once_job]
+        return self._once_jobs(self._removed.values())
 
     def is_over(self, job: Job) -> bool:
         """Tell whether a job has left the scheduler because its last fire time has gone by."""
@@ -134,6 +134,9 @@ class OnceJobs:
         (self._over if is_over else self._removed)[job.id] = job
         if len(self._removed) > MAX_REMOVED:
             del self._removed[next(iter(self._removed))]
+
+    def _once_jobs(self, jobs: Iterable[Job]) -> list[tuple[Job, OnceJob]]:
+        return [(job, once_job) for job in jobs if (once_job := self._once(job))]
 
     def _once(self, job: Job) -> OnceJob | None:
         """Return how a job is run once on this ledger; None for any other job."""

@@ -35,7 +35,7 @@ from kst_scheduler.timezone import UTC
 from kst_scheduler.user_values import is_a, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from apscheduler.job import Job
 
@@ -347,19 +347,28 @@ class _Faults:
     """What is wrong with single jobs; it keeps no other job from being looked at."""
 
     def __init__(self) -> None:
+        self._job: Job = None
         self._errors: list[Exception] = []
         self._lines: list[str] = []
 
-    @contextlib.contextmanager
-    def of(self, job: Job) -> Iterator[None]:
-        """Note a fault of a job; that the ledger is away concerns all, and is raised."""
-        try:
-            yield
-        except LedgerUnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a trigger is the reader's, and can raise anything
-            self._errors.append(error)
-            self._lines.append(_named(job, error))
+    def of(self, job: Job) -> Self:
+        """Note a fault of a job in the block; that the ledger is away concerns all, and is raised.
+
+        Not a contextmanager: it is entered for each job of each look.
+        """
+        self._job = job
+        return self
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        # A trigger is the reader's, and can raise anything.
+        if not isinstance(error, Exception) or isinstance(error, LedgerUnavailableError):
+            return False
+        self._errors.append(error)
+        self._lines.append(_named(self._job, error))
+        return True
 
     def raise_all(self) -> None:
         """Raise one error for all, with the first one as its cause that does not say it all."""
