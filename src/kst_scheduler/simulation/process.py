@@ -12,6 +12,7 @@ from apscheduler.schedulers.base import STATE_PAUSED
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import NAT, NODE_DOWN
+from kst_scheduler.simulation.host import begin_in_zone
 from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.world import MAX_EXITS, TICK
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 class SimulatedNode:
     """A host, whose clock may be wrong, and its process, which may freeze, die and restart."""
 
-    def __init__(self, name: str, skew: int, world: World, program: Program, log: RunLog) -> None:
+    def __init__(
+        self, name: str, skew: int, world: World, program: Program, log: RunLog, zone: str
+    ) -> None:
         self.name = name
         self.skew = skew
         self.frozen_until = 0
@@ -42,6 +45,7 @@ class SimulatedNode:
         self._world = world
         self._program = program
         self._log = log
+        self._zone = zone
         self._loops: list[VirtualLoop] = []
         self._recorders: list[RunRecorder] = []
         """Those of the living process, one a scheduler; empty while the node is down."""
@@ -143,6 +147,7 @@ class SimulatedNode:
 
     def _start(self) -> None:
         try:
+            begin_in_zone(self._zone)
             self._program.boot(self)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self.fail(error)
