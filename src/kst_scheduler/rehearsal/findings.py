@@ -146,6 +146,8 @@ def code(
         CODES[name] = Code(
             name, level, title.rstrip("."), write, section, is_read, is_logged, check, explanation
         )
+        for each in sorted(CODES):
+            CODES[each] = CODES.pop(each)
         return check
 
     return keep
