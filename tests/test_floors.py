@@ -17,6 +17,7 @@ FLOORS = [
     "errors",
     "caller",
     "extras",
+    "module_files",
     "time_limit",
     "user_values",
     "torn_down",

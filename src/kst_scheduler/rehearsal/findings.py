@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, moment_at
-from kst_scheduler.rehearsal.notes import NOWHERE, Place
+from kst_scheduler.rehearsal.place import NOWHERE, Place
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Facts:
     host: str
     troubles: Sequence[Trouble]
     start: int
+    nodes: int
+    """How many replicas there are."""
     reading: Reading
 
     @cached_property

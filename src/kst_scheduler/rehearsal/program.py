@@ -14,16 +14,20 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
-from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.notes import Notes, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.place import Place
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
+from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +50,8 @@ ID_PLACE: Final = 4
 """The place of ``id`` among the arguments of ``add_job``."""
 LOOK: Final = "_seconds_to_next_look"
 """The method of a Reconciler that says so."""
+LONG_AGO: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before any service with APScheduler."""
 SEARCH_SECONDS: Final = 0.5
 """CPU time for a trigger's next fire time, before it counts as searching for ever."""
 
@@ -188,7 +194,7 @@ class RehearsedProgram(Program):
         """Remember where a job was added: the scheduler may take it later."""
         self._places[id(scheduler), job.id] = place
 
-    def took(self, scheduler: BaseScheduler, job: Job) -> None:
+    def took(self, scheduler: BaseScheduler, job: Job, alias: str) -> None:
         """Note a job that a scheduler has taken."""
         hangs = job.id in self._searching
         first = getattr(job, "next_run_time", None)
@@ -199,7 +205,14 @@ class RehearsedProgram(Program):
         if job.id in self.notes.jobs:
             return
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.jobs[job.id] = note_of(job, place, hangs=hangs)
+        self.notes.jobs[job.id] = note_of(
+            job,
+            place,
+            hangs=hangs,
+            never="" if hangs or first is not None else _never(job.trigger, scheduler),
+            is_on_loop=isinstance(scheduler, AsyncIOScheduler),
+            store=_store_of(scheduler, alias),
+        )
         self.triggers[job.id] = job.trigger
 
     def takes(self, scheduler: BaseScheduler, job: Job) -> None:
@@ -209,6 +222,12 @@ class RehearsedProgram(Program):
             self._searching.add(job.id)
             job.trigger = DateTrigger(now, now.tzinfo)
             job.next_run_time = None  # paused: a rehearsal goes on without it
+
+    def shuts_down(self) -> None:
+        """Note from which line an AsyncIOScheduler is shut down, as if that waited for its runs."""
+        place = self._place()
+        if place.file and place not in self.notes.shutdowns:
+            self.notes.shutdowns.append(place)
 
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
@@ -265,9 +284,10 @@ def _no_jobs(_scheduler: object) -> None:
 @contextlib.contextmanager
 def _patched(program: RehearsedProgram) -> Iterator[None]:
     """Tell the program of schedulers and jobs; private names of APScheduler 3.11.3."""
-    init, add_job, look, take = (
+    init, add_job, shutdown, look, take = (
         BaseScheduler.__init__,
         BaseScheduler.add_job,
+        AsyncIOScheduler.shutdown,
         getattr(Reconciler, LOOK),
         BaseScheduler._real_add_job,  # noqa: SLF001
     )
@@ -286,15 +306,21 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         program.has_added(self, job, place)
         return job
 
-    def noted_take(self: BaseScheduler, job: Job, *args: Any) -> None:
+    def noted_take(self: BaseScheduler, job: Job, alias: str, *args: Any) -> None:
         program.takes(self, job)
         try:
-            take(self, job, *args)
+            take(self, job, alias, *args)
         except Exception as error:
             program.refused(self, job, error)
             raise
-        program.took(self, job)
+        program.took(self, job, alias)
 
+    def noted_shutdown(self: AsyncIOScheduler, wait: bool = True) -> None:
+        if wait:
+            program.shuts_down()
+        shutdown(self, wait)
+
+    AsyncIOScheduler.shutdown = noted_shutdown
     BaseScheduler.__init__ = noted_init
     BaseScheduler.add_job = noted_add_job
     BaseScheduler._real_add_job = noted_take  # noqa: SLF001
@@ -307,9 +333,24 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         yield
     finally:
         setattr(Reconciler, LOOK, look)
+        AsyncIOScheduler.shutdown = shutdown
         BaseScheduler.__init__ = init
         BaseScheduler.add_job = add_job
         BaseScheduler._real_add_job = take  # noqa: SLF001
+
+
+def _store_of(scheduler: BaseScheduler, alias: str) -> str:
+    """Return the kind of a job store; empty: it is in memory."""
+    store = scheduler._jobstores[alias]  # noqa: SLF001 - APScheduler 3.11.3
+    return "" if isinstance(store, MemoryJobStore) else type(store).__name__
+
+
+def _never(trigger: Any, scheduler: BaseScheduler) -> str:
+    """Return "never" or "no more" for a trigger without a next fire time; empty: it has one."""
+    if trigger.get_next_fire_time(None, datetime.now(scheduler.timezone)) is not None:
+        return ""  # the job is paused
+    past = trigger.get_next_fire_time(None, LONG_AGO)
+    return "never" if past is None else "no more"
 
 
 class _TooLongError(Exception):

@@ -54,7 +54,8 @@ class Rehearsal:
     host_timezone: str
     start: datetime
     """When the first night begins."""
-    folder: str = ""
+    current: str = ""
+    """The folder from which files are named."""
 
     def at_level(self, level: str = "error") -> list[Finding]:
         """Return the findings of a level, and of higher ones."""
@@ -180,6 +181,7 @@ def question_of(
         folder=found.folder,
         module=found.module,
         name=found.name,
+        file=found.file,
         current=str(Path.cwd()),
         start=microseconds(start),
         nights=nights,
@@ -262,6 +264,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         host=question.zone,
         troubles=troubles,
         start=question.start,
+        nodes=question.nodes,
         reading=read(answer["files"]),
     )
     return Rehearsal(
@@ -274,7 +277,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         nodes=tuple(node.name for node in check_nodes(question.nodes)),
         host_timezone=question.zone,
         start=moment_at(question.start).astimezone(KST),
-        folder=question.folder,
+        current=question.current,
     )
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.log_faults import NOT_SHOWN
+from kst_scheduler.rehearsal.place import shown
 
 if TYPE_CHECKING:
     from kst_scheduler.rehearsal.findings import Finding
     from kst_scheduler.rehearsal.log_faults import LogFinding, LogReport
     from kst_scheduler.rehearsal.log_lines import LogLine
-    from kst_scheduler.rehearsal.notes import Place
+    from kst_scheduler.rehearsal.place import Place
     from kst_scheduler.rehearsal.rehearse import Rehearsal
 
 COLOURS: Final = {"error": "31", "warning": "33", "note": "36"}
@@ -135,10 +135,7 @@ def place_in(rehearsal: Rehearsal, place: Place) -> str:
 
 
 def _file(rehearsal: Rehearsal, place: Place) -> str:
-    """Return a file as the reader writes it: from the folder of the target."""
-    if place.file and Path(place.file).is_relative_to(rehearsal.folder):
-        return Path(place.file).relative_to(rehearsal.folder).as_posix()
-    return place.file
+    return shown(place.file, rehearsal.current) if place.file else ""
 
 
 def _rows(rows: Any) -> list[dict[str, str]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.rehearsal.findings import Evidence, Facts, code
 from kst_scheduler.rehearsal.nights import KINDS
-from kst_scheduler.rehearsal.notes import Place
-from kst_scheduler.runs.table import duplicates
+from kst_scheduler.rehearsal.place import NOWHERE
+from kst_scheduler.runs.table import NODE_DOWN, duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +91,13 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
         proof = all_runs[all_runs["scheduled_at"] == first]
         what = f"ran more than once for {len(rows)} of {all_due} times, on {nodes}"
         yield Evidence(str(job), what, proof)
+    for job, note in facts.notes.jobs.items():
+        if note.store and facts.nodes > 1 and not note.is_once and job not in set(twice["job_id"]):
+            what = (
+                f"its {note.store} is shared by {facts.nodes} replicas, and no job store keeps two "
+                "schedulers that look at the same moment from running it twice"
+            )
+            yield Evidence(job, what)
 
 
 @code(
@@ -105,9 +112,9 @@ def runs_beside_itself(facts: Facts) -> Iterator[Evidence]:
     ``max_instances`` counts by id, so the same function with the same arguments runs twice at once
     in one process.
     """
-    twins: dict[tuple[str, str], list[str]] = {}
+    twins: dict[str, list[str]] = {}
     for job, note in facts.notes.jobs.items():
-        twins.setdefault((note.function, note.arguments), []).append(job)
+        twins.setdefault(note.identity, []).append(job)
     for jobs in twins.values():
         rows = facts.started[facts.started["job_id"].isin(jobs)]
         for _, each in rows.sort_values("started_at", kind="stable").groupby("node"):
@@ -163,8 +170,9 @@ def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
         lost = rows[[key not in done for key in _keys(rows)]]
         if len(lost):
             row = lost.iloc[0]
-            waits = [] if "Background" in facts.notes.schedulers[0].kind else facts.reading.waits
-            place = waits[0].place if waits else Place()
+            note = facts.note(str(job))
+            waits = facts.notes.shutdowns if note is None or note.is_on_loop else []
+            place = waits[0] if waits else NOWHERE
             what = (
                 f"the run of {row.scheduled_at:%m-%d %H:%M} was cut by a deployment at "
                 f"{row.finished_at:%H:%M:%S}, and nobody repeated it"
@@ -191,12 +199,26 @@ def is_lost_while_down(facts: Facts) -> Iterator[Evidence]:
     for job, rows in due.groupby("job_id"):
         lost = rows[[key not in begun for key in _keys(rows)]]
         if len(lost):
-            times = lost["scheduled_at"].drop_duplicates()
-            what = (
-                f"{len(times)} run(s) were due while no replica could run them, and nobody caught "
-                f"them up: {times.iloc[0]:%m-%d %H:%M} first"
-            )
-            yield Evidence(str(job), what, lost.head(3))
+            yield Evidence(str(job), _how_lost(lost), lost.head(3))
+
+
+def _how_lost(rows: pd.DataFrame) -> str:
+    """Say of lost runs how many were lost in which way, and when the first was due."""
+    reasons = rows["detail"].map(_reason)
+    parts = []
+    for reason in dict.fromkeys(reasons):
+        times = rows["scheduled_at"][reasons == reason].drop_duplicates()
+        runs = "1 run" if len(times) == 1 else f"{len(times)} runs"
+        parts.append(f"{runs} {reason} ({times.iloc[0]:%m-%d %H:%M} first)")
+    return f"lost, and nobody caught up: {', '.join(parts)}"
+
+
+def _reason(detail: str) -> str:
+    if "before it started" in detail:
+        return "that waited for a thread when the process ended"
+    if detail == NODE_DOWN:
+        return "due while the service was down"
+    return "that could begin only after its grace time"
 
 
 def _impatient(facts: Facts) -> list[str]:

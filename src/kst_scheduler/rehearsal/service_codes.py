@@ -28,12 +28,13 @@ def blocks_the_event_loop(facts: Facts) -> Iterator[Evidence]:
     What an ``async def`` job calls without ``await`` holds the event loop: no other job starts
     meanwhile, and no request is answered.
     """
-    for seen in facts.reading.blocking:
-        for job, note in facts.notes.jobs.items():
-            if note.is_async and note.function_name == seen.function:
-                yield Evidence(
-                    job, f"{seen.text} in an async def blocks the loop", place=seen.place
-                )
+    for job, note in facts.notes.jobs.items():
+        if not note.is_async:
+            continue
+        for step in facts.reading.functions.of_job(note):
+            for seen in step.function.blocking:
+                what = f"{seen.text} in {step.function.path[-1]}() blocks the event loop"
+                yield Evidence(job, what, place=seen.place)
 
 
 @code(
@@ -49,7 +50,7 @@ def has_an_option_without_effect(facts: Facts) -> Iterator[Evidence]:
     APScheduler reads three job defaults, and drops any other without a word; the same names as
     options of the scheduler are dropped, too.
     """
-    for note in facts.notes.schedulers[:1]:
+    for note in {each.place: each for each in facts.notes.schedulers}.values():
         if note.kind == "KSTScheduler":
             continue
         for name in note.options:
@@ -112,10 +113,11 @@ def is_never_awaited(facts: Facts) -> Iterator[Evidence]:
     for job, each in rows.groupby("job_id"):
         what = f"{len(each)} of {len(each)} runs made a coroutine, and nobody awaited it"
         yield Evidence(str(job), what, each.head(2))
-    for seen in facts.reading.lambdas:
-        for job, note in facts.notes.jobs.items():
-            if note.is_lambda and note.function_place == seen.place:
-                yield Evidence(job, f"{seen.text} makes a coroutine that nobody awaits")
+    for job, note in facts.notes.jobs.items():
+        for step in facts.reading.functions.of_job(note):
+            if step.function.is_async and step.by is not None and step.is_lost:
+                what = f"{step.by.name}() makes a coroutine that nobody awaits"
+                yield Evidence(job, what, place=step.by.place)
 
 
 @code(
@@ -130,10 +132,11 @@ def hides_its_failure(facts: Facts) -> Iterator[Evidence]:
 
     An ``except Exception`` that raises nothing makes a failed run a successful one.
     """
-    for seen in facts.reading.swallowed:
-        for job, note in facts.notes.jobs.items():
-            if note.function_name == seen.function:
-                yield Evidence(job, "catches every error and raises none", place=seen.place)
+    functions = facts.reading.functions
+    for job, note in facts.notes.jobs.items():
+        for where in note.functions:
+            for place in (each for at in functions.at(where) for each in at.swallowed):
+                yield Evidence(job, "catches every error and raises none", place=place)
 
 
 @code(

@@ -17,7 +17,15 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.module_files import (
+    check_is_of_file,
+    check_module_name,
+    is_file_name,
+    module_file,
+)
 from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.rehearsal.import_advice import advice
+from kst_scheduler.rehearsal.place import shown
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.redis_server import SimulatedRedis
@@ -42,6 +50,10 @@ class Target:
     name: str
     folder: str
     """The folder from which the module is imported."""
+    file: str
+    """That of the module; empty: the text names the module."""
+    current: str
+    """The folder from which files are named."""
 
     @classmethod
     def named(cls, text: str) -> Target:
@@ -57,33 +69,12 @@ class Target:
                 f"target {text!r} does not name a scheduler; write module:name, such as "
                 "my_service.app:scheduler, or file.py:name"
             )
-        if module.endswith(".py") or "/" in module or "\\" in module:
-            module, folder = _module_of_file(text, Path(module))
-            return cls(text, module, name, folder)
-        if not all(part.isidentifier() for part in module.split(".")):
-            raise InvalidArgumentError(
-                f"target {text!r}: {module!r} is neither the name of a module nor that of a file; "
-                "write my_service.app:scheduler, or my_service/app.py:scheduler"
-            )
-        return cls(text, module, name, str(Path.cwd()))
-
-
-def _module_of_file(text: str, path: Path) -> tuple[str, str]:
-    """Return the name of a file's module, and the folder from which it is imported."""
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise InvalidArgumentError(f"target {text!r}: there is no file {str(path)!r}")
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    if not parts or not all(part.isidentifier() for part in parts):
-        raise InvalidArgumentError(
-            f"target {text!r}: a file whose name is {'.'.join(parts)!r} cannot be imported; rename "
-            "it to letters, digits and underscores"
-        )
-    return ".".join(parts), str(folder)
+        here = str(Path.cwd())
+        if is_file_name(module):
+            file = module_file(module, f"target {text!r}")
+            return cls(text, file.module, name, file.folder, str(file.path), here)
+        check_module_name(module, f"target {text!r}")
+        return cls(text, module, name, here, "", here)
 
 
 class Servers:
@@ -159,6 +150,8 @@ class Process:
             for stub in self._stubs:
                 _put_stub(stub)
             module = self._imported(name)
+        except TargetError:  # a stub that is none
+            raise
         except ModuleNotFoundError as error:
             if error.name and f"{name}.".startswith(f"{error.name}."):
                 raise TargetError(
@@ -168,6 +161,8 @@ class Process:
             raise TargetError(self._at_import(error)) from error
         except Exception as error:
             raise TargetError(self._at_import(error)) from error
+        if self._target.file:
+            check_is_of_file(module, Path(self._target.file), f"target {self._target.text!r}")
         found: Any = module
         for part in self._target.name.split("."):
             found = getattr(found, part, NOT_FOUND)
@@ -195,10 +190,9 @@ class Process:
         return importlib.import_module(name)
 
     def _at_import(self, error: BaseException) -> str:
-        return (
-            f"{self._target.text} cannot be imported: {said(error)}{line_of(error)}; set a "
-            "variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
-        )
+        where = line_of(error, self._target.current)
+        text = said(error)
+        return f"{self._target.text} cannot be imported: {text}{where}{advice(error)}"
 
     async def _begin(self, found: Any) -> None:
         if isinstance(found, BlockingScheduler) and not isinstance(found, BackgroundScheduler):
@@ -216,10 +210,10 @@ class Process:
             await self._lifespan.start()
         elif inspect.isroutine(found):
             await self._call(found)
-        else:
+        elif not (callable(found) and self.schedulers):  # a WSGI application, which has no start
             raise TargetError(
                 f"{self._target.text} is {_a(type(found).__name__)}, and neither a scheduler, nor "
-                "a function that adds jobs to one, nor an ASGI application"
+                "a function that adds jobs to one, nor an application that starts one"
             )
 
     async def _call(self, function: Callable[..., Any]) -> None:
@@ -248,8 +242,12 @@ class Process:
 def _put_stub(stub: str) -> None:
     """Let a function of a module do nothing, in this process."""
     module_name, _, name = stub.partition(":")
-    module = importlib.import_module(module_name)
-    getattr(module, name)  # a name that is not there is a slip
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise TargetError(f"--stub {stub}: there is no module {error.name!r}") from None
+    if not hasattr(module, name):
+        raise TargetError(f"--stub {stub}: the module {module_name} has no {name!r}")
     setattr(module, name, lambda *_args, **_kwargs: None)
 
 
@@ -329,7 +327,7 @@ def _positional(function: Callable[..., Any]) -> int:
     )
 
 
-def line_of(error: BaseException) -> str:
+def line_of(error: BaseException, current: str) -> str:
     """Return the reader's line at which an error was raised, as " (app.py, line 7)"."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
@@ -337,7 +335,7 @@ def line_of(error: BaseException) -> str:
         for each in frames
         if not each.filename.startswith("<") and not is_library_path(each.filename)
     ]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f" ({shown(own[-1].filename, current)}, line {own[-1].lineno})" if own else ""
 
 
 def said(error: BaseException) -> str:

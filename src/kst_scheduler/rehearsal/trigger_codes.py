@@ -246,6 +246,27 @@ def loses_a_midnight(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(job, what)
 
 
+@code(
+    24,
+    "error",
+    write="write a time that is to come: hour=3, day='last' for the last day of a month",
+    section="10.4",
+)
+def never_fires(facts: Facts) -> Iterator[Evidence]:
+    """It never fires.
+
+    A trigger without a next fire time is taken without a word: a day that no month has, a year or
+    an ``end_date`` in the past. It is a warning where there were fires before.
+    """
+    for job, note in facts.notes.jobs.items():
+        if note.never == "never":
+            yield Evidence(job, f"has no fire time: {note.trigger}")
+        elif note.never or (note.kind == "date" and (note.first or facts.start) < facts.start):
+            day = moment_at(facts.start).astimezone(KST)
+            what = f"has no fire time after {day:%Y-%m-%d}: {note.trigger}"
+            yield Evidence(job, what, level="warning")
+
+
 def _first(facts: Facts) -> str:
     return str(facts.runs["node"].iloc[0]) if len(facts.runs) else ""
 
