@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from kst_scheduler.rehearsal import Rehearsal
 
 LESSON = Path(__file__).parent / "services" / "lesson.py"
+NAME = "services/lesson.py"
+"""From the folder that is current when it is rehearsed."""
 
 
 @pytest.fixture(scope="module")
 def lesson() -> Rehearsal:
-    """Rehearse the lesson once."""
-    return rehearse(f"{LESSON}:app")
+    """Rehearse the lesson once, from the folder above."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(LESSON.parents[1])
+        return rehearse(f"{NAME}:app")
 
 
 def test_the_lesson_as_written_has_many_faults(lesson: Rehearsal) -> None:
@@ -44,7 +48,7 @@ def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
     assert len(lines) == 1 + 2 * len(lesson.findings)
     for finding, what, write in zip(lesson.findings, lines[1::2], lines[2::2], strict=True):
         assert what.startswith(f"{finding.code} {finding.level}")
-        assert f"lesson.py:{finding.place.line}" in what
+        assert f" {NAME}:{finding.place.line} " in what
         assert write.startswith("       ")
         assert write.endswith(f"; notebook {finding.section}")
     assert repr(lesson) == as_text(lesson)
@@ -57,21 +61,21 @@ def test_json_has_the_rows(lesson: Rehearsal) -> None:
     assert len(found["findings"]) == len(lesson.findings)
     twice = next(each for each in found["findings"] if each["code"] == "KST012")
     assert [row["node"] for row in twice["rows"]] == ["A", "B"]
-    assert twice["file"] == "lesson.py"
+    assert twice["file"] == NAME
 
 
 def test_github_and_sarif_name_file_and_line(lesson: Rehearsal) -> None:
     """As their readers want them."""
     lines = FORMS["github"](lesson).splitlines()
     assert len(lines) == len(lesson.findings)
-    assert all(line.startswith(("::error file=lesson.py,line=", "::warning ")) for line in lines)
+    assert all(line.startswith((f"::error file={NAME},line=", "::warning ")) for line in lines)
     sarif = json.loads(FORMS["sarif"](lesson))
     (run,) = sarif["runs"]
     assert sarif["version"] == "2.1.0"
     rules = {each["id"] for each in run["tool"]["driver"]["rules"]}
     assert {each["ruleId"] for each in run["results"]} == rules
     place = run["results"][0]["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"]["uri"] == "lesson.py"
+    assert place["artifactLocation"]["uri"] == NAME
     assert place["region"]["startLine"] == lesson.findings[0].place.line
 
 
