@@ -82,6 +82,8 @@ class Notes:
     no_loop: str = ""
     """Why the module cannot be imported where no event loop runs, and where."""
     no_loop_place: Place = NOWHERE
+    ours: list[str] = field(default_factory=list)
+    """Jobs that are functions of this package, and are not judged."""
     shutdowns: list[Place] = field(default_factory=list)
     """Where an AsyncIOScheduler is shut down as if that waited for its runs."""
     errors: list[tuple[str, str, Place]] = field(default_factory=list)
@@ -112,6 +114,7 @@ class Notes:
             not_started=[(count, Place(**place)) for count, place in found["not_started"]],
             no_loop=found["no_loop"],
             no_loop_place=Place(**found["no_loop_place"]),
+            ours=found["ours"],
             shutdowns=[Place(**place) for place in found["shutdowns"]],
             errors=[(job, text, Place(**place)) for job, text, place in found["errors"]],
         )

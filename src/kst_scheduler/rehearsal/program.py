@@ -24,6 +24,7 @@ from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
 from kst_scheduler.rehearsal.notes import Notes, note_of, scheduler_note, unpacked
 from kst_scheduler.rehearsal.place import Place
+from kst_scheduler.rehearsal.stand_ins import is_ours
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
@@ -196,6 +197,9 @@ class RehearsedProgram(Program):
 
     def took(self, scheduler: BaseScheduler, job: Job, alias: str) -> None:
         """Note a job that a scheduler has taken."""
+        if is_ours(job.func):
+            self.notes.ours.append(job.id)
+            return
         hangs = job.id in self._searching
         first = getattr(job, "next_run_time", None)
         if first is not None and isinstance(job.trigger, AndTrigger):

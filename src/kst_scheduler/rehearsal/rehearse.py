@@ -257,9 +257,10 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         for each in answer["troubles"]
     ]
     runs = _table(answer["runs"])
+    notes = Notes.from_json(answer["notes"])
     facts = Facts(
-        notes=Notes.from_json(answer["notes"]),
-        runs=runs,
+        notes=notes,
+        runs=runs[~runs["job_id"].isin(notes.ours)],
         zones={question.zone: {}} | answer["zones"],
         host=question.zone,
         troubles=troubles,

@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from kst_scheduler.errors import InvalidArgumentError, TargetError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, TargetError
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.module_files import (
     check_is_of_file,
@@ -230,9 +230,16 @@ class Process:
                 await self._begin(made)
             return
         scheduler = ServiceScheduler(self._servers)
-        result = function(scheduler)
-        if inspect.isawaitable(result):
-            await result
+        try:
+            result = function(scheduler)
+            if inspect.isawaitable(result):
+                await result
+        except KSTSchedulerError as error:
+            raise TargetError(
+                f"{self._target.text} was given a KSTScheduler, and raised {said(error)}"
+                f"{line_of(error, self._target.current)}; to rehearse another scheduler, name a "
+                "function that returns it"
+            ) from error
         if any(hasattr(job.func, "once") for job in scheduler.get_jobs()):
             Reconciler(scheduler, scheduler.ledger).start()
         if scheduler.state == STATE_STOPPED:
