@@ -40,7 +40,7 @@ POOL: Final = 10
 """The threads of APScheduler's own pool."""
 
 NOT_SHOWN: Final = (
-    "a job that never fires (KST005, KST006, KST007, KST020): compare with fire_times()",
+    "a job that never fires (KST005, KST006, KST007, KST020, KST024): compare with fire_times()",
     "a run that was coalesced into a later one, or was due while no process ran (KST023)",
     "a weekday that is counted from another day (KST003): look for day_of_week='1'",
     "an option without effect (KST011), but for a conflict; a failure that a job hides (KST019)",

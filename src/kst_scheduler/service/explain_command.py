@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.errors import InvalidArgumentError
@@ -23,8 +24,8 @@ def add_explain(verbs: Any) -> None:
         "explain",
         help="read a log, and say what APScheduler's lines in it mean",
         description="Reads a log with lines of APScheduler 3.11: text, JSON, with what journald, "
-        "Docker or Kubernetes puts before a line. Exit code 1: something was found; 2: it could "
-        "not be read.",
+        "Docker or Kubernetes puts before a line; also compressed by gzip. Exit code 1: something "
+        "was found; 2: it could not be read.",
     )
     parser.add_argument(
         "log",
@@ -51,13 +52,13 @@ def explain_command(chosen: argparse.Namespace) -> int:
 def _read(name: str) -> LogReport:
     from kst_scheduler.rehearsal.log_faults import explain_log  # noqa: PLC0415 - an extra
 
-    if name == STANDARD_INPUT:
-        return explain_log(sys.stdin.buffer)
     try:
+        if name == STANDARD_INPUT:
+            return explain_log(sys.stdin.buffer)
         with open(name, "rb") as stream:  # noqa: PTH123 - a Path makes "." of ""
             return explain_log(stream)
-    except (OSError, ValueError) as error:  # also: NUL in its name
-        reason = error.strerror if isinstance(error, OSError) else error
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # also: NUL in its name
+        reason = getattr(error, "strerror", None) or error
         raise InvalidArgumentError(
             f"{name!r} cannot be read: {reason}; write the name of a log, or - for standard input"
         ) from None
