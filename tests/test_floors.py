@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 FLOORS = [
     "errors",
     "caller",
+    "choices",
     "extras",
     "module_files",
     "time_limit",

@@ -12,7 +12,7 @@ from kst_scheduler import InvalidArgumentError
 from kst_scheduler.rehearsal import explain, rehearse
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.picture import save_picture
-from kst_scheduler.rehearsal.report import FORMS, as_text
+from kst_scheduler.rehearsal.report import WRITERS, as_text
 from kst_scheduler.service.cli import main
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
 
 def test_json_has_the_rows(lesson: Rehearsal) -> None:
     """That prove each finding."""
-    found = json.loads(FORMS["json"](lesson))
+    found = json.loads(WRITERS["json"](lesson))
     assert len(found["findings"]) == len(lesson.findings)
     twice = next(each for each in found["findings"] if each["code"] == "KST012")
     assert [row["node"] for row in twice["rows"]] == ["A", "B"]
@@ -66,10 +66,10 @@ def test_json_has_the_rows(lesson: Rehearsal) -> None:
 
 def test_github_and_sarif_name_file_and_line(lesson: Rehearsal) -> None:
     """As their readers want them."""
-    lines = FORMS["github"](lesson).splitlines()
+    lines = WRITERS["github"](lesson).splitlines()
     assert len(lines) == len(lesson.findings)
     assert all(line.startswith((f"::error file={NAME},line=", "::warning ")) for line in lines)
-    sarif = json.loads(FORMS["sarif"](lesson))
+    sarif = json.loads(WRITERS["sarif"](lesson))
     (run,) = sarif["runs"]
     assert sarif["version"] == "2.1.0"
     rules = {each["id"] for each in run["tool"]["driver"]["rules"]}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from kst_scheduler.choices import LEVELS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, moment_at
 from kst_scheduler.rehearsal.place import NOWHERE, Place
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from kst_scheduler.rehearsal.nights import Trouble
     from kst_scheduler.rehearsal.notes import JobNote, Notes
     from kst_scheduler.rehearsal.reading import Reading
-
-LEVELS: Final = ("note", "warning", "error")
-"""From the lowest."""
 
 
 @dataclass(frozen=True)

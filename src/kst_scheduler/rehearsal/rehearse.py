@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself known
+from kst_scheduler.choices import LEVELS
 from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
-from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
+from kst_scheduler.rehearsal.findings import Facts, Finding, findings
 from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble, check_incident, check_only
 from kst_scheduler.rehearsal.notes import Notes
 from kst_scheduler.rehearsal.question import Question

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.choices import FORMS, LOG_FORMS
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.log_faults import NOT_SHOWN
 from kst_scheduler.rehearsal.place import shown
@@ -97,7 +98,7 @@ def as_sarif(rehearsal: Rehearsal) -> str:
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
-FORMS: Final = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
+WRITERS: Final = dict(zip(FORMS, (as_text, as_json, as_github, as_sarif), strict=True))
 
 
 def _head(rehearsal: Rehearsal) -> str:
@@ -212,4 +213,4 @@ def log_as_json(name: str, report: LogReport) -> str:
     return text.encode(errors="backslashreplace").decode()  # half a character, as JSON writes it
 
 
-LOG_FORMS: Final = {"text": log_as_text, "json": log_as_json}
+LOG_WRITERS: Final = dict(zip(LOG_FORMS, (log_as_text, log_as_json), strict=True))

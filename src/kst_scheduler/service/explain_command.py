@@ -6,6 +6,7 @@ import sys
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.choices import LOG_FORMS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.service.rehearse_command import FOUND, NOT_RUN
@@ -34,18 +35,18 @@ def add_explain(verbs: Any) -> None:
         metavar="FILE",
         help="the log; -, or none: standard input",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="(default text)")
+    parser.add_argument("--format", choices=LOG_FORMS, default="text", help="(default text)")
     parser.set_defaults(verb=explain_command, failed=NOT_RUN)
 
 
 def explain_command(chosen: argparse.Namespace) -> int:
     """Read the log, print what was found, and return the exit code."""
     with require_extra("simulation", "kst-scheduler explain"):
-        from kst_scheduler.rehearsal.report import LOG_FORMS  # noqa: PLC0415 - an extra
+        from kst_scheduler.rehearsal.report import LOG_WRITERS  # noqa: PLC0415 - an extra
 
     report = _read(chosen.log)
     name = "standard input" if chosen.log == STANDARD_INPUT else chosen.log
-    sys.stdout.write(f"{LOG_FORMS[chosen.format](name, report)}\n")
+    sys.stdout.write(f"{LOG_WRITERS[chosen.format](name, report)}\n")
     return FOUND if report.findings else 0
 
 
