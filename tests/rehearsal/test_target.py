@@ -150,6 +150,26 @@ def test_another_module_of_the_name_is_refused(tmp_path: Path) -> None:
         rehearsal_of(question, ask([question])[0])
 
 
+def test_the_main_task_lives_as_long_as_its_process(tmp_path: Path) -> None:
+    """As ``asyncio.run`` holds it: the loop alone would let the garbage collector end it."""
+    file = tmp_path / "app.py"
+    file.write_text(
+        JOB + "import asyncio, gc\n"
+        "class Service:\n"
+        "    async def __aenter__(self):\n"
+        "        self.scheduler = KSTScheduler()\n"
+        "        self.scheduler.add_job(crawl, cron(hour=3), id='crawl')\n"
+        "        self.scheduler.start()\n"
+        "    async def __aexit__(self, *_): self.scheduler.shutdown()\n"
+        "async def found():\n"
+        "    asyncio.get_running_loop().call_later(600, gc.collect)\n"
+        "    async with Service():\n"
+        "        await asyncio.Event().wait()\n",
+        encoding="utf-8",
+    )
+    assert set(rehearse(f"{file}:found", nights=1, nodes=1).runs["status"]) == {"ok"}
+
+
 def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file, no thread, no variable, no module."""
     (tmp_path / "settings.json").write_text(json.dumps({"hour": 3}), encoding="utf-8")

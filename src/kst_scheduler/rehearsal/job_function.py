@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +66,12 @@ def identity_of(function: Any, args: Any, kwargs: Any) -> str:
         values += [each.cell_contents for each in function.__closure__ or () if _is_filled(each)]
         function = function.__code__
     return " ".join(map(_key, [function, *values]))
+
+
+def is_generator(function: Any) -> bool:
+    """Tell whether calling a job's function makes a generator, and runs nothing of it."""
+    called = _called(function)
+    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
 
 
 def _key(value: Any) -> str:

@@ -14,7 +14,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.rehearsal.job_function import functions_of, identity_of
+from kst_scheduler.rehearsal.job_function import functions_of, identity_of, is_generator
 from kst_scheduler.rehearsal.place import NOWHERE, Place
 from kst_scheduler.rehearsal.stand_ins import is_async
 
@@ -48,6 +48,8 @@ class JobNote:
     """Its first fire, in microseconds since 1970 in UTC; None: it never fires."""
     grace: float | None
     is_async: bool
+    is_generator: bool
+    """Whether to call its function begins nothing."""
     is_once: bool
     is_aligned: bool
     """Whether an interval is counted from a fixed moment, and not from when it was built."""
@@ -148,6 +150,7 @@ def note_of(
         first=None if first is None else microseconds(first),
         grace=job.misfire_grace_time,
         is_async=is_async(function),
+        is_generator=is_generator(function),
         is_once=hasattr(function, "once"),
         is_aligned=type(trigger) is not IntervalTrigger,
         hangs=hangs,

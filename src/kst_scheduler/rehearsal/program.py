@@ -24,6 +24,7 @@ from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import LOOK_EVERY, Reconciler
 from kst_scheduler.rehearsal.notes import Notes, note_of, scheduler_note, unpacked
 from kst_scheduler.rehearsal.place import Place
+from kst_scheduler.rehearsal.shutdowns import watched_shutdowns
 from kst_scheduler.rehearsal.stand_ins import is_ours
 from kst_scheduler.rehearsal.target import Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
@@ -81,6 +82,9 @@ class RehearsedProgram(Program):
         self._stubs = stubs
         self._servers = Servers()
         self._processes: dict[SimulatedNode, Process] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        """What each process is at: asyncio.run holds it, and the event loop does not."""
+        self._stopping: set[SimulatedNode] = set()
         self._node: SimulatedNode | None = None
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
@@ -94,7 +98,7 @@ class RehearsedProgram(Program):
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """Hear of every scheduler that is made and of every job that is added."""
-        with super().installed(), _patched(self):
+        with super().installed(), _patched(self), watched_shutdowns(self.shuts_down, self.ends):
             yield
             self.enter(None)
             self.files = sorted(
@@ -118,6 +122,8 @@ class RehearsedProgram(Program):
         self.enter(node)
         process = self._processes[node] = Process(self._target, self._servers, self._stubs)
         task = asyncio.get_running_loop().create_task(process.start())
+        self._tasks.append(task)
+        self._stopping.discard(node)
         task.add_done_callback(functools.partial(self._began, node, process))
 
     @property
@@ -163,7 +169,10 @@ class RehearsedProgram(Program):
         process = self._processes.get(node)
         if process is None:
             return
-        node.call_soon(functools.partial(_stop, process, lambda: world.call_at(world.now, end)))
+        self._stopping.add(node)
+        node.call_soon(
+            functools.partial(self._stop, process, lambda: world.call_at(world.now, end))
+        )
         world.call_at(limit, end)
         world.call_at(restart_at, node.restart)
 
@@ -233,6 +242,11 @@ class RehearsedProgram(Program):
         if place.file and place not in self.notes.shutdowns:
             self.notes.shutdowns.append(place)
 
+    def ends(self, scheduler: BaseScheduler) -> None:
+        """Remember the jobs of a scheduler that is shut down for a deployment, and forgets them."""
+        if self._node is not None and self._node in self._stopping:
+            self._node.remember(scheduler)
+
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
         place = self._places.get((id(scheduler), job.id), self._adding)
@@ -258,6 +272,11 @@ class RehearsedProgram(Program):
             if scheduler.state != STATE_STOPPED:
                 node.take_time_to_start()
 
+    def _stop(self, process: Process, then: Callable[[], object]) -> None:
+        task = asyncio.get_running_loop().create_task(process.stop())
+        self._tasks.append(task)
+        task.add_done_callback(lambda _task: then())
+
     def _place(self) -> Place:
         """Return the line of the reader's code that is at work."""
         frame = sys._getframe(1)  # noqa: SLF001 - as logging finds its caller
@@ -266,11 +285,6 @@ class RehearsedProgram(Program):
                 return Place(frame.f_code.co_filename, frame.f_lineno)
             frame = frame.f_back  # type: ignore[assignment]
         return Place()
-
-
-def _stop(process: Process, then: Callable[[], object]) -> None:
-    task = asyncio.get_running_loop().create_task(process.stop())
-    task.add_done_callback(lambda _task: then())
 
 
 def _function_of(stand_ins: StandIns | None) -> dict[str, Any]:
@@ -288,10 +302,9 @@ def _no_jobs(_scheduler: object) -> None:
 @contextlib.contextmanager
 def _patched(program: RehearsedProgram) -> Iterator[None]:
     """Tell the program of schedulers and jobs; private names of APScheduler 3.11.3."""
-    init, add_job, shutdown, look, take = (
+    init, add_job, look, take = (
         BaseScheduler.__init__,
         BaseScheduler.add_job,
-        AsyncIOScheduler.shutdown,
         getattr(Reconciler, LOOK),
         BaseScheduler._real_add_job,  # noqa: SLF001
     )
@@ -319,12 +332,6 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
             raise
         program.took(self, job, alias)
 
-    def noted_shutdown(self: AsyncIOScheduler, wait: bool = True) -> None:
-        if wait:
-            program.shuts_down()
-        shutdown(self, wait)
-
-    AsyncIOScheduler.shutdown = noted_shutdown
     BaseScheduler.__init__ = noted_init
     BaseScheduler.add_job = noted_add_job
     BaseScheduler._real_add_job = noted_take  # noqa: SLF001
@@ -337,7 +344,6 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         yield
     finally:
         setattr(Reconciler, LOOK, look)
-        AsyncIOScheduler.shutdown = shutdown
         BaseScheduler.__init__ = init
         BaseScheduler.add_job = add_job
         BaseScheduler._real_add_job = take  # noqa: SLF001

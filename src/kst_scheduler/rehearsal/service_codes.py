@@ -114,6 +114,8 @@ def is_never_awaited(facts: Facts) -> Iterator[Evidence]:
         what = f"{len(each)} of {len(each)} runs made a coroutine, and nobody awaited it"
         yield Evidence(str(job), what, each.head(2))
     for job, note in facts.notes.jobs.items():
+        if note.is_generator:
+            yield Evidence(job, "its function has a yield, so a run makes a generator, and nothing")
         for step in facts.reading.functions.of_job(note):
             if step.function.is_async and step.by is not None and step.is_lost:
                 what = f"{step.by.name}() makes a coroutine that nobody awaits"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 NO_LOOP: Final = "no running event loop"
 ASGI_ARGUMENTS: Final = 3
 """scope, receive and send (ASGI specification 3.0)."""
+PATIENCE: Final = 30
+"""Seconds in which a service adds its first job."""
 NOT_FOUND: Final = object()
 
 
@@ -131,6 +133,8 @@ class Process:
 
         """
         await self._begin(self._found())
+        if not any(scheduler.get_jobs() for scheduler in self.schedulers):
+            await asyncio.sleep(PATIENCE)  # a thread, or a task, may be about to make one
         if not self.schedulers:
             raise TargetError(
                 f"{self._target.text} makes no APScheduler, so nothing can be rehearsed"

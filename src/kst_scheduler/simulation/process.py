@@ -49,6 +49,8 @@ class SimulatedNode:
         self._loops: list[VirtualLoop] = []
         self._recorders: list[RunRecorder] = []
         """Those of the living process, one a scheduler; empty while the node is down."""
+        self._remembered: dict[BaseScheduler, list[tuple[str, Any, Any]]] = {}
+        """The next fire times of a scheduler, with their triggers."""
         self._strand: Strand | None = None
         """The event loop of the latest process."""
 
@@ -164,13 +166,22 @@ class SimulatedNode:
         for job_id, moment in self._due(recorder.scheduler, until):
             recorder.add(job_id, moment, "missed", detail=detail)
 
+    def remember(self, scheduler: BaseScheduler) -> None:
+        """Remember what is due next: a scheduler that is shut down forgets the jobs in memory."""
+        self._remembered[scheduler] = [
+            (job.id, getattr(job, "next_run_time", None), job.trigger)  # a pending job has none
+            for job in scheduler.get_jobs()
+        ]
+
     def _due(self, scheduler: BaseScheduler, until: int) -> Iterator[tuple[str, int]]:
         """Yield the fire times of each job from its next one until ``until``, exclusive."""
-        for job in scheduler.get_jobs():
-            moment = getattr(job, "next_run_time", None)  # a pending job has no such attribute
+        if scheduler not in self._remembered:
+            self.remember(scheduler)
+        for job_id, first, trigger in self._remembered.pop(scheduler):
+            moment = first
             while moment is not None and microseconds(moment) - self.skew < until:
-                yield job.id, microseconds(moment)
-                moment = job.trigger.get_next_fire_time(moment, moment)
+                yield job_id, microseconds(moment)
+                moment = trigger.get_next_fire_time(moment, moment)
 
     def _why_nothing_starts(self) -> str:
         """Return what kept the process from starting anything to the end; empty: nothing did."""
