@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MARK = "the fault"
 """On the line that a finding must name, where a service has it."""
+WITHOUT_ONCE = {"KST015", "KST023"}
+"""Warnings about any job that nobody repeats or catches up."""
 FOLDER = Path(__file__).parent / "services"
 SERVICES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "lesson")
 
@@ -55,7 +57,7 @@ def test_its_fault_comes_first_and_is_the_only_error(
     found = rehearsals[path]
     code, _, job = header_of(path).get("finds", "").partition(" ")
     if code in {"", "none"}:
-        assert not (found.at_level("error") if code else found.findings), found
+        assert {each.code for each in found.findings} <= (WITHOUT_ONCE if code else set()), found
         return
     first = found.findings[0]
     assert first.code == code, found

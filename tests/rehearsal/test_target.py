@@ -67,6 +67,9 @@ REFUSED = {
         "is a BlockingScheduler"
     ),
     "def found(): return None": "makes no APScheduler",
+    "import asyncio\nasync def main(): ...\ndef found(): asyncio.run(main())": (
+        "calls asyncio.run() ({file}, line 7); name the coroutine function that it runs"
+    ),
     "import os\nfound = os.environ['NOT_THERE']": "line 6); set it by --set NOT_THERE=VALUE",
     "import nothing_of_this_name": "; install the package that has 'nothing_of_this_name' beside",
     "def broken(:": "cannot be imported: SyntaxError",

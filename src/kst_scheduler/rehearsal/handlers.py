@@ -37,7 +37,7 @@ def hidden_failures(function: Definition) -> Iterator[int]:
             inside = {id(each) for each in ast.walk(caught)}
             around = {id(each) for loop in loops if _has(loop, node) for each in ast.walk(loop)}
             tried = {id(each) for part in getattr(node, "body", []) for each in ast.walk(part)}
-            gives = any(map(_gives_a_result, ast.walk(caught)))
+            gives = any(map(_gives_a_result, ast.walk(caught))) or _tries_again(caught, loops)
             later = (
                 each.lineno > (caught.end_lineno or 0) or id(each) in around
                 for each in raising
@@ -81,6 +81,15 @@ def _gives_a_result(node: ast.AST) -> bool:
     """Tell whether a handler returns what tells its caller of the failure."""
     value = node.value if isinstance(node, ast.Return) else None
     return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _tries_again(caught: ast.AST, loops: list[ast.For | ast.AsyncFor | ast.While]) -> bool:
+    """Tell whether a handler leads to another try, until one succeeds."""
+    around = [each for each in loops if _has(each, caught)]
+    if not around or any(isinstance(each, ast.Break | ast.Return) for each in ast.walk(caught)):
+        return False
+    test = getattr(around[-1], "test", None)  # the innermost, as they are in order
+    return isinstance(test, ast.Constant) and bool(test.value)
 
 
 def _has(outer: ast.AST, inner: ast.AST) -> bool:

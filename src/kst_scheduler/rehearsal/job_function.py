@@ -64,6 +64,7 @@ def identity_of(function: Any, args: Any, kwargs: Any) -> str:
         function = function.__func__
     if isinstance(function, FunctionType):
         values += [each.cell_contents for each in function.__closure__ or () if _is_filled(each)]
+        values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
         function = function.__code__
     return " ".join(map(_key, [function, *values]))
 

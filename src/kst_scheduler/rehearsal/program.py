@@ -26,7 +26,7 @@ from kst_scheduler.rehearsal.notes import Notes, note_of, scheduler_note, unpack
 from kst_scheduler.rehearsal.place import Place
 from kst_scheduler.rehearsal.shutdowns import watched_shutdowns
 from kst_scheduler.rehearsal.stand_ins import is_ours
-from kst_scheduler.rehearsal.target import Process, Servers, Target
+from kst_scheduler.rehearsal.target import PATIENCE, Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
 from kst_scheduler.timezone import UTC
@@ -264,13 +264,17 @@ class RehearsedProgram(Program):
             own = [each for each in frames if each.filename.startswith(self._target.folder)]
             if own:
                 self.notes.no_loop_place = Place(own[-1].filename, own[-1].lineno or 0)
+        # Not now: a task, or a timer, may start it.
+        asyncio.get_running_loop().call_later(PATIENCE, self._look_for_not_started, process)
+        for scheduler in process.schedulers:
+            if scheduler.state != STATE_STOPPED:
+                node.take_time_to_start()
+
+    def _look_for_not_started(self, process: Process) -> None:
         if not self.notes.not_started:
             self.notes.not_started = [
                 (len(each.get_jobs()), self._made_at[id(each)]) for each in process.not_started
             ]
-        for scheduler in process.schedulers:
-            if scheduler.state != STATE_STOPPED:
-                node.take_time_to_start()
 
     def _stop(self, process: Process, then: Callable[[], object]) -> None:
         task = asyncio.get_running_loop().create_task(process.stop())

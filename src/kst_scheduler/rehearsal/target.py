@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 NO_LOOP: Final = "no running event loop"
+ASYNCIO_RUN: Final = "asyncio.run() cannot be called from a running event loop"
 ASGI_ARGUMENTS: Final = 3
 """scope, receive and send (ASGI specification 3.0)."""
 PATIENCE: Final = 30
-"""Seconds in which a service adds its first job."""
+"""Seconds in which a service adds its first job, and starts its scheduler."""
 NOT_FOUND: Final = object()
 
 
@@ -228,7 +229,7 @@ class Process:
                 "..., or a function without arguments that returns the scheduler"
             )
         if wanted == 0:
-            made = function()
+            made = self._called(function)
             made = await made if inspect.isawaitable(made) else made
             if made is not None:
                 await self._begin(made)
@@ -248,6 +249,17 @@ class Process:
             Reconciler(scheduler, scheduler.ledger).start()
         if scheduler.state == STATE_STOPPED:
             scheduler.start()
+
+    def _called(self, function: Callable[..., Any]) -> Any:
+        try:
+            return function()
+        except RuntimeError as error:
+            if ASYNCIO_RUN not in str(error):
+                raise
+            raise TargetError(
+                f"{self._target.text} calls asyncio.run(){line_of(error, self._target.current)}; "
+                "name the coroutine function that it runs, such as app.py:main"
+            ) from None
 
 
 def _put_stub(stub: str) -> None:

@@ -50,6 +50,16 @@ async def tries_again() -> int:
             await asyncio.sleep(1)
 
 
+async def until_it_succeeds() -> None:
+    """Try until it succeeds."""
+    while True:
+        try:
+            await fetch()
+            break
+        except Exception:  # noqa: BLE001
+            await asyncio.sleep(60)
+
+
 async def counts() -> None:
     """Crawl all pages, and fail if one has failed."""
     failed = 0
@@ -106,6 +116,6 @@ async def alert() -> None:
 
 def add_jobs(service: Any) -> None:
     """Add the jobs."""
-    jobs = (writes_a_row, tries_again, counts, leaves, cleans, alerted(fetch))
+    jobs = (writes_a_row, tries_again, until_it_succeeds, counts, leaves, cleans, alerted(fetch))
     for hour, job in enumerate(jobs):
         service.scheduler.add_job(once(service.ledger)(job), cron(hour=hour), id=f"job-{hour}")

@@ -80,4 +80,6 @@ for source in (Source("nps"), Source("krx")):
     scheduler.add_job(job_for(source.name), "cron", hour=3, id=f"inner-{source.name}")
 scheduler.add_job(lambda: parse(), "cron", hour=4, id="lambda")  # noqa: PLW0108
 scheduler.add_job(lambda: through(parse), "cron", hour=4, id="through")
+for user in ("kim", "lee"):
+    scheduler.add_job(lambda user=user: user.upper(), "cron", hour=5, id=user)
 scheduler.add_job(awaits, "cron", hour=4, id="awaits")

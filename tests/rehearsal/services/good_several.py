@@ -7,6 +7,7 @@ finds: none
 
 from __future__ import annotations
 
+import asyncio
 import functools
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -38,5 +39,6 @@ async def main() -> None:
         threads.add_job(copy, "cron", hour=5, args=[table], id=f"copy-{table}")
     ours = KSTScheduler()
     ours.add_job(crawl, cron(hour=6), args=["morning"], id="crawl-morning")
-    for each in (loop, threads, ours):
+    for each in (loop, threads):
         each.start()
+    asyncio.get_running_loop().call_later(2, ours.start)

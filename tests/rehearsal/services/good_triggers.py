@@ -23,7 +23,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 scheduler = AsyncIOScheduler(timezone=SEOUL, job_defaults={"misfire_grace_time": 3600})
 
 
-async def work() -> None:
+async def work(_name: str) -> None:
     """Do the work."""
 
 
@@ -39,4 +39,4 @@ for name, trigger in {
     "steps": CronTrigger(minute="*/15", second=0, timezone=SEOUL),
     "last": CronTrigger(day="last", hour=23, timezone=SEOUL),
 }.items():
-    scheduler.add_job(work, trigger, args=[], id=name)
+    scheduler.add_job(work, trigger, args=[name], id=name)
