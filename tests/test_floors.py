@@ -16,7 +16,9 @@ SOURCE = Path(__file__).parent.parent / "src"
 FLOORS = [
     "errors",
     "caller",
+    "choices",
     "extras",
+    "module_files",
     "time_limit",
     "user_values",
     "torn_down",

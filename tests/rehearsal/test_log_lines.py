@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import logging
@@ -549,11 +550,14 @@ class Endless(io.RawIOBase):
         return count
 
 
-@pytest.mark.parametrize("kind", ["one line", "many jobs", "other lines"])
+@pytest.mark.parametrize("kind", ["one line", "many jobs", "other lines", "compressed"])
 def test_memory_does_not_grow_with_the_log(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one line without an end, of jobs that each have a name of their own, of other loggers."""
+    megabyte = gzip.compress(b"x" * 999_999 + b"\n")
 
     def block(number: int) -> bytes:
+        if kind == "compressed":
+            return megabyte
         if kind == "one line":
             return b"x" * 10_000
         if kind == "other lines":

@@ -14,19 +14,23 @@ from kst_scheduler import InvalidArgumentError
 from kst_scheduler.rehearsal import explain, rehearse
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.picture import save_picture
-from kst_scheduler.rehearsal.report import FORMS, as_text
+from kst_scheduler.rehearsal.report import WRITERS, as_text
 from kst_scheduler.service.cli import main
 
 if TYPE_CHECKING:
     from kst_scheduler.rehearsal import Rehearsal
 
 LESSON = Path(__file__).parent / "services" / "lesson.py"
+NAME = "services/lesson.py"
+"""From the folder that is current when it is rehearsed."""
 
 
 @pytest.fixture(scope="module")
 def lesson() -> Rehearsal:
-    """Rehearse the lesson once."""
-    return rehearse(f"{LESSON}:app")
+    """Rehearse the lesson once, from the folder above."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(LESSON.parents[1])
+        return rehearse(f"{NAME}:app")
 
 
 def test_the_lesson_as_written_has_many_faults(lesson: Rehearsal) -> None:
@@ -46,7 +50,7 @@ def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
     assert len(lines) == 1 + 2 * len(lesson.findings)
     for finding, what, write in zip(lesson.findings, lines[1::2], lines[2::2], strict=True):
         assert what.startswith(f"{finding.code} {finding.level}")
-        assert f"lesson.py:{finding.place.line}" in what
+        assert f" {NAME}:{finding.place.line} " in what
         assert write.startswith("       ")
         assert write.endswith(f"; notebook {finding.section}")
     assert repr(lesson) == as_text(lesson)
@@ -55,11 +59,11 @@ def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
 
 def test_json_has_the_rows(lesson: Rehearsal) -> None:
     """That prove each finding."""
-    found = json.loads(FORMS["json"](lesson))
+    found = json.loads(WRITERS["json"](lesson))
     assert len(found["findings"]) == len(lesson.findings)
     twice = next(each for each in found["findings"] if each["code"] == "KST012")
     assert [row["node"] for row in twice["rows"]] == ["A", "B"]
-    assert twice["file"] == "lesson.py"
+    assert twice["file"] == NAME
 
 
 def test_github_and_sarif_name_file_and_line(
@@ -68,10 +72,10 @@ def test_github_and_sarif_name_file_and_line(
     """From the root of the repository, which need not be the folder of the target."""
     monkeypatch.setenv("GITHUB_WORKSPACE", str(LESSON.parents[1]))
     start = ("::error file=services/lesson.py,line=", "::warning file=services/lesson.py,line=")
-    lines = FORMS["github"](lesson).splitlines()
+    lines = WRITERS["github"](lesson).splitlines()
     assert len(lines) == len(lesson.findings)
     assert all(line.startswith(start) for line in lines)
-    sarif = json.loads(FORMS["sarif"](lesson))
+    sarif = json.loads(WRITERS["sarif"](lesson))
     (run,) = sarif["runs"]
     assert sarif["version"] == "2.1.0"
     rules = {each["id"] for each in run["tool"]["driver"]["rules"]}
@@ -81,7 +85,7 @@ def test_github_and_sarif_name_file_and_line(
     assert place["region"]["startLine"] == lesson.findings[0].place.line
     monkeypatch.delenv("GITHUB_WORKSPACE")
     monkeypatch.chdir(LESSON.parent)
-    assert FORMS["github"](lesson).startswith("::error file=lesson.py,line=")
+    assert WRITERS["github"](lesson).startswith("::error file=lesson.py,line=")
 
 
 @pytest.mark.parametrize("name", ["night.png", "night.svg", "night.html"])

@@ -17,6 +17,7 @@ import pytest
 from kst_scheduler import InvalidArgumentError, TargetError
 from kst_scheduler.rehearsal import rehearse
 from kst_scheduler.rehearsal.rehearse import ask, question_of, rehearsal_of
+from kst_scheduler.rehearsal.report import as_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,9 +69,16 @@ REFUSED = {
         "is a BlockingScheduler"
     ),
     "def found(): return None": "makes no APScheduler",
-    "import os\nfound = os.environ['NOT_THERE']": "--set NAME=VALUE",
-    "import nothing_of_this_name": "cannot be imported: ModuleNotFoundError",
+    "import asyncio\nasync def main(): ...\ndef found(): asyncio.run(main())": (
+        "calls asyncio.run() ({file}, line 7); name the coroutine function that it runs"
+    ),
+    "import os\nfound = os.environ['NOT_THERE']": "line 6); set it by --set NOT_THERE=VALUE",
+    "import nothing_of_this_name": "; install the package that has 'nothing_of_this_name' beside",
     "def broken(:": "cannot be imported: SyntaxError",
+    "import socket\ndef connect(): socket.create_connection(('10.0.0.5', 5432))\nconnect()": (
+        "refuses to connect to 10.0.0.5 ({file}, line 6); set a variable by --set NAME=VALUE, or "
+        "replace a function by --stub socket:create_connection"
+    ),
     "raise SystemExit(3)": "called sys.exit(3)",
     "other = 1": "has no 'found'",
 }
@@ -103,8 +111,10 @@ def test_it_is_refused_in_one_line(
     """That names what to write instead."""
     with pytest.raises(TargetError) as error:
         rehearsal_of(*answered[source])
-    assert text in str(error.value)
+    file = answered[source][0].file
+    assert text.format(file=file) in str(error.value)
     assert "\n" not in str(error.value)
+    assert "SyntaxError" not in text or "--" not in str(error.value)
 
 
 @pytest.mark.parametrize("target", ["", "app", "app:", ":found", "app:1", "no-name:found"])
@@ -117,19 +127,52 @@ def test_a_name_that_is_none_is_refused(target: str) -> None:
 def test_a_module_is_found_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in a package, whose modules import one another."""
+    """Also in a package, whose modules import one another; as ``--jobs`` finds it."""
     package = tmp_path / "shop"
     package.mkdir()
-    (package / "__init__.py").touch()
+    (package / "__init__.py").write_text("from shop.app import found", encoding="utf-8")
     (package / "names.py").write_text("NAME = 'crawl'", encoding="utf-8")
     (package / "app.py").write_text(
-        JOB + "from shop.names import NAME\n"
+        JOB + "from .names import NAME\n"
         "def found(scheduler): scheduler.add_job(crawl, cron(hour=3), id=NAME)",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
-    for target in ("shop.app:found", "shop/app.py:found"):
-        assert rehearse(target, nights=1, nodes=1).runs["job_id"].tolist() == ["crawl"]
+    names = ("shop.app", "shop/app.py", "./shop/app", "./shop", "shop/", "shop/__init__.py")
+    questions = [question_of(f"{name}:found", nights=2, nodes=1) for name in names]
+    for question, answer in zip(questions, ask(questions), strict=True):
+        found = rehearsal_of(question, answer)
+        assert set(found.runs["job_id"]) == {"crawl"}
+        assert "  shop/app.py:6  " in as_text(found)
+
+
+def test_another_module_of_the_name_is_refused(tmp_path: Path) -> None:
+    """As a file ``queue.py`` would not be what is imported."""
+    file = tmp_path / "queue.py"
+    file.write_text(JOB, encoding="utf-8")
+    question = question_of(f"{file}:crawl")
+    with pytest.raises(TargetError, match=r"another module has the name 'queue', .*; rename the"):
+        rehearsal_of(question, ask([question])[0])
+
+
+def test_the_main_task_lives_as_long_as_its_process(tmp_path: Path) -> None:
+    """As ``asyncio.run`` holds it: the loop alone would let the garbage collector end it."""
+    file = tmp_path / "app.py"
+    file.write_text(
+        JOB + "import asyncio, gc\n"
+        "class Service:\n"
+        "    async def __aenter__(self):\n"
+        "        self.scheduler = KSTScheduler()\n"
+        "        self.scheduler.add_job(crawl, cron(hour=3), id='crawl')\n"
+        "        self.scheduler.start()\n"
+        "    async def __aexit__(self, *_): self.scheduler.shutdown()\n"
+        "async def found():\n"
+        "    asyncio.get_running_loop().call_later(600, gc.collect)\n"
+        "    async with Service():\n"
+        "        await asyncio.Event().wait()\n",
+        encoding="utf-8",
+    )
+    assert set(rehearse(f"{file}:found", nights=1, nodes=1).runs["status"]) == {"ok"}
 
 
 def test_it_leaves_no_trace(
@@ -210,10 +253,21 @@ def test_variables_and_stubs_let_it_be_imported(tmp_path: Path) -> None:
         "def found(scheduler): scheduler.add_job(crawl, cron(hour=3), id='crawl')",
         encoding="utf-8",
     )
-    with pytest.raises(TargetError, match=r"KeyError: 'DATABASE_URL'.*--set"):
-        rehearse(f"{file}:found", nights=1)
-    variables = {"DATABASE_URL": "sqlite://"}
-    with pytest.raises(TargetError, match=r"no route to host.*--stub"):
-        rehearse(f"{file}:found", nights=1, variables=variables)
-    found = rehearse(f"{file}:found", nights=1, variables=variables, stubs=["connecting:connect"])
-    assert set(found.runs["status"]) == {"ok"}
+    variables, stub = {"DATABASE_URL": "sqlite://"}, "connecting:connect"
+    target = f"{file}:found"
+    wrong = {
+        r"KeyError: 'DATABASE_URL'.*; set it by --set DATABASE_URL=VALUE$": question_of(target),
+        rf"no route to host.*--stub {stub}$": question_of(target, variables=variables),
+        "^--stub connecting:conect: the module connecting has no 'conect'$": question_of(
+            target, variables=variables, stubs=["connecting:conect"]
+        ),
+        "^--stub conecting:connect: there is no module 'conecting'$": question_of(
+            target, variables=variables, stubs=["conecting:connect"]
+        ),
+    }
+    right = question_of(target, nights=1, variables=variables, stubs=[stub])
+    *answers, last = ask([*wrong.values(), right])
+    for (text, question), answer in zip(wrong.items(), answers, strict=True):
+        with pytest.raises(TargetError, match=text):
+            rehearsal_of(question, answer)
+    assert set(rehearsal_of(right, last).runs["status"]) == {"ok"}

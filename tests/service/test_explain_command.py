@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -46,6 +47,7 @@ def test_a_finding_has_count_times_and_what_to_write(
     assert "A log does not show:" in lines
     assert any("never fires" in line for line in lines)
     assert any("coalesced" in line for line in lines)
+    assert any("a weekday that is counted from another day (KST003)" in line for line in lines)
 
 
 def test_json_has_the_same(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +75,48 @@ def test_standard_input_is_read(
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
     assert main(arguments) == code
     assert capsys.readouterr().out.startswith("standard input, ")
+
+
+@pytest.mark.parametrize("name", ["app.log.1.gz", "app.log"])
+def test_a_compressed_log_is_read(
+    log: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As logrotate lets it, of two parts that are the same, and whatever its name is."""
+    part = gzip.compress(log.read_bytes())
+    (tmp_path / name).write_bytes(part + part)
+    assert main(["explain", str(tmp_path / name)]) == 1
+    assert ", 6 lines, 2 of APScheduler: 1 finding" in capsys.readouterr().out
+
+
+def test_a_compressed_log_on_standard_input_is_read(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``kst-scheduler explain < app.log.1.gz`` gives it."""
+    compressed = io.BytesIO(gzip.compress(log.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=compressed))
+    assert main(["explain"]) == 1
+    assert ", 3 lines, 2 of APScheduler: 1 finding" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("broken", ["cut off", "changed", "no more"])
+def test_a_compressed_log_that_is_broken_is_one_line(
+    broken: str, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as one that is still being written."""
+    whole = gzip.compress(log.read_bytes() * 50)
+    log.write_bytes(
+        {
+            "cut off": whole[:-20],
+            "changed": whole[:20] + b"\xff" * 20 + whole[40:],
+            "no more": whole + b"more",
+        }[broken]
+    )
+    assert main(["explain", str(log)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "cannot be read: " in printed.err
+    assert "None" not in printed.err
+    assert printed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["nowhere.log", ".", "", "a\0b"])

@@ -310,6 +310,23 @@ def test_its_service_runs_a_job(place: Path, capsys: pytest.CaptureFixture[str])
     assert (place / NAME / "runs.db").is_file()
 
 
+@posix
+@pytest.mark.long
+def test_its_service_runs_a_job_on_postgresql(folder: Path, postgres_url: str) -> None:
+    """Two of them share the ledger, as replicas in Kubernetes do; each ends at SIGTERM."""
+    jobs = f"{NAME}.py:register"
+    command = [*PYTHON, "-m", "kst_scheduler.service.cli", "serve", "--jobs", jobs, "--port=0"]
+    with (
+        served(command, folder, DATABASE_URL=postgres_url) as one,
+        served(command, folder, DATABASE_URL=postgres_url) as other,
+    ):
+        ends_ok(one)
+        with httpx.Client(base_url=other, headers={"Authorization": BEARER}) as client:
+            (row,) = client.get("/admin/runs?status=ok").json()["runs"]
+            assert row["job_id"] == "nightly"
+    assert not [*folder.glob("*.db")]
+
+
 def test_its_variables_are_settings(folder: Path) -> None:
     """Wherever a file names one, the service reads it."""
     known = {

@@ -97,7 +97,11 @@ def _answered(question: Question, guard: Guard) -> dict[str, Any]:
     except SystemExit as error:
         answer = {"error": f"{question.target} called sys.exit({error.code!r})"}
     except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
-        answer = {"error": without_passwords(f"{question.target}: {said(error)}{line_of(error)}")}
+        answer = {
+            "error": without_passwords(
+                f"{question.target}: {said(error)}{line_of(error, question.current)}"
+            )
+        }
     finally:
         sys.path[:] = path
         os.environ.clear()
@@ -106,7 +110,14 @@ def _answered(question: Question, guard: Guard) -> dict[str, Any]:
 
 
 def _answer(question: Question, guard: Guard) -> dict[str, Any]:
-    target = Target(question.target, question.module, question.name, question.folder)
+    target = Target(
+        question.target,
+        question.module,
+        question.name,
+        question.folder,
+        question.file,
+        question.current,
+    )
     stand_ins = StandIns(question.durations, question.duration)
     start = moment_at(question.start).astimezone(KST)
     nodes = check_nodes(question.nodes)

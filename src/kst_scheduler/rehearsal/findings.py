@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from kst_scheduler.choices import LEVELS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
-from kst_scheduler.rehearsal.notes import NOWHERE, Place
+from kst_scheduler.rehearsal.place import NOWHERE, Place
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from kst_scheduler.rehearsal.nights import Trouble
     from kst_scheduler.rehearsal.notes import JobNote, Notes
     from kst_scheduler.rehearsal.reading import Reading
-
-LEVELS: Final = ("note", "warning", "error")
-"""From the lowest."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,8 @@ class Facts:
     host: str
     troubles: Sequence[Trouble]
     start: int
+    nodes: int
+    """How many replicas there are."""
     reading: Reading
     each_node: frozenset[str] = frozenset()
     """The jobs that each replica should run for itself."""
@@ -156,6 +156,8 @@ def code(
         CODES[name] = Code(
             name, level, title.rstrip("."), write, section, is_read, is_logged, check, explanation
         )
+        for each in sorted(CODES):
+            CODES[each] = CODES.pop(each)
         return check
 
     return keep

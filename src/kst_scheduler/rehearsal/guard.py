@@ -77,9 +77,7 @@ class Guard:
             self.is_on = True
         if found:
             self.refused[found[0]] += 1
-            raise RefusedError(
-                f"a rehearsal refuses to {found[0]}; replace it by --stub MODULE:FUNCTION, say"
-            )
+            raise RefusedError(f"a rehearsal refuses to {found[0]}")
 
     def _refusals(self, event: str, arguments: tuple[Any, ...]) -> Iterator[str]:
         if event in PROCESSES:

@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Final, Generic, TypeVar
 
-from kst_scheduler.rehearsal.codes import MANY
+import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself known
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.log_events import ENDS, OF_AN_ERROR, LogEvent, event_of, span_of
 from kst_scheduler.rehearsal.log_lines import LogLine, parse_line, read_lines
@@ -26,6 +26,7 @@ from kst_scheduler.rehearsal.log_runs import (
     is_just_before,
     is_near,
 )
+from kst_scheduler.rehearsal.trigger_codes import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ POOL: Final = 10
 """The threads of APScheduler's own pool."""
 
 NOT_SHOWN: Final = (
-    "a job that never fires (KST005, KST006, KST007, KST020): compare with fire_times()",
+    "a job that never fires (KST005, KST006, KST007, KST020, KST024): compare with fire_times()",
     "a run that was coalesced into a later one, or was due while no process ran (KST023)",
     "a weekday that is counted from another day (KST003): look for day_of_week='1'",
     "an option without effect (KST011), but for a conflict; a failure that a job hides (KST019)",

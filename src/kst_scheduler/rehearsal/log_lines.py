@@ -6,6 +6,7 @@ log's own making, or of what carried it: journald, Docker, Kubernetes. Or all of
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_LINE: Final = 1 << 16
 """Characters of a line that are read; the rest is skipped."""
+GZIP: Final = b"\x1f\x8b"
+"""How a compressed file begins (RFC 1952)."""
 MAX_HEADER: Final = 1_000
 """Characters before a message; a line that has more of them is of another logger."""
 
@@ -130,8 +133,23 @@ def read_lines(stream: IO[bytes], count: list[int]) -> Iterator[LogLine]:
     """Yield the lines that may tell something, and count all.
 
     Reads as it goes. Bytes that cannot be decoded are replaced; UTF-16 is known by its mark, as
-    Windows PowerShell writes it.
+    Windows PowerShell writes it, and so is what gzip has compressed, as logrotate lets it.
+
+    Raises:
+        OSError, EOFError, zlib.error: it cannot be read, or be decompressed.
+
     """
+    given = io.BufferedReader(stream)  # type: ignore[type-var]
+    try:
+        if given.peek(2)[:2] == GZIP:
+            yield from _read_text(gzip.GzipFile(fileobj=given), count)  # type: ignore[arg-type]
+        else:
+            yield from _read_text(given, count)
+    finally:
+        given.detach()  # the stream is the caller's
+
+
+def _read_text(stream: IO[bytes], count: list[int]) -> Iterator[LogLine]:
     buffered = io.BufferedReader(stream)  # type: ignore[type-var]
     is_wide = buffered.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"}
     encoding = "utf-16" if is_wide else "utf-8-sig"
@@ -147,7 +165,7 @@ def read_lines(stream: IO[bytes], count: list[int]) -> Iterator[LogLine]:
                 yield parse_line(text, count[0])
     finally:
         lines.detach()
-        buffered.detach()  # the stream is the caller's
+        buffered.detach()
 
 
 def parse_line(text: str, number: int) -> LogLine:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
+from kst_scheduler.choices import UNITS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
 from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident
@@ -40,7 +41,7 @@ DOWN: Final = 60
 KINDS: Final = ("freeze", "crash", "deploy", "block", "clock")
 """What can go wrong."""
 INCIDENT: Final = re.compile(
-    rf"({'|'.join(KINDS)}) (\S+) (\d\d:\d\d(?::\d\d)?) ([+-]?\d+(?:\.\d+)?)([smh])"
+    rf"({'|'.join(KINDS)}) (\S+) (\d\d:\d\d(?::\d\d)?) ([+-]?\d+(?:\.\d+)?)([{''.join(UNITS)}])"
 )
 
 
@@ -218,7 +219,7 @@ def _read(text: str) -> tuple[str, str, time, float]:
             'node, a Korean time and a length: "freeze B 02:50 20m", "clock A 02:00 -120s"'
         )
     kind, node, clock, number, unit = found.groups()
-    seconds = float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+    seconds = float(number) * UNITS[unit]
     if not seconds or (seconds < 0 and kind != "clock"):
         raise InvalidArgumentError(f"incident {text!r} lasts no time; write 20m, say")
     try:

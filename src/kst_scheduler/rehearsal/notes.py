@@ -6,15 +6,16 @@ All of it can be written as JSON, for it comes from the process in which the ser
 from __future__ import annotations
 
 import functools
-import inspect
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from apscheduler.triggers.combining import BaseCombiningTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from kst_scheduler.fire_times.instants import microseconds
+from kst_scheduler.rehearsal.job_function import functions_of, identity_of, is_generator
+from kst_scheduler.rehearsal.place import NOWHERE, Place
 from kst_scheduler.rehearsal.stand_ins import is_async
 from kst_scheduler.rehearsal.stretches import unstretched
 
@@ -24,29 +25,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A line of the reader's code."""
-
-    file: str = ""
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else ""
-
-
-NOWHERE: Final = Place()
-
-
-@dataclass(frozen=True)
 class JobNote:
     """A job as the scheduler took it."""
 
     id: str
     place: Place
     """Where it was added."""
-    function: str
-    function_place: Place
-    arguments: str
+    functions: list[Place]
+    """Where its functions begin: what the scheduler calls, and what that wraps."""
+    closed: dict[str, Place]
+    """The functions that one of those has from around it, by ``closed_key``."""
+    identity: str
+    """Two jobs share it that call the same function with the same arguments."""
     trigger: str
     kind: str
     """cron, interval, date, and, or; another trigger by the name of its class."""
@@ -59,17 +49,19 @@ class JobNote:
     """Its first fire, in microseconds since 1970 in UTC; None: it never fires."""
     grace: float | None
     is_async: bool
+    is_generator: bool
+    """Whether to call its function begins nothing."""
     is_once: bool
-    is_lambda: bool
-    is_aligned: bool = False
+    is_aligned: bool
     """Whether an interval is counted from a fixed moment, and not from when it was built."""
-    hangs: bool = False
+    hangs: bool
     """Whether its trigger searches for ever."""
-
-    @property
-    def function_name(self) -> str:
-        """The name of its function, without module and class."""
-        return self.function.rpartition(":")[2].rpartition(".")[2]
+    never: str
+    """"never", or "no more", where its trigger has no next fire time."""
+    is_on_loop: bool
+    """Whether its scheduler is an AsyncIOScheduler."""
+    store: str
+    """The kind of its job store, if that is not in memory."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +85,10 @@ class Notes:
     no_loop: str = ""
     """Why the module cannot be imported where no event loop runs, and where."""
     no_loop_place: Place = NOWHERE
+    ours: list[str] = field(default_factory=list)
+    """Jobs that are functions of this package, and are not judged."""
+    shutdowns: list[Place] = field(default_factory=list)
+    """Where an AsyncIOScheduler is shut down as if that waited for its runs."""
     errors: list[tuple[str, str, Place]] = field(default_factory=list)
     """What adding a job, or starting a scheduler, raised: job, text, place."""
 
@@ -104,7 +100,13 @@ class Notes:
     def from_json(cls, found: dict[str, Any]) -> Notes:
         """Return what ``as_json`` was made of."""
         jobs = {
-            name: JobNote(**_with_places(each, "place", "function_place"))
+            name: JobNote(
+                **_with_places(each, "place")
+                | {
+                    "functions": [Place(**place) for place in each["functions"]],
+                    "closed": {key: Place(**place) for key, place in each["closed"].items()},
+                }
+            )
             for name, each in found["jobs"].items()
         }
         return cls(
@@ -115,6 +117,8 @@ class Notes:
             not_started=[(count, Place(**place)) for count, place in found["not_started"]],
             no_loop=found["no_loop"],
             no_loop_place=Place(**found["no_loop_place"]),
+            ours=found["ours"],
+            shutdowns=[Place(**place) for place in found["shutdowns"]],
             errors=[(job, text, Place(**place)) for job, text, place in found["errors"]],
         )
 
@@ -123,19 +127,20 @@ def _with_places(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return values | {name: Place(**values[name]) for name in names}
 
 
-def note_of(job: Job, name: str, place: Place, *, hangs: bool = False) -> JobNote:
+def note_of(
+    job: Job, name: str, place: Place, *, hangs: bool, never: str, is_on_loop: bool, store: str
+) -> JobNote:
     """Return the note of a job that a scheduler has just taken, and that is shown by this name."""
     trigger, function = unstretched(job.trigger), job.func
-    inner = inspect.unwrap(unpacked(function))
-    code = getattr(inner, "__code__", None)
+    places, closed = functions_of(function)
     first = getattr(job, "next_run_time", None)
     interval = trigger.interval.total_seconds() if isinstance(trigger, IntervalTrigger) else 0.0
     return JobNote(
         id=name,
         place=place,
-        function=f"{getattr(inner, '__module__', '')}:{getattr(inner, '__qualname__', inner)}",
-        function_place=Place(code.co_filename, code.co_firstlineno) if code else Place(),
-        arguments=f"{job.args!r} {job.kwargs!r}",
+        functions=places,
+        closed=closed,
+        identity=identity_of(function, job.args, job.kwargs),
         trigger=str(trigger),
         kind=_kind(trigger),
         zone=str(getattr(trigger, "timezone", "")),
@@ -146,10 +151,13 @@ def note_of(job: Job, name: str, place: Place, *, hangs: bool = False) -> JobNot
         first=None if first is None else microseconds(first),
         grace=job.misfire_grace_time,
         is_async=is_async(function),
+        is_generator=is_generator(function),
         is_once=hasattr(function, "once"),
-        is_lambda=getattr(inner, "__name__", "") == "<lambda>",
         is_aligned=type(trigger) is not IntervalTrigger,
         hangs=hangs,
+        never=never,
+        is_on_loop=is_on_loop,
+        store=store,
     )
 
 

@@ -16,17 +16,23 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.once.reconcile.reconciler import Reconciler
-from kst_scheduler.rehearsal.notes import Notes, Place, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.notes import Notes, note_of, scheduler_note, unpacked
+from kst_scheduler.rehearsal.place import Place
+from kst_scheduler.rehearsal.shutdowns import watched_shutdowns
+from kst_scheduler.rehearsal.stand_ins import is_ours
 from kst_scheduler.rehearsal.stretches import Stretched, unstretched
-from kst_scheduler.rehearsal.target import Process, Servers, Target
+from kst_scheduler.rehearsal.target import PATIENCE, Process, Servers, Target
 from kst_scheduler.simulation.fresh_modules import Program
 from kst_scheduler.simulation.world import wake_up
+from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,6 +59,8 @@ ID_PLACE: Final = 4
 """The place of ``id`` among the arguments of ``add_job``."""
 LOOK: Final = "_seconds_to_next_look"
 """The method of a Reconciler that says so."""
+LONG_AGO: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before any service with APScheduler."""
 SEARCH_SECONDS: Final = 0.5
 """CPU time for a trigger's next fire time, before it counts as searching for ever."""
 
@@ -89,6 +97,9 @@ class RehearsedProgram(Program):
         self._stubs = stubs
         self._servers = Servers()
         self._processes: dict[SimulatedNode, Process] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        """What each process is at: asyncio.run holds it, and the event loop does not."""
+        self._stopping: set[SimulatedNode] = set()
         self._node: SimulatedNode | None = None
         self._places: dict[tuple[int, str], Place] = {}
         self._adding = Place()
@@ -106,7 +117,7 @@ class RehearsedProgram(Program):
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """Hear of every scheduler that is made and of every job that is added."""
-        with super().installed(), _patched(self):
+        with super().installed(), _patched(self), watched_shutdowns(self.shuts_down, self.ends):
             yield
             self.enter(None)
             self.files = sorted(
@@ -130,6 +141,8 @@ class RehearsedProgram(Program):
         self.enter(node)
         process = self._processes[node] = Process(self._target, self._servers, self._stubs)
         task = asyncio.get_running_loop().create_task(process.start())
+        self._tasks.append(task)
+        self._stopping.discard(node)
         task.add_done_callback(functools.partial(self._began, node, process))
 
     @property
@@ -173,7 +186,10 @@ class RehearsedProgram(Program):
         process = self._processes.get(node)
         if process is None:
             return
-        node.call_soon(functools.partial(_stop, process, lambda: world.call_at(world.now, end)))
+        self._stopping.add(node)
+        node.call_soon(
+            functools.partial(self._stop, process, lambda: world.call_at(world.now, end))
+        )
         world.call_at(limit, end)
         world.call_at(restart_at, node.restart)
 
@@ -207,9 +223,12 @@ class RehearsedProgram(Program):
         """Remember where a job was added: the scheduler may take it later."""
         self._places[id(scheduler), job.id] = place
 
-    def took(self, scheduler: BaseScheduler, job: Job) -> None:
+    def took(self, scheduler: BaseScheduler, job: Job, alias: str) -> None:
         """Note a job that a scheduler has taken."""
         name = self._name_of(scheduler, job.id)
+        if is_ours(job.func):
+            self.notes.ours.append(name)
+            return
         hangs = name in self._searching
         first = getattr(job, "next_run_time", None)
         if first is not None and isinstance(job.trigger, AndTrigger):
@@ -219,7 +238,15 @@ class RehearsedProgram(Program):
         if name in self.notes.jobs:
             return
         place = self._places.get((id(scheduler), job.id), self._adding)
-        self.notes.jobs[name] = note_of(job, name, place, hangs=hangs)
+        self.notes.jobs[name] = note_of(
+            job,
+            name,
+            place,
+            hangs=hangs,
+            never="" if hangs or first is not None else _never(job.trigger, scheduler),
+            is_on_loop=isinstance(scheduler, AsyncIOScheduler),
+            store=_store_of(scheduler, alias),
+        )
         self.triggers[name] = job.trigger
 
     def takes(self, scheduler: BaseScheduler, job: Job) -> None:
@@ -231,6 +258,17 @@ class RehearsedProgram(Program):
             self._searching.add(name)
             job.trigger = DateTrigger(now, now.tzinfo)
             job.next_run_time = None  # paused: a rehearsal goes on without it
+
+    def shuts_down(self) -> None:
+        """Note from which line an AsyncIOScheduler is shut down, as if that waited for its runs."""
+        place = self._place()
+        if place.file and place not in self.notes.shutdowns:
+            self.notes.shutdowns.append(place)
+
+    def ends(self, scheduler: BaseScheduler) -> None:
+        """Remember the jobs of a scheduler that is shut down for a deployment, and forgets them."""
+        if self._node is not None and self._node in self._stopping:
+            self._node.remember(scheduler)
 
     def refused(self, scheduler: BaseScheduler, job: Job, error: BaseException) -> None:
         """Note that a scheduler did not take a job."""
@@ -250,13 +288,22 @@ class RehearsedProgram(Program):
             own = [each for each in frames if each.filename.startswith(self._target.folder)]
             if own:
                 self.notes.no_loop_place = Place(own[-1].filename, own[-1].lineno or 0)
+        # Not now: a task, or a timer, may start it.
+        asyncio.get_running_loop().call_later(PATIENCE, self._look_for_not_started, process)
+        for scheduler in process.schedulers:
+            if scheduler.state != STATE_STOPPED:
+                node.take_time_to_start()
+
+    def _look_for_not_started(self, process: Process) -> None:
         if not self.notes.not_started:
             self.notes.not_started = [
                 (len(each.get_jobs()), self._made_at[id(each)]) for each in process.not_started
             ]
-        for scheduler in process.schedulers:
-            if scheduler.state != STATE_STOPPED:
-                node.take_time_to_start()
+
+    def _stop(self, process: Process, then: Callable[[], object]) -> None:
+        task = asyncio.get_running_loop().create_task(process.stop())
+        self._tasks.append(task)
+        task.add_done_callback(lambda _task: then())
 
     def _name_of(self, scheduler: BaseScheduler, job_id: str) -> str:
         """Return the name of a job: its id, unless another scheduler of its process has the same.
@@ -283,11 +330,6 @@ def _looks_around(trouble: Trouble) -> Iterator[int]:
     yield from range(begin - MINUTE, end, MINUTE)
     after = LOOKS_AFTER_CLOCK if trouble.kind == "clock" else LOOKS_AFTER
     yield from (end + minutes * MINUTE for minutes in after)
-
-
-def _stop(process: Process, then: Callable[[], object]) -> None:
-    task = asyncio.get_running_loop().create_task(process.stop())
-    task.add_done_callback(lambda _task: then())
 
 
 def _function_of(
@@ -330,14 +372,14 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         program.has_added(self, job, place)
         return job
 
-    def noted_take(self: BaseScheduler, job: Job, *args: Any) -> None:
+    def noted_take(self: BaseScheduler, job: Job, alias: str, *args: Any) -> None:
         program.takes(self, job)
         try:
-            take(self, job, *args)
+            take(self, job, alias, *args)
         except Exception as error:
             program.refused(self, job, error)
             raise
-        program.took(self, job)
+        program.took(self, job, alias)
 
     BaseScheduler.__init__ = noted_init
     BaseScheduler.add_job = noted_add_job
@@ -354,6 +396,20 @@ def _patched(program: RehearsedProgram) -> Iterator[None]:
         BaseScheduler.__init__ = init
         BaseScheduler.add_job = add_job
         BaseScheduler._real_add_job = take  # noqa: SLF001
+
+
+def _store_of(scheduler: BaseScheduler, alias: str) -> str:
+    """Return the kind of a job store; empty: it is in memory."""
+    store = scheduler._jobstores[alias]  # noqa: SLF001 - APScheduler 3.11.3
+    return "" if isinstance(store, MemoryJobStore) else type(store).__name__
+
+
+def _never(trigger: Any, scheduler: BaseScheduler) -> str:
+    """Return "never" or "no more" for a trigger without a next fire time; empty: it has one."""
+    if trigger.get_next_fire_time(None, datetime.now(scheduler.timezone)) is not None:
+        return ""  # the job is paused
+    past = trigger.get_next_fire_time(None, LONG_AGO)
+    return "never" if past is None else "no more"
 
 
 class _TooLongError(Exception):

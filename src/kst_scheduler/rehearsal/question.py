@@ -17,6 +17,8 @@ class Question:
     folder: str
     module: str
     name: str
+    file: str
+    """That of the module; empty: the target does not name it."""
     current: str
     """The reader's current folder, whose files the service finds beside it."""
     start: int

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 
 import kst_scheduler.rehearsal.codes  # noqa: F401 - each check makes itself known
+from kst_scheduler.choices import LEVELS
 from kst_scheduler.errors import InvalidArgumentError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
-from kst_scheduler.rehearsal.findings import LEVELS, Facts, Finding, findings
+from kst_scheduler.rehearsal.findings import Facts, Finding, findings
 from kst_scheduler.rehearsal.nights import FIRST_NIGHT, NIGHTS, Trouble, check_incident, check_only
 from kst_scheduler.rehearsal.notes import Notes
 from kst_scheduler.rehearsal.question import NIGHTS_DONE, Question
@@ -58,7 +59,8 @@ class Rehearsal:
     host_timezone: str
     start: datetime
     """When the first night begins."""
-    folder: str = ""
+    current: str = ""
+    """The folder from which files are named."""
     shortened: tuple[str, ...] = ()
     """The jobs that are due very often, and were rehearsed for a stretch of each night."""
 
@@ -84,7 +86,7 @@ class Rehearsal:
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        """Show the findings as a table, in a notebook."""
+        """Show the findings as a table, to what displays HTML."""
         from kst_scheduler.rehearsal.report import (  # noqa: PLC0415 - it imports this module
             as_table,
             head,
@@ -200,6 +202,7 @@ def question_of(
         folder=found.folder,
         module=found.module,
         name=found.name,
+        file=found.file,
         current=str(Path.cwd()),
         start=microseconds(start),
         nights=nights,
@@ -308,13 +311,15 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         for each in answer["troubles"]
     ]
     runs = _table(answer["runs"])
+    notes = Notes.from_json(answer["notes"])
     facts = Facts(
-        notes=Notes.from_json(answer["notes"]),
-        runs=runs,
+        notes=notes,
+        runs=runs[~runs["job_id"].isin(notes.ours)],
         zones={question.zone: {}} | answer["zones"],
         host=question.zone,
         troubles=troubles,
         start=question.start,
+        nodes=question.nodes,
         reading=read(answer["files"]),
         each_node=frozenset(question.each_node),
     )
@@ -328,7 +333,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         nodes=tuple(node.name for node in check_nodes(question.nodes)),
         host_timezone=question.zone,
         start=moment_at(question.start).astimezone(KST),
-        folder=question.folder,
+        current=question.current,
         shortened=tuple(answer["shortened"]),
     )
 

@@ -9,8 +9,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.choices import FORMS, LOG_FORMS
 from kst_scheduler.rehearsal.findings import CODES
 from kst_scheduler.rehearsal.log_faults import NOT_SHOWN
+from kst_scheduler.rehearsal.place import shown
 from kst_scheduler.rehearsal.stretches import AFTER, BEFORE, MAX_FIRES
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kst_scheduler.rehearsal.findings import Finding
     from kst_scheduler.rehearsal.log_faults import LogFinding, LogReport
     from kst_scheduler.rehearsal.log_lines import LogLine
-    from kst_scheduler.rehearsal.notes import Place
+    from kst_scheduler.rehearsal.place import Place
     from kst_scheduler.rehearsal.rehearse import Rehearsal
 
 MINUTE: Final = timedelta(minutes=1)
@@ -119,7 +121,7 @@ def as_sarif(rehearsal: Rehearsal) -> str:
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
-FORMS: Final = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
+WRITERS: Final = dict(zip(FORMS, (as_text, as_json, as_github, as_sarif), strict=True))
 
 
 def head(rehearsal: Rehearsal) -> str:
@@ -167,10 +169,7 @@ def place_in(rehearsal: Rehearsal, place: Place) -> str:
 
 
 def _file(rehearsal: Rehearsal, place: Place) -> str:
-    """Return a file as the reader writes it: from the folder of the target."""
-    if place.file and Path(place.file).is_relative_to(rehearsal.folder):
-        return Path(place.file).relative_to(rehearsal.folder).as_posix()
-    return place.file
+    return shown(place.file, rehearsal.current) if place.file else ""
 
 
 def _file_in_repository(place: Place) -> str:
@@ -255,4 +254,4 @@ def log_as_json(name: str, report: LogReport) -> str:
     return text.encode(errors="backslashreplace").decode()  # half a character, as JSON writes it
 
 
-LOG_FORMS: Final = {"text": log_as_text, "json": log_as_json}
+LOG_WRITERS: Final = dict(zip(LOG_FORMS, (log_as_text, log_as_json), strict=True))

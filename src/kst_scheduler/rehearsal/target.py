@@ -16,9 +16,17 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from kst_scheduler.errors import InvalidArgumentError, TargetError
+from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError, TargetError
 from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.module_files import (
+    check_is_of_file,
+    check_module_name,
+    is_file_name,
+    module_file,
+)
 from kst_scheduler.once.reconcile import Reconciler
+from kst_scheduler.rehearsal.import_advice import advice
+from kst_scheduler.rehearsal.place import shown
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import real_time
@@ -31,8 +39,11 @@ if TYPE_CHECKING:
     from kst_scheduler.simulation.redis_server import SimulatedRedis
 
 NO_LOOP: Final = "no running event loop"
+ASYNCIO_RUN: Final = "asyncio.run() cannot be called from a running event loop"
 ASGI_ARGUMENTS: Final = 3
 """scope, receive and send (ASGI specification 3.0)."""
+PATIENCE: Final = 30
+"""Seconds in which a service adds its first job, and starts its scheduler."""
 NOT_FOUND: Final = object()
 
 
@@ -45,6 +56,10 @@ class Target:
     name: str
     folder: str
     """The folder from which the module is imported."""
+    file: str
+    """That of the module; empty: the text names the module."""
+    current: str
+    """The folder from which files are named."""
 
     @classmethod
     def named(cls, text: str) -> Target:
@@ -60,33 +75,12 @@ class Target:
                 f"target {text!r} does not name a scheduler; write module:name, such as "
                 "my_service.app:scheduler, or file.py:name"
             )
-        if module.endswith(".py") or "/" in module or "\\" in module:
-            module, folder = _module_of_file(text, Path(module))
-            return cls(text, module, name, folder)
-        if not all(part.isidentifier() for part in module.split(".")):
-            raise InvalidArgumentError(
-                f"target {text!r}: {module!r} is neither the name of a module nor that of a file; "
-                "write my_service.app:scheduler, or my_service/app.py:scheduler"
-            )
-        return cls(text, module, name, str(Path.cwd()))
-
-
-def _module_of_file(text: str, path: Path) -> tuple[str, str]:
-    """Return the name of a file's module, and the folder from which it is imported."""
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise InvalidArgumentError(f"target {text!r}: there is no file {str(path)!r}")
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    if not parts or not all(part.isidentifier() for part in parts):
-        raise InvalidArgumentError(
-            f"target {text!r}: a file whose name is {'.'.join(parts)!r} cannot be imported; rename "
-            "it to letters, digits and underscores"
-        )
-    return ".".join(parts), str(folder)
+        here = str(Path.cwd())
+        if is_file_name(module):
+            file = module_file(module, f"target {text!r}")
+            return cls(text, file.module, name, file.folder, str(file.path), here)
+        check_module_name(module, f"target {text!r}")
+        return cls(text, module, name, here, "", here)
 
 
 class Servers:
@@ -155,6 +149,8 @@ class Process:
 
         """
         await self._begin(self._found())
+        if not any(scheduler.get_jobs() for scheduler in self.schedulers):
+            await asyncio.sleep(PATIENCE)  # a thread, or a task, may be about to make one
         if not self.schedulers:
             raise TargetError(
                 f"{self._target.text} makes no APScheduler, so nothing can be rehearsed"
@@ -174,6 +170,8 @@ class Process:
             for stub in self._stubs:
                 _put_stub(stub)
             module = self._imported(name)
+        except TargetError:  # a stub that is none
+            raise
         except ModuleNotFoundError as error:
             if error.name and f"{name}.".startswith(f"{error.name}."):
                 raise TargetError(
@@ -183,6 +181,8 @@ class Process:
             raise TargetError(self._at_import(error)) from error
         except Exception as error:
             raise TargetError(self._at_import(error)) from error
+        if self._target.file:
+            check_is_of_file(module, Path(self._target.file), f"target {self._target.text!r}")
         found: Any = module
         for part in self._target.name.split("."):
             found = getattr(found, part, NOT_FOUND)
@@ -210,10 +210,9 @@ class Process:
         return importlib.import_module(name)
 
     def _at_import(self, error: BaseException) -> str:
-        return (
-            f"{self._target.text} cannot be imported: {said(error)}{line_of(error)}; set a "
-            "variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
-        )
+        where = line_of(error, self._target.current)
+        text = said(error)
+        return f"{self._target.text} cannot be imported: {text}{where}{advice(error)}"
 
     async def _begin(self, found: Any) -> None:
         if isinstance(found, BlockingScheduler) and not isinstance(found, BackgroundScheduler):
@@ -231,10 +230,10 @@ class Process:
             await self._lifespan.start()
         elif inspect.isroutine(found):
             await self._call(found)
-        else:
+        elif not (callable(found) and self.schedulers):  # a WSGI application, which has no start
             raise TargetError(
                 f"{self._target.text} is {_a(type(found).__name__)}, and neither a scheduler, nor "
-                "a function that adds jobs to one, nor an ASGI application"
+                "a function that adds jobs to one, nor an application that starts one"
             )
 
     async def _call(self, function: Callable[..., Any]) -> None:
@@ -245,26 +244,48 @@ class Process:
                 "..., or a function without arguments that returns the scheduler"
             )
         if wanted == 0:
-            made = function()
+            made = self._called(function)
             made = await made if inspect.isawaitable(made) else made
             if made is not None:
                 await self._begin(made)
             return
         scheduler = ServiceScheduler(self._servers)
-        result = function(scheduler)
-        if inspect.isawaitable(result):
-            await result
+        try:
+            result = function(scheduler)
+            if inspect.isawaitable(result):
+                await result
+        except KSTSchedulerError as error:
+            raise TargetError(
+                f"{self._target.text} was given a KSTScheduler, and raised {said(error)}"
+                f"{line_of(error, self._target.current)}; to rehearse another scheduler, name a "
+                "function that returns it"
+            ) from error
         if any(hasattr(job.func, "once") for job in scheduler.get_jobs()):
             Reconciler(scheduler, scheduler.ledger).start()
         if scheduler.state == STATE_STOPPED:
             scheduler.start()
 
+    def _called(self, function: Callable[..., Any]) -> Any:
+        try:
+            return function()
+        except RuntimeError as error:
+            if ASYNCIO_RUN not in str(error):
+                raise
+            raise TargetError(
+                f"{self._target.text} calls asyncio.run(){line_of(error, self._target.current)}; "
+                "name the coroutine function that it runs, such as app.py:main"
+            ) from None
+
 
 def _put_stub(stub: str) -> None:
     """Let a function of a module do nothing, in this process."""
     module_name, _, name = stub.partition(":")
-    module = importlib.import_module(module_name)
-    getattr(module, name)  # a name that is not there is a slip
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise TargetError(f"--stub {stub}: there is no module {error.name!r}") from None
+    if not hasattr(module, name):
+        raise TargetError(f"--stub {stub}: the module {module_name} has no {name!r}")
     setattr(module, name, lambda *_args, **_kwargs: None)
 
 
@@ -344,7 +365,7 @@ def _positional(function: Callable[..., Any]) -> int:
     )
 
 
-def line_of(error: BaseException) -> str:
+def line_of(error: BaseException, current: str) -> str:
     """Return the reader's line at which an error was raised, as " (app.py, line 7)"."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
@@ -352,7 +373,7 @@ def line_of(error: BaseException) -> str:
         for each in frames
         if not each.filename.startswith("<") and not is_library_path(each.filename)
     ]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f" ({shown(own[-1].filename, current)}, line {own[-1].lineno})" if own else ""
 
 
 def said(error: BaseException) -> str:

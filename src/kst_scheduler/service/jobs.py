@@ -7,10 +7,15 @@ import inspect
 import os
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
+from kst_scheduler.module_files import (
+    check_is_of_file,
+    check_module_name,
+    is_file_name,
+    module_file,
+)
 from kst_scheduler.scheduler.executor import returns_awaitable
 from kst_scheduler.scheduler.guards import nearest
 from kst_scheduler.scheduler.job_functions import full_name_of
@@ -115,8 +120,7 @@ def _found(jobs: str) -> object:
             f"jobs={jobs!r} does not name a function; write module:function, such as "
             "my_service.jobs:register"
         )
-    is_file = module_name.endswith(".py") or "/" in module_name or os.sep in module_name
-    module = (_of_file if is_file else _of_name)(jobs, module_name)
+    module = (_of_file if is_file_name(module_name) else _of_name)(jobs, module_name)
     found: object = module
     for part in name.split("."):  # a method of a class is found in it
         if not hasattr(found, part):
@@ -129,11 +133,7 @@ def _found(jobs: str) -> object:
 
 
 def _of_name(jobs: str, name: str) -> ModuleType:
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise InvalidArgumentError(
-            f"jobs={jobs!r}: {name!r} is not the name of a module; write module:function, such as "
-            "my_service.jobs:register, or the path of a file, such as ./my_jobs.py:register"
-        )
+    check_module_name(name, f"jobs={jobs!r}")
     _look_first_in(os.getcwd())  # noqa: PTH109 - as python -m does
     try:
         return importlib.import_module(name)
@@ -148,42 +148,11 @@ def _of_name(jobs: str, name: str) -> ModuleType:
 
 def _of_file(jobs: str, name: str) -> ModuleType:
     """Import a file as a module of its folder, so that it finds what lies beside it."""
-    path = _path(jobs, name)
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file():  # a package, whose modules import one another
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    module_name = ".".join(parts)
-    if not all(part.isidentifier() for part in parts):
-        raise InvalidArgumentError(
-            f"jobs={jobs!r}: a file whose name is {module_name!r} cannot be imported; rename it to "
-            "letters, digits and underscores"
-        )
-    _look_first_in(str(folder))
-    module = importlib.import_module(module_name)
-    here = getattr(module, "__file__", None)
-    if here is None or Path(here).resolve() != path:
-        raise InvalidArgumentError(
-            f"jobs={jobs!r}: another module has the name {module_name!r}"
-            f"{f', {here}' if here else ''}; rename the file"
-        )
+    file = module_file(name, f"jobs={jobs!r}")
+    _look_first_in(file.folder)
+    module = importlib.import_module(file.module)
+    check_is_of_file(module, file.path, f"jobs={jobs!r}")
     return module
-
-
-def _path(jobs: str, name: str) -> Path:
-    try:
-        path = Path(name).expanduser().resolve()
-        path = path / "__init__.py" if path.is_dir() else path
-        is_file = path.is_file()
-        if not is_file and path.suffix != ".py":
-            path = path.with_name(f"{path.name}.py")
-            is_file = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # NUL, a loop of links, no such home
-        raise InvalidArgumentError(f"jobs={jobs!r} is not a path: {error}") from None
-    if not is_file:
-        raise InvalidArgumentError(f"jobs={jobs!r}: there is no file {str(path)!r}")
-    return path
 
 
 def _look_first_in(folder: str) -> None:

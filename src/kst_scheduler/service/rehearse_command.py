@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.choices import FORMS, LEVELS, UNITS
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_extra
 from kst_scheduler.service.nights_bar import nights_bar
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from kst_scheduler.rehearsal import Rehearsal
 
-UNITS: Final = {"s": 1, "m": 60, "h": 3600}
-LEVELS: Final = ("note", "warning", "error")
-FORMS: Final = ("text", "json", "github", "sarif")
 FOUND: Final = 1
 """The exit code where something was found."""
 NOT_RUN: Final = 2
@@ -105,8 +103,7 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
     """Rehearse, print what was found, and return the exit code."""
     with require_extra("simulation", "kst-scheduler rehearse"):
         from kst_scheduler.rehearsal import explain  # noqa: PLC0415 - an extra
-        from kst_scheduler.rehearsal.report import FORMS as WRITERS  # noqa: PLC0415
-        from kst_scheduler.rehearsal.report import as_text  # noqa: PLC0415
+        from kst_scheduler.rehearsal.report import WRITERS, as_text  # noqa: PLC0415
 
     if chosen.explain:
         sys.stdout.write(f"{explain(chosen.explain)}\n")

@@ -53,6 +53,16 @@ def set_host_timezone(name: str) -> Iterator[None]:
             setattr(_tzlocal, each, value)
 
 
+def begin_in_zone(name: str) -> None:
+    """Let a process that begins find the host's zone, whatever another has set or looked up.
+
+    A service may set TZ itself. tzlocal has the answer then, if nobody has called it before.
+    """
+    _set(name)
+    for each in _REMEMBERED:
+        setattr(_tzlocal, each, None)
+
+
 def _set(name: str | None) -> None:
     if name is None:
         os.environ.pop("TZ", None)

@@ -12,6 +12,7 @@ from apscheduler.schedulers.base import STATE_PAUSED
 from kst_scheduler.fire_times.instants import microseconds
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.runs.table import NAT, NODE_DOWN
+from kst_scheduler.simulation.host import begin_in_zone
 from kst_scheduler.simulation.log import RenamedRunLog
 from kst_scheduler.simulation.loop import VirtualLoop
 from kst_scheduler.simulation.world import MAX_EXITS, TICK
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 class SimulatedNode:
     """A host, whose clock may be wrong, and its process, which may freeze, die and restart."""
 
-    def __init__(self, name: str, skew: int, world: World, program: Program, log: RunLog) -> None:
+    def __init__(
+        self, name: str, skew: int, world: World, program: Program, log: RunLog, zone: str
+    ) -> None:
         self.name = name
         self.skew = skew
         self.frozen_until = 0
@@ -43,9 +46,12 @@ class SimulatedNode:
         self._world = world
         self._program = program
         self._log = log
+        self._zone = zone
         self._loops: list[VirtualLoop] = []
         self._recorders: list[RunRecorder] = []
         """Those of the living process, one a scheduler; empty while the node is down."""
+        self._remembered: dict[BaseScheduler, list[tuple[str, Any, Any]]] = {}
+        """The next fire times of a scheduler, with their triggers."""
         self._strand: Strand | None = None
         """The event loop of the latest process."""
 
@@ -157,6 +163,7 @@ class SimulatedNode:
 
     def _start(self) -> None:
         try:
+            begin_in_zone(self._zone)
             self._program.boot(self)
         except BaseException as error:  # noqa: BLE001 - raised again by World.run
             self.fail(error)
@@ -173,13 +180,22 @@ class SimulatedNode:
         for job_id, moment in self._due(recorder.scheduler, until):
             recorder.add(job_id, moment, "missed", detail=detail)
 
+    def remember(self, scheduler: BaseScheduler) -> None:
+        """Remember what is due next: a scheduler that is shut down forgets the jobs in memory."""
+        self._remembered[scheduler] = [
+            (job.id, getattr(job, "next_run_time", None), job.trigger)  # a pending job has none
+            for job in scheduler.get_jobs()
+        ]
+
     def _due(self, scheduler: BaseScheduler, until: int) -> Iterator[tuple[str, int]]:
         """Yield the fire times of each job from its next one until ``until``, exclusive."""
-        for job in scheduler.get_jobs():
-            moment = getattr(job, "next_run_time", None)  # a pending job has no such attribute
+        if scheduler not in self._remembered:
+            self.remember(scheduler)
+        for job_id, first, trigger in self._remembered.pop(scheduler):
+            moment = first
             while moment is not None and microseconds(moment) - self.skew < until:
-                yield job.id, microseconds(moment)
-                moment = job.trigger.get_next_fire_time(moment, moment)
+                yield job_id, microseconds(moment)
+                moment = trigger.get_next_fire_time(moment, moment)
 
     def _why_nothing_starts(self) -> str:
         """Return what kept the process from starting anything to the end; empty: nothing did."""

@@ -151,7 +151,9 @@ def run_program(
     if program.is_fresh:
         world.on_host = program.enter
     simulated = {
-        node.name: SimulatedNode(node.name, round(node.clock_offset * SECOND), world, program, log)
+        node.name: SimulatedNode(
+            node.name, round(node.clock_offset * SECOND), world, program, log, host_timezone
+        )
         for node in nodes
     }
     with (

@@ -1,6 +1,7 @@
 """Two crons, of which both must match.
 
 target: scheduler
+nights: 2
 nodes: 1
 finds: KST007 mondays
 """

@@ -1,6 +1,7 @@
 """Two crons that never fire at one moment.
 
 target: scheduler
+nights: 2
 nodes: 1
 finds: KST007 mondays
 """

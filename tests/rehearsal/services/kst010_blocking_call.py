@@ -1,6 +1,7 @@
 """A library without asyncio in a coroutine.
 
 target: add_jobs
+nights: 2
 finds: KST010 token
 """
 

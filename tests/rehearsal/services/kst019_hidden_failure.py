@@ -1,6 +1,7 @@
 """Every error is caught, and none is raised.
 
 target: add_jobs
+nights: 2
 finds: KST019 nightly
 """
 

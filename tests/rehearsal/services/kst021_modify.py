@@ -1,48 +1,29 @@
 """A run by hand that moves the schedule.
 
-target: app
+target: add_jobs
+nights: 2
 finds: KST021
 """
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
-from fastapi import FastAPI
-
-from kst_scheduler import KST, KSTScheduler, Reconciler, SqlLedger, cron, once
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-ledger = SqlLedger("sqlite+aiosqlite:///runs.db")
-scheduler = KSTScheduler()
+from kst_scheduler import KST, KSTScheduler, cron, once
 
 
-@scheduler.scheduled_job(cron(hour=3), id="nightly")
-@once(ledger)
 async def crawl() -> None:
     """Do the work."""
 
 
-@asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Run the scheduler while the application runs."""
-    await ledger.open()
-    async with Reconciler(scheduler, ledger):
-        scheduler.start()
-        yield
-        await scheduler.drain(20)
-    await ledger.close()
+def add_jobs(service: Any) -> None:
+    """Add the job."""
+    service.scheduler.add_job(once(service.ledger)(crawl), cron(hour=3), id="nightly")
 
 
-app = FastAPI(lifespan=lifespan)
-
-
-@app.post("/run")
-async def run_now() -> str:
-    """Run the job now."""
-    scheduler.get_job("nightly").modify(next_run_time=datetime.now(KST))
+async def run_now(scheduler: KSTScheduler) -> str:
+    """Run the job now, and pause it."""
+    scheduler.get_job("nightly").modify(next_run_time=datetime.now(KST))  # the fault
+    scheduler.modify_job("nightly", next_run_time=None)
     return "ok"

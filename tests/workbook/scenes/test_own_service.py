@@ -49,8 +49,6 @@ def test_what_the_reader_has_edited_is_kept(service: ServiceFile, tmp_path: Path
 def test_what_is_not_there_once_is_refused(service: ServiceFile, old: str, times: str) -> None:
     """The message names the text and the file, and nothing is written."""
     before = service.text
-    with pytest.raises(
-        InvalidArgumentError, match=f"occurs {times} in my_service.py"
-    ):
+    with pytest.raises(InvalidArgumentError, match=f"occurs {times} in my_service.py"):
         service.replace(old, "cron(hour=4)")
     assert service.text == before

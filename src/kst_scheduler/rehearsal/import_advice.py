@@ -1,0 +1,58 @@
+"""What to write where a service cannot be imported: a variable, a package, or a stub."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+def advice(error: BaseException) -> str:
+    """Return what lets the import succeed, as "; set a variable by ..."; empty: only a repair."""
+    if isinstance(error, SyntaxError):
+        return ""
+    if isinstance(error, ModuleNotFoundError):
+        return f"; install the package that has {error.name!r} beside kst-scheduler"
+    if isinstance(error, KeyError) and _is_of_environment(error):
+        return f"; set it by --set {error.args[0]}=VALUE"
+    stub = _stub_for(error) or "MODULE:FUNCTION"
+    return f"; set a variable by --set NAME=VALUE, or replace a function by --stub {stub}"
+
+
+def _is_of_environment(error: BaseException) -> bool:
+    frames = [*_frames(error)]
+    return bool(frames) and frames[-1].f_locals.get("self") is os.environ
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _stub_for(error: BaseException) -> str:
+    """Return the outermost function that failed and can be replaced: its module is imported."""
+    frames = [each for each in _frames(error) if "importlib" not in each.f_code.co_filename]
+    last = max((n for n, each in enumerate(frames) if _is_module(each)), default=-1)
+    importing = {each.f_globals.get("__name__") for each in frames if _is_module(each)}
+    for frame in frames[last + 1 :]:
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        function = frame.f_globals.get(name)
+        if module not in importing and getattr(function, "__code__", None) is frame.f_code:
+            return f"{_public(module, name, function)}:{name}"
+    return ""
+
+
+def _is_module(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "<module>"
+
+
+def _public(module: str, name: str, function: Any) -> str:
+    """Return the package that shows the function as its own, as ``sqlalchemy`` does."""
+    package = module.partition(".")[0]
+    return package if getattr(sys.modules.get(package), name, None) is function else module
