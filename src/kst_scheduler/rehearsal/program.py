@@ -13,6 +13,7 @@ import traceback
 from bisect import bisect_right
 from collections import Counter
 from datetime import datetime
+from importlib.machinery import SourceFileLoader
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,11 +49,9 @@ if TYPE_CHECKING:
 MINUTE: Final = 60 * SECOND
 STOP_LIMIT: Final = 30 * SECOND
 """What a container gets to stop (Kubernetes, terminationGracePeriodSeconds)."""
-LOOKS_AFTER: Final = (1, 2, 3, 5, 10, 30)
-"""Minutes after what goes wrong at which a Reconciler looks; until then it looks each minute, as in
-life. What it finds later would have waited for a run to end, or for a clock to be trusted."""
-LOOKS_AFTER_CLOCK: Final = (1, 5, 30)
-"""The same for a clock that was set: what is wrong then goes on until it is set right."""
+LOOKS_AFTER: Final = ((1, 2, 3, 5, 10, 30), (1, 5, 30))
+"""Minutes after what goes wrong at which a Reconciler looks, and after a clock was set. What it
+finds later would have waited for a run to end, or for a clock to be trusted."""
 MAX_WAIT: Final = 2 * 3600.0
 """Seconds between two of its looks at other times: they are most of the cost of a quiet day."""
 ID_PLACE: Final = 4
@@ -117,7 +116,12 @@ class RehearsedProgram(Program):
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """Hear of every scheduler that is made and of every job that is added."""
-        with super().installed(), _patched(self), watched_shutdowns(self.shuts_down, self.ends):
+        with (
+            super().installed(),
+            _compiled_once(f"{self._target.folder}/"),
+            _patched(self),
+            watched_shutdowns(self.shuts_down, self.ends),
+        ):
             yield
             self.enter(None)
             self.files = sorted(
@@ -325,11 +329,16 @@ class RehearsedProgram(Program):
 
 
 def _looks_around(trouble: Trouble) -> Iterator[int]:
-    """Yield the moments at which a Reconciler looks, from a minute before what goes wrong on."""
+    """Yield the moments at which a Reconciler looks, each minute of what goes wrong and after it.
+
+    It looks a minute before a clock is set, as a ledger's clock is compared with what it was.
+    """
     begin, end = microseconds(trouble.at), microseconds(trouble.end)
-    yield from range(begin - MINUTE, end, MINUTE)
-    after = LOOKS_AFTER_CLOCK if trouble.kind == "clock" else LOOKS_AFTER
-    yield from (end + minutes * MINUTE for minutes in after)
+    is_clock = trouble.kind == "clock"
+    if is_clock:
+        yield begin - MINUTE
+    yield from range(begin + MINUTE, end, MINUTE)
+    yield from (end + minutes * MINUTE for minutes in LOOKS_AFTER[is_clock])
 
 
 def _function_of(
@@ -346,6 +355,26 @@ def _nothing() -> Any:
 
 def _no_jobs(_scheduler: object) -> None:
     """Stand for what adds jobs: the target does."""
+
+
+@contextlib.contextmanager
+def _compiled_once(folder: str) -> Iterator[None]:
+    """Keep the compiled code of the modules in a folder, which each process executes anew."""
+    read: Callable[[SourceFileLoader, str], Any] = SourceFileLoader.get_code
+    codes: dict[str, Any] = {}
+
+    def get_code(loader: SourceFileLoader, name: str) -> Any:
+        if not loader.path.startswith(folder):
+            return read(loader, name)
+        if loader.path not in codes:
+            codes[loader.path] = read(loader, name)
+        return codes[loader.path]
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        del SourceFileLoader.get_code  # it is inherited
 
 
 @contextlib.contextmanager
