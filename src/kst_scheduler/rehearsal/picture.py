@@ -104,15 +104,19 @@ def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
 
 
 def _worst(rehearsal: Rehearsal, nights: pd.Series) -> tuple[int, list[str]]:
-    """Return the night that shows the most findings, then the most runs not ok; and their codes."""
-    shown: dict[int, list[str]] = {number: [] for number in range(rehearsal.nights)}
+    """Return the night that shows the most errors, then the most runs not ok; and its codes."""
+    shown: dict[int, set[tuple[str, bool]]] = {each: set() for each in range(rehearsal.nights)}
     for each in rehearsal.findings:
         rows = rehearsal.runs[:0] if each.rows is None else each.rows
         for number in ((rows["scheduled_at"] - rehearsal.start) // DAY).unique():
-            shown.setdefault(int(number), []).append(each.code)
+            shown.setdefault(int(number), set()).add((each.code, each.level == "error"))
     bad = nights[~rehearsal.runs["status"].isin(["ok", "locked_out"])].value_counts()
-    number = max(shown, key=lambda each: (len(shown[each]), bad.get(each, 0)))
-    return number, sorted(set(shown[number]))
+
+    def rank(number: int) -> tuple[int, int]:
+        return sum(is_error for _, is_error in shown[number]), bad.get(number, 0)
+
+    number = max(shown, key=rank)
+    return number, sorted({code for code, _ in shown[number]})
 
 
 def _incidents(troubles: Sequence[Trouble]) -> pd.DataFrame:
