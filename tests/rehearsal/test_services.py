@@ -30,15 +30,18 @@ def header_of(path: Path) -> dict[str, str]:
     return dict(re.findall(r"(?m)^(\w+): (.+)$", text))
 
 
-def question_about(path: Path) -> Question:
+def question_about(path: Path, nights: int | None = None) -> Question:
     """Return the question about a service."""
     header = header_of(path)
     return question_of(
         f"{path}:{header['target']}",
-        nights=int(header.get("nights", NIGHTS)),
+        nights=nights or int(header.get("nights", NIGHTS)),
         nodes=int(header.get("nodes", 2)),
         duration=timedelta(minutes=int(header.get("minutes", 1))),
     )
+
+
+SHORTENED = [path for path in SERVICES if "nights" in header_of(path)]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,19 @@ def test_its_fault_comes_first_and_is_the_only_error(
     path: Path, rehearsals: dict[Path, Rehearsal]
 ) -> None:
     """A false alarm is as bad as a missed fault."""
-    found = rehearsals[path]
+    check(path, rehearsals[path])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", SHORTENED, ids=lambda path: path.stem)
+def test_all_nights_show_the_same(path: Path) -> None:
+    """Of services that take long: by default they are rehearsed for fewer nights."""
+    question = question_about(path, NIGHTS)
+    check(path, rehearsal_of(question, ask([question])[0]))
+
+
+def check(path: Path, found: Rehearsal) -> None:
+    """Compare what was found with the header of the service."""
     code, _, job = header_of(path).get("finds", "").partition(" ")
     if code in {"", "none"}:
         assert {each.code for each in found.findings} <= (WITHOUT_ONCE if code else set()), found

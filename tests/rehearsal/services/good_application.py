@@ -1,6 +1,7 @@
 """A FastAPI application: its ledger is SQLite, and its lifespan drains the scheduler.
 
 target: app
+nights: 4
 """
 
 from __future__ import annotations

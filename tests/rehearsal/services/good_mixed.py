@@ -1,6 +1,7 @@
 """A job each ten minutes, one on business days, one on the last day of a month, one in New York.
 
 target: register
+nights: 4
 """
 
 from __future__ import annotations

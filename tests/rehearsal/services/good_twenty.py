@@ -1,6 +1,7 @@
 """Twenty jobs, most of them due at night.
 
 target: add_jobs
+nights: 4
 """
 
 from __future__ import annotations
