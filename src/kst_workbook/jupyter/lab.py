@@ -97,9 +97,10 @@ def lab_options(notebook: Path) -> list[str]:
 
 def _layout_options(folder: Path) -> list[str]:
     """Keep the layout of a reader's folder in it: other projects' tabs are not opened with it."""
-    if not (folder / RECORD).exists() or not os.access(folder, os.W_OK):
-        return []
-    return [f"--LabApp.workspaces_dir={lay_out(folder)}"]
+    if (folder / RECORD).exists():
+        with suppress(OSError):  # then JupyterLab keeps it where it does for other folders
+            return [f"--LabApp.workspaces_dir={lay_out(folder)}"]
+    return []
 
 
 def _say(words: str) -> None:

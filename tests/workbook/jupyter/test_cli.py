@@ -223,6 +223,8 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         defaults = news["schema"]["properties"]
         assert defaults["fetchNews"]["default"] == "false"
         assert defaults["checkForUpdates"]["default"] is False
+        notebooks = fetch(f"{url}/lab/api/settings/@jupyterlab/notebook-extension:tracker")
+        assert notebooks["schema"]["properties"]["kernelShutdown"]["default"] is True
         themes = fetch(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:themes")
         assert themes["settings"]["theme"] == "JupyterLab Dark"
         kernels = fetch(f"{url}/api/kernelspecs")
