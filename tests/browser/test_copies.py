@@ -57,6 +57,8 @@ IS_SHOWN: Final = """name => {
   return context?.path === name && context.isReady;
 }"""
 HAS_NO_SESSION: Final = "async url => (await (await fetch(url)).json()).length === 0"
+UNSAVED: Final = """() => [...window.jupyterapp.shell.widgets('main')]
+  .filter(panel => panel.context?.model.dirty).map(panel => panel.context.path)"""
 IS_DIRTY: Final = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
 HAS_DIALOG: Final = "() => document.querySelector('.jp-Dialog') !== null"
 HAS_NO_NOTEBOOK: Final = "() => !window.jupyterapp.shell.currentWidget?.context"
@@ -142,7 +144,8 @@ async def show(page: Page, name: str) -> None:
 
 
 def test_links_lead_to_their_sections(newcomer: Reader, loop: asyncio.Runner) -> None:
-    """Into notebooks that are not open yet, and that are; and into a document."""
+    """Into notebooks that are not open yet, and that are; and into a document. None is changed."""
+    from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
     async def follow_all(page: Page, name: str) -> int:
         await show(page, name)
@@ -150,7 +153,10 @@ def test_links_lead_to_their_sections(newcomer: Reader, loop: asyncio.Runner) ->
         for file, section in links:
             await show(page, name)
             await page.evaluate(CLICK, [file, section])
-            await wait_for(page, HAS_LANDED, [unquote(file), unquote(section)])
+            try:
+                await wait_for(page, HAS_LANDED, [unquote(file), unquote(section)])
+            except PlaywrightTimeoutError:
+                pytest.fail(f"{name}: the link to {file}#{section} does not lead there")
         return len(links)
 
     async def look() -> None:
@@ -159,6 +165,7 @@ def test_links_lead_to_their_sections(newcomer: Reader, loop: asyncio.Runner) ->
         assert await follow_all(page, FIRST_NOTEBOOK) >= 12
         assert await follow_all(page, DOCUMENT) >= 1
         assert await page.evaluate("() => appeared.length") == 0
+        assert await page.evaluate(UNSAVED) == []
         await page.close()
 
     loop.run(look())

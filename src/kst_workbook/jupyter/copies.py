@@ -82,6 +82,7 @@ class Copies:
                 kept = next(name for name in _names(path, "before") if not self._is_taken(name))
                 (self.folder / path).rename(self.folder / kept)
             self._write(path, content)
+            self._remove_same(next(_names(path, "new")), content)
         return f"{path} is put back" + (f"; what was there is now {kept}" if kept else "")
 
     @contextmanager
@@ -94,9 +95,10 @@ class Copies:
             if json.dumps(self._record) != before:
                 _write_whole(self.folder / RECORD, json.dumps(self._record, indent=1).encode())
         except OSError as error:
+            reason = "it is a file" if self.folder.is_file() else error.strerror
             raise WorkbookError(
-                f"your copies of the notebooks cannot be kept in {self.folder} "
-                f"({error.strerror}); {VARIABLE} names another folder"
+                f"your copies of the notebooks cannot be kept in {self.folder} ({reason}); "
+                f"set {VARIABLE} to a folder of yours with room in it"
             ) from None
 
     def _place(self, path: str, content: bytes) -> str | None:
@@ -119,6 +121,12 @@ class Copies:
         is_current = written.get("version") == version_of(name, content)
         is_for_this_kernel = language_of(name, there) == language_of(name, content)
         return is_unedited and not (is_current and is_for_this_kernel)
+
+    def _remove_same(self, name: str, content: bytes) -> None:
+        """Remove the new version beside a copy that is now the same."""
+        if self._is_taken(name) and self._read(name) == content:
+            (self.folder / name).unlink()
+            self._record.pop(name, None)
 
     def _is_taken(self, name: str) -> bool:
         return (self.folder / name).exists()

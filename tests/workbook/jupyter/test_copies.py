@@ -109,6 +109,15 @@ def test_reset_keeps_what_was_there(mine: Path) -> None:
     assert Copies(mine).reset("00.ipynb", FIRST["00.ipynb"]) == "00.ipynb is put back"
 
 
+def test_reset_brings_the_new_version(mine: Path) -> None:
+    """Which is then no longer beside it, unless its reader has begun to edit it there."""
+    (mine / "00.ipynb").write_bytes(notebook("mine"))
+    Copies(mine).update(SECOND)
+    Copies(mine).reset("00.ipynb", SECOND["00.ipynb"])
+    assert held(mine) == {**SECOND, "00.before.ipynb": notebook("mine")}
+    assert Copies(mine).update(SECOND) == []
+
+
 def test_a_full_disk_loses_nothing(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy is written as a whole or not at all; one line says why."""
 
@@ -126,7 +135,7 @@ def test_a_full_disk_loses_nothing(mine: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path) -> None:
     """It stays."""
     (tmp_path / "mine").write_text("a list", "utf-8")
-    with pytest.raises(WorkbookError, match=r"\(File exists\); KST_WORKBOOK_FOLDER names another"):
+    with pytest.raises(WorkbookError, match=r"\(it is a file\); set KST_WORKBOOK_FOLDER to"):
         Copies(tmp_path / "mine").update(FIRST)
     assert (tmp_path / "mine").read_text("utf-8") == "a list"
 
