@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 INSTALLER = HERE / ".uv"
 OLDEST = (3, 11)
 OLDEST_UV = (0, 6)
-OWN_VERBS = ("refresh", "page", "help")
+OWN_VERBS = ("reset", "refresh", "page", "help")
 """What kst-workbook takes as its first word, besides a notebook or an option."""
 
 PROGRESS = re.compile(r" *(Using|Creating|Downloading|Downloaded|Building|Built|Installed) ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import nbformat
@@ -153,6 +154,7 @@ class Reader:
     def __init__(self, context: BrowserContext, url: str, tabs: int) -> None:
         self._context = context
         self._url = url
+        self._count = count()
         self._tabs: asyncio.LifoQueue[Page | None] = asyncio.LifoQueue()
         for _ in range(tabs):
             self._tabs.put_nowait(None)
@@ -163,7 +165,7 @@ class Reader:
         page = await self._tabs.get()
         try:
             async with asyncio.timeout(PATIENCE):
-                page = page or await self._new_page()
+                page = page or await self.page_at(f"/lab/workspaces/{id(self)}-{next(self._count)}")
                 notebook = OpenNotebook(page, name)
                 page.on("pageerror", note := lambda error: notebook.page_errors.append(str(error)))
                 await self._show(page, name)
@@ -179,10 +181,11 @@ class Reader:
         finally:
             self._tabs.put_nowait(page)
 
-    async def _new_page(self) -> Page:
+    async def page_at(self, path: str) -> Page:
+        """Return another page of the browser, at a path of JupyterLab, when that has started."""
         page = await self._context.new_page()
         await page.add_init_script(WATCH)
-        await page.goto(f"{self._url}/lab/workspaces/{id(page)}?token={TOKEN}")
+        await page.goto(f"{self._url}{path}?token={TOKEN}")
         await page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
         await page.evaluate("async () => { await window.jupyterapp.restored; }")
         return page

@@ -28,16 +28,21 @@ COMMAND: Final = Path(sysconfig.get_path("scripts")) / "kst-workbook"
 
 
 @contextmanager
-def running_lab(notebook: Path, home: Path, *options: str, **environment: str) -> Iterator[str]:
+def running_lab(
+    notebook: Path | None, home: Path, *options: str, **environment: str
+) -> Iterator[str]:
     """Start kst-workbook on a notebook and its folder, and stop it; yield its address.
+
+    Without a notebook it opens the reader's copies.
 
     What it would otherwise keep for the user is in ``home``. At the end neither it nor a kernel
     is left.
     """
     port = free_port()
+    named = [str(notebook)] if notebook else []
     fixed = ["--no-browser", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
     server = spawn(
-        [str(COMMAND), str(notebook), *fixed, "--ServerApp.port_retries=0", *options],
+        [str(COMMAND), *named, *fixed, "--ServerApp.port_retries=0", *options],
         ends_by=signal.SIGTERM,  # upon which it ends its kernels, too
         cwd=home,
         env=own_environment(home) | environment,

@@ -32,7 +32,8 @@ MAX_LINES: Final = 120
 PATH: Final = re.compile(
     r"(?<![\w./*:-])[\w.*-]+(?:/[\w.*-]+)*(?:/|\.(?:py|md|ipynb|txt|toml))(?![\w/])"
 )
-MADE: Final = {"site/", "my_jobs.py", "path/file.py"}
+COPIES: Final = {"03_triggers.new.ipynb", "03_triggers.before.ipynb"}
+MADE: Final = {"site/", "my_jobs.py", "path/file.py", *COPIES}
 """What a command makes, or a reader writes."""
 MODULE: Final = re.compile(r"`(kst_(?:scheduler|workbook)(?:\.[a-z_]+)+)`")
 

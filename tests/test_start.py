@@ -137,6 +137,7 @@ def test_without_arguments_it_opens_the_workbook(with_uv: Clone) -> None:
         (["--no-browser"], "kst-workbook --no-browser"),
         (["kst-workbook", "page"], "kst-workbook page"),
         (["page", "site"], "kst-workbook page site"),
+        (["reset", "03"], "kst-workbook reset 03"),
     ],
 )
 def test_a_notebook_or_an_option_is_for_the_workbook(

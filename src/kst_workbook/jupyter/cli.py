@@ -10,27 +10,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kst_workbook.errors import WorkbookError
+from kst_workbook.jupyter.copies import FOLDER, VARIABLE, Copies, copies_folder
 from kst_workbook.jupyter.folder import (
     FIRST_NOTEBOOK,
     all_notebooks,
     find_notebook,
-    notebooks_folder,
+    is_original,
+    notebook_named,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SITE: Final = "site"
+OUTPUTS: Final = "--outputs"
 HELP: Final = f"""\
-usage: kst-workbook [NOTEBOOK] [OPTION ...]
+usage: kst-workbook [NOTEBOOK] [{OUTPUTS}] [OPTION ...]
+       kst-workbook reset NOTEBOOK ... [{OUTPUTS}]
        kst-workbook refresh [-j JOBS] [NOTEBOOK ...]
        kst-workbook page [FOLDER]
 
-Opens the KST Scheduler Workbook in JupyterLab.
+Opens your own copies of the notebooks in JupyterLab. They are in the folder {FOLDER},
+or in the one that {VARIABLE} names. They have no outputs, and answers
+(See) are folded: click on one to read it.
 
   NOTEBOOK   the notebook to open; without it, {FIRST_NOTEBOOK}
+  {OUTPUTS}  open copies with outputs and all answers, in a folder of their own
   OPTION     handed on to JupyterLab, for example --no-browser --port 9999;
              `jupyter lab --help` lists them all
+  reset      put copies back as they were made, such as: reset 03; what was there
+             is kept beside it
   refresh    run the notebooks (without names: all) and store their outputs;
              see `kst-workbook refresh --help`
   page       make a static site of the notebooks as they are stored, in FOLDER
@@ -59,6 +68,8 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     _need_jupyter()
+    if words and words[0] == "reset":
+        return _reset(words[1:])
     if words and words[0] == "refresh":
         return _refresh(words[1:])
     if words and words[0] == "page":
@@ -78,11 +89,48 @@ def _start(words: list[str]) -> int:
     if len(names) > 1 or (words and not words[0].startswith("-") and words[0] not in names):
         raise WorkbookError(
             f"cannot open {' '.join(words)!r}; write one notebook (such as {FIRST_NOTEBOOK}), "
-            "or refresh, or page, or an option that begins with a dash"
+            "or reset, or refresh, or page, or an option that begins with a dash"
         )
-    notebook = find_notebook(names[0]) if names else notebooks_folder() / FIRST_NOTEBOOK
-    _launch(notebook, [word for word in words if word not in names])
+    path = find_notebook(names[0] if names else FIRST_NOTEBOOK)
+    _check_home()
+    if is_original(path):
+        path = _updated_copies(outputs=OUTPUTS in words) / path.name
+    _launch(path, [word for word in words if word not in {*names, OUTPUTS}])
     return 0
+
+
+def _updated_copies(*, outputs: bool) -> Path:
+    """Return the folder of the reader's copies, all there and as new as they may be."""
+    from kst_workbook.jupyter.fresh_copies import fresh_copies  # noqa: PLC0415 - as below
+
+    copies = Copies(copies_folder(outputs=outputs))
+    for note in copies.update(fresh_copies(outputs=outputs)):
+        sys.stderr.write(f"kst-workbook: {note}\n")
+    return copies.folder
+
+
+def _reset(words: list[str]) -> int:
+    from kst_workbook.jupyter.fresh_copies import fresh_copies  # noqa: PLC0415 - as below
+
+    parser = argparse.ArgumentParser(
+        prog="kst-workbook reset",
+        description="Put copies of yours back as they were made; what was there is kept beside it.",
+    )
+    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help="such as 03")
+    parser.add_argument(OUTPUTS, action="store_true", help="those with outputs")
+    chosen = parser.parse_args(words)
+    names = [notebook_named(Path(name).name).name for name in chosen.notebooks]
+    copies = Copies(copies_folder(outputs=chosen.outputs))
+    fresh = fresh_copies(outputs=chosen.outputs)
+    for name in names:
+        sys.stdout.write(f"{copies.reset(name, fresh[name])}\n")
+    return 0
+
+
+def _check_home() -> None:
+    from kst_workbook.jupyter.lab import check_state_folder  # noqa: PLC0415 - as below
+
+    check_state_folder()
 
 
 def _launch(notebook: Path, options: Sequence[str]) -> None:

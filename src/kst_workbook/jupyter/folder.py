@@ -11,6 +11,9 @@ FIRST_NOTEBOOK: Final = "00_start_here.ipynb"
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The clone that this module lies in, when it is run from one."""
 
+RECORD: Final = ".kst-workbook.json"
+"""The file by which a folder of a reader's copies is known."""
+
 
 def notebooks_folder() -> Path:
     """Return the folder of the notebooks: the clone's, or else the current folder's.
@@ -21,7 +24,7 @@ def notebooks_folder() -> Path:
     """
     candidates = [CHECKOUT / "notebooks", Path.cwd() / "notebooks", Path.cwd()]
     for folder in candidates:
-        if (folder / FIRST_NOTEBOOK).is_file():
+        if (folder / FIRST_NOTEBOOK).is_file() and not (folder / RECORD).exists():
             return folder
     raise WorkbookError(
         f"no {FIRST_NOTEBOOK} in {', '.join(map(str, candidates))}; the notebooks come with a "
@@ -36,14 +39,31 @@ def find_notebook(name: str) -> Path:
         WorkbookError: when there is none; the message names those that there are.
 
     """
-    if Path(name).is_file():
-        return Path(name)
-    folder = notebooks_folder()
-    if not (folder / name).is_file():
-        raise WorkbookError(
-            f"no notebook {name}; write one of {', '.join(path.name for path in all_notebooks())}"
-        )
-    return folder / name
+    return Path(name) if Path(name).is_file() else notebook_named(name)
+
+
+def notebook_named(name: str) -> Path:
+    """Return the notebook of that file name, or of that number, such as 03.
+
+    Raises:
+        WorkbookError: when there is none; the message names those that there are.
+
+    """
+    paths = all_notebooks()
+    for path in paths:
+        if name in {path.name, path.name.partition("_")[0]}:
+            return path
+    raise WorkbookError(
+        f"no notebook {name}; write one of {', '.join(path.name for path in paths)}"
+    )
+
+
+def is_original(path: Path) -> bool:
+    """Tell whether a file is one of the workbook's notebooks, and not a copy or another file."""
+    try:
+        return path.resolve().parent == notebooks_folder().resolve()
+    except WorkbookError:
+        return False
 
 
 def all_notebooks() -> list[Path]:

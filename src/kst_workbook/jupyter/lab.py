@@ -15,12 +15,17 @@ from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
 from kst_workbook.errors import WorkbookError
+from kst_workbook.jupyter.first_screen import lay_out
+from kst_workbook.jupyter.folder import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 JUPYTER_CONFIG: Final = Path(__file__).parent / "config"
 """Defaults for JupyterLab's settings, beneath the user's own: no news, no update check."""
+
+JUPYTER_DATA: Final = Path(__file__).parent / "share"
+"""An extension of JupyterLab that makes links to sections lead to them."""
 
 KERNELS: Final = "kst_workbook.jupyter.kernel.CurrentInterpreter"
 
@@ -40,24 +45,29 @@ class WorkbookServer(ServerApp):
 
 
 def start_lab(notebook: Path, options: Sequence[str]) -> None:
-    """Serve a notebook and its folder until Ctrl-C; the options are JupyterLab's own.
-
-    Raises:
-        WorkbookError: JupyterLab cannot keep its state in the user's home folder.
-
-    """
-    _check_state_folder()
+    """Serve a notebook and its folder until Ctrl-C; the options are JupyterLab's own."""
     if not os.access(notebook.parent, os.W_OK):
         _say(f"{notebook.parent} cannot be written to: notebooks can be run, and not saved")
     # JupyterLab asks whether to fetch news until a setting says so. As a default it can stand
     # on the configuration path, where it hides no setting of the user's own.
-    others = os.environ.get("JUPYTER_CONFIG_PATH")
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [others, str(JUPYTER_CONFIG)]))
+    _add_last("JUPYTER_CONFIG_PATH", JUPYTER_CONFIG)
+    _add_last("JUPYTER_PATH", JUPYTER_DATA)
     LabApp.serverapp_class = WorkbookServer
-    LabApp.launch_instance([*lab_options(notebook), *options])
+    LabApp.launch_instance([*lab_options(notebook), *_layout_options(notebook.parent), *options])
 
 
-def _check_state_folder() -> None:
+def _add_last(variable: str, folder: Path) -> None:
+    others = os.environ.get(variable)
+    os.environ[variable] = os.pathsep.join(filter(None, [others, str(folder)]))
+
+
+def check_state_folder() -> None:
+    """Make sure that JupyterLab can keep its state in the user's home folder.
+
+    Raises:
+        WorkbookError: when it cannot.
+
+    """
     folder = Path(jupyter_runtime_dir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +93,14 @@ def lab_options(notebook: Path) -> list[str]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     return options
+
+
+def _layout_options(folder: Path) -> list[str]:
+    """Keep the layout of a reader's folder in it: other projects' tabs are not opened with it."""
+    if (folder / RECORD).exists():
+        with suppress(OSError):  # then JupyterLab keeps it where it does for other folders
+            return [f"--LabApp.workspaces_dir={lay_out(folder)}"]
+    return []
 
 
 def _say(words: str) -> None:

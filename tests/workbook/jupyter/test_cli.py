@@ -26,6 +26,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         notebook = new_notebook(cells=[new_code_cell(source)])
         nbformat.write(notebook, notebooks / f"{name}.ipynb")
     monkeypatch.setattr(folder, "CHECKOUT", tmp_path / "site")
+    monkeypatch.delenv("KST_WORKBOOK_FOLDER", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -34,16 +35,61 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, list[str]]]:
     """Return what JupyterLab would have been started with: a notebook, and options."""
     calls: list[tuple[Path, list[str]]] = []
+    monkeypatch.setattr(cli, "_check_home", lambda: None)
     monkeypatch.setattr(cli, "_launch", lambda *call: calls.append(call))
     return calls
 
 
-def test_without_arguments_it_opens_the_first_notebook(
+def test_without_arguments_it_opens_the_readers_copy_of_the_first_notebook(
+    clone: Path, launched: list[tuple[Path, list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is made at the first start, and a line says where; the second start says nothing."""
+    for _ in range(2):
+        assert cli.main([]) == 0
+    assert launched == 2 * [(clone / "my_notebooks/00_start_here.ipynb", [])]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line == f"kst-workbook: made your own copies of the notebooks in {clone / 'my_notebooks'}"
+    )
+
+
+def test_copies_with_outputs_are_in_a_folder_of_their_own(
     clone: Path, launched: list[tuple[Path, list[str]]]
 ) -> None:
-    """The first one in the order of reading."""
-    assert cli.main([]) == 0
-    assert launched == [(clone / "notebooks" / "00_start_here.ipynb", [])]
+    """The option is not handed on to JupyterLab, which does not know it."""
+    assert cli.main(["--outputs", "--no-browser"]) == 0
+    folder = clone / "my_notebooks/with_outputs"
+    assert launched == [(folder / "00_start_here.ipynb", ["--no-browser"])]
+
+
+def test_a_notebook_of_another_folder_is_opened_as_it_is(
+    tmp_path: Path, launched: list[tuple[Path, list[str]]]
+) -> None:
+    """A reader's own file is not copied, and no copies are made beside it."""
+    (tmp_path / "own.ipynb").touch()
+    assert cli.main([str(tmp_path / "own.ipynb")]) == 0
+    assert launched == [(tmp_path / "own.ipynb", [])]
+    assert not (tmp_path / "my_notebooks").exists()
+
+
+def test_reset_puts_one_copy_back(
+    clone: Path, launched: list[tuple[Path, list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named by its number, or its name; what was there is kept, and others stay."""
+    cli.main([])
+    files = [clone / f"my_notebooks/{name}.ipynb" for name in ("00_start_here", "01_install")]
+    made = [file.read_text("utf-8") for file in files]
+    for file in files:
+        file.write_text("mine", "utf-8")
+    assert cli.main(["reset", "01"]) == 0
+    assert [file.read_text("utf-8") for file in files] == ["mine", made[1]]
+    assert capsys.readouterr().out == (
+        "01_install.ipynb is put back; what was there is now 01_install.before.ipynb\n"
+    )
+    assert cli.main(["reset", "my_notebooks/00_start_here.ipynb"]) == 0
+    assert cli.main(["reset", "7"]) == 1
+    assert "no notebook 7; write one of 00_start_here.ipynb, 01_in" in capsys.readouterr().err
+    assert len(launched) == 1
 
 
 def test_options_are_handed_on_to_jupyterlab(launched: list[tuple[Path, list[str]]]) -> None:
@@ -55,9 +101,11 @@ def test_options_are_handed_on_to_jupyterlab(launched: list[tuple[Path, list[str
 def test_another_notebook_can_be_opened(
     clone: Path, launched: list[tuple[Path, list[str]]]
 ) -> None:
-    """A name that ends in .ipynb takes the first notebook's place, wherever it stands."""
+    """A name that ends in .ipynb takes the first notebook's place; the path of an original, too."""
     assert cli.main(["--no-browser", "01_install.ipynb"]) == 0
-    assert launched == [(clone / "notebooks" / "01_install.ipynb", ["--no-browser"])]
+    assert cli.main(["notebooks/01_install.ipynb"]) == 0
+    copy = clone / "my_notebooks/01_install.ipynb"
+    assert launched == [(copy, ["--no-browser"]), (copy, [])]
 
 
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
@@ -102,6 +150,8 @@ def test_help_explains_without_starting_anything(
     """It names the verbs and where JupyterLab's own options stand."""
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
+    assert "kst-workbook reset" in shown
+    assert "KST_WORKBOOK_FOLDER" in shown
     assert "kst-workbook refresh" in shown
     assert "kst-workbook page" in shown
     assert "jupyter lab --help" in shown
@@ -173,6 +223,8 @@ def test_jupyterlab_starts_with_the_readers_settings_and_without_news(clone: Pat
         defaults = news["schema"]["properties"]
         assert defaults["fetchNews"]["default"] == "false"
         assert defaults["checkForUpdates"]["default"] is False
+        notebooks = fetch(f"{url}/lab/api/settings/@jupyterlab/notebook-extension:tracker")
+        assert notebooks["schema"]["properties"]["kernelShutdown"]["default"] is True
         themes = fetch(f"{url}/lab/api/settings/@jupyterlab/apputils-extension:themes")
         assert themes["settings"]["theme"] == "JupyterLab Dark"
         kernels = fetch(f"{url}/api/kernelspecs")
