@@ -46,7 +46,7 @@ def test_the_lesson_as_written_has_many_faults(lesson: Rehearsal) -> None:
 def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
     """Two lines a finding."""
     lines = as_text(lesson).splitlines()
-    assert lines[0].endswith(f"14 nights, 8 of them bad: {len(lesson.findings)} findings")
+    assert lines[0].endswith(f"14 nights, 9 of them bad: {len(lesson.findings)} findings")
     assert len(lines) == 1 + 2 * len(lesson.findings)
     for finding, what, write in zip(lesson.findings, lines[1::2], lines[2::2], strict=True):
         assert what.startswith(f"{finding.code} {finding.level}")

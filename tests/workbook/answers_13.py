@@ -43,8 +43,8 @@ WRONG = {
     "13.1": [
         ('fault = {"report": "KST008"}', "always at 09:00:00. Which job's rows"),
         ('fault = {"settlement": "KST006"}', "always at 03:00:00. Which job's rows"),
-        ('fault = {"stock-sync": "KST012"}', "it is, and not KST012 error: Every replica"),
-        ('fault = {"stock-sync": "KST023"}', "it is, and not KST023"),
+        ('fault = {"stock-sync": "KST012"}', "But KST012 error: Every replica"),
+        ('fault = {"stock-sync": "KST023"}', "But KST023"),
         ('fault = {"stock-sync": "an interval"}', "is no code of a finding. REHEARSAL.md"),
         ('fault = {"crawl": "KST006"}', "The rows have"),
         ('fault = "KST006"', "Expected a dict of one job and one code"),

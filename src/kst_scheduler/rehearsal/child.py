@@ -130,6 +130,7 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
             "notes": first.notes.as_json(),
             "zones": {},
             "troubles": [],
+            "bad_nights": 0,
             "files": first.files,
             "runs": {},
             "shortened": [],
@@ -172,6 +173,7 @@ def _answer(question: Question, guard: Guard) -> dict[str, Any]:
             for zone, (probe, _) in probes.items()
         },
         "troubles": [asdict(each) | {"at": microseconds(each.at)} for each in plan.troubles],
+        "bad_nights": plan.bad_nights,
         "files": program.files,
         "runs": _columns(result),
     }

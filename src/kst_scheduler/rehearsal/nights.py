@@ -125,6 +125,12 @@ class Plan:
         """When the last night is over."""
         return self.start + self.nights * DAY
 
+    @property
+    def bad_nights(self) -> int:
+        """In how many nights something goes wrong, or runs are long."""
+        long = {self.night_of(begin) for begin, _ in self.long}
+        return len(long | {trouble.night for trouble in self.troubles})
+
     def night_of(self, moment: datetime) -> int:
         """Return the number of the night in which a moment lies."""
         return (moment - self.start) // DAY

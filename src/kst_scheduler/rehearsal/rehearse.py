@@ -55,6 +55,8 @@ class Rehearsal:
     refused: dict[str, int]
     """What the service wanted to do to the world outside, and how often."""
     nights: int
+    bad_nights: int
+    """In how many of them something goes wrong."""
     nodes: tuple[str, ...]
     host_timezone: str
     start: datetime
@@ -330,6 +332,7 @@ def rehearsal_of(question: Question, answer: Mapping[str, Any]) -> Rehearsal:
         troubles=troubles,
         refused=answer["refused"],
         nights=question.nights,
+        bad_nights=answer["bad_nights"],
         nodes=tuple(node.name for node in check_nodes(question.nodes)),
         host_timezone=question.zone,
         start=moment_at(question.start).astimezone(KST),

@@ -126,12 +126,11 @@ WRITERS: Final = dict(zip(FORMS, (as_text, as_json, as_github, as_sarif), strict
 
 def head(rehearsal: Rehearsal) -> str:
     """Return one line: what was rehearsed, and how many findings there are."""
-    count, wrong = len(rehearsal.nodes), len({each.night for each in rehearsal.troubles})
-    found = len(rehearsal.findings)
+    count, found = len(rehearsal.nodes), len(rehearsal.findings)
     nights = f"{rehearsal.nights} night{'' if rehearsal.nights == 1 else 's'}"
     return (
         f"{rehearsal.target}, {count} replica{'s' if count > 1 else ''} on "
-        f"{rehearsal.host_timezone} hosts, {nights}, {wrong} of them bad: "
+        f"{rehearsal.host_timezone} hosts, {nights}, {rehearsal.bad_nights} of them bad: "
         f"{found or 'no'} finding{'' if found == 1 else 's'}"
     )
 

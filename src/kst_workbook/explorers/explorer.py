@@ -144,7 +144,7 @@ def labelled(kind: str, label: str, **options: Any) -> Any:
 
 
 def status_counts(runs: pd.DataFrame) -> str:
-    """Return how many runs a table has, and what became of them."""
+    """Return how many runs a table has, and their outcomes."""
     found = runs["status"].value_counts(sort=False)
     parts = [
         count(number, str(status), "errors" if status == "error" else str(status))

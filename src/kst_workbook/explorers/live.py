@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 CAPTION: Final = (
-    "Live timeline: what became of each run while a real scheduler ran in this notebook's kernel."
+    "Live timeline: the outcome of each run while a real scheduler ran in this notebook's kernel."
 )
 REDRAW_SECONDS: Final = 0.25
 MAX_SECONDS: Final = 60.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kst_scheduler.simulation import SimulationResult
 
 CAPTION: Final = (
-    "Misfire explorer: a job every ten minutes on a machine that stands still for a while; "
+    "Misfire explorer: a job every ten minutes on a machine that freezes for a while; "
     "move the controls to see which of its runs are late, missed, coalesced or skipped."
 )
 START: Final = kst(2026, 5, 11, 8)
@@ -101,5 +101,5 @@ def draw(_morning: Morning, result: SimulationResult) -> Figure:
 
 
 def say(_morning: Morning, result: SimulationResult) -> str:
-    """Return how many runs were due, and what became of them, in one sentence."""
+    """Return how many runs were due, and their outcomes, in one sentence."""
     return status_counts(result.runs)

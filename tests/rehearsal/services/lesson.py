@@ -1,4 +1,4 @@
-"""The lesson's steps 2 to 9 in one application, as they are written.
+"""The lesson's steps 2 to 6 and 9 in one application, as they are written.
 
 target: app
 """

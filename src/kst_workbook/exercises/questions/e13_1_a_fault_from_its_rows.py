@@ -52,13 +52,13 @@ def a_fault_from_its_rows(answer: Any) -> Right:
         )
     if errors[job] != str(code).upper():
         raise NotYetError(
-            f"`{job}` it is, and not {title}. Compare the times at which it was due before the "
-            "first deployment and after each."
+            f"The job is right. But {title} is not what its rows show. Compare the times at which "
+            "it was due before the first deployment and after each."
         )
     drawn = partial(png, lambda: plot_timeline(runs[runs["job_id"] == job]))
     return Right(
-        "After each deployment the six hours begin anew, so the job is due at other times, and "
-        "once not for half a day. No run failed, and no line of a log says it.",
+        "After each deployment the six hours count from the start of the process. So the job is "
+        "due at other times, once after 13 hours. No run failed, and no log line reports it.",
         (drawn,),
     )
 

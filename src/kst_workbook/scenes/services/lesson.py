@@ -1,4 +1,4 @@
-"""The lesson "APScheduler + KST schedules": its steps 2 to 9 in one file, as they are written."""
+"""The lesson "APScheduler + KST schedules" in one file: steps 2 to 6 and 9, as they are written."""
 
 import time
 from contextlib import asynccontextmanager
