@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from matplotlib.figure import Figure
 
 from kst_scheduler import InvalidArgumentError
 from kst_scheduler.rehearsal import explain, rehearse
@@ -110,7 +111,7 @@ def test_a_notebook_shows_the_findings_as_a_table(lesson: Rehearsal) -> None:
 
 def test_the_picture_names_the_findings_of_its_night(lesson: Rehearsal) -> None:
     """A quiet night, in which the lesson's jobs run at noon, and twice."""
-    title = lesson.plot().get_title(loc="left")
+    title = lesson.plot(Figure().subplots()).get_title(loc="left")
     assert re.fullmatch(r"Night 1, nothing goes wrong: KST001, (KST\d+, )*KST012.*", title)
 
 
