@@ -76,8 +76,15 @@ class Rehearsal:
         return plot_night(self, ax)
 
     def __bool__(self) -> bool:
-        """Return whether nothing was found at the level of ``error``."""
-        return not self.at_level()
+        """Return whether nothing was found at the level of ``error``.
+
+        In a test, the findings are printed if it is false: pytest shows that in full, but cuts
+        the value in an ``assert`` at 240 characters.
+        """
+        is_well = not self.at_level()
+        if not is_well and "PYTEST_CURRENT_TEST" in os.environ:
+            print(self)  # noqa: T201 - pytest shows it below the failed assert
+        return is_well
 
     def __repr__(self) -> str:
         """Show the findings, as a failing ``assert`` does."""
