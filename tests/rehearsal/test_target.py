@@ -79,6 +79,14 @@ REFUSED = {
         "refuses to connect to 10.0.0.5 ({file}, line 6); set a variable by --set NAME=VALUE, or "
         "replace a function by --stub socket:create_connection"
     ),
+    "import socket\ndef found(): return socket.create_connection(('10.0.0.5', 5432))": (
+        "refuses to connect to 10.0.0.5 ({file}, line 6); set a variable by --set NAME=VALUE, or "
+        "replace a function by --stub socket:create_connection"
+    ),
+    "from sqlalchemy import create_engine\n"
+    "create_engine('postgresql+psycopg://db.invalid/runs').connect()": (
+        "set a variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
+    ),
     "raise SystemExit(3)": "called sys.exit(3)",
     "other = 1": "has no 'found'",
 }

@@ -1,4 +1,4 @@
-"""What to write where a service cannot be imported: a variable, a package, or a stub."""
+"""What to write where a service cannot be imported or started: a variable, a package, or a stub."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kst_scheduler.simulation.sources import is_library_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
 
 def advice(error: BaseException) -> str:
-    """Return what lets the import succeed, as "; set a variable by ..."; empty: only a repair."""
+    """Return what lets it succeed, as "; set a variable by ..."; empty: only a repair."""
     if isinstance(error, SyntaxError):
         return ""
     if isinstance(error, ModuleNotFoundError):
@@ -36,15 +38,22 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def _stub_for(error: BaseException) -> str:
-    """Return the outermost function that failed and can be replaced: its module is imported."""
+    """Return the outermost function that failed and can be replaced: its module is imported.
+
+    Empty: there is none, or it is private, so that nobody knows what its callers need of it.
+    """
     frames = [each for each in _frames(error) if "importlib" not in each.f_code.co_filename]
-    last = max((n for n, each in enumerate(frames) if _is_module(each)), default=-1)
+    last = max((n for n, each in enumerate(frames) if _is_module(each)), default=None)
+    if last is None:  # a function of the reader's was called, which is the target itself
+        own = (n for n, each in enumerate(frames) if not is_library_path(each.f_code.co_filename))
+        last = next(own, len(frames))
     importing = {each.f_globals.get("__name__") for each in frames if _is_module(each)}
     for frame in frames[last + 1 :]:
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         function = frame.f_globals.get(name)
         if module not in importing and getattr(function, "__code__", None) is frame.f_code:
-            return f"{_public(module, name, function)}:{name}"
+            shown = f"{_public(module, name, function)}:{name}"
+            return "" if shown.startswith("_") or "._" in shown or ":_" in shown else shown
     return ""
 
 
