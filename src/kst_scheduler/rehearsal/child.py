@@ -240,13 +240,25 @@ def _go_to_a_new_folder(source: Path, place: Path) -> None:
         if each.suffix in DATABASES:
             continue
         if each.is_dir() and _is_small(each):
-            ignored = shutil.ignore_patterns(*(f"*{ending}" for ending in DATABASES))
-            shutil.copytree(each, work / each.name, symlinks=True, ignore=ignored)
-        elif each.is_file() and each.stat().st_size <= MAX_COPIED:
+            shutil.copytree(each, work / each.name, symlinks=True, ignore=_not_copied)
+        elif _can_be_copied(each) and each.is_file() and each.stat().st_size <= MAX_COPIED:
             shutil.copyfile(each, work / each.name)
         else:
             (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
     os.chdir(work)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    """Return the names of databases, and of what cannot be copied."""
+    return [
+        name for name in names if name.endswith(DATABASES) or not _can_be_copied(Path(folder, name))
+    ]
+
+
+def _can_be_copied(path: Path) -> bool:
+    """Tell whether it is a link, a file or a folder that may be read; no pipe, and no socket."""
+    is_known = path.is_file() or path.is_dir()
+    return path.is_symlink() or (is_known and os.access(path, os.R_OK))
 
 
 def _is_small(folder: Path) -> bool:
