@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kst_scheduler import InvalidArgumentError, TargetError
+from kst_scheduler import KST, InvalidArgumentError, TargetError
 from kst_scheduler.rehearsal import rehearse
 from kst_scheduler.rehearsal.rehearse import ask, question_of, rehearsal_of
 from kst_scheduler.rehearsal.report import as_text
@@ -130,6 +131,26 @@ def test_a_name_that_is_none_is_refused(target: str) -> None:
     """Before anything is started."""
     with pytest.raises(InvalidArgumentError, match="write"):
         rehearse(target)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            {"nights": 4, "only": ["cut", "crash"]},
+            "the night 'crash' is number 5, and nights=4 ends before it; write 5",
+        ),
+        (
+            {"start": datetime(1969, 5, 4, tzinfo=KST)},
+            "start=1969-05-04.* is not from 1970 to 9000",
+        ),
+        ({"start": datetime(9999, 12, 25, tzinfo=KST)}, "is not from 1970 to 9000"),
+    ],
+)
+def test_nights_that_would_not_come_are_refused(arguments: dict[str, Any], text: str) -> None:
+    """They would end without a finding, as if all were well."""
+    with pytest.raises(InvalidArgumentError, match=text):
+        question_of("kst_scheduler.service:serve", **arguments)
 
 
 def test_a_module_is_found_from_the_current_folder(

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_SECONDS: Final = 600
+YEARS: Final = range(1970, 9001)
+"""In which a rehearsal can begin: time counts from 1970, and fire times are looked for later."""
 LOOK_SECONDS: Final = 0.2
 """From one look at how many nights have been run to the next."""
 
@@ -193,13 +195,15 @@ def question_of(
     if nights < 1:
         raise InvalidArgumentError(f"nights={nights} leaves nothing to rehearse; write 14, say")
     require_aware(start, "start")
+    if start.year not in YEARS:
+        raise InvalidArgumentError(f"start={start} is not from {YEARS[0]} to {YEARS[-1]}")
     for stub in stubs:
         if not all(stub.partition(":")):
             raise InvalidArgumentError(
                 f"stub {stub!r} names no function; write MODULE:FUNCTION, such as "
                 "my_service.db:connect"
             )
-    check_only(only)
+    check_only(only, nights)
     names = [node.name for node in check_nodes(nodes)]
     for incident in incidents:
         check_incident(incident, names)
