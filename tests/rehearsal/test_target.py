@@ -88,6 +88,9 @@ REFUSED = {
     "create_engine('postgresql+psycopg://db.invalid/runs').connect()": (
         "set a variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
     ),
+    "import os, sqlite3\nsqlite3.connect(os.getenv('URL_OF_RUNS'))": (
+        "line 6); set a variable by --set NAME=VALUE (the file reads URL_OF_RUNS), or replace a "
+    ),
     "raise SystemExit(3)": "called sys.exit(3)",
     "other = 1": "has no 'found'",
 }

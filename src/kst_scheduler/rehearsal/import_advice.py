@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import linecache
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.simulation.sources import is_library_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+READ: Final = re.compile(r"""(?:getenv|environ|environ\.get)\s*[(\[]\s*["'](\w+)["']""")
+"""Where a source reads a variable of the environment."""
 
 
 def advice(error: BaseException) -> str:
@@ -22,12 +27,24 @@ def advice(error: BaseException) -> str:
     if isinstance(error, KeyError) and _is_of_environment(error):
         return f"; set it by --set {error.args[0]}=VALUE"
     stub = _stub_for(error) or "MODULE:FUNCTION"
-    return f"; set a variable by --set NAME=VALUE, or replace a function by --stub {stub}"
+    read = ", ".join(_variables(error))
+    names = f" (the file reads {read})" if read else ""
+    return f"; set a variable by --set NAME=VALUE{names}, or replace a function by --stub {stub}"
 
 
 def _is_of_environment(error: BaseException) -> bool:
     frames = [*_frames(error)]
     return bool(frames) and frames[-1].f_locals.get("self") is os.environ
+
+
+def _variables(error: BaseException) -> list[str]:
+    """Return the variables without a value that the reader's files read, of those that failed."""
+    files = dict.fromkeys(frame.f_code.co_filename for frame in _frames(error))
+    own = (file for file in files if not is_library_path(file))
+    names = dict.fromkeys(
+        name for file in own for line in linecache.getlines(file) for name in READ.findall(line)
+    )
+    return [name for name in names if name not in os.environ]
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
