@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,10 @@ REFUSED = {
     "(here / 'precious').open('a')": "write {folder}/precious",
     "os.open(here / 'precious', os.O_WRONLY | os.O_TRUNC)": "write {folder}/precious",
     "(here / 'new').mkdir()": "change {folder}/new (os.mkdir)",
+    "os.fchmod(os.open(here / 'precious', os.O_RDONLY), 0)": (
+        "change {folder}/precious (os.chmod)"
+    ),
+    "socket.socket(socket.AF_UNIX).bind(str(here / 'new'))": "write {folder}/new",
     "os.truncate(here / 'precious', 0)": "change {folder}/precious (os.truncate)",
     "sqlite3.connect(here / 'new.db')": "open the database {folder}/new.db",
     "subprocess.run(['touch', here / 'new'])": "start or stop a process (subprocess.Popen: touch)",
@@ -56,6 +61,9 @@ ALLOWED = (
     "sqlite3.connect('beside.db')",
     "shutil.rmtree(tempfile.mkdtemp())",
     "tempfile.NamedTemporaryFile().close()",
+    "file = tempfile.TemporaryFile(); os.fchmod(file.fileno(), 0o600)",
+    "socket.socket(socket.AF_UNIX).bind('socket')",
+    "socket.socket(socket.AF_UNIX).bind('\\0kst-rehearsal')",
     "socket.create_server(('127.0.0.1', 0)).close()",
 )
 
@@ -110,6 +118,17 @@ def test_a_file_that_is_there_already_may_be_written_as_a_copy(folder: Path) -> 
     assert set(found.runs["status"]) == {"ok"}
     assert (folder / "precious").read_text(encoding="utf-8") == "precious"
     assert (folder / "logs" / "run.log").read_text(encoding="utf-8") == "before"
+
+
+def test_a_folder_may_have_what_cannot_be_copied(folder: Path) -> None:
+    """The pipe or the socket of a server that runs, and a link to nothing."""
+    (folder / "run").mkdir()
+    os.mkfifo(folder / "run" / "pipe")
+    (folder / "run" / "nothing").symlink_to("nowhere")
+    lines = ["open('run/log', 'w').close()", "os.readlink('run/nothing')"]
+    (folder / "app.py").write_text(SERVICE.format(folder=str(folder), lines=lines), "utf-8")
+    found = rehearse("app.py:scheduler", nights=1, nodes=1, run_jobs=True)
+    assert set(found.runs["status"]) == {"ok"}
 
 
 def test_what_harms_nobody_is_allowed(folder: Path) -> None:

@@ -58,6 +58,18 @@ def test_text_names_line_and_repair(lesson: Rehearsal) -> None:
     assert "\033[31merror" in as_text(lesson, colour=True)
 
 
+def test_a_failing_assert_prints_every_finding(
+    lesson: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pytest cuts what it shows of the value itself; outside of a test nothing is printed."""
+    assert not lesson
+    printed = capsys.readouterr().out
+    assert all(each.what in printed and each.write in printed for each in lesson.findings)
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    assert not lesson
+    assert not capsys.readouterr().out
+
+
 def test_json_has_the_rows(lesson: Rehearsal) -> None:
     """That prove each finding."""
     found = json.loads(WRITERS["json"](lesson))

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kst_scheduler import InvalidArgumentError, TargetError
+from kst_scheduler import KST, InvalidArgumentError, TargetError
 from kst_scheduler.rehearsal import rehearse
 from kst_scheduler.rehearsal.rehearse import ask, question_of, rehearsal_of
 from kst_scheduler.rehearsal.report import as_text
@@ -79,6 +80,17 @@ REFUSED = {
         "refuses to connect to 10.0.0.5 ({file}, line 6); set a variable by --set NAME=VALUE, or "
         "replace a function by --stub socket:create_connection"
     ),
+    "import socket\ndef found(): return socket.create_connection(('10.0.0.5', 5432))": (
+        "refuses to connect to 10.0.0.5 ({file}, line 6); set a variable by --set NAME=VALUE, or "
+        "replace a function by --stub socket:create_connection"
+    ),
+    "from sqlalchemy import create_engine\n"
+    "create_engine('postgresql+psycopg://db.invalid/runs').connect()": (
+        "set a variable by --set NAME=VALUE, or replace a function by --stub MODULE:FUNCTION"
+    ),
+    "import os, sqlite3\nsqlite3.connect(os.getenv('URL_OF_RUNS'))": (
+        "line 6); set a variable by --set NAME=VALUE (the file reads URL_OF_RUNS), or replace a "
+    ),
     "raise SystemExit(3)": "called sys.exit(3)",
     "other = 1": "has no 'found'",
 }
@@ -122,6 +134,26 @@ def test_a_name_that_is_none_is_refused(target: str) -> None:
     """Before anything is started."""
     with pytest.raises(InvalidArgumentError, match="write"):
         rehearse(target)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            {"nights": 4, "only": ["cut", "crash"]},
+            "the night 'crash' is number 5, and nights=4 ends before it; write 5",
+        ),
+        (
+            {"start": datetime(1969, 5, 4, tzinfo=KST)},
+            "start=1969-05-04.* is not from 1970 to 9000",
+        ),
+        ({"start": datetime(9999, 12, 25, tzinfo=KST)}, "is not from 1970 to 9000"),
+    ],
+)
+def test_nights_that_would_not_come_are_refused(arguments: dict[str, Any], text: str) -> None:
+    """They would end without a finding, as if all were well."""
+    with pytest.raises(InvalidArgumentError, match=text):
+        question_of("kst_scheduler.service:serve", **arguments)
 
 
 def test_a_module_is_found_from_the_current_folder(

@@ -22,10 +22,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from kst_scheduler.errors import KSTSchedulerError, TargetError
+from kst_scheduler.errors import KSTSchedulerError, RefusedError, TargetError
 from kst_scheduler.fire_times.instants import microseconds, moment_at
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.rehearsal.guard import Guard
+from kst_scheduler.rehearsal.import_advice import advice
 from kst_scheduler.rehearsal.nights import DAY, Plan, plan_of
 from kst_scheduler.rehearsal.program import RehearsedProgram
 from kst_scheduler.rehearsal.question import NIGHTS_DONE, Question
@@ -92,21 +93,23 @@ def _answered(question: Question, guard: Guard) -> dict[str, Any]:
     guard.refused.clear()
     try:
         answer = _answer(question, guard)
-    except KSTSchedulerError as error:
-        answer = {"error": without_passwords(str(error))}
     except SystemExit as error:
         answer = {"error": f"{question.target} called sys.exit({error.code!r})"}
     except Exception as error:  # noqa: BLE001 - whatever the reader's code raises
-        answer = {
-            "error": without_passwords(
-                f"{question.target}: {said(error)}{line_of(error, question.current)}"
-            )
-        }
+        answer = {"error": without_passwords(_text_of(error, question))}
     finally:
         sys.path[:] = path
         os.environ.clear()
         os.environ.update(environment)
     return answer | {"refused": dict(guard.refused)}
+
+
+def _text_of(error: Exception, question: Question) -> str:
+    """Return what to tell the reader: the error of this package, or his, and what to write."""
+    if isinstance(error, KSTSchedulerError) and not isinstance(error, RefusedError):
+        return str(error)
+    where = line_of(error, question.current)
+    return f"{question.target}: {said(error)}{where}{advice(error)}"
 
 
 def _answer(question: Question, guard: Guard) -> dict[str, Any]:
@@ -239,13 +242,25 @@ def _go_to_a_new_folder(source: Path, place: Path) -> None:
         if each.suffix in DATABASES:
             continue
         if each.is_dir() and _is_small(each):
-            ignored = shutil.ignore_patterns(*(f"*{ending}" for ending in DATABASES))
-            shutil.copytree(each, work / each.name, symlinks=True, ignore=ignored)
-        elif each.is_file() and each.stat().st_size <= MAX_COPIED:
+            shutil.copytree(each, work / each.name, symlinks=True, ignore=_not_copied)
+        elif _can_be_copied(each) and each.is_file() and each.stat().st_size <= MAX_COPIED:
             shutil.copyfile(each, work / each.name)
         else:
             (work / each.name).symlink_to(each, target_is_directory=each.is_dir())
     os.chdir(work)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    """Return the names of databases, and of what cannot be copied."""
+    return [
+        name for name in names if name.endswith(DATABASES) or not _can_be_copied(Path(folder, name))
+    ]
+
+
+def _can_be_copied(path: Path) -> bool:
+    """Tell whether it is a link, a file or a folder that may be read; no pipe, and no socket."""
+    is_known = path.is_file() or path.is_dir()
+    return path.is_symlink() or (is_known and os.access(path, os.R_OK))
 
 
 def _is_small(folder: Path) -> bool:

@@ -103,9 +103,14 @@ class Guard:
             if self._is_outside(_file_of(arguments[0])):
                 yield f"open the database {_short(arguments[0])}"
         elif event in CHANGES:
-            for path in arguments[: 1 + SECOND_PATH.get(event, 0)]:
+            for path in map(_named, arguments[: 1 + SECOND_PATH.get(event, 0)]):
                 if self._is_outside(path, *_folders(event, arguments)):
                     yield f"change {_short(path)} ({event})"
+        elif event == "socket.bind":  # a socket of the file system is a file
+            path = arguments[1]
+            is_file = isinstance(path, str | bytes) and not os.fsencode(path).startswith(b"\0")
+            if is_file and self._is_outside(path):
+                yield f"write {_short(path)}"
 
     def _is_outside(self, path: Any, folder: int = -1) -> bool:
         if isinstance(path, int):  # what is open already
@@ -117,7 +122,20 @@ class Guard:
         return not Path(os.path.realpath(beside / path)).is_relative_to(self.folder)
 
 
-_ASKED: Final = PROCESSES | HOSTS | CONNECTIONS | CHANGES | {"open", "sqlite3.connect"}
+_ASKED: Final = (
+    PROCESSES | HOSTS | CONNECTIONS | CHANGES | {"open", "sqlite3.connect", "socket.bind"}
+)
+
+
+def _named(path: Any) -> Any:
+    """Return the path of what is open, which can be changed though it was opened to be read."""
+    if not isinstance(path, int):
+        return path
+    try:
+        name = str(Path(f"/proc/self/fd/{path}").readlink())
+    except OSError:  # it is not open, or the system has no such folder
+        return path
+    return name if name.startswith("/") else path  # "pipe:[4711]" is not a file
 
 
 def _folders(event: str, arguments: tuple[Any, ...]) -> list[int]:

@@ -136,18 +136,25 @@ class Plan:
         return (moment - self.start) // DAY
 
 
-def check_only(names: Sequence[str]) -> None:
-    """Refuse names of nights that are none.
+def check_only(names: Sequence[str], nights: int) -> None:
+    """Refuse names of nights that are none, or that a rehearsal of so many nights has not.
 
     Raises:
-        InvalidArgumentError: the programme has no such night.
+        InvalidArgumentError: the programme has no such night, or only later.
 
     """
-    known = dict.fromkeys(night.name for night in PROGRAMME)
+    known: dict[str, int] = {}
+    for number, night in enumerate(PROGRAMME, start=1):
+        known.setdefault(night.name, number)
     for name in names:
         if name not in known:
             raise InvalidArgumentError(
                 f"there is no night {name!r}; the programme has {', '.join(known)}"
+            )
+        if known[name] > nights:
+            raise InvalidArgumentError(
+                f"the night {name!r} is number {known[name]}, and nights={nights} ends before it; "
+                f"write {known[name]}"
             )
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_SECONDS: Final = 600
+YEARS: Final = range(1970, 9001)
+"""In which a rehearsal can begin: time counts from 1970, and fire times are looked for later."""
 LOOK_SECONDS: Final = 0.2
 """From one look at how many nights have been run to the next."""
 
@@ -78,8 +80,15 @@ class Rehearsal:
         return plot_night(self, ax)
 
     def __bool__(self) -> bool:
-        """Return whether nothing was found at the level of ``error``."""
-        return not self.at_level()
+        """Return whether nothing was found at the level of ``error``.
+
+        In a test, the findings are printed if it is false: pytest shows that in full, but cuts
+        the value in an ``assert`` at 240 characters.
+        """
+        is_well = not self.at_level()
+        if not is_well and "PYTEST_CURRENT_TEST" in os.environ:
+            print(self)  # noqa: T201 - pytest shows it below the failed assert
+        return is_well
 
     def __repr__(self) -> str:
         """Show the findings, as a failing ``assert`` does."""
@@ -188,13 +197,15 @@ def question_of(
     if nights < 1:
         raise InvalidArgumentError(f"nights={nights} leaves nothing to rehearse; write 14, say")
     require_aware(start, "start")
+    if start.year not in YEARS:
+        raise InvalidArgumentError(f"start={start} is not from {YEARS[0]} to {YEARS[-1]}")
     for stub in stubs:
         if not all(stub.partition(":")):
             raise InvalidArgumentError(
                 f"stub {stub!r} names no function; write MODULE:FUNCTION, such as "
                 "my_service.db:connect"
             )
-    check_only(only)
+    check_only(only, nights)
     names = [node.name for node in check_nodes(nodes)]
     for incident in incidents:
         check_incident(incident, names)

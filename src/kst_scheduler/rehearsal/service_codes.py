@@ -10,9 +10,14 @@ from kst_scheduler.rehearsal.findings import Evidence, Facts, code
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kst_scheduler.rehearsal.functions import Called
 
 JOB_OPTIONS: Final = ("misfire_grace_time", "coalesce", "max_instances", "replace_existing")
 KNOWN_DEFAULTS: Final = frozenset(JOB_OPTIONS[:3])
+COROUTINES: Final = frozenset(
+    f"asyncio.{name}" for name in ("sleep", "to_thread", "wait", "wait_for", "open_connection")
+)
+"""Coroutine functions of Python: without await they do nothing."""
 
 
 @code(
@@ -118,8 +123,15 @@ def is_never_awaited(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(job, "its function has a yield, so a run makes a generator, and nothing")
         for step in facts.reading.functions.of_job(note):
             if step.function.is_async and step.by is not None and step.is_lost:
-                what = f"{step.by.name}() makes a coroutine that nobody awaits"
-                yield Evidence(job, what, place=step.by.place)
+                yield _lost(job, step.by)
+            for call in step.function.calls:
+                if call.use == "dropped" and call.name in COROUTINES:
+                    yield _lost(job, call)
+
+
+def _lost(job: str, call: Called) -> Evidence:
+    what = f"{call.name}() makes a coroutine that nobody awaits"
+    return Evidence(job, what, place=call.place)
 
 
 @code(
