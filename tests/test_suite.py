@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_contributing_lists_the_files_of_the_long_tests() -> None:
     section = CONTRIBUTING.partition("### Long tests")[2].partition("\n## ")[0]
     rows = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(marked)
+
+
+def test_no_two_test_files_have_the_same_name() -> None:
+    """In one process pytest refuses the second of them; alone each of them passes."""
+    names = Counter(path.name for path in TESTS.rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="it expands the braces")
