@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import logging
 import os
@@ -52,12 +53,16 @@ MARGIN: Final = timedelta(minutes=40)
 MAX_COPIED: Final = 1_000_000
 """Bytes of a file, or of a folder, that is copied."""
 MAX_FILES: Final = 100
+COLLECT_EVERY: Final = (100_000, 10, 10)
+"""Thresholds of the garbage collector, in place of (700, 10, 10): it took a sixth of the time."""
 DATABASES: Final = (".db", ".sqlite", ".sqlite3")
 """The endings of files that hold a database."""
 
 
 def main(folder: str) -> int:
     """Answer the questions in a folder."""
+    gc.freeze()  # what is imported stays
+    gc.set_threshold(*COLLECT_EVERY)
     asked = json.loads(Path(folder, "questions.json").read_text(encoding="utf-8"))
     sys.dont_write_bytecode = True
     logging.raiseExceptions = False

@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 MINUTE: Final = 60 * SECOND
 STOP_LIMIT: Final = 30 * SECOND
 """What a container gets to stop (Kubernetes, terminationGracePeriodSeconds)."""
-LOOKS_AFTER: Final = ((1, 2, 3, 5, 10, 30), (1, 5, 30))
+LOOKS_AFTER: Final = ((1, 2, 5, 30), (1, 5, 30))
 """Minutes after what goes wrong at which a Reconciler looks, and after a clock was set. What it
 finds later would have waited for a run to end, or for a clock to be trusted."""
-MAX_WAIT: Final = 2 * 3600.0
+MAX_WAIT: Final = 6 * 3600.0
 """Seconds between two of its looks at other times: they are most of the cost of a quiet day."""
 ID_PLACE: Final = 4
 """The place of ``id`` among the arguments of ``add_job``."""
