@@ -82,7 +82,7 @@ def save_picture(rehearsal: Rehearsal, path: Path) -> None:
 
 
 def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
-    """Draw the night that shows the most findings, around what went wrong."""
+    """Draw the night that shows the most errors, around what went wrong."""
     runs, start = rehearsal.runs, rehearsal.start
     nights = (runs["scheduled_at"] - start) // DAY
     number, codes = _worst(rehearsal, nights)

@@ -54,8 +54,8 @@ def as_table(rehearsal: Rehearsal) -> str:
         f"<td>{escape(each.what)}<br><em>{escape(each.write)}; notebook {each.section}</em></tr>"
         for each in rehearsal.findings
     )
-    head = "<tr><th>code<th>job<th>line<th>what happened, and what to write</tr>"
-    return f"<table>{head}\n{rows or '<tr><td colspan=4>Nothing was found.</tr>'}\n</table>"
+    titles = "<tr><th>code<th>job<th>line<th>what happened, and what to write</tr>"
+    return f"<table>{titles}\n{rows or '<tr><td colspan=4>Nothing was found.</tr>'}\n</table>"
 
 
 def as_json(rehearsal: Rehearsal) -> str:

@@ -23,7 +23,7 @@ class ServiceFile:
 
     @property
     def text(self) -> str:
-        """What is in the file now, whoever wrote it."""
+        """What is in the file now, also what the reader wrote."""
         return self.path.read_text(encoding="utf-8")
 
     def replace(self, old: str, new: str) -> None:

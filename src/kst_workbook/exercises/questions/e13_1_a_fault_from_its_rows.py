@@ -67,7 +67,7 @@ def _title(code: Any) -> str:
     """Return a code with what it means.
 
     Raises:
-        NotYetError: it is none of a rehearsal.
+        NotYetError: a rehearsal has no such code.
 
     """
     try:
