@@ -59,6 +59,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "8.3": {"id='daily-nps-crawlx'": NOT_MEANT},
     "8.4": {"{customer} x{line}": "any ids will do that differ from each other"},
+    "9.1": {
+        "('202604', 8, 'Hanbit')": "then 8 gets another name, and 7 is the one that is new",
+        "7, 'Hanbitx')": "the second crawl replaces this name",
+    },
     "9.4": {
         "'error', repr(error))\nexcept BaseException": "the next line raises, whatever it was",
         "pass": "a log is not asked for",

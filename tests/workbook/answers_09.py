@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-STATUSES = """
-statuses = {
-    "down at 03:00": "ok",
-    "frozen at 03:00": "ok",
-    "killed at 03:05": "ok",
-    "quiet": "ok",
-    "stopped at 03:05": "cancelled",
-}
+STORED = """
+def test_store(store):
+    store.write([("202603", 7, "Hanbit"), ("202604", 7, "Hanbit")])
+    store.write([("202604", 7, "Saeron"), ("202604", 8, "Narae")])
+    assert sorted(store.rows()) == [
+        ("202603", 7, "Hanbit"), ("202604", 7, "Saeron"), ("202604", 8, "Narae")
+    ]
+"""
+COUNTED = """
+def test_store(store):
+    rows = [("202604", 7, "Hanbit"), ("202604", 8, "Narae")]
+    store.write(rows)
+    store.write(rows)
+    assert len(store.rows()) == 2
 """
 
 RATE = """
@@ -88,14 +94,21 @@ IN_THE_TRY = UNGUARDED.replace('            await record("ok", None)\n', "").rep
 
 WRONG = {
     "9.1": [
-        (STATUSES.replace('"frozen at 03:00": "ok"', '"frozen at 03:00": "missed"'), "frozen at"),
+        ("def test_store(store):\n    assert store.rows() == []", "that inserts each row again"),
+        (COUNTED, "keeps the old name of a workplace"),
+        (STORED.replace(', ("202604", 8, "Narae")', ""), "after its first crawl"),
         (
-            STATUSES.replace('"killed at 03:05": "ok"', '"killed at 03:05": "error"'),
-            "catch-up window it is `error`",
+            STORED.replace('("202603", 7, "Hanbit"), ', "").replace('"Hanbit"', '"Narae"', 1),
+            "whose key is the number without the month",
         ),
-        (STATUSES.replace("cancelled", "ok"), "stopped at 03:05: the row does not end as `ok`"),
-        (STATUSES.replace("cancelled", "fail"), "You say `'fail'`"),
-        ('statuses = ["ok"] * 5', "Give each of the five nights"),
+        (
+            STORED.replace("assert sorted(store.rows()) ==", "return sorted(store.rows()) =="),
+            "pytest looks at no result",
+        ),
+        (STORED.replace("Saeron", "Hanbit", 1), "Your test fails on what is right: a dict"),
+        (STORED.replace("def ", "async def "), "is an `async def`"),
+        ("def test_store():\n    assert False", "is called as `test_store(store)`"),
+        ("test_store = True", "Expected a function"),
     ],
     "9.2": [
         (RATE.replace('history["status"] != "running"', 'history["started_at"].notna()'), "missed"),

@@ -333,7 +333,7 @@ class _Faults:
         kind = exception.partition(":")[0].rpartition(".")[2].strip()
         what = f"raised {kind}" if kind else "raised an exception"
         write = "let a ledger, a Reconciler and an alert find out: @once(ledger)"
-        self._add("KST019", raised.event.job, what, raised.line, write=write, section="9.5")
+        self._add("KST019", raised.event.job, what, raised.line, write=write, section="9.4")
 
     def _judge_time(self, run: Run) -> None:
         at, event = run.scheduled_at, run.event

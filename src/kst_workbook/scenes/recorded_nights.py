@@ -62,6 +62,10 @@ class LessonDatabase:
             raise ConnectionError("the database is away")
         self._sqlite.execute(query, {str(n): value for n, value in enumerate(values, 1)})
 
+    def outcome(self) -> list[Any]:
+        """Return what the first row knows: status, rows, duration_ms, error; or "no row"."""
+        return list(self.rows()[0][1:]) if self.rows() else ["no row", "", "", ""]
+
     def rows(self) -> list[tuple[Any, ...]]:
         """Return the rows of ``crawl_runs``: source, status, rows, duration_ms, error."""
         return self._sqlite.execute("SELECT * FROM crawl_runs").fetchall()

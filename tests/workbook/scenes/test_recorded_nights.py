@@ -38,8 +38,10 @@ async def test_the_database_takes_the_lessons_placeholders() -> None:
     db = LessonDatabase()
     await db.execute(INSERT, "nps", "ok", 250)
     assert db.rows() == [("nps", "ok", 250, None, None)]
+    assert db.outcome() == ["ok", 250, None, None]
     db.clear()
     assert db.rows() == []
+    assert db.outcome() == ["no row", "", "", ""]
 
 
 @in_loop
@@ -65,13 +67,13 @@ async def test_the_database_is_away_for_so_many_calls() -> None:
 )
 def test_each_night_does_to_the_crawl_what_its_name_says(name: str, status: str) -> None:
     """One run a night."""
-    (run,) = one_night(register, KSTScheduler, **NIGHTS[name]).itertuples()
-    assert run.status == status
+    runs = one_night(register, KSTScheduler, **NIGHTS[name])
+    assert list(runs["status"]) == [status]
 
 
 @pytest.mark.parametrize("name", SET_CLOCKS)
 def test_a_clock_that_is_set_does_not_end_a_crawl(name: str) -> None:
     """It ends ok, after twenty minutes."""
-    (run,) = one_night(register, KSTScheduler, **SET_CLOCKS[name]).itertuples()
-    assert run.status == "ok"
-    assert (run.finished_at - run.started_at).total_seconds() == 20 * 60
+    runs = one_night(register, KSTScheduler, **SET_CLOCKS[name])
+    assert list(runs["status"]) == ["ok"]
+    assert list((runs["finished_at"] - runs["started_at"]).dt.total_seconds()) == [20 * 60]

@@ -74,7 +74,7 @@ Rates = dict[date, float]
     title="The success rate of each day",
     variable="success_rate",
     hints=(
-        "9.7 does something like it in one line. Which rows do not count yet?",
+        "9.6 does something like it in one line. Which rows do not count yet?",
         'The day is that of `history["scheduled_at"]`: a run that was missed has no other time.',
         'Group `history["status"] == "ok"` by the day, and take the mean.',
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,9 +13,9 @@ from kst_scheduler.simulation import Crash, simulate
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import cron, every
-from kst_workbook.exercises.exercise import NotYetError, Right, error_in_words, exercise
-from kst_workbook.exercises.judging import png, require_function, shown
-from kst_workbook.exercises.place import their_place
+from kst_workbook.exercises.exercise import Right, exercise
+from kst_workbook.exercises.judging import png
+from kst_workbook.exercises.readers_test import require_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +75,7 @@ SERVICES: Final = (
     title="The test that would have caught it",
     variable="test_stock_sync",
     hints=(
-        "`simulate(register, ...)` runs a service. What makes its intervals begin anew?",
+        "`simulate(register, ...)` runs a service. From what do its intervals count?",
         'A `Crash("A", at, restart_after)` is a restart. Look at what was due after it.',
         "Compare whole lists of times: a test that asks `all(...)` of no rows passes.",
     ),
@@ -93,41 +91,13 @@ SERVICES: Final = (
 )
 def a_test_that_catches_it(answer: Any) -> Right:
     """Run the reader's test on services with the fault, with others, and with none."""
-    test = require_function(answer, "test_stock_sync", "register")
-    for service in SERVICES:
-        failure = _failure(test, service)
-        if service.is_right and failure:
-            raise NotYetError(
-                f"Your test fails on a service that is right: {service.what}.\n\n{failure}",
-                _drawn(service),
-            )
-        if not service.is_right and not failure:
-            raise NotYetError(f"Your test passes on {service.what}.", _drawn(service))
-    faults = sum(not service.is_right for service in SERVICES)
+    faults = require_test(
+        answer, "test_stock_sync", "register", SERVICES, lambda service: service, _drawn
+    )
     return Right(
         f"It passes on both services that are right, and fails on all {faults} that are not.",
         _drawn(SERVICES[2]),
     )
-
-
-def _failure(test: Callable[..., Any], service: _Service) -> str:
-    """Return what a test raises for a service; empty: it passes."""
-    try:
-        returned = test(service)
-    except Exception as error:  # noqa: BLE001 - a test may fail by whatever it likes
-        place = their_place(traceback.extract_tb(error.__traceback__))
-        return f"`{error_in_words(error)}`{place and f' in {place}'}"
-    if inspect.isawaitable(returned):
-        getattr(returned, "close", lambda: None)()
-        raise NotYetError(
-            "`test_stock_sync` is an `async def`: called, it does nothing. A plain function will "
-            "do, as `simulate` has a loop of its own."
-        )
-    if returned is not None:
-        raise NotYetError(
-            f"`test_stock_sync` returns {shown(returned)}. pytest looks at no result: use `assert`."
-        )
-    return ""
 
 
 def _drawn(service: _Service) -> tuple[Picture, ...]:
