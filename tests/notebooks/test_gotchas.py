@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-PARTS = ("Symptom", "Find it", "Repair")
+PARTS = ("Find it", "Repair")
 
 
 def prose(name: str) -> str:
@@ -45,7 +45,7 @@ def in_order() -> list[str]:
 
 @pytest.mark.parametrize("heading", HEADINGS, ids=lambda text: text.split()[0])
 def test_a_gotcha_has_the_one_form(heading: str) -> None:
-    """Symptom, find it, repair; in this order, each once."""
+    """Find it, repair; in this order, each once. The index has the symptom."""
     text = GOTCHAS.partition(f"### {heading}\n")[2]
     body = re.split(r"^##", text, maxsplit=1, flags=re.MULTILINE)[0]
     assert tuple(re.findall(r"^- \*\*([^*]+)\.\*\*", body, re.MULTILINE)) == PARTS
