@@ -28,7 +28,9 @@ from kst_scheduler.triggers.spread import spread
 from kst_workbook.scenes.store_replicas import note_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from kst_scheduler.ledger import LedgerRow
 
 CRAWLS: Final = [f"crawl-{number:03}" for number in range(300)]
 """Each takes a hundredth of a second."""
@@ -106,6 +108,28 @@ def make_due(replicas: Iterable[Service], job_ids: Iterable[str]) -> datetime:
         for job_id in job_ids:
             replica.scheduler.modify_job(job_id, next_run_time=due)
     return due
+
+
+async def seconds_for_pages(replicas: Sequence[Service]) -> float:
+    """Let all pages be due, and return the seconds from the first start to the last end.
+
+    TimeoutError after a minute.
+    """
+    due, ledger = make_due(replicas, PAGES), replicas[0].ledger
+    async with asyncio.timeout(_PATIENCE):
+        while len(await ledger.rows(since=due, status="ok")) < len(PAGES):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    pages = await ledger.history(since=due)
+    seconds: float = (pages["finished_at"].max() - pages["started_at"].min()).total_seconds()
+    return seconds
+
+
+async def row_of(service: Service, job_id: str, status: str) -> LedgerRow:
+    """Return a job's row with this status when there is one; TimeoutError after a minute."""
+    async with asyncio.timeout(_PATIENCE):
+        while not (rows := await service.ledger.rows(job_id, status=status)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return rows[0]
 
 
 def start_workers(

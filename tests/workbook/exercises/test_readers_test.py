@@ -54,9 +54,7 @@ def test_a_test_that_fails_on_what_is_right_hears_of_its_error() -> None:
     def test_even(number: int) -> None:
         raise ValueError(f"not {number}")
 
-    with pytest.raises(
-        NotYetError, match=r"the number 2\.\s+`ValueError: not 2`"
-    ):
+    with pytest.raises(NotYetError, match=r"the number 2\.\s+`ValueError: not 2`"):
         tried(test_even)
 
 

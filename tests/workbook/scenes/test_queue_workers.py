@@ -56,10 +56,10 @@ def replicas(url: str, folder: str, count: int) -> AbstractAsyncContextManager[l
     return opened()
 
 
-async def rows(service: Service, count: int, status: str, job_id: str | None = None) -> list[Any]:
+async def rows(service: Service, count: int, status: str) -> list[Any]:
     """Return the rows of a status, when there are as many."""
     async with asyncio.timeout(60):
-        while len(found := await service.ledger.rows(job_id, status=status)) < count:  # noqa: ASYNC110
+        while len(found := await service.ledger.rows(status=status)) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return found
 
@@ -90,10 +90,11 @@ async def test_all_replicas_hand_off_and_each_occurrence_runs_once(
         assert sorted(noted_runs(queue_workers.runs_file(folder))["job_id"]) == SOME
 
         due = queue_workers.make_due(services, [LONG])
-        (held,) = await rows(services[0], 1, "running", LONG)
+        held = await queue_workers.row_of(services[0], LONG, "running")
         assert held.scheduled_at == due
         workers[held.instance].kill()
-        (taken,) = await rows(services[0], 1, "ok", LONG)
+        taken = await queue_workers.row_of(services[0], LONG, "ok")
+        assert 0 < await queue_workers.seconds_for_pages(services) < 60
     assert (taken.source, taken.attempt) == (LONG, 2)
     assert {held.instance, taken.instance} == {"W1", "W2"}
     assert f"attempt 1 on {held.instance} lost its lease" in (taken.error or "")
