@@ -1,8 +1,8 @@
 """Small faults put into the guarded code by hand: on which random day is each found?
 
 Purpose: changes one line of a copy of ``src`` at a time, and plays random days
-  (``tests/random_days``) on it, of each kind in turn, until something does not hold. Prints for each
-  fault the first day that shows it, and what was said of that day, or that it survived.
+  (``tests/random_days``) on it, of each kind in turn, until something does not hold. Prints for
+  each fault the first day that shows it, and what was said of that day, or that it survived.
 Limits: a fault that hangs the search counts as found when it has used its CPU time. A number is the
   same day with the same version of hypothesis.
 Run: ``uv run python benchmarks/mutants.py``, or ``--only lease`` for those with that word, or
