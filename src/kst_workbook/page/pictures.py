@@ -54,6 +54,7 @@ class _Pictures:
         self._files: dict[str, bytes] = {}
         self._section = ""
         self._in_section = 0
+        self._words: set[str] = set()
 
     def take_out(self, notebook: NotebookNode) -> dict[str, bytes]:
         for cell in notebook.cells:
@@ -74,25 +75,40 @@ class _Pictures:
             return
         self._in_section += 1
         plain = data.get("text/plain", "")
-        caption = "" if plain.startswith("<") else plain  # a figure is <Figure size ...> to Python
         about = output.get("metadata", {}).get(kind, {})
-        alt = about.get("alt") or caption or f"{self._section}, picture {self._in_section}"
+        title = about.get("alt", "")
+        # Python calls a figure <Figure size ...>, and a title stands in its picture.
+        caption = "" if plain.startswith("<") or plain == title else plain
         picture = _bytes_of(data[kind], kind)
-        first = _Shown(self._add(picture, kind), alt, _size(picture, about))
-        output.data = {"text/html": self._figure(first, caption)}
-
-    def _figure(self, first: _Shown, caption: str) -> str:
-        """Return a picture as HTML; the first one of an explorer with those of other settings."""
+        first = _Shown(
+            self._add(picture, kind), self._own_words(title or caption), _size(picture, about)
+        )
+        shown = self._explored(first, plain) or [first]
         group = f"settings-{len(self._files)}"
-        shown = [first]
-        if settings := settings_of(caption):
-            others = [self._add(each.picture, "image/png") for each in settings[1:]]
-            name = caption.partition(":")[0]
-            shown = [
-                _Shown(src, f"{name}: {each.label}", _size(each.picture), each.label, each.said)
-                for src, each in zip([first.src, *others], settings, strict=True)
-            ]
-        return fill("figure.html.j2", pictures=shown, caption=caption, group=group)
+        html = fill("figure.html.j2", pictures=shown, caption=caption, group=group)
+        output.data = {"text/html": html}
+
+    def _own_words(self, words: str) -> str:
+        """Return words that no earlier picture has: these, with its place if need be."""
+        place = f"{self._section}, picture {self._in_section}"
+        if words in self._words:
+            words = f"{words} ({place})"
+        self._words.add(words or place)
+        return words or place
+
+    def _explored(self, first: _Shown, caption: str) -> list[_Shown]:
+        """Return the pictures of an explorer, the stored one first; none if it is no explorer's."""
+        name = caption.partition(":")[0]
+        return [
+            _Shown(
+                self._add(each.picture, each.kind) if number else first.src,
+                f"{name}: {each.label}",
+                _size(each.picture) if number else first.size,
+                each.label,
+                each.said,
+            )
+            for number, each in enumerate(settings_of(caption))
+        ]
 
     def _add(self, picture: bytes, kind: str) -> str:
         folder = posixpath.splitext(self._path)[0]
@@ -106,8 +122,12 @@ def _bytes_of(data: str, kind: str) -> bytes:
 
 
 def _size(picture: bytes, about: Mapping[str, int] | None = None) -> tuple[int, int] | None:
-    if about and "width" in about and "height" in about:
-        return about["width"], about["height"]
-    if picture.startswith(b"\x89PNG"):
-        return int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])
-    return None
+    """Return how large a picture is shown: as wide as its metadata say, or as it is.
+
+    None where only the browser knows: it is no PNG.
+    """
+    if not picture.startswith(b"\x89PNG"):
+        return None
+    width, height = int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])
+    shown = (about or {}).get("width", width)
+    return shown, round(height * shown / width)

@@ -57,8 +57,8 @@ def test_a_picture_keeps_its_place_while_it_is_loaded() -> None:
 
 def test_a_picture_at_double_resolution_has_the_size_that_its_metadata_say() -> None:
     """As in JupyterLab, which reads the same metadata."""
-    about = {"width": 450, "height": 150}
-    assert 'width="450" height="150"' in html_of(picture(about=about))[0]
+    html = html_of(picture(about={"width": 450, "height": 150}), picture(about={"width": 450}))
+    assert all('width="450" height="150"' in each for each in html)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,14 @@ def test_a_picture_has_words_for_those_who_do_not_see_it(output: NotebookNode, w
     assert f'alt="{words}"' in html_of(output)[0]
 
 
-def test_two_pictures_of_a_section_have_different_words() -> None:
+def test_no_two_pictures_have_the_same_words() -> None:
     """One who hears them can tell them apart."""
     first, second = html_of(picture(), picture())
     assert "picture 1" in first
     assert "picture 2" in second
+    first, second = html_of(picture(about={"alt": "all 2 ok"}), picture(about={"alt": "all 2 ok"}))
+    assert 'alt="all 2 ok"' in first
+    assert 'alt="all 2 ok (3.1 A trigger has its clock, picture 2)"' in second
 
 
 def test_the_words_of_a_picture_are_no_html() -> None:
@@ -89,9 +92,10 @@ def test_the_words_of_a_picture_are_no_html() -> None:
 
 
 def test_a_sentence_beside_a_picture_is_its_caption() -> None:
-    """How Python names a figure is none."""
+    """How Python names a figure is none, nor is the title that stands in the picture."""
     assert "<figcaption>0 of 39</figcaption>" in html_of(picture("0 of 39"))[0]
     assert "figcaption" not in html_of(picture())[0]
+    assert "figcaption" not in html_of(picture("all 2 ok", {"alt": "all 2 ok"}))[0]
 
 
 def test_an_svg_and_a_jpeg_are_files_too() -> None:
@@ -112,9 +116,10 @@ def test_an_output_with_html_keeps_it() -> None:
     assert output.data["text/html"] == "<table></table>"
 
 
-def test_an_explorer_shows_some_of_its_settings() -> None:
+@pytest.mark.parametrize("about", [{}, {"alt": misfire.CAPTION}], ids=["without", "with words"])
+def test_an_explorer_shows_some_of_its_settings(about: dict[str, Any]) -> None:
     """The stored picture first; radio buttons choose, and the first is chosen."""
-    changed = notebook(picture(misfire.CAPTION))
+    changed = notebook(picture(misfire.CAPTION, about))
     files = take_out(PATH, changed)
     html = changed.cells[1].outputs[0].data["text/html"]
     assert 3 <= len(files) <= 5
@@ -122,7 +127,6 @@ def test_an_explorer_shows_some_of_its_settings() -> None:
     assert len(set(files.values())) == len(files)
     sources = re.findall('src="([^"]*)"', html)
     assert [f"notebooks/{source}" for source in sources] == list(files)
-    assert html.count('type="radio" name="settings-1"') == len(files)
+    assert html.count('type="radio" name="settings-') == len(files)
     assert html.count(" checked") == 1
     assert 'alt="Misfire explorer: 15 min grace"' in html
-    assert "<figcaption>Misfire explorer: " in html
