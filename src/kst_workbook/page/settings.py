@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_workbook.explorers import misfire_explorer, replica_explorer, trigger_explorer
-from kst_workbook.explorers.replica import NO_LOCK, ONCE, REDIS_LOCK, REFUSES, WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +39,11 @@ _SETTINGS: Final[dict[str, tuple[Callable[[], Explorer], dict[str, dict[str, Any
     "Replica explorer": (
         replica_explorer,
         {
-            WAITS: {"lock": WAITS, "skew": 0},
-            NO_LOCK: {"lock": NO_LOCK},
-            REFUSES: {"lock": REFUSES},
-            f"{REDIS_LOCK}, clocks {_LATER} s apart": {"lock": REDIS_LOCK, "skew": _LATER},
-            f"{ONCE}, the same clocks": {"lock": ONCE},
+            "a lock that waits": {"lock": "a lock that waits", "skew": 0},
+            "no lock": {"lock": "no lock"},
+            "a lock that refuses": {"lock": "a lock that refuses"},
+            f"redis_lock, clocks {_LATER} s apart": {"lock": "redis_lock", "skew": _LATER},
+            "redis_lock + ledger, the same clocks": {"lock": "redis_lock + ledger"},
         },
     ),
 }

@@ -15,7 +15,8 @@ def test_each_explorer_has_three_to_five_settings(caption: str) -> None:
     assert 3 <= len(settings) <= 5
     assert len({each.label for each in settings}) == len(settings)
     assert len({each.picture for each in settings}) == len(settings)
-    assert all(each.picture.startswith(b"\x89PNG") for each in settings)
+    begin = {"image/png": b"\x89PNG", "image/svg+xml": b"<svg"}
+    assert all(each.picture.startswith(begin[each.kind]) for each in settings)
 
 
 def test_what_is_no_explorer_has_no_settings() -> None:
