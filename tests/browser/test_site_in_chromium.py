@@ -12,7 +12,7 @@ import pytest
 from kst_workbook.jupyter.folder import all_notebooks
 from kst_workbook.page import build_site, write_site
 from kst_workbook.page.links import linked_file
-from lab_page import VIEW, running_browser
+from lab_page import PATIENCE, VIEW, running_browser
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,6 +70,7 @@ def visit(
 
     async def run(use: Callable[[Page], Coroutine[Any, Any, None]]) -> None:
         context = await browser.new_context(**options)
+        context.set_default_timeout(PATIENCE * 1000)
         page = await context.new_page()
         page.on("request", lambda each: asked.append(each.url))
         page.on("pageerror", lambda error: errors.append(str(error)))

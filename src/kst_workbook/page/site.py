@@ -123,19 +123,17 @@ class _Site:
         return [self._link(path, other, title) for other, title in titles.items()]
 
     def _neighbours(self, path: str) -> tuple[_Link | None, _Link | None]:
-        """Return links to the notebook before this one, and to the one after it."""
-        order = list(self._titles)
-        if path == INDEX:
-            return None, self._link(path, order[0], self._titles[order[0]])
+        """Return links to the notebook before this page, and to the one after it."""
+        order = [INDEX, *self._titles]
         if path not in order:
             return None, None
         place = order.index(path)
-        around: list[_Link | None] = [
-            None,
-            *(self._link(path, other, title) for other, title in self._titles.items()),
-            None,
-        ]
-        return around[place], around[place + 2]
+        before = order[place - 1] if place > 1 else None
+        after = order[place + 1] if place + 1 < len(order) else None
+        return self._way(path, before), self._way(path, after)
+
+    def _way(self, path: str, other: str | None) -> _Link | None:
+        return self._link(path, other, self._titles[other]) if other else None
 
     def _link(self, path: str, other: str, title: str) -> _Link:
         return _Link(relative_to(page_of(path), page_of(other)), title, is_here=path == other)
