@@ -11,7 +11,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from kst_workbook.jupyter.refresh import MACHINE_PATH, METADATA, name_cell, output_texts
+from kst_workbook.jupyter.refresh import (
+    CELL_METADATA,
+    MACHINE_PATH,
+    METADATA,
+    name_cell,
+    output_texts,
+)
 
 Rule = Callable[[nbformat.NotebookNode, Path], Iterator[str]]
 
@@ -83,9 +89,13 @@ def the_places(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:
 
 
 def the_metadata(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:
-    """The kernel is python3, and nothing else is recorded."""
+    """The kernel is python3, and nothing is recorded that only one editor knows."""
     if dict(notebook.metadata) != METADATA:
         yield f"metadata {dict(notebook.metadata)}; kst-workbook refresh sets it"
+    for number, cell in enumerate(notebook.cells, start=1):
+        if others := cell.metadata.keys() - CELL_METADATA:
+            name = name_cell("", number, cell)
+            yield f"{name} has metadata {', '.join(sorted(others))}; kst-workbook refresh drops it"
 
 
 def the_opening(notebook: nbformat.NotebookNode, path: Path) -> Iterator[str]:
@@ -196,6 +206,7 @@ BROKEN: Final = [
     (the_tags, [code("x", tags=["nbval-ignore-output"])], 'without a "reason"'),
     (the_tags, [code("# NBVAL_IGNORE_OUTPUT\nx")], "a comment that steers nbval"),
     (the_last_line, [code("plt.plot();\n")], "ends in a semicolon"),
+    (the_metadata, [code("x", jupyter={"source_hidden": True})], "has metadata jupyter; kst-"),
     (the_places, [text(f"See {HOME}")], re.escape(HOME)),
     (the_places, [code("x", new_output("stream", text=f"in {HOME}"))], re.escape(HOME)),
     (the_places, [text("https://py" + "pi.org/x")], r"py[p]i\.org"),
