@@ -143,7 +143,7 @@ def test_a_start_that_no_clock_shows_has_no_fire_before_it(
     ):
         found = fire_timestamps(trigger, start, end)
         assert (found >= microseconds(start)).all()
-        if not isinstance(trigger, AndTrigger):  # with it the library searches for ever
+        if not isinstance(trigger, AndTrigger):  # with it the library searches forever
             assert_equals_loop(trigger, start, end)
 
 

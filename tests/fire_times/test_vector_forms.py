@@ -129,7 +129,7 @@ def test_an_or_that_the_library_never_leaves_is_refused() -> None:
 
 
 def test_an_and_trigger_answers_what_all_parts_agree_on() -> None:
-    """Where the library searches for ever, the answer is the times that all parts have."""
+    """Where the library searches forever, the answer is the times that all parts have."""
     daily, monday = (CronTrigger(hour=3, timezone=SEOUL, **day) for day in ({}, {"day_of_week": 0}))
     assert fire_times(AndTrigger([daily, monday]), START, END).day.tolist() == [4, 11, 18, 25]
     never = AndTrigger([monday, CronTrigger(hour=4, timezone=SEOUL)])

@@ -80,10 +80,10 @@ def test_incidents_of_each_night_and_single_nights(capsys: pytest.CaptureFixture
     main(["rehearse", *options, "--incident", "deploy A 02:59 2m"])
     (lost,) = json.loads(capsys.readouterr().out)["findings"]
     assert lost["code"] == "KST023"
-    assert lost["what"].startswith("lost, and nobody caught up: 4 runs due while the service")
+    assert lost["what"].startswith("lost, and not caught up: 4 runs due while the service")
     main(["rehearse", *options, "--only", "deployment"])
     (lost,) = json.loads(capsys.readouterr().out)["findings"]
-    assert lost["what"].startswith("lost, and nobody caught up: 1 run due while the service")
+    assert lost["what"].startswith("lost, and not caught up: 1 run due while the service")
 
 
 @pytest.mark.parametrize(("arguments", "text"), WRONG.items(), ids=[*WRONG])

@@ -28,7 +28,7 @@ def fire_times(trigger: BaseTrigger, start: datetime, end: datetime) -> pd.Datet
     the unit us. ``start`` and ``end`` name instants, also in an hour that occurs twice.
 
     An AndTrigger fires when all of its parts do. The library agrees where it answers at all; in
-    most cases it searches for ever after the first fire (3.11.3).
+    most cases it searches forever after the first fire (3.11.3).
 
     Raises:
         InvalidArgumentError: the trigger is no trigger, has jitter (its times are random) or

@@ -89,7 +89,7 @@ def _on_business_days(trigger: BusinessDayTrigger, start: datetime, end: int) ->
 def _agreed(trigger: AndTrigger, start: datetime, end: int) -> Instants:
     """Return the times at which all parts fire.
 
-    These are the library's answers where it has any: it searches for ever after the first fire
+    These are the library's answers where it has any: it searches forever after the first fire
     of one part that is not a fire of all (``AndTrigger.get_next_fire_time``, 3.11.3: a part goes
     on from ``previous_fire_time``, however far the search has come).
     """

@@ -251,7 +251,7 @@ class _Faults:
         if runs:
             self._skipped.get_or_make(event.job, lambda: runs[0])
             self._skipped[event.job] = runs[0]
-        self._add("KST014", event.job, "skipped: as many runs as it may have had not ended", line)
+        self._add("KST014", event.job, "skipped: its earlier runs had not ended", line)
 
     def _take_removed(self, event: LogEvent, line: LogLine) -> None:
         what = "the job store could not find its function any more, and deleted it"
@@ -327,7 +327,7 @@ class _Faults:
 
     def _add_raised(self, raised: Logged, exception: str, *, is_cut: bool) -> None:
         if is_cut:
-            what = "was cut off by a shutdown: CancelledError is no error of the job"
+            what = "was cut off by a shutdown; the job itself did not fail"
             self._add("KST015", raised.event.job, what, raised.line)
             return
         kind = exception.partition(":")[0].rpartition(".")[2].strip()

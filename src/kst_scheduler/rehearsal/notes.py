@@ -55,7 +55,7 @@ class JobNote:
     is_aligned: bool
     """Whether an interval is counted from a fixed moment, and not from when it was built."""
     hangs: bool
-    """Whether its trigger searches for ever."""
+    """Whether its trigger searches forever."""
     never: str
     """"never", or "no more", where its trigger has no next fire time."""
     is_on_loop: bool

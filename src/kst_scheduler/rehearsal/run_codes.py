@@ -50,8 +50,8 @@ def is_lost_by_a_short_pause(facts: Facts) -> Iterator[Evidence]:
 def waits_for_a_thread(facts: Facts) -> Iterator[Evidence]:
     """The pool has too few threads.
 
-    APScheduler's pool has ten threads. Where more jobs are due at once, the others wait, and
-    those that wait for longer than their grace time are dropped.
+    APScheduler's pool has ten threads. If more jobs are due at once, the others wait, and a run
+    that waits for longer than its grace time is dropped.
     """
     quiet = facts.runs[~facts.during(*KINDS, before=7200, after=7200)]
     missed = quiet[(quiet["status"] == "missed") & quiet["detail"].str.contains("late")]
@@ -98,8 +98,8 @@ def runs_on_every_replica(facts: Facts) -> Iterator[Evidence]:
     for job, note in facts.notes.jobs.items():
         if note.store and facts.nodes > 1 and not note.is_once and job not in set(twice["job_id"]):
             what = (
-                f"its {note.store} is shared by {facts.nodes} replicas, and no job store keeps two "
-                "schedulers that look at the same moment from running it twice"
+                f"its {note.store} is shared by {facts.nodes} replicas, and a job store lets two "
+                "schedulers that check it at the same moment both run the job"
             )
             yield Evidence(job, what)
 
@@ -134,8 +134,8 @@ def runs_beside_itself(facts: Facts) -> Iterator[Evidence]:
             if beside.any():
                 second, first = each[beside].iloc[0], before[beside].iloc[0]
                 what = (
-                    f"runs the same as {first.job_id} and beside it: on {second.node} from "
-                    f"{second.started_at:%m-%d %H:%M} on, until {first.finished_at:%H:%M}"
+                    f"runs the same function as {first.job_id}, at the same time: on {second.node} "
+                    f"from {second.started_at:%m-%d %H:%M} to {first.finished_at:%H:%M}"
                 )
                 yield Evidence(str(second.job_id), what, each[beside].head(3))
                 break
@@ -184,7 +184,7 @@ def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
             place = waits[0] if waits else NOWHERE
             what = (
                 f"the run of {row.scheduled_at:%m-%d %H:%M} was cut by a deployment at "
-                f"{row.finished_at:%H:%M:%S}, and nobody repeated it"
+                f"{row.finished_at:%H:%M:%S}, and was not repeated"
             )
             level = "" if waits else "warning"
             yield Evidence(str(job), what, lost.head(3), place, level=level)
@@ -199,7 +199,7 @@ def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
 def is_lost_while_down(facts: Facts) -> Iterator[Evidence]:
     """A run is lost while the service is down, or is frozen.
 
-    A scheduler forgets what was due while no process ran: its memory is gone, and it begins anew.
+    A scheduler forgets what was due while no process ran: its memory is gone.
     It drops what it finds later than the grace time.
     """
     begun = {*_keys(facts.started)}
@@ -219,7 +219,7 @@ def _how_lost(rows: pd.DataFrame) -> str:
         times = rows["scheduled_at"][reasons == reason].drop_duplicates()
         runs = "1 run" if len(times) == 1 else f"{len(times)} runs"
         parts.append(f"{runs} {reason} ({times.iloc[0]:%m-%d %H:%M} first)")
-    return f"lost, and nobody caught up: {', '.join(parts)}"
+    return f"lost, and not caught up: {', '.join(parts)}"
 
 
 def _reason(detail: str) -> str:

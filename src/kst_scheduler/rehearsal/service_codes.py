@@ -52,8 +52,8 @@ def blocks_the_event_loop(facts: Facts) -> Iterator[Evidence]:
 def has_an_option_without_effect(facts: Facts) -> Iterator[Evidence]:
     """An option in the wrong place is ignored.
 
-    APScheduler reads three job defaults, and drops any other without a word; the same names as
-    options of the scheduler are dropped, too.
+    APScheduler reads three job defaults, and silently ignores any other; it also ignores the same
+    names as options of the scheduler.
     """
     for note in {each.place: each for each in facts.notes.schedulers}.values():
         if note.kind == "KSTScheduler":
@@ -77,7 +77,7 @@ def has_an_option_without_effect(facts: Facts) -> Iterator[Evidence]:
     section="5.8",
 )
 def does_not_start(facts: Facts) -> Iterator[Evidence]:
-    """It starts only where an event loop runs.
+    """It starts only in a running event loop.
 
     ``start()`` of an AsyncIOScheduler needs a running event loop, and a module has none.
     """
@@ -109,18 +109,18 @@ def cannot_be_stored(facts: Facts) -> Iterator[Evidence]:
     section="2.7",
 )
 def is_never_awaited(facts: Facts) -> Iterator[Evidence]:
-    """Nobody awaits it.
+    """It is never awaited.
 
-    An ``async def`` job in a thread, or behind a lambda, makes a coroutine that nobody awaits.
-    APScheduler says "executed successfully".
+    An ``async def`` job in a thread, or behind a lambda, makes a coroutine that is never awaited.
+    APScheduler logs "executed successfully".
     """
     rows = facts.runs[facts.runs["detail"].str.contains("nobody awaits it")]
     for job, each in rows.groupby("job_id"):
-        what = f"{len(each)} of {len(each)} runs made a coroutine, and nobody awaited it"
+        what = f"{len(each)} of {len(each)} runs made a coroutine that was never awaited"
         yield Evidence(str(job), what, each.head(2))
     for job, note in facts.notes.jobs.items():
         if note.is_generator:
-            yield Evidence(job, "its function has a yield, so a run makes a generator, and nothing")
+            yield Evidence(job, "its function has a yield, so a run only makes a generator")
         for step in facts.reading.functions.of_job(note):
             if step.function.is_async and step.by is not None and step.is_lost:
                 yield _lost(job, step.by)
@@ -130,7 +130,7 @@ def is_never_awaited(facts: Facts) -> Iterator[Evidence]:
 
 
 def _lost(job: str, call: Called) -> Evidence:
-    what = f"{call.name}() makes a coroutine that nobody awaits"
+    what = f"{call.name}() makes a coroutine that is never awaited"
     return Evidence(job, what, place=call.place)
 
 
@@ -167,7 +167,7 @@ def moves_the_schedule(facts: Facts) -> Iterator[Evidence]:
     interval.
     """
     for seen in facts.reading.modified:
-        yield Evidence("", f"{seen.text}(next_run_time=...) is no run by hand", place=seen.place)
+        yield Evidence("", f"{seen.text}(next_run_time=...) changes the schedule", place=seen.place)
 
 
 @code(
@@ -177,10 +177,12 @@ def moves_the_schedule(facts: Facts) -> Iterator[Evidence]:
     section="5.8",
 )
 def is_never_started(facts: Facts) -> Iterator[Evidence]:
-    """Nobody starts the scheduler.
+    """The scheduler is never started.
 
-    Jobs that are added to a scheduler wait until it is started. Nothing is logged of them.
+    Jobs that are added to a scheduler wait until it is started. Nothing is logged about them.
     """
     for count, place in facts.notes.not_started:
         jobs = "its job waits" if count == 1 else f"its {count} jobs wait"
-        yield Evidence("", f"the service has started, the scheduler has not: {jobs}", place=place)
+        yield Evidence(
+            "", f"the service has started, and the scheduler has not: {jobs}", place=place
+        )

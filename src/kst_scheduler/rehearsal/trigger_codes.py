@@ -161,8 +161,8 @@ def fires_once_in_months(facts: Facts) -> Iterator[Evidence]:
         fires = _year(facts, note)
         if len(fires) <= RARE:
             what = (
-                f"fires on {len(fires)} days of the year, on those {note.fields['day']}. of a "
-                f"month that are {note.fields['day_of_week']}"
+                f"fires on {len(fires)} days of the year: only where day {note.fields['day']} of a "
+                f"month is {note.fields['day_of_week']}"
             )
             yield Evidence(job, what)
 
@@ -174,7 +174,7 @@ def fires_once_in_months(facts: Facts) -> Iterator[Evidence]:
     section="3.2",
 )
 def never_gets_to_its_first_run(facts: Facts) -> Iterator[Evidence]:
-    """An interval begins anew with each process.
+    """An interval starts again with each process.
 
     An interval without ``start_date`` counts from when the trigger was built. Each restart puts
     its next run off, and each replica has a time of its own.
@@ -189,8 +189,8 @@ def never_gets_to_its_first_run(facts: Facts) -> Iterator[Evidence]:
             gap = times.sort_values().diff().max().to_pytimedelta()
             every = _every(note.interval)
             what = (
-                f"its interval of {timedelta(seconds=note.interval)} began anew at each restart: "
-                f"it was due at {len(set(phases))} different times of it, once after {gap}"
+                f"its interval of {timedelta(seconds=note.interval)} is counted again from each "
+                f"start: it was due at {len(set(phases))} different offsets, once after {gap}"
             )
             yield Evidence(
                 job, what, rows.head(3), write=f"write {every}, which counts from a date"
@@ -210,18 +210,18 @@ def _every(seconds: float) -> str:
     write='write one trigger with both fields, such as cron(day_of_week="mon", hour=3)',
     section="10.4",
 )
-def searches_for_ever(facts: Facts) -> Iterator[Evidence]:
-    """The trigger searches for ever.
+def searches_forever(facts: Facts) -> Iterator[Evidence]:
+    """The trigger searches forever.
 
     An AndTrigger of two triggers that do not always agree finds its first fire, and then
-    searches for ever: the process uses a whole core and answers nothing.
+    searches forever: the process uses a whole core and answers nothing.
     """
     for job, note in facts.notes.jobs.items():
         if note.hangs and note.first is None:
             yield Evidence(job, "finds no fire within 0.5 s of CPU")
         elif note.hangs:
             first = in_zone(note.first or 0)
-            yield Evidence(job, f"finds its first fire, {first}, and no second within 0.5 s of CPU")
+            yield Evidence(job, f"finds its first fire, {first}, but no second within 0.5 s of CPU")
 
 
 @code(
@@ -255,7 +255,7 @@ def loses_a_midnight(facts: Facts) -> Iterator[Evidence]:
 def never_fires(facts: Facts) -> Iterator[Evidence]:
     """It never fires.
 
-    A trigger without a next fire time is taken without a word: a day that no month has, a year or
+    A trigger without a next fire time is accepted silently: a day that no month has, a year or
     an ``end_date`` in the past. It is a warning where there were fires before.
     """
     for job, note in facts.notes.jobs.items():

@@ -4,7 +4,7 @@ A trigger object that is given no zone takes the host's, whatever the scheduler 
 a 03:00 job comes to run at noon. Here the zone is Korean unless another one is named.
 
 An AndTrigger is not offered. Of two cron triggers that disagree now and then it answers the first
-fire and then searches for ever (apscheduler/triggers/combining.py, 3.11.3). Put both conditions
+fire and then searches forever (apscheduler/triggers/combining.py, 3.11.3). Put both conditions
 into one ``cron`` instead: its fields are all required together.
 """
 
