@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +121,6 @@ def test_ctrl_c_is_no_success(
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["kst_scheduler.rehearsal.rehearse"], "ask", interrupted)
+    monkeypatch.setattr("kst_scheduler.rehearsal.asking.ask", interrupted)
     assert main(["rehearse", "app.py:scheduler"]) == 130
     assert capsys.readouterr() == ("", "")
