@@ -1,4 +1,4 @@
-"""Typical wrong answers to the exercise of notebook 12, and a part of what each is told."""
+"""Typical wrong answers to the exercises of notebook 12, and a part of what each is told."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def trigger_of(job_id):
     return cron(hour=2, minute=second // 60, second=second % 60)
 """
 
+_ONE_RUN = """
+def test_one_run(runs):
+    ok = runs[(runs["job_id"] == "crawl-042") & (runs["status"] == "ok")]
+    assert len(ok) == 1
+    assert ok["scheduled_at"].between(kst(2026, 5, 10, 3), kst(2026, 5, 10, 3, 10)).all()
+"""
+_NO_DUPLICATES = """
+def test_one_run(runs):
+    assert "crawl-042" in set(runs["job_id"]) and duplicates(runs).empty
+"""
+
 WRONG = {
     "12.1": [
         (_trigger("cron(hour=2)"), "500 of your jobs start at Sun 10 May 02:00"),
@@ -43,5 +54,19 @@ WRONG = {
         (_PROCESS, "on replica B. So both run it"),
         ("trigger_of = cron(hour=2)", "Expected a function"),
         ("def trigger_of():\n    return cron(hour=2)", "is called as `trigger_of(crawl-042)`"),
+    ],
+    "12.2": [
+        (_NO_DUPLICATES, "passes on the night with `jitter=600`"),
+        (_ONE_RUN.replace(' & (runs["status"] == "ok")', ""), "fails on what is right: a night at"),
+        (_ONE_RUN.replace('(runs["job_id"] == "crawl-042") & ', ""), "AssertionError"),
+        (_ONE_RUN.replace("len(ok) == 1", "len(ok)"), "passes on the night with"),
+        (_ONE_RUN.replace("len(ok) == 1", "len(ok) < 2"), "in which the run raises"),
+        (_ONE_RUN.replace("10, 3)", "10, 2)"), "due at 02:59"),
+        (_ONE_RUN.replace("3, 10)", "3, 30)"), "due at 03:11"),
+        (_ONE_RUN.replace("3, 10)", "3, 9, 59)"), "fails on what is right: a night at 03:10"),
+        (_ONE_RUN.replace("assert len(ok) == 1", "return len(ok) == 1"), "looks at no result"),
+        (_ONE_RUN.replace("def ", "async def "), "is an `async def`"),
+        ("def test_one_run():\n    assert False", "is called as `test_one_run(runs)`"),
+        ("test_one_run = 1", "Expected a function"),
     ],
 }
