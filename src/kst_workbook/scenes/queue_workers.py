@@ -50,7 +50,12 @@ _STALLED: Final = timedelta(seconds=1)
 
 
 def register(service: Service, folder: str, name: str | None = None) -> None:
-    """Add all jobs: each is due at three, on a second of its own, and handed off."""
+    """Add all jobs: each has a second of its own, and is handed off.
+
+    They stand for jobs of 03:00, and are due twelve hours from now, so that none fires by itself
+    while ``make_due`` says what is due.
+    """
+    hour = (datetime.now(KST).hour + 12) % 24
     add, tasks = service.scheduler.add_job, service.tasks
     short = once(service.ledger, instance=name)
     long = once(service.ledger, lease=LEASE, instance=name)
@@ -58,7 +63,7 @@ def register(service: Service, folder: str, name: str | None = None) -> None:
     jobs |= {job_id: (short(crawl), [folder, 0.2]) for job_id in PAGES}
     jobs[LONG] = long(crawl_or_hang), [folder, 0.2]
     for job_id, (job, args) in jobs.items():
-        add(hand_off(job, tasks), cron(hour=3, **spread(job_id, minutes=10)), args, id=job_id)
+        add(hand_off(job, tasks), cron(hour=hour, **spread(job_id, minutes=10)), args, id=job_id)
 
 
 async def crawl(folder: str, seconds: float) -> None:
