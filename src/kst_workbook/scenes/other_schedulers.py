@@ -194,7 +194,7 @@ def _nights(scheduler: Rules | Simulated, source: str) -> dict[str, str]:
     return {
         "down at 03:00": ", ".join(late) or "lost",
         "on two hosts": _count(len(scheduler.runs(Night(hosts=2))), "run"),
-        "90 min, hourly": f"{_most_at_once(scheduler.runs(Night(HOURLY, LONG)))} at once",
+        "90 min, hourly": f"{_most_concurrent(scheduler.runs(Night(HOURLY, LONG)))} concurrent",
         "it raises": f"{_count(attempts, 'attempt')}, {scheduler.failure}",
         "a new time": scheduler.change,
         "as said by": source,
@@ -205,5 +205,5 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _most_at_once(runs: list[Span]) -> int:
+def _most_concurrent(runs: list[Span]) -> int:
     return max(sum(start <= at < end for start, end in runs) for at, _ in runs)

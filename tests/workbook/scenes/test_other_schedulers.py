@@ -76,20 +76,20 @@ def test_the_table_has_a_row_for_each_scheduler_and_says_where_it_comes_from(
 
 def test_the_table_answers_for_cron_and_for_a_cronjob(table: pd.DataFrame) -> None:
     """From the rules."""
-    words = ["lost", "2 runs", "2 at once", "1 attempt, a mail", "edit the crontab"]
+    words = ["lost", "2 runs", "2 concurrent", "1 attempt, a mail", "edit the crontab"]
     assert list(table.loc["cron"])[:5] == words
     cronjob = list(table.loc["Kubernetes CronJob"])
-    assert cronjob[:4] == ["runs at 03:20", "1 run", "2 at once", "7 attempts, a failed Job"]
+    assert cronjob[:4] == ["runs at 03:20", "1 run", "2 concurrent", "7 attempts, a failed Job"]
 
 
 def test_a_timer_leaves_a_running_unit_alone_and_two_beats_send_twice(table: pd.DataFrame) -> None:
     """What is special about each."""
-    assert table.loc["systemd timer", "90 min, hourly"] == "1 at once"
+    assert table.loc["systemd timer", "90 min, hourly"] == "1 concurrent"
     assert table.loc["Celery beat", "on two hosts"] == "2 runs"
 
 
 def test_apscheduler_is_run_with_the_lessons_options_and_with_a_ledger(table: pd.DataFrame) -> None:
     """The ledger catches up, and lets one of two hosts run."""
     plain, repaired = (list(table.loc[name])[:3] for name in SIMULATED)
-    assert plain == ["lost", "2 runs", "1 at once"]
-    assert repaired == ["runs at 03:20", "1 run", "1 at once"]
+    assert plain == ["lost", "2 runs", "1 concurrent"]
+    assert repaired == ["runs at 03:20", "1 run", "1 concurrent"]
