@@ -12,7 +12,7 @@ from kst_scheduler.ledger import LedgerRow, SqlLedger
 from kst_scheduler.runs.fates import broken_promises, fates
 from kst_workbook.scenes.capstone import CRAWL
 from kst_workbook.scenes.real_replicas import NIGHT, all_up, hang_next, start_replicas
-from kst_workbook.scenes.store_replicas import noted_runs
+from kst_workbook.scenes.noted_runs import noted_runs
 
 if TYPE_CHECKING:
     import subprocess
