@@ -129,9 +129,7 @@ class OpenNotebook:
 
     async def wait_for(self, condition: str, argument: Any = None) -> None:
         """Wait until that function says true in the page."""
-        await self.page.wait_for_function(
-            condition, arg=argument, polling=100, timeout=PATIENCE * 1000
-        )
+        await self.page.wait_for_function(condition, arg=argument, polling=100)
 
     async def appeared(self) -> list[str]:
         """Return the text of each dialog and each toast since the notebook was opened."""
@@ -193,7 +191,7 @@ class Reader:
     async def _show(self, page: Page, name: str) -> None:
         await page.evaluate("() => { window.appeared = []; }")
         await page.evaluate(EXECUTE, ["docmanager:open", {"path": name}])
-        await page.wait_for_function(IS_READY, arg=name, polling=100, timeout=PATIENCE * 1000)
+        await page.wait_for_function(IS_READY, arg=name, polling=100)
 
 
 @asynccontextmanager
@@ -207,5 +205,7 @@ async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=options)
         context = await browser.new_context(viewport=VIEW)
+        # JupyterLab's first pages too: eight at once, beside mypy, took more than 30 s to start.
+        context.set_default_timeout(PATIENCE * 1000)
         yield Reader(context, url, tabs)
         await browser.close()
