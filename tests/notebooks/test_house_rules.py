@@ -23,6 +23,8 @@ OPENING: Final = ("**What you'll do.**", "**What you'll learn.**", "**What you'l
 """What the first cell holds beneath its title, in this order; the last names minutes."""
 CLOSING: Final = ("## On your own", "## In production", "## Next")
 """The last headings, in this order; between the opening and these stand sections 3.1, 3.2, ..."""
+MORE: Final = "## More"
+"""What may stand before the last of these: side topics."""
 
 REGISTRY_HOST: Final = re.compile(r"py[p]i\.org|python[h]osted|registry\.npm[j]s|debian\.[o]rg")
 HEADING: Final = re.compile(r"^## .*", re.MULTILINE)
@@ -105,6 +107,8 @@ def the_sections(notebook: nbformat.NotebookNode, path: Path) -> Iterator[str]:
     """Sections are numbered 3.1, 3.2, ... and the closing headings follow them."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = HEADING.findall(text)
+    if headings[-2:-1] == [MORE]:
+        del headings[-2]
     yield from out_of_order(CLOSING, headings[-len(CLOSING) :])
     for number, heading in enumerate(headings[: -len(CLOSING)], start=1):
         if not heading.startswith(expected := f"## {int(path.stem[:2])}.{number} "):
@@ -205,6 +209,7 @@ BROKEN: Final = [
     (the_opening, [text("# 99. Choose", *OPENING, "15 minutes", "> 한 줄")], "1 lines of Korean"),
     (the_sections, [OPEN, text("## 99.2 Two"), CLOSE], r"should begin with '## 99\.1 '"),
     (the_sections, [OPEN, text(*CLOSING[:2])], "expected ## On your own"),
+    (the_sections, [OPEN, text(CLOSING[0], MORE, *CLOSING[1:])], "expected ## On your own"),
     (the_links, [text("[gone](02_gone.ipynb#section)")], "link to 02_gone.ipynb leads nowhere"),
     (the_links, [text("![](https://example.com/x.png)")], "x.png has no description"),
 ]
@@ -224,6 +229,12 @@ def test_a_notebook_of_the_fixed_shape_breaks_no_rule(rule: Rule) -> None:
     """The shape that CONTRIBUTING.md describes passes."""
     cells = [OPEN, text("## 99.1 A trigger carries its own clock"), code("1 + 1"), CLOSE]
     assert list(rule(nbformat.from_dict({"cells": cells, "metadata": METADATA}), PATH)) == []
+
+
+def test_side_topics_may_stand_before_the_last_heading() -> None:
+    """Under a heading of their own."""
+    cells = [OPEN, text(*CLOSING[:2], MORE, CLOSING[2])]
+    assert list(the_sections(nbformat.from_dict({"cells": cells}), PATH)) == []
 
 
 def test_a_notebook_that_is_not_the_last_leads_on(monkeypatch: pytest.MonkeyPatch) -> None:

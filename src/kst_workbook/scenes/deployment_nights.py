@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from matplotlib.axes import Axes
 
+CRAWL_BEGINS: Final = kst(2026, 5, 10, 3)
 SIGTERM: Final = kst(2026, 5, 10, 3, 2)
 """When the platform stops the service."""
 NIGHT: Final = (kst(2026, 5, 10, 2), kst(2026, 5, 10, 4))
@@ -80,8 +81,8 @@ def deploy(
 def plot_deployments(
     deployments: Mapping[str, Deployment],
     title: str,
-    start: datetime = kst(2026, 5, 10, 2, 55),
-    end: datetime = kst(2026, 5, 10, 3, 25),
+    start: datetime = CRAWL_BEGINS - timedelta(minutes=5),
+    end: datetime = CRAWL_BEGINS + timedelta(minutes=25),
 ) -> Axes:
     """Draw the nights of services of one process, beneath each other, with the SIGTERM.
 

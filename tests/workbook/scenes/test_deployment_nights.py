@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation import Crash, Node
 from kst_scheduler.triggers.factories import cron
 from kst_workbook.scenes.deployment_nights import (
@@ -21,6 +20,8 @@ from kst_workbook.scenes.deployment_nights import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 
 
 def draining(scheduler: KSTScheduler) -> FastAPI:
