@@ -137,7 +137,7 @@ WRONG = {
         (HOLD + "    await asyncio.Event().wait()\n", "not ended after 3 simulated hours"),
         (HOLD + "    return await is_busy()\n", "pytest looks at no result"),
         ("def test_lock(own_lock, client):\n    assert own_lock", "nobody can await that"),
-        ("async def test_lock(lock):\n    assert lock", "is called as `test_lock(own_lock, client)`"),
+        ("async def test_lock(lock):\n    assert lock", "called as `test_lock(own_lock, client)`"),
     ],
     "7.2": [
         ("ttl = 3600", "lock expires at 04:00. B crawls from 05:00"),

@@ -108,11 +108,9 @@ LOCKS: Final = (
     title="The test of a lock",
     variable="test_lock",
     hints=(
-        "A task holds the lock for some time: `asyncio.create_task(hold(90))`. Meanwhile the test "
-        "looks, again and again, whether the lock is busy.",
+        "A task holds the lock: `asyncio.create_task(hold(90))`. Meanwhile, is the lock busy?",
         "When is it busy: within the `ttl`, after the `ttl`, after the end?",
-        "Let the first hold it for longer than its `ttl`. A second gets it, and then the first "
-        "ends. Is the lock still busy?",
+        "Let the first work for longer than its `ttl`. Does its end release the second's lock?",
     ),
     solution="""
         from kst_scheduler import LockedOutError
