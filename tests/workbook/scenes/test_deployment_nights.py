@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 from fastapi import FastAPI
 
 from kst_scheduler.simulation import Crash, Node
@@ -62,5 +63,5 @@ def test_the_picture_has_a_lane_for_each_night_and_the_sigterm() -> None:
     ax = plot_deployments({"": stopped, "again": stopped}, "twice")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["crawl", "crawl, again"]
     (line,) = (line for line in ax.lines if line.get_linestyle() == "--")
-    assert list(line.get_xdata()) == [SIGTERM, SIGTERM]
+    assert np.asarray(line.get_xdata()).tolist() == [SIGTERM, SIGTERM]
     assert "SIGTERM" in {text.get_text().strip() for text in ax.texts}

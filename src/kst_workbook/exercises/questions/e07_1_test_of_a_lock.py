@@ -54,8 +54,8 @@ class _Lock:
             yield
             return
         token = secrets.token_hex(16)
-        expires = {"px": round(ttl * self.milliseconds)} if self.milliseconds else {}
-        while not await client.set(name, token, nx=True, **expires):
+        expires = round(ttl * self.milliseconds) if self.milliseconds else None
+        while not await client.set(name, token, nx=True, px=expires):
             if not self.waits:
                 raise LockedOutError(f"{name} is held by another run")
             await asyncio.sleep(1)
