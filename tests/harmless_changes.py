@@ -8,6 +8,7 @@ MOMENTS = "the moments of the test are five seconds apart, or more"
 NOT_MEANT = "the exercise does not ask for this id"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "0.2": {"3601": "the morning at the limit is two seconds from it"},
     "2.2": {"cron(hour=3), id": "minute 0 is the default of a cron with an hour"},
     "2.3": {
         "await stop.wait()\nexcept BaseException": "`serve` is told to stop, and never cancelled",

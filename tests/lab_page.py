@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import BrowserContext, Page, ViewportSize
+    from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 VIEW: Final[ViewportSize] = {"width": 1280, "height": 900}
 PATIENCE: Final = 300
@@ -195,8 +195,8 @@ class Reader:
 
 
 @asynccontextmanager
-async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
-    """Start the browser of that program for a JupyterLab at that address, and end it."""
+async def running_browser(program: str) -> AsyncIterator[Browser]:
+    """Start the browser of that program, and end it."""
     from playwright.async_api import async_playwright  # not installed everywhere
 
     # It asks nobody for news; as root, which a container's user is, it has no sandbox.
@@ -204,8 +204,15 @@ async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
     options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *quiet]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=options)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
+    """Start the browser of that program for a JupyterLab at that address, and end it."""
+    async with running_browser(program) as browser:
         context = await browser.new_context(viewport=VIEW)
         # JupyterLab's first pages too: eight at once, beside mypy, took more than 30 s to start.
         context.set_default_timeout(PATIENCE * 1000)
         yield Reader(context, url, tabs)
-        await browser.close()
