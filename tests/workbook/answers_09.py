@@ -105,7 +105,10 @@ WRONG = {
             STORED.replace("assert sorted(store.rows()) ==", "return sorted(store.rows()) =="),
             "pytest looks at no result",
         ),
-        (STORED.replace("Saeron", "Hanbit", 1), "Your test fails on what is right: a dict"),
+        (
+            STORED.replace("Saeron", "Hanbit", 1),
+            "Your test fails on a dict by month and number, which is right",
+        ),
         (STORED.replace("def ", "async def "), "is an `async def`"),
         ("def test_store():\n    assert False", "is called as `test_store(store)`"),
         ("test_store = True", "Expected a function"),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_workbook.exercises.exercise import Right, exercise
-from kst_workbook.exercises.readers_test import require_test
+from kst_workbook.exercises.judging import require_function
+from kst_workbook.exercises.questions.tried_tests import call_plain, require_catches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -137,7 +138,10 @@ KINDS: Final = (
 )
 def a_test_of_a_store(answer: Any) -> Right:
     """Run the reader's test on stores that upsert, and on stores with a fault."""
-    faults = require_test(answer, "test_store", "store", KINDS, lambda kind: kind.make())
+    test = require_function(answer, "test_store", "store")
+    faults = require_catches(
+        "test_store", lambda kind: call_plain("test_store", test, kind.make()), KINDS
+    )
     return Right(
         f"It passes on both stores that are right, and fails on all {faults} that have a fault. "
         "Such a test belongs beside every job that may run twice."

@@ -19,8 +19,8 @@ from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import cron
 from kst_scheduler.triggers.spread import spread
 from kst_workbook.exercises.exercise import Right, exercise
-from kst_workbook.exercises.judging import png
-from kst_workbook.exercises.readers_test import require_test
+from kst_workbook.exercises.judging import png, require_function
+from kst_workbook.exercises.questions.tried_tests import call_plain, require_catches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,8 +112,12 @@ NIGHTS: Final = (
 )
 def a_test_of_one_run(answer: Any) -> Right:
     """Run the reader's test on the tables of good nights, and of nights with a fault."""
-    faults = require_test(
-        answer, "test_one_run", "runs", NIGHTS, lambda night: night.runs(), _drawn
+    test = require_function(answer, "test_one_run", "runs")
+    faults = require_catches(
+        "test_one_run",
+        lambda night: call_plain("test_one_run", test, night.runs()),
+        NIGHTS,
+        _drawn,
     )
     good = sum(night.is_right for night in NIGHTS)
     jitter = next(night for night in NIGHTS if "jitter" in night.fields)

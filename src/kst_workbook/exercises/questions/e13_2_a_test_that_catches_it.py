@@ -14,8 +14,8 @@ from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import cron, every
 from kst_workbook.exercises.exercise import Right, exercise
-from kst_workbook.exercises.judging import png
-from kst_workbook.exercises.readers_test import require_test
+from kst_workbook.exercises.judging import png, require_function
+from kst_workbook.exercises.questions.tried_tests import call_plain, require_catches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +55,10 @@ def _job(*arguments: Any, **options: Any) -> Callable[[AsyncIOScheduler], object
 
 
 SERVICES: Final = (
-    _Service("`every(hours=6)`", _job(every(hours=6)), is_right=True),
-    _Service('`cron(hour="0,6,12,18")`', _job(cron(hour="0,6,12,18")), is_right=True),
+    _Service("a service with `every(hours=6)`", _job(every(hours=6)), is_right=True),
+    _Service(
+        'a service with `cron(hour="0,6,12,18")`', _job(cron(hour="0,6,12,18")), is_right=True
+    ),
     _Service("the hidden service, with its fault", _job("interval", hours=6)),
     _Service("a service that has no job `stock-sync`", lambda _scheduler: None),
     _Service(
@@ -67,7 +69,7 @@ SERVICES: Final = (
     _Service("a service that does it every three hours", _job(every(hours=3))),
     _Service("a service that does it half an hour late", _job(cron(hour="0,6,12,18", minute=30))),
 )
-"""Right ones first: a test that fails on these is told so before all else."""
+"""What the reader's test is tried on; right ones first."""
 
 
 @exercise(
@@ -91,8 +93,9 @@ SERVICES: Final = (
 )
 def a_test_that_catches_it(answer: Any) -> Right:
     """Run the reader's test on services with the fault, with others, and with none."""
-    faults = require_test(
-        answer, "test_stock_sync", "register", SERVICES, lambda service: service, _drawn
+    test = require_function(answer, "test_stock_sync", "register")
+    faults = require_catches(
+        "test_stock_sync", partial(call_plain, "test_stock_sync", test), SERVICES, _drawn
     )
     return Right(
         f"It passes on both services that are right, and fails on all {faults} that are not.",

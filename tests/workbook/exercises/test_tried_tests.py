@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kst_workbook.exercises.exercise import NotYetError
-from kst_workbook.exercises.readers_test import require_test
+from kst_workbook.exercises.questions.tried_tests import call_plain, require_catches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,9 @@ NUMBERS = [Number(2), Number(3), Number(7)]
 
 def tried(test: Callable[[int], Any]) -> int:
     """Try a test of even numbers."""
-    return require_test(test, "test_even", "number", NUMBERS, lambda number: number.value)
+    return require_catches(
+        "test_even", lambda number: call_plain("test_even", test, number.value), NUMBERS
+    )
 
 
 def test_a_test_that_finds_each_fault_is_right() -> None:
@@ -54,7 +56,7 @@ def test_a_test_that_fails_on_what_is_right_hears_of_its_error() -> None:
     def test_even(number: int) -> None:
         raise ValueError(f"not {number}")
 
-    with pytest.raises(NotYetError, match=r"the number 2\.\s+`ValueError: not 2`"):
+    with pytest.raises(NotYetError, match=r"the number 2, which is right\.\s+`ValueError: not 2`"):
         tried(test_even)
 
 
