@@ -116,4 +116,5 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "restart = Crash": "a day that begins at 01:00 shows the fault at the first start",
         "day = simulate": "a day that begins at 02:00, or has no restart, shows the fault, too",
     },
+    "13.3": {"timezone='Asia/Shanghai'": "every() counts from a Korean midnight in any zone"},
 }

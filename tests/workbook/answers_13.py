@@ -39,6 +39,8 @@ def test_stock_sync(register):
     assert len(day.runs) == 5
 """
 
+_CRON = "from kst_scheduler import cron\n"
+
 WRONG = {
     "13.1": [
         ('fault = {"report": "KST008"}', "always at 09:00:00. Which job's rows"),
@@ -63,5 +65,12 @@ WRONG = {
         (_ASYNC, "is an `async def`"),
         ("def test_stock_sync():\n    assert False", "is called as `test_stock_sync(register)`"),
         ("test_stock_sync = True", "Expected a function"),
+    ],
+    "13.3": [
+        (f"{_CRON}trigger = cron(hour='0,6,12')", "2 fires are missing"),
+        ("trigger = every(hours=3)", "should not fire at Sat 9 May 21:00"),
+        (f"{_CRON}trigger = cron(hour='0,6,12,18', minute=30)", "at Sun 10 May 00:30"),
+        (f"{_CRON}trigger = cron(hour='0,6,12,18', timezone='UTC')", "8 fires are missing"),
+        ("trigger = every(hours=6).interval", "Expected a trigger"),
     ],
 }  # fmt: skip
