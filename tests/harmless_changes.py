@@ -112,6 +112,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "cron(minute='6,35')": "it looks as often, a minute later",
         "id='lookx'": NOT_MEANT,
     },
+    "11.2": {"end.year + 2": "the times of a year more are outside of the span"},
     "13.2": {
         "restart = Crash": "a day that begins at 01:00 shows the fault at the first start",
         "day = simulate": "a day that begins at 02:00, or has no restart, shows the fault, too",
