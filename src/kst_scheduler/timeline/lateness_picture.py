@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kst_scheduler.runs.table import STATUSES
+from kst_scheduler.timeline.hover import areas_of_runs, tell
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.marks import one_a_dot
 from kst_scheduler.timeline.page import (
@@ -127,6 +128,8 @@ def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
     y = np.where(scene.rows.status == _MISSED, ticks[-1][0], late)
     lines = [_draw_status(page, scene, y, code) for code in _shown(scene, late)]
     draw_legend(page, lines, _FULL)
+    rows, names, x = scene.rows, (scene.nodes, scene.jobs), scene.rows.scheduled
+    tell(page.ax, lambda: areas_of_runs(rows, names, x, x, y, 0.6 * _FULL))
     return finished(page)
 
 

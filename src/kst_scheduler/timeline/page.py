@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from matplotlib.transforms import Bbox
 
+from kst_scheduler.timeline.hover import forget
+from kst_scheduler.timeline.inline import Picture
 from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.style import DPI, LINE, QUIET, TEXT, TITLE, boxes, drawn_width
 from kst_scheduler.timeline.words import wrap
@@ -96,7 +98,7 @@ def own_page(
     title = wrap(title, (WIDTH - 2 * GAP) / boxes(title), TITLE, bold=True)
     above, below = margins(title, legend, bands)
     total = above + height + below
-    figure = plt.figure(figsize=(WIDTH / 72, total / 72), dpi=DPI)
+    figure = plt.figure(figsize=(WIDTH / 72, total / 72), dpi=DPI, FigureClass=Picture)
     width = WIDTH - left - RIGHT
     ax = figure.add_axes((left / WIDTH, below / total, width / WIDTH, height / total))
     return _titled(Page(ax, width, height, left - GAP, bands), title)
@@ -114,6 +116,7 @@ def page_on(
     The words are dark, so the figure becomes white, whatever style it was opened with.
     """
     ax.clear()
+    forget(ax)
     ax.set_facecolor("white")
     ax.figure.set_facecolor("white")
     box, slot = _boxes(ax)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from kst_scheduler.timeline import shading
 from kst_scheduler.timeline.duplicates import (
     DUPLICATE_WORDS,
@@ -14,6 +16,7 @@ from kst_scheduler.timeline.duplicates import (
     find_duplicates,
 )
 from kst_scheduler.timeline.grace import GRACE_WORDS, draw_grace
+from kst_scheduler.timeline.hover import areas_of_runs, tell
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.lane_words import write_words
 from kst_scheduler.timeline.lanes import (
@@ -87,6 +90,10 @@ def plot_timeline(
     long the run took; it is darker where two runs of a job overlap on a node. A thin line before it
     shows how late it started. An arc joins the runs of an occurrence that ran more than once.
     Incidents are shaded and named. The title says what went wrong.
+
+    Where Python runs in a page, the figure is shown as an SVG: rest the pointer on a mark to read
+    when that run was scheduled, started and ended, and why. With ``KST_SCHEDULER_PICTURES=png`` in
+    the environment it is a PNG, for pages that are shown where no SVG is. ``savefig`` is as ever.
 
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs
@@ -186,6 +193,9 @@ def _draw_runs(
     words += duplicate_words(rows, duplicates, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
+    names, y, half = (scene.nodes, scene.jobs), field.y[field.lane], 0.6 * field.largest
+    ends = np.fmax(rows.ended(page.ax.get_xlim()[1]), rows.place)
+    tell(page.ax, lambda: areas_of_runs(rows, names, rows.place, ends, y, half))
 
 
 def _page(

@@ -43,6 +43,8 @@ class Rows:
     finished: NDArray[np.float64]
     down: NDArray[np.bool_]
     """Whether the run was missed because its node was down: no grace time would have helped."""
+    detail: NDArray[np.object_]
+    """Why the run has its status, as far as it is known."""
 
     @property
     def place(self) -> NDArray[np.float64]:
@@ -214,7 +216,8 @@ def _rows(runs: pd.DataFrame) -> tuple[Rows, list[str], list[str]]:
     scheduled, started, finished = (days(runs[name]) for name in TIME_COLUMNS)
     status = np.asarray(runs["status"].cat.codes, np.intp)
     down = np.asarray(runs["detail"] == NODE_DOWN, np.bool_)
-    rows = Rows(node, job, status, scheduled, started, finished, down)
+    detail = runs["detail"].to_numpy(object)
+    rows = Rows(node, job, status, scheduled, started, finished, down, detail)
     return rows, list(nodes), list(jobs)
 
 
