@@ -82,7 +82,8 @@ def find_not_run(expected: Mapping[str | None, pd.DatetimeIndex], scene: Scene) 
         return []
     found = []
     for job_id, moments in expected.items():
-        inside = moments[(moments >= scene.start) & (moments <= scene.end)]
+        known_until = scene.end if scene.cut_at is None else scene.cut_at
+        inside = moments[(moments >= scene.start) & (moments <= known_until)]
         for job in [job_id] if job_id is not None else scene.jobs or [""]:
             found += [NotRun(job, moment) for moment in _unanswered(inside, job, scene)]
     return sorted(found, key=lambda one: (one.moment, one.job_id))

@@ -151,6 +151,7 @@ def _draw(
         return draw_empty(page)
     draw_time_axis(page, scene.start, scene.end)
     shading.draw_incidents(page, scene, lanes, notes)
+    shading.draw_cut(page, scene)
     _draw_runs(page, scene, lanes, missing, duplicates, overlaps)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
@@ -158,7 +159,8 @@ def _draw(
 
 
 def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], duplicates: Duplicates) -> str:
-    return verdict(
+    cut = f"interrupted at {scene.clock(scene.cut_at)}: " if scene.cut_at is not None else ""
+    return cut + verdict(
         scene.counts(),
         duplicates.sizes.tolist(),
         missing,

@@ -79,6 +79,8 @@ class Scene:
     """The names in the order of the reader's code, as far as it is known ..."""
     job_order: tuple[str, ...] = ()
     """... and the jobs' ids."""
+    cut_at: pd.Timestamp | None = None
+    """When an interrupt ended the simulation, if it is within the picture."""
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each status has; only statuses that occur."""
@@ -129,8 +131,19 @@ def gather_scene(
         apart = (incidents["start"] > last) | (incidents["end"] < first)
         incidents = incidents[~apart]
     whole = not isinstance(source, pd.DataFrame)
-    orders = [tuple(getattr(source, name, ())) if whole else () for name in ("nodes", "jobs")]
-    return Scene(rows, nodes, jobs, incidents, first, last, grace, *orders)
+    node_order, job_order = (
+        tuple(getattr(source, name, ())) if whole else () for name in ("nodes", "jobs")
+    )
+    cut_at = _cut(source, last) if whole else None
+    return Scene(rows, nodes, jobs, incidents, first, last, grace, node_order, job_order, cut_at)
+
+
+def _cut(source: Any, last: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Return when the simulation was interrupted, if that is before the end of the picture."""
+    cut: datetime | None = getattr(source, "cut_at", None)
+    if cut is None or last is None or cut >= last:
+        return None
+    return pd.Timestamp(cut).tz_convert(KST)
 
 
 def _runs(source: Any) -> pd.DataFrame:
