@@ -150,7 +150,8 @@ def _lanes(
     page = page_on(ax, title, left) if ax is not None else own_page(title, left, height)
     points = page.height / lanes.units
     draw_lanes(page.ax, lanes, points)
-    draw_time_axis(page, start, end)
+    x = [days(moments) for moments in times.values()]
+    draw_time_axis(page, start, end, events=x)
     rows, lane = _rows(list(times.values()), list(range(len(times))))
     field = Field(page, lane, lanes.y, points)
     draw_marks(rows, field)
@@ -159,7 +160,6 @@ def _lanes(
     write = clock.date if end - start > _ONE_AXIS else None
     _write_times(list(times.values()), rows, field, write)
     _say_never(times, field)
-    x = [days(moments) for moments in times.values()]
     places = [(at, np.full(len(at), y)) for at, y in zip(x, lanes.y, strict=False)]
     half = 0.6 * field.largest
     tell(page.ax, lambda: areas_of_fires(times, places, half))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.runs.table import STATUSES
-from kst_scheduler.timeline.style import MARKS
+from kst_scheduler.timeline.style import OUTCOME_MARKS
 from kst_scheduler.timeline.words import Clock, duration
 from kst_scheduler.timezone import KST, UTC
 
@@ -130,8 +130,8 @@ def _joined(told: list[str]) -> str:
 
 def _run_words(rows: Rows, row: np.intp, names: tuple[list[str], list[str]]) -> str:
     node, job = names[0][rows.node[row]], names[1][rows.job[row]]
-    status = MARKS[STATUSES[rows.status[row]]].words
-    detail = str(rows.detail[row] or "")
+    status = OUTCOME_MARKS[rows.outcome[row]].words
+    detail = "" if rows.down[row] else str(rows.detail[row] or "")
     detail = detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…"
     who = " on ".join(filter(None, (str(job), str(node))))
     due, started, ended = rows.scheduled[row], rows.started[row], rows.finished[row]
@@ -141,7 +141,7 @@ def _run_words(rows: Rows, row: np.intp, names: tuple[list[str], list[str]]) -> 
     late = round(float(started - due) * _DAY, 3)
     apart = "" if not late else f", {duration(abs(late))} {'late' if late > 0 else 'early'}"
     lines.append(f"started {_when(_moment(started))}{apart}")
-    if np.isnan(ended):
+    if np.isnan(ended) or rows.status[row] == STATUSES.index("running"):
         lines.append("no end is known")
     else:
         lasted = round(float(ended - started) * _DAY, 3)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kst_scheduler.timeline import shading
+from kst_scheduler.timeline.days import days
 from kst_scheduler.timeline.duplicates import (
     DUPLICATE_WORDS,
     Duplicates,
@@ -149,7 +150,8 @@ def _draw(
     draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
-    draw_time_axis(page, scene.start, scene.end)
+    expected = [days(moments) for moments in wanted.values()]
+    draw_time_axis(page, scene.start, scene.end, events=[*expected, *scene.due()])
     shading.draw_incidents(page, scene, lanes, notes)
     shading.draw_cut(page, scene)
     _draw_runs(page, scene, lanes, missing, duplicates, overlaps)

@@ -121,7 +121,7 @@ def _placed(
     detail: str,
 ) -> tuple[str, float]:
     """Return the words of an incident, and their middle: as near as the frame allows."""
-    words = incident(node, kind, start, end, detail, clock=scene.clock)
+    words = incident(node, kind, start, end, detail, last=scene.end, clock=scene.clock)
     first, last = _seen(scene, start, start if kind == "clock_jump" else end)
     left, right = _seen(scene, scene.start, scene.end)  # type: ignore[arg-type]
     middle = ((first + last) / 2 - left) / (right - left) * width

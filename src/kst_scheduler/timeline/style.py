@@ -96,6 +96,9 @@ class Mark:
         return self.line(points) | {"markeredgecolor": edge, "markeredgewidth": 0.4}
 
 
+DOWN: Final = "down"
+"""What is missed because its node was down: no process knew it, so it was not late."""
+
 # What went wrong lies above what went well.
 MARKS: Final = {
     "ok": Mark("o", BLUE, BLUE, 1.0, 3.0, "ok"),
@@ -106,10 +109,12 @@ MARKS: Final = {
     "locked_out": Mark("d", "none", GREEN, 1.05, 3.1, "locked out"),
     "cancelled": Mark("P", YELLOW, BLACK, 1.2, 3.6, "cancelled"),
     "running": Mark("*", BLUE, BLACK, 1.5, 3.2, "running"),
+    DOWN: Mark("x", "none", BLACK, 1.05, 3.8, "due while down"),
 }
-"""The mark of each status."""
-STATUS_MARKS: Final = tuple(MARKS[status] for status in STATUSES)
-"""The same by the status's code in a table of runs."""
+"""The mark of each outcome."""
+OUTCOMES: Final = (*STATUSES, DOWN)
+"""The statuses of a table of runs by their codes, and what else has a mark of its own."""
+OUTCOME_MARKS: Final = tuple(MARKS[outcome] for outcome in OUTCOMES)
 
 _FIRES: Final = "osD^vPX"
 _FIRE_COLOURS: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, INK)
