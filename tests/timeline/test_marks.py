@@ -74,7 +74,7 @@ def test_runs_that_start_together_are_counted(table: Any, struck: Any, see: Any)
     ax = plot_timeline(runs.table(), incidents=struck(("A", "freeze", DAY, woke, "")))
     assert "5 runs" in see.texts(ax)
     assert "A frozen 4 h 20 s" in see.texts(ax)
-    assert see.title(ax) == "all 8 ok, up to 4 h 20 s late"
+    assert see.title(ax) == "8 ok, 4 overlapping, up to 4 h 20 s late"
 
 
 def test_full_lanes_become_bands_that_show_where_a_run_is_lacking(month: Any, see: Any) -> None:

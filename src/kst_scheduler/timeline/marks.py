@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.runs.table import STATUSES
-from kst_scheduler.timeline.style import INK, OUTCOME_MARKS, QUIET, TEXT, tint
+from kst_scheduler.timeline.style import INK, OUTCOME_MARKS, QUIET, TEXT, text_width, tint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -193,13 +193,17 @@ def draw_waiting(rows: Rows, field: Field) -> None:
 
 def draw_counts(rows: Rows, field: Field) -> None:
     """Write how many runs lie under one mark, where several started at the same moment."""
+    first, last = field.page.ax.get_xlim()
     for position, number in _heaps(rows, field):
+        words, at = f"{number:,} runs", rows.started[position]
+        half = text_width(words) / 2 * field.page.day
+        side = "left" if at - half < first else "right" if at + half > last else "center"
         field.page.ax.annotate(
-            f"{number:,} runs",
-            (rows.started[position], field.y[field.lane[position]]),
+            words,
+            (at, field.y[field.lane[position]]),
             (0, 0.5 * field.largest + 1),
             textcoords="offset points",
-            ha="center",
+            ha=side,
             va="bottom",
             size=TEXT,
             color=INK,

@@ -131,7 +131,9 @@ def plot_timeline(
 def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
     """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
     scene = gather_scene(runs, incidents=None, start=start, end=end, grace=None, moments=[])
-    return _title(scene, Lanes(lane_names(scene, [])), [], find_duplicates(scene.rows))
+    lanes = Lanes(lane_names(scene, []))
+    rows = scene.rows
+    return _title(scene, lanes, [], find_duplicates(rows), find_overlaps(rows))
 
 
 def _draw(
@@ -144,7 +146,8 @@ def _draw(
     duplicates = find_duplicates(scene.rows)
     overlaps = find_overlaps(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
-    title = _title(scene, lanes, missing, duplicates) if title is None else title
+    if title is None:
+        title = _title(scene, lanes, missing, duplicates, overlaps)
     legend = _legend_words(scene, missing, duplicates, overlaps)
     page, lanes, notes = _page(scene, lanes, title, legend, ax)
     draw_lanes(page.ax, lanes, page.height / lanes.units)
@@ -160,7 +163,13 @@ def _draw(
     return finished(page)
 
 
-def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], duplicates: Duplicates) -> str:
+def _title(
+    scene: Scene,
+    lanes: Lanes,
+    missing: list[NotRun],
+    duplicates: Duplicates,
+    overlaps: Overlaps,
+) -> str:
     cut = f"interrupted at {scene.clock(scene.cut_at)}: " if scene.cut_at is not None else ""
     return cut + verdict(
         scene.counts(),
@@ -168,6 +177,7 @@ def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], duplicates: Duplic
         missing,
         len({job for _, job in lanes.names}),
         scene.latest(),
+        overlapping=len(np.unique(overlaps.row)),
         clock=scene.clock,
     )
 

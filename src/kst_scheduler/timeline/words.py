@@ -188,13 +188,15 @@ def verdict(
     jobs: int,
     latest: timedelta,
     *,
+    overlapping: int = 0,
     clock: Clock = Clock(),
 ) -> str:
     """Return the title of a timeline: what went wrong, counted, then how much went well.
 
     ``statuses`` counts the rows of each outcome, ``repeated`` holds how often each occurrence ran
     that ran more than once, ``jobs`` is how many jobs the picture shows, ``latest`` is by how much
-    the latest run was late, and ``clock`` writes times.
+    the latest run was late, ``overlapping`` how many runs started before another of their job and
+    node had ended, and ``clock`` writes times.
     """
     wrong = [*_not_run(not_run, jobs, clock), *_repeated(list(repeated))]
     nouns = {name: (name, name) for name in _WRONG}
@@ -202,13 +204,14 @@ def verdict(
     wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
     others = {"locked_out": "locked out", "running": "still running"}
     fine = [f"{statuses[name]:,} {words}" for name, words in others.items() if statuses.get(name)]
+    fine += [f"{overlapping:,} overlapping"] * bool(overlapping)
     fine += [f"up to {duration(latest)} late"] if latest > _LATE else []
     ok = statuses.get("ok", 0)
     if wrong:
         return "; ".join([", ".join(wrong), ", ".join([f"{ok:,} ok" if ok else "none ok", *fine])])
     if not ok and not fine:
         return "no runs"
-    every = "all " if ok > 1 and "running" not in statuses else ""
+    every = "all " if ok > 1 and not overlapping and "running" not in statuses else ""
     return ", ".join([f"{every}{ok:,} ok"] * bool(ok) + fine)
 
 
