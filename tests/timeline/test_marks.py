@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline import plot_timeline
-from kst_scheduler.timeline.style import DOWN, MARKS, OUTCOMES
+from kst_scheduler.timeline.style import DOWN_MARK, MARKS, OUTCOMES
 from kst_scheduler.timezone import kst
 
 DAY = kst(2026, 5, 10)
@@ -20,7 +20,7 @@ def test_each_status_has_its_own_shape_and_colour(every_status: Any, see: Any) -
     """Shapes alone tell the statuses apart, so the picture reads in greyscale."""
     ax = plot_timeline(every_status)
     shapes = [see.line(ax, MARKS[status].words).get_marker() for status in STATUSES]
-    assert len({*shapes, MARKS[DOWN].shape}) == len(OUTCOMES)
+    assert len({*shapes, DOWN_MARK.shape}) == len(OUTCOMES)
     colours = {mark.face for mark in MARKS.values()}
     assert len(colours) == len(STATUSES) - 1  # a running run is as blue as an ok one
 

@@ -20,7 +20,14 @@ from kst_scheduler.timeline.page import (
     page_on,
 )
 from kst_scheduler.timeline.scene import gather_scene
-from kst_scheduler.timeline.style import DOWN, FAINT, MARKS, OUTCOME_MARKS, VERMILLION, house_style
+from kst_scheduler.timeline.style import (
+    DOWN,
+    DOWN_MARK,
+    FAINT,
+    OUTCOME_MARKS,
+    VERMILLION,
+    house_style,
+)
 from kst_scheduler.timeline.words import count, duration, short
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ _TICKS: Final = (0, 60, 3_600, _DAY, 10, 600, 1, 21_600, 7 * _DAY, 30 * _DAY, 36
 _EDGE: Final = 0.07
 """Free room below and above all marks, as a share of the scale."""
 _NEVER: Final = "not started"
-_NOT_STARTED: Final = {"missed": "missed", DOWN: MARKS[DOWN].words}
+_NOT_STARTED: Final = {"missed": "missed", DOWN: DOWN_MARK.words}
 _MISSED: Final = STATUSES.index("missed")
 _FULL: Final = 7.0
 _SMALL: Final = 3.5

@@ -54,7 +54,7 @@ from kst_scheduler.timeline.page import (
     say_empty,
 )
 from kst_scheduler.timeline.scene import gather_scene
-from kst_scheduler.timeline.style import MARKS, house_style
+from kst_scheduler.timeline.style import OUTCOME_MARKS, OUTCOMES, house_style
 from kst_scheduler.timeline.words import verdict
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _legend_words(
     overlaps: Overlaps,
 ) -> list[str]:
     """Return what the legend will say, as far as it is known before anything is drawn."""
-    words = [MARKS[status].words for status in scene.counts()]
+    words = [OUTCOME_MARKS[OUTCOMES.index(outcome)].words for outcome in scene.counts()]
     words += [NOT_RUN_WORDS] * bool(missing) + [DUPLICATE_WORDS] * bool(len(duplicates.sizes))
     words += [OVERLAP_WORDS] * bool(len(overlaps.row))
     return words + [GRACE_WORDS] * bool(scene.grace and "missed" in scene.counts())

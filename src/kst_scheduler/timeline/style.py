@@ -109,12 +109,13 @@ MARKS: Final = {
     "locked_out": Mark("d", "none", GREEN, 1.05, 3.1, "locked out"),
     "cancelled": Mark("P", YELLOW, BLACK, 1.2, 3.6, "cancelled"),
     "running": Mark("*", BLUE, BLACK, 1.5, 3.2, "running"),
-    DOWN: Mark("x", "none", BLACK, 1.05, 3.8, "due while down"),
 }
-"""The mark of each outcome."""
+"""The mark of each status."""
 OUTCOMES: Final = (*STATUSES, DOWN)
 """The statuses of a table of runs by their codes, and what else has a mark of its own."""
-OUTCOME_MARKS: Final = tuple(MARKS[outcome] for outcome in OUTCOMES)
+DOWN_MARK: Final = Mark("x", "none", BLACK, 1.05, 3.8, "due while down")
+OUTCOME_MARKS: Final = (*(MARKS[status] for status in STATUSES), DOWN_MARK)
+"""The marks of the outcomes, in their order."""
 
 _FIRES: Final = "osD^vPX"
 _FIRE_COLOURS: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, INK)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.timeline.style import DOWN, TEXT, text_width
+from kst_scheduler.timeline.style import DOWN, DOWN_MARK, TEXT, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -200,7 +200,7 @@ def verdict(
     """
     wrong = [*_not_run(not_run, jobs, clock), *_repeated(list(repeated))]
     nouns = {name: (name, name) for name in _WRONG}
-    nouns |= {"error": ("error", "errors"), DOWN: ("due while down", "due while down")}
+    nouns |= {"error": ("error", "errors"), DOWN: (DOWN_MARK.words, DOWN_MARK.words)}
     wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
     others = {"locked_out": "locked out", "running": "still running"}
     fine = [f"{statuses[name]:,} {words}" for name, words in others.items() if statuses.get(name)]
