@@ -52,7 +52,8 @@ def test_months_and_years_begin_where_they_begin(days: int, months: set[int]) ->
         (timedelta(hours=22), [[3], [12]], 3, "3h"),
         (timedelta(days=3), [[3]], 3, "12h"),
         (timedelta(days=6), [[3]], 3, "1D"),
-        (timedelta(days=31), [[3], [0.5]], 3, "7D"),
+        (timedelta(days=31), [[3], range(24)], 3, "7D"),
+        (timedelta(days=6), [[3], [6]], 24, "1D"),  # no hour has both
         (timedelta(hours=12), [[2.5]], 4, "2h"),
         (timedelta(hours=3), [[3]], 2.5, "30min"),
     ],

@@ -174,7 +174,7 @@ def _phase(step: float, events: Sequence[NDArray[np.int64]]) -> int:
     """Return how long after midnight ticks begin so that most jobs have one of their times at one.
 
     It is whole hours, and 0 where that does as well; the jobs that come first decide between
-    others.
+    others. Ticks of days leave midnight only for an hour at which every job is due.
     """
     if step < 2 * _HOUR:
         return 0
@@ -183,7 +183,8 @@ def _phase(step: float, events: Sequence[NDArray[np.int64]]) -> int:
         phase: [bool(np.any(times % cycle == phase)) for times in events]
         for phase in range(0, cycle, _HOUR)
     }
-    return max(hits, key=lambda phase: (sum(hits[phase]), hits[phase], -phase))
+    best = max(hits, key=lambda phase: (sum(hits[phase]), hits[phase], -phase))
+    return best if step < _DAY or all(hits[best]) else 0
 
 
 def _every(start: pd.Timestamp, end: pd.Timestamp, step: float, phase: int) -> pd.DatetimeIndex:
