@@ -33,7 +33,7 @@ os.environ.update(
     SOURCE_DATE_EPOCH="0",
     TQDM_DISABLE="1",
     KST_WORKBOOK_PROGRESS="",
-    KST_SCHEDULER_PICTURES="png",
+    KST_PICTURES="png",
 )
 
 # Nothing is compiled when it is installed, so the first of some hundred processes that imports a

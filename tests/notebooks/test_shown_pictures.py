@@ -26,7 +26,7 @@ def register(scheduler):
 plot_timeline(simulate(register, kst(2026, 5, 10), kst(2026, 5, 11)))
 plt.show()
 """
-UNSET = "import os\ndel os.environ['KST_SCHEDULER_PICTURES']\n"
+UNSET = "import os\ndel os.environ['KST_PICTURES']\n"
 OTHER = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
 
 
@@ -63,7 +63,7 @@ def test_a_stored_notebook_holds_a_sharp_png_with_its_title(tmp_path: Path) -> N
     (output,) = nbformat.read(path, as_version=4).cells[0].outputs
     assert output.data.keys() == {"image/png", "text/plain"}
     assert output.data["text/plain"] == output.metadata["image/png"]["alt"] == "1 ok"
-    assert output.metadata["image/png"]["width"] == 960
+    assert output.metadata["image/png"]["width"] == 840
     before = path.read_bytes()
     refresh(path)
     assert path.read_bytes() == before

@@ -83,7 +83,7 @@ def test_the_time_of_a_run_is_on_the_axis(table: Any) -> None:
 
 def test_less_than_a_second_has_fractions() -> None:
     """The tenth is written where there is one."""
-    moments = ticks(START, START + timedelta(seconds=1), 300)
+    moments = ticks(START, START + timedelta(seconds=1), 150)
     assert tick_labels(moments, seconds=True)[:3] == [
         "00:00:00\n10 May 2026",
         "00:00:00.5",

@@ -1,7 +1,7 @@
 """Pictures within a page: an SVG whose marks tell what they stand for, or a sharp PNG.
 
 A front end that runs Python shows a figure as a PNG in which nothing can be pointed at. A
-``Picture`` shows itself as an SVG; where the environment has ``KST_SCHEDULER_PICTURES=png``, as a
+``Picture`` shows itself as an SVG; where the environment has ``KST_PICTURES=png``, as a
 PNG of twice the resolution, for files that are shown where no SVG is.
 """
 
@@ -25,7 +25,7 @@ from kst_scheduler.timeline.hover import areas_of, gathered
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SETTING: Final = "KST_SCHEDULER_PICTURES"
+SETTING: Final = "KST_PICTURES"
 """The environment variable that asks for PNGs."""
 _PIXELS: Final = 96 / 72
 """Of a page, in a point."""

@@ -30,7 +30,7 @@ PAD: Final = 3.0
 BAND: Final = TICK + PAD + TICK_LABEL
 """Height that the ticks and their labels take on each side, in points."""
 
-_ROOM: Final = 66.0
+_ROOM: Final = 58.0
 """Points from one tick to the next, at the least: a date with its year has to fit."""
 _EDGE: Final = 0.012
 """Free room before the first and after the last moment, as a share of the span."""

@@ -93,7 +93,7 @@ def plot_timeline(
     Incidents are shaded and named. The title says what went wrong.
 
     Where Python runs in a page, the figure is shown as an SVG: rest the pointer on a mark to read
-    when that run was scheduled, started and ended, and why. With ``KST_SCHEDULER_PICTURES=png`` in
+    when that run was scheduled, started and ended, and why. With ``KST_PICTURES=png`` in
     the environment it is a PNG, for pages that are shown where no SVG is. ``savefig`` is as ever.
 
     Args:

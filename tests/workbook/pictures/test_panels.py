@@ -28,7 +28,7 @@ def test_panels_are_a_picture_of_the_house(monkeypatch: pytest.MonkeyPatch) -> N
     with mpl.style.context("dark_background"):
         ax, other = panels("rows", "minutes: all in time")
     assert isinstance(ax.figure, Picture)
-    monkeypatch.setenv("KST_SCHEDULER_PICTURES", "png")
+    monkeypatch.setenv("KST_PICTURES", "png")
     data, _ = bundle(ax.figure)
     assert data["text/plain"] == "rows; minutes: all in time"
     assert mpl.colors.to_hex(ax.get_facecolor()) == "#ffffff"
