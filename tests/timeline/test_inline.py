@@ -90,7 +90,7 @@ def test_every_run_has_its_area_at_its_mark(case: str, request: Any, see: Any) -
     """As many as rows, and each mark of a status is under an area that tells it."""
     result = request.getfixturevalue(case)
     ax = plot_timeline(result)
-    areas = told(ax)
+    areas = {words: box for words, box in told(ax).items() if "scheduled" in words}
     assert len(areas) == len(result.runs)
     for status in result.runs["status"].unique():
         label = {"locked_out": "locked out"}.get(status, status)
@@ -178,8 +178,8 @@ def test_drawing_again_forgets_what_was_there(bad_night: Any) -> None:
     """Axes tell of the last picture on them only."""
     ax = Figure(figsize=(10, 4)).subplots()
     plot_timeline(bad_night, ax=ax)
-    assert len(told(ax)) == len(bad_night.runs)
-    plot_year(cron(hour=3), 2026, ax=ax)
+    assert len(told(ax)) == len(bad_night.runs) + len(bad_night.incidents)
+    plot_timeline(bad_night.runs[:0], ax=ax)
     assert not told(ax)
 
 
@@ -190,6 +190,7 @@ def test_nothing_keeps_a_closed_picture(bad_night: Any) -> None:
         lambda: plot_lateness(bad_night),
         lambda: plot_fire_times({"nightly": cron(hour=3)}, DAY, DAY + timedelta(days=1)),
         lambda: plot_fire_times({"nightly": cron(hour=3)}, DAY, DAY + timedelta(days=7)),
+        lambda: plot_year(cron(hour=3), 2026),
     ]
     for draw in pictures:
         kept = weakref.ref(draw())
@@ -208,6 +209,20 @@ def test_fires_and_lateness_tell_as_well(bad_night: Any) -> None:
     drawn = bad_night.runs["status"].isin(["ok", "missed"]).sum()
     late = "\n\n".join(told(plot_lateness(bad_night)))
     assert late.count("scheduled") == drawn
+
+
+def test_incidents_and_what_did_not_run_are_told_too(bad_night: Any) -> None:
+    """From when until when; an incident lies beneath the runs in it."""
+    words = list(told(plot_timeline(bad_night, expected={"daily-nps-crawl": kst(2026, 5, 10, 3)})))
+    assert words[0] == "B frozen 2 h 20 min\n10 May 04:58 until 10 May 07:18"
+    assert words[-1] == "daily-nps-crawl\nexpected 10 May 03:00: nothing ran"
+
+
+def test_each_day_of_a_year_on_which_something_fires_is_told() -> None:
+    """The others are many, and have nothing to tell."""
+    words = list(told(plot_year(cron(day=13, hour="3,9"), 2026)))
+    assert len(words) == 12
+    assert words[4] == "Wed 13 May 2026: 2 fires"
 
 
 def test_a_page_gets_the_svg_and_a_file_the_png(

@@ -30,14 +30,15 @@ _DAY: Final = 86_400
 
 
 class Area(NamedTuple):
-    """Words for what lies at height ``y`` from ``begin`` to ``end``, in the data of the axes.
+    """Words for a rectangle, in the data of the axes.
 
-    ``half`` is how far it reaches beyond that, in points.
+    ``half`` is how far it reaches beyond that on each side, in points: a mark has no width.
     """
 
     begin: float
     end: float
-    y: float
+    top: float
+    bottom: float
     half: float
     words: str
 
@@ -87,7 +88,7 @@ def areas_of_runs(
     seen = np.flatnonzero(~np.isnan(begin + y))
     chosen = seen[np.argsort(~news[seen], kind="stable")][:MAX_AREAS]
     return [
-        Area(begin[row], end[row], y[row], half, _run_words(rows, row, names))
+        Area(begin[row], end[row], y[row], y[row], half, _run_words(rows, row, names))
         for row in chosen[np.argsort(begin[chosen], kind="stable")]
     ]
 
@@ -103,18 +104,18 @@ def areas_of_fires(
     """
     each = MAX_AREAS // max(1, len(fires))
     return [
-        Area(at, at, height, half, f"{name}\n{_when(moment)} KST\n{_when(moment, UTC)} UTC")
-        for (name, moments), (x, y) in zip(fires.items(), places, strict=True)
-        for moment, at, height in zip(moments[:each], x.tolist(), y.tolist(), strict=False)
+        Area(at, at, y, y, half, f"{name}\n{when(moment)} KST\n{when(moment, UTC)} UTC")
+        for (name, moments), (x, heights) in zip(fires.items(), places, strict=True)
+        for moment, at, y in zip(moments[:each], x.tolist(), heights.tolist(), strict=False)
     ]
 
 
 def gathered(areas: list[tuple[tuple[float, float, float, float], Area]]) -> list[Any]:
     """Join the areas that begin at the same place: ((x, y, width, height), words) of each."""
-    found: dict[tuple[int, int], tuple[tuple[float, float, float, float], list[str]]] = {}
+    found: dict[tuple[int, int, int], tuple[tuple[float, float, float, float], list[str]]] = {}
     for box, area in areas:
         x, y, width, height = box
-        spot = (round(x / area.half), round(y))
+        spot = (round(x / max(1, area.half)), round(y), round(height))
         if spot in found:
             (x, y, wide, height), told = found.pop(spot)
             found[spot] = (x, y, max(wide, width), height), [*told, area.words]
@@ -135,17 +136,17 @@ def _run_words(rows: Rows, row: np.intp, names: tuple[list[str], list[str]]) -> 
     detail = detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…"
     who = " on ".join(filter(None, (str(job), str(node))))
     due, started, ended = rows.scheduled[row], rows.started[row], rows.finished[row]
-    lines = [who, f"{status}: {detail}" if detail else status, f"scheduled {_when(_moment(due))}"]
+    lines = [who, f"{status}: {detail}" if detail else status, f"scheduled {when(_moment(due))}"]
     if np.isnan(started):
         return "\n".join([*filter(None, lines), "never started"])
     late = round(float(started - due) * _DAY, 3)
     apart = "" if not late else f", {duration(abs(late))} {'late' if late > 0 else 'early'}"
-    lines.append(f"started {_when(_moment(started))}{apart}")
+    lines.append(f"started {when(_moment(started))}{apart}")
     if np.isnan(ended) or rows.status[row] == STATUSES.index("running"):
         lines.append("no end is known")
     else:
         lasted = round(float(ended - started) * _DAY, 3)
-        lines.append(f"ended {_when(_moment(ended))}, after {duration(lasted)}")
+        lines.append(f"ended {when(_moment(ended))}, after {duration(lasted)}")
     return "\n".join(filter(None, lines))
 
 
@@ -154,6 +155,7 @@ def _moment(at: float) -> pd.Timestamp:
     return pd.Timestamp(round(at * _DAY * 1e6), unit="us", tz=UTC)
 
 
-def _when(moment: pd.Timestamp, zone: Any = KST) -> str:
+def when(moment: pd.Timestamp, zone: Any = KST) -> str:
+    """Write a time with its date."""
     there = moment.tz_convert(zone)
     return Clock(dated=True, digits=3 if there.microsecond else 0)(there)

@@ -134,12 +134,21 @@ def _boxes(ax: Axes, figure: Figure) -> list[tuple[tuple[float, float, float, fl
         return []
     scale, height = 72 / figure.dpi, figure.get_figheight() * 72
     first, last = ax.get_xlim()
-    ends = [(min(max(x, first), last), area.y) for area in areas for x in (area.begin, area.end)]
+    ends = [
+        (min(max(x, first), last), y)
+        for area in areas
+        for x, y in ((area.begin, area.top), (area.end, area.bottom))
+    ]
     points = (ax.transData.transform(ends) * scale).reshape(len(areas), 2, 2)
     return [
-        (
-            (x0 - area.half, height - y - area.half, x1 - x0 + 2 * area.half, 2 * area.half),
-            area,
-        )
-        for area, ((x0, y), (x1, _)) in zip(areas, points.tolist(), strict=True)
+        (_grown((x0, height - y0, x1, height - y1), area.half), area)
+        for area, ((x0, y0), (x1, y1)) in zip(areas, points.tolist(), strict=True)
     ]
+
+
+def _grown(
+    box: tuple[float, float, float, float], half: float
+) -> tuple[float, float, float, float]:
+    """Return x, y, width and height of a box that reaches ``half`` further on each side."""
+    x0, y0, x1, y1 = box
+    return x0 - half, y0 - half, x1 - x0 + 2 * half, y1 - y0 + 2 * half

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.hover import MAX_AREAS, Area, when
 from kst_scheduler.timeline.lane_words import LaneWords
 from kst_scheduler.timeline.style import BLACK
 from kst_scheduler.timezone import KST, require_aware
@@ -139,4 +140,22 @@ def not_run_words(missing: list[NotRun], lanes: Lanes, *, clock: Clock) -> list[
         LaneWords(f"expected {clock(one.moment)}: nothing ran", day(one.moment), lane)
         for one in missing
         for lane in lanes.of_job(one.job_id)[:1]
+    ]
+
+
+def not_run_areas(missing: list[NotRun], lanes: Lanes, half: float) -> list[Area]:
+    """Return what each ring tells; ``half`` is half the size of a mark in points."""
+    y = lanes.y
+    return [
+        Area(
+            at,
+            at,
+            y[lane],
+            y[lane],
+            half,
+            f"{one.job_id}\nexpected {when(one.moment)}: nothing ran",
+        )
+        for one in missing[:MAX_AREAS]
+        for at in [day(one.moment)]
+        for lane in lanes.of_job(one.job_id)
     ]

@@ -36,6 +36,7 @@ from kst_scheduler.timeline.not_run import (
     draw_not_run,
     expected_times,
     find_not_run,
+    not_run_areas,
     not_run_words,
 )
 from kst_scheduler.timeline.overlaps import OVERLAP_WORDS, Overlaps, draw_overlaps, find_overlaps
@@ -158,6 +159,7 @@ def _draw(
     shading.draw_incidents(page, scene, lanes, notes)
     shading.draw_cut(page, scene)
     _draw_runs(page, scene, lanes, missing, duplicates, overlaps)
+    _tell(page, scene, lanes, missing)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
     return finished(page)
@@ -207,9 +209,22 @@ def _draw_runs(
     words += duplicate_words(rows, duplicates, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
-    names, y, half = (scene.nodes, scene.jobs), field.y[field.lane], 0.6 * field.largest
+
+
+def _tell(page: Page, scene: Scene, lanes: Lanes, missing: list[NotRun]) -> None:
+    """Keep what the picture tells under the pointer: incidents, then what lies above them."""
+    rows, names = scene.rows, (scene.nodes, scene.jobs)
+    field = Field(page, lane_of(rows, scene, lanes), lanes.y, page.height / lanes.units)
+    y, half = field.y[field.lane], 0.6 * field.largest
     ends = np.fmax(rows.ended(page.ax.get_xlim()[1]), rows.place)
-    tell(page.ax, lambda: areas_of_runs(rows, names, rows.place, ends, y, half))
+    tell(
+        page.ax,
+        lambda: [
+            *shading.incident_areas(scene, lanes),
+            *areas_of_runs(rows, names, rows.place, ends, y, half),
+            *not_run_areas(missing, lanes, half),
+        ],
+    )
 
 
 def _page(

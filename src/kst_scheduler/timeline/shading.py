@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from kst_scheduler.timeline.days import day
+from kst_scheduler.timeline.hover import MAX_AREAS, Area, when
 from kst_scheduler.timeline.style import BLACK, QUIET, SKY_BLUE, THIN, drawn_width
 from kst_scheduler.timeline.words import incident, incidents_in_short
 
@@ -76,6 +77,20 @@ def draw_incidents(page: Page, scene: Scene, lanes: Lanes, found: dict[str, list
                 va="center_baseline",
                 zorder=4,
             )
+
+
+def incident_areas(scene: Scene, lanes: Lanes) -> list[Area]:
+    """Return what each incident tells, also where there was no room for its note."""
+    blocks = lanes.blocks()
+    found = []
+    for node, kind, start, end, detail in _records(scene.incidents)[:MAX_AREAS]:
+        is_jump = kind == "clock_jump"
+        until = "" if is_jump or pd.isna(end) else f" until {when(end)}"
+        words = incident(node, kind, start, end, detail, last=scene.end, clock=scene.clock)
+        first, last = _seen(scene, start, start if is_jump else end)
+        area = Area(first, last, *blocks[str(node)], 2.0, f"{words}\n{when(start)}{until}")
+        found.append(area)
+    return found
 
 
 def draw_cut(page: Page, scene: Scene) -> None:
