@@ -7,6 +7,7 @@ NEVER_RAISES = "a drain raises nothing, and the process that waits for it is not
 NOT_MEANT = "the exercise does not ask for this id"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "0.2": {"3601": "the morning at the limit is two seconds from it"},
     "2.2": {"cron(hour=3), id": "minute 0 is the default of a cron with an hour"},
     "2.3": {
         "await stop.wait()\nexcept BaseException": "`serve` is told to stop, and never cancelled",
