@@ -30,7 +30,7 @@ PLAY: Final = """
 import logging, sys
 from random_days.search import search
 from random_days.strategies import KINDS_OF_DAYS
-logging.disable(logging.CRITICAL)
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of nodes that are torn down
 for kind in KINDS_OF_DAYS:
     for number in range(int(sys.argv[1])):
         failure = search(number, days=kind, shrink=False)
