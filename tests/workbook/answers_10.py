@@ -17,13 +17,32 @@ def _with(old: str, new: str) -> str:
     return _REPAIRED.replace(old, new)
 
 
+WENT_ON = r"""
+import re
+from zoneinfo import ZoneInfo
+
+ZONES = {"UTC": ZoneInfo("UTC"), "KST": ZoneInfo("Asia/Seoul")}
+
+
+def went_on(line):
+    following, zone = re.search(r"next run at: (\S+ \S+) (\w+)", line).groups()
+    parts = re.search(r"missed by (\d+):(\d+):([\d.]+)", line).groups()
+    hours, minutes, seconds = map(float, parts)
+    due = datetime.fromisoformat(following).replace(tzinfo=ZONES[zone]) - timedelta(days=1)
+    return due + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+"""
+
 WRONG = {
     "10.1": [
-        ("went_on = kst(2026, 5, 10, 18, 36, 40)", "09:36:40 in UTC. At that moment the run"),
-        ("went_on = kst(2026, 5, 12, 3, 36, 40)", "the run after the lost one"),
-        ("went_on = kst(2026, 5, 11, 3, 30)", "0:00:00 late; the line says 0:06:40"),
-        ("went_on = datetime(2026, 5, 11, 3, 36, 40)", "without a zone"),
-        ('went_on = "03:36:40"', "`'03:36:40'`, a str"),
+        (WENT_ON.replace(" - timedelta(days=1)", ""), "the run after the lost one"),
+        (WENT_ON.replace("days=1", "days=2"), "was not yet due"),
+        (WENT_ON.replace(".replace(tzinfo=ZONES[zone])", ""), "without a zone"),
+        (WENT_ON.replace("ZONES[zone]", 'ZONES["KST"]'), "09:36:40 in UTC. At that moment"),
+        (WENT_ON.replace("seconds=seconds", "seconds=0"), "0:06:00 late; the line says 0:06:40"),
+        (WENT_ON.replace("seconds=seconds", "seconds=int(seconds)"), "0:05:00 late; the line says"),
+        ("def went_on(line):\n    return line[-8:]", "Expected a moment"),
+        ("went_on = kst(2026, 5, 11, 3, 36, 40)", "Expected a function"),
+        ("def went_on():\n    return kst(2026, 5, 11)", "is called as `went_on(line)`"),
     ],
     "10.2": [
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,10 +17,10 @@ from kst_scheduler.timezone import KST, kst
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DUE: Final = datetime.fromisoformat("2026-05-10T18:30:00+00:00")
+DUE: Final = datetime(2026, 5, 10, 18, 30, tzinfo=UTC)
 """When the job of the log was due, on hosts in UTC."""
 LATE: Final = timedelta(minutes=6, seconds=40)
-"""How late it was when the process went on."""
+"""How late it was when the process continued."""
 LOCK_TTL: Final = 720
 """Seconds after which the lock of the other service expires, renewed by nobody."""
 CRAWL_MINUTES: Final = 40
@@ -34,15 +34,19 @@ async def crawl_nps() -> None:
     await asyncio.sleep(CRAWL_MINUTES * 60)
 
 
-def night_log() -> str:
-    """Return the one warning that a night left in the log of a service."""
+def night_log(due: datetime = DUE, late: timedelta = LATE) -> str:
+    """Return the one warning of a night in which a daily job was missed by ``late``.
+
+    The job is due at this time of the day in the zone of ``due``. ``late`` is more than five
+    minutes, and less than a day.
+    """
 
     def register(scheduler: AsyncIOScheduler) -> None:
-        trigger = CronTrigger(hour=DUE.hour, minute=DUE.minute)
+        trigger = CronTrigger(hour=due.hour, minute=due.minute, timezone=due.tzinfo)
         scheduler.add_job(crawl_nps, trigger, misfire_grace_time=300)
 
-    paused = Freeze("A", DUE - timedelta(minutes=10), LATE + timedelta(minutes=10))
-    span = DUE - timedelta(hours=1), DUE + timedelta(hours=1)
+    paused = Freeze("A", due - timedelta(minutes=10), late + timedelta(minutes=10))
+    span = due - timedelta(hours=1), due + late + timedelta(hours=1)
     night = simulate(register, *span, incidents=[paused], scheduler=lesson_scheduler)
     lines = night.log["message"]
     return str(lines[lines.str.contains("missed")].item())
