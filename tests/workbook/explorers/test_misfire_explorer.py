@@ -34,8 +34,7 @@ def test_the_same_settings_give_the_same_morning() -> None:
     first, again = replay(Morning()), replay(Morning())
     assert first.runs.equals(again.runs)
     assert say(Morning(), first) == "18 runs due: 14 ok, 3 missed, 1 skipped."
-    title = draw(Morning(), first).axes[0].get_title(loc="left")
-    assert title == "3 missed, 1 skipped; 14 ok, up to 12 min late"
+    assert draw(Morning(), first).title == "3 missed, 1 skipped; 14 ok, up to 12 min late"
 
 
 def test_each_control_changes_the_picture() -> None:
