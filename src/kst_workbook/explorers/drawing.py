@@ -7,6 +7,7 @@ marks have the outlines that matplotlib gives them, so that all pictures of the 
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,7 +19,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
 
-from kst_scheduler.timeline.style import INK, TEXT, house_style
+from kst_scheduler.timeline.style import INK, LINE, TEXT, TITLE, house_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ PIXELS: Final = 100 / 72
 """Pixels of a point where the picture has all the room it wants."""
 _SHARP: Final = 2
 """Dots of the PNG in a pixel: screens of today have so many."""
+_LETTERS: Final = 80
+"""In a line of a message, which breaks words that are longer."""
 _FONTS: Final = "DejaVu Sans, Verdana, Noto Sans KR, NanumGothic, sans-serif"
 _COMMANDS: Final = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}
 """matplotlib.path.Path's codes, and SVG's letters for them."""
@@ -193,6 +196,16 @@ class Drawing:
             data = BytesIO()
             FigureCanvasAgg(figure).print_png(data)  # type: ignore[no-untyped-call]
         return data.getvalue()
+
+
+def message(words: str) -> Drawing:
+    """Return a drawing that says why there is none."""
+    lines = textwrap.wrap(words, _LETTERS)
+    drawing = Drawing(words, (len(lines) + 4) * TITLE * LINE)
+    for number, line in enumerate(lines):
+        y = (number + 2.8) * TITLE * LINE
+        drawing.add(Words(WIDTH / 2, y, line, "middle", size=TITLE))
+    return drawing
 
 
 @lru_cache(maxsize=256)

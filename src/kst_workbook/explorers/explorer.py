@@ -10,17 +10,14 @@ import asyncio
 import base64
 import html
 import importlib
-import re
-import textwrap
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from kst_scheduler.errors import KSTSchedulerError
-from kst_scheduler.timeline.style import LINE, TITLE
 from kst_scheduler.timeline.words import count
 from kst_workbook.errors import WorkbookError
-from kst_workbook.explorers.drawing import PIXELS, WIDTH, Drawing, Words
+from kst_workbook.explorers.drawing import PIXELS, WIDTH, Drawing, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +32,10 @@ COLUMNS: Final = "repeat(auto-fit, minmax(420px, 1fr))"
 WIDE: Final = {"width": "100%", "max_width": "920px"}
 PICTURE: Final = "kst-picture"
 """The class by which a page finds the picture of an explorer."""
-_FADED: Final = '<div style="opacity:0.4">{}</div>'
+_FADED: Final = '<div style="opacity:0.55">{}</div>'
 """A picture of settings that are no longer chosen, while those that are have none."""
+_ERROR: Final = '<div style="line-height:1.4"><b>{}</b></div>'
 _CODE: Final = '<pre style="line-height:1.3;margin:0;overflow-x:auto">{}</pre>'
-_LETTERS: Final = 90
-"""In a line of a message that stands where no picture was yet."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,8 @@ class Explorer:
         self.controls = controls
         self._subject = subject
         self._drawing: Drawing | None = None
-        self._pinned: dict[str, str] | None = None
+        self._refusal = ""
+        self._pinned: tuple[dict[str, str], str] | None = None
         self._waiting = False
         self._thread = threading.get_ident()
         self._loop = _running_loop()
@@ -92,7 +89,7 @@ class Explorer:
         shown = [grid, buttons, self.pinned, self.picture, self.sentence, self.code]
         self.widget = widgets.VBox(shown, layout=WIDE)
         self._follow()
-        self._first = self._drawing or message(self.sentence.value)
+        self._first = self._drawing or message(self._refusal)
         for control in controls.values():
             control.observe(self._changed, "value")
         self.pin.observe(lambda _change: self._in_turn(self._move_pin), "value")
@@ -143,14 +140,15 @@ class Explorer:
         except KSTSchedulerError as error:
             # Who types a line has a wrong one at every second letter: the last picture stays.
             picture = _FADED.format(self._drawing.svg()) if self._drawing else ""
-            said, code = f"<b>{html.escape(str(error))}</b>", ""
+            self._refusal, code = str(error), ""
+            said = _ERROR.format(html.escape(self._refusal))
         self.picture.value, self.sentence.value = picture, said
         self.code.value = _CODE.format(html.escape(code)) if code else ""
         self._compare()
 
     def _move_pin(self) -> None:
-        self._pinned = self.settings() if self.pin.value else None
-        self._pinned_picture = self.picture.value + self.sentence.value
+        shown = self.picture.value + self.sentence.value
+        self._pinned = (self.settings(), shown) if self.pin.value else None
         self._compare()
 
     def _compare(self) -> None:
@@ -158,14 +156,14 @@ class Explorer:
         if self._pinned is None:
             self.pinned.value = ""
             return
-        now = self.settings()
+        (pinned, shown), now = self._pinned, self.settings()
         changed = [
             f"{html.escape(name)} <b>{html.escape(before)}</b> (now {html.escape(now[name])})"
-            for name, before in self._pinned.items()
+            for name, before in pinned.items()
             if now[name] != before
         ]
         words = ", ".join(changed) or "move a control to compare"
-        self.pinned.value = f"Pinned: {words}{self._pinned_picture}<hr>"
+        self.pinned.value = f"Pinned: {words}{shown}<hr>"
 
 
 def bundle(widget: Any, still: Drawing, caption: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -178,16 +176,6 @@ def bundle(widget: Any, still: Drawing, caption: str) -> tuple[dict[str, Any], d
     picture = base64.b64encode(still.png()).decode("ascii")
     size = {"image/png": {"width": round(WIDTH * PIXELS)}}
     return shown | {"image/png": picture, "text/plain": caption}, size
-
-
-def message(words: str) -> Drawing:
-    """Return a drawing that says why there is none."""
-    lines = textwrap.wrap(html.unescape(re.sub("<[^>]*>", "", words)), _LETTERS)
-    drawing = Drawing(" ".join(lines), (len(lines) + 4) * TITLE * LINE)
-    for number, line in enumerate(lines):
-        y = (number + 2.8) * TITLE * LINE
-        drawing.add(Words(WIDTH / 2, y, line, "middle", size=TITLE))
-    return drawing
 
 
 def import_widgets() -> Any:

@@ -10,8 +10,17 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.markers import MarkerStyle
 
-from kst_scheduler.timeline.style import BLUE, MARKS
-from kst_workbook.explorers.drawing import WIDTH, Box, Drawing, Lines, Spot, Words, outline
+from kst_scheduler.timeline.style import BLUE, MARKS, text_width
+from kst_workbook.explorers.drawing import (
+    WIDTH,
+    Box,
+    Drawing,
+    Lines,
+    Spot,
+    Words,
+    message,
+    outline,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -71,3 +80,13 @@ def test_the_png_shows_the_same_at_twice_the_dots() -> None:
     assert tuple(pixels[-1, -1, :3]) == (1, 1, 1)
     assert data == one_of_each().png()
     assert not plt.get_fignums()
+
+
+def test_a_message_breaks_what_is_too_long_for_a_line() -> None:
+    """A reader may type what has no spaces, and letters that no font here has."""
+    drawing = message("매일 3시 " + "no schedule " * 17 + "x" * 200)
+    lines = [shape for shape in drawing.shapes if isinstance(shape, Words)]
+    assert len(lines) > 4
+    assert all(text_width(line.text, line.size) < WIDTH for line in lines)
+    assert all(line.y < drawing.height for line in lines)
+    assert drawing.png().startswith(b"\x89PNG")
