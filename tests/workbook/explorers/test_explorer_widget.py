@@ -88,7 +88,7 @@ def test_an_error_leaves_the_last_good_picture() -> None:
     assert "<b>13 brings &lt;bad&gt; luck</b>" in explorer.sentence.value
     assert explorer.picture.value == f'<div style="opacity:0.55">{good}</div>'
     counting.move(14)
-    assert explorer.sentence.value == "<i>14</i>"
+    assert "<i>14</i>" in explorer.sentence.value
     assert ">14</text>" in explorer.picture.value
     assert "opacity" not in explorer.picture.value
 
@@ -104,7 +104,8 @@ def test_a_pinned_picture_stays_above_and_says_what_has_changed() -> None:
     assert explorer.pinned.value.startswith("Pinned: move a control to compare<svg")
     counting.move(30)
     assert explorer.pinned.value.startswith("Pinned: number (s) <b>20</b> (now 30)")
-    assert f"{pinned}<i>20</i>" in explorer.pinned.value
+    assert pinned in explorer.pinned.value
+    assert "<i>20</i>" in explorer.pinned.value
     assert ">30</text>" in explorer.picture.value
     explorer.pin.value = False
     assert explorer.pinned.value == ""
@@ -150,7 +151,7 @@ async def test_changes_from_another_thread_end_with_the_newest_value() -> None:
     await thread
     await asyncio.sleep(0)
     assert counting.drawn[-1] == 30
-    assert counting.explorer.sentence.value == "<i>30</i>"
+    assert "<i>30</i>" in counting.explorer.sentence.value
 
 
 @in_loop

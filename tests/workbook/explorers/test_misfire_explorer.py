@@ -48,7 +48,7 @@ def test_each_control_changes_the_picture() -> None:
         pictures.append(explorer.picture.value)
     assert len(set(pictures)) == len(pictures)
     last = Morning(**changed)  # type: ignore[arg-type]
-    assert explorer.sentence.value == say(last, replay(last))
+    assert say(last, replay(last)) in explorer.sentence.value
 
 
 def test_a_grace_without_limit_can_be_chosen() -> None:
