@@ -111,6 +111,15 @@ nbval.plugin.RunningKernel = _QueueingKernel
 nbval.plugin.IPyNbFile.setup = _set_up_and_send
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Accept the options of pytest-xdist in pyproject.toml where ``-p no:xdist`` leaves it out."""
+    if pluginmanager.is_blocked("xdist"):
+        # Private in pytest 9.2, and pytest-xdist 3.8 uses it too: addoption refuses such letters.
+        group = parser.getgroup("xdist")
+        group._addoption("-n", help="no effect: pytest-xdist is left out")  # noqa: SLF001
+        group._addoption("--dist", help="no effect: pytest-xdist is left out")  # noqa: SLF001
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Compile the tests once where that was never done, not in each process at the same time."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 WORDS = "it is a text that nobody compares"
 NEVER_RAISES = "a drain raises nothing, and the process that waits for it is not cancelled"
+MOMENTS = "the moments of the test are five seconds apart, or more"
 NOT_MEANT = "the exercise does not ask for this id"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "0.2": {"3601": "the morning at the limit is two seconds from it"},
     "2.2": {"cron(hour=3), id": "minute 0 is the default of a cron with an hour"},
     "2.3": {
         "await stop.wait()\nexcept BaseException": "`serve` is told to stop, and never cancelled",
@@ -43,8 +45,21 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "{'runx':": "the answer has the key of the run, under whatever name",
     },
     "7.1": {
-        "3, 21)": "a prediction may be two minutes off: the lock is asked for once a minute",
-        "3, 41)": "a prediction may be two minutes off: the lock is asked for once a minute",
+        "'lock:testx'": "any name will do",
+        "ttl=61": MOMENTS,
+        "hold(1)": MOMENTS,
+        "hold(91)": MOMENTS,
+        "hold(46)": MOMENTS,
+        "sleep(71)": MOMENTS,
+        "sleep(31)": MOMENTS,
+        "sleep(seconds)\nexcept BaseException": "nobody cancels the test",
+        "sleep(70)\nexcept BaseException": "a sleep raises nothing",
+        "sleep(30)\nexcept BaseException": "a sleep raises nothing",
+        "return_exceptions=True)\nexcept BaseException": "it raises nothing as it is",
+        "gather(second, first": "it waits for both, in any order",
+        "pass": "None is as false as False",
+        "holds the lockx": WORDS,
+        "have endedx": WORDS,
     },
     "7.2": {"3 * 3601": "any ttl between 7,260 and 14,340 seconds is right"},
     "7.3": {

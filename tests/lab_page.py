@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import BrowserContext, Page, ViewportSize
+    from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 VIEW: Final[ViewportSize] = {"width": 1280, "height": 900}
 PATIENCE: Final = 300
@@ -129,9 +129,7 @@ class OpenNotebook:
 
     async def wait_for(self, condition: str, argument: Any = None) -> None:
         """Wait until that function says true in the page."""
-        await self.page.wait_for_function(
-            condition, arg=argument, polling=100, timeout=PATIENCE * 1000
-        )
+        await self.page.wait_for_function(condition, arg=argument, polling=100)
 
     async def appeared(self) -> list[str]:
         """Return the text of each dialog and each toast since the notebook was opened."""
@@ -193,12 +191,12 @@ class Reader:
     async def _show(self, page: Page, name: str) -> None:
         await page.evaluate("() => { window.appeared = []; }")
         await page.evaluate(EXECUTE, ["docmanager:open", {"path": name}])
-        await page.wait_for_function(IS_READY, arg=name, polling=100, timeout=PATIENCE * 1000)
+        await page.wait_for_function(IS_READY, arg=name, polling=100)
 
 
 @asynccontextmanager
-async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
-    """Start the browser of that program for a JupyterLab at that address, and end it."""
+async def running_browser(program: str) -> AsyncIterator[Browser]:
+    """Start the browser of that program, and end it."""
     from playwright.async_api import async_playwright  # not installed everywhere
 
     # It asks nobody for news; as root, which a container's user is, it has no sandbox.
@@ -206,6 +204,15 @@ async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
     options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *quiet]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=options)
-        context = await browser.new_context(viewport=VIEW)
-        yield Reader(context, url, tabs)
+        yield browser
         await browser.close()
+
+
+@asynccontextmanager
+async def chromium(program: str, url: str, tabs: int) -> AsyncIterator[Reader]:
+    """Start the browser of that program for a JupyterLab at that address, and end it."""
+    async with running_browser(program) as browser:
+        context = await browser.new_context(viewport=VIEW)
+        # JupyterLab's first pages too: eight at once, beside mypy, took more than 30 s to start.
+        context.set_default_timeout(PATIENCE * 1000)
+        yield Reader(context, url, tabs)

@@ -1,4 +1,4 @@
-"""A hundred random days on which nothing may run twice or vanish, and proof that a fault shows.
+"""Random days on which nothing may run twice, vanish or wait in vain, and proof that a fault shows.
 
 More of them: ``uv run python benchmarks/cluster_days.py --seeds 1000``.
 """
@@ -13,13 +13,16 @@ import pytest
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
+from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
+from kst_scheduler.once.reconcile.overdue import Overdue
 from random_days.search import search
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kst_scheduler.ledger import ClaimRequest, Outcome
+    from random_days.play import Story
 
 # The package has a function of that name, too.
 once_module = importlib.import_module("kst_scheduler.once.decorator")
@@ -43,6 +46,21 @@ def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     for number in range(first, first + 10):
         failure = search(number)
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
+
+
+@pytest.mark.parametrize("days", ["calm", "one fault"])
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
+)
+def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
+    """Days on which little or nothing goes wrong are those on which most must get done."""
+    judged = 0
+    for number in range(first, first + 10):
+        stories: list[Story] = []
+        failure = search(number, days=days, seen=stories.append)
+        assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
+        judged += len(stories[0].judged)
+    assert judged > 10
 
 
 @pytest.mark.parametrize("number", [50014, 50465, 81264, 81281, 103131, 103545])
@@ -114,10 +132,28 @@ def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(JobReconciler, "_leave_paused", move_on)
 
 
-def first_day_that_fails(ledger: type[MemoryLedger], begin: int) -> int | None:
+def with_late_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew after more than a lease: each run that is longer is cut, on a healthy node."""
+    keep = lease_module._Renewals.keep
+
+    async def keep_late(renewals: lease_module._Renewals, sent: float) -> None:
+        await keep(renewals, sent + renewals._seconds)
+
+    monkeypatch.setattr(lease_module._Renewals, "keep", keep_late)
+
+
+def without_catching_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a Reconciler write off whatever it finds."""
+    monkeypatch.setattr(Overdue, "candidate", lambda _overdue: None)
+
+
+def first_day_that_fails(
+    ledger: type[MemoryLedger], begin: int, days: str = "all faults"
+) -> int | None:
     """Return the first day on which something does not hold."""
-    days = range(begin, begin + FOUND_WITHIN)
-    return next((day for day in days if search(day, ledger, shrink=False)), None)
+    numbers = range(begin, begin + FOUND_WITHIN)
+    found = (number for number in numbers if search(number, ledger, days=days, shrink=False))
+    return next(found, None)
 
 
 LEDGERS = [(Unclaimed, 4), (Unrenewed, 2), (Unfenced, 13)]
@@ -140,6 +176,15 @@ def test_a_replica_without_one_of_its_safeguards_is_found_out(
     """The same, where code of a process is without it."""
     change(monkeypatch)
     assert first_day_that_fails(MemoryLedger, begin) is not None
+
+
+@pytest.mark.parametrize("change", [with_late_renewals, without_catching_up])
+def test_a_cluster_that_gets_nothing_done_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Nothing runs twice there, and nothing vanishes."""
+    change(monkeypatch)
+    assert first_day_that_fails(MemoryLedger, 0, "one fault") is not None
 
 
 @pytest.mark.long

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from kst_workbook.jupyter.folder import FIRST_NOTEBOOK
-from lab_page import EXECUTE, IS_READY, PATIENCE, OpenNotebook, chromium
+from lab_page import EXECUTE, IS_READY, OpenNotebook, chromium
 from lab_server import fetch, running_lab
 
 if TYPE_CHECKING:
@@ -84,13 +84,13 @@ def newcomer(program: str, lab: str, loop: asyncio.Runner) -> Iterator[Reader]:
 async def first_page(newcomer: Reader) -> Page:
     """Return the page at the address that the terminal shows, with its kernel ready."""
     page = await newcomer.page_at(f"/lab/tree/{FIRST_NOTEBOOK}")
-    await page.wait_for_function(IS_READY, arg=FIRST_NOTEBOOK, polling=100, timeout=PATIENCE * 1000)
+    await page.wait_for_function(IS_READY, arg=FIRST_NOTEBOOK, polling=100)
     return page
 
 
 async def wait_for(page: Page, condition: str, argument: Any = None) -> None:
     """Wait until that function says true in the page."""
-    await page.wait_for_function(condition, arg=argument, polling=100, timeout=PATIENCE * 1000)
+    await page.wait_for_function(condition, arg=argument, polling=100)
 
 
 async def close(page: Page) -> None:

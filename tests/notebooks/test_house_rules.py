@@ -11,7 +11,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from kst_workbook.jupyter.refresh import MACHINE_PATH, METADATA, name_cell, output_texts
+from kst_workbook.jupyter.refresh import (
+    CELL_METADATA,
+    MACHINE_PATH,
+    METADATA,
+    name_cell,
+    output_texts,
+)
 
 Rule = Callable[[nbformat.NotebookNode, Path], Iterator[str]]
 
@@ -23,6 +29,8 @@ OPENING: Final = ("**What you'll do.**", "**What you'll learn.**", "**What you'l
 """What the first cell holds beneath its title, in this order; the last names minutes."""
 CLOSING: Final = ("## On your own", "## In production", "## Next")
 """The last headings, in this order; between the opening and these stand sections 3.1, 3.2, ..."""
+SIDE_TOPICS: Final = "## More"
+"""What a notebook may have before the last heading."""
 
 REGISTRY_HOST: Final = re.compile(r"py[p]i\.org|python[h]osted|registry\.npm[j]s|debian\.[o]rg")
 HEADING: Final = re.compile(r"^## .*", re.MULTILINE)
@@ -83,9 +91,13 @@ def the_places(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:
 
 
 def the_metadata(notebook: nbformat.NotebookNode, _path: Path) -> Iterator[str]:
-    """The kernel is python3, and nothing else is recorded."""
+    """The kernel is python3, and nothing is recorded that only one editor knows."""
     if dict(notebook.metadata) != METADATA:
         yield f"metadata {dict(notebook.metadata)}; kst-workbook refresh sets it"
+    for number, cell in enumerate(notebook.cells, start=1):
+        if others := cell.metadata.keys() - CELL_METADATA:
+            name = name_cell("", number, cell)
+            yield f"{name} has metadata {', '.join(sorted(others))}; kst-workbook refresh drops it"
 
 
 def the_opening(notebook: nbformat.NotebookNode, path: Path) -> Iterator[str]:
@@ -105,6 +117,8 @@ def the_sections(notebook: nbformat.NotebookNode, path: Path) -> Iterator[str]:
     """Sections are numbered 3.1, 3.2, ... and the closing headings follow them."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = HEADING.findall(text)
+    if SIDE_TOPICS in headings[-2:-1]:
+        headings.remove(SIDE_TOPICS)
     yield from out_of_order(CLOSING, headings[-len(CLOSING) :])
     for number, heading in enumerate(headings[: -len(CLOSING)], start=1):
         if not heading.startswith(expected := f"## {int(path.stem[:2])}.{number} "):
@@ -196,6 +210,7 @@ BROKEN: Final = [
     (the_tags, [code("x", tags=["nbval-ignore-output"])], 'without a "reason"'),
     (the_tags, [code("# NBVAL_IGNORE_OUTPUT\nx")], "a comment that steers nbval"),
     (the_last_line, [code("plt.plot();\n")], "ends in a semicolon"),
+    (the_metadata, [code("x", jupyter={"source_hidden": True})], "has metadata jupyter; kst-"),
     (the_places, [text(f"See {HOME}")], re.escape(HOME)),
     (the_places, [code("x", new_output("stream", text=f"in {HOME}"))], re.escape(HOME)),
     (the_places, [text("https://py" + "pi.org/x")], r"py[p]i\.org"),
@@ -205,6 +220,7 @@ BROKEN: Final = [
     (the_opening, [text("# 99. Choose", *OPENING, "15 minutes", "> 한 줄")], "1 lines of Korean"),
     (the_sections, [OPEN, text("## 99.2 Two"), CLOSE], r"should begin with '## 99\.1 '"),
     (the_sections, [OPEN, text(*CLOSING[:2])], "expected ## On your own"),
+    (the_sections, [OPEN, text(*CLOSING, SIDE_TOPICS)], "expected ## On your own"),
     (the_links, [text("[gone](02_gone.ipynb#section)")], "link to 02_gone.ipynb leads nowhere"),
     (the_links, [text("![](https://example.com/x.png)")], "x.png has no description"),
 ]
@@ -219,10 +235,13 @@ def test_each_rule_notices_what_breaks_it(
     assert re.search(complaint, "\n".join(rule(notebook, PATH)))
 
 
+@pytest.mark.parametrize("close", [CLOSE, text(*CLOSING[:2], SIDE_TOPICS, CLOSING[2])])
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_a_notebook_of_the_fixed_shape_breaks_no_rule(rule: Rule) -> None:
-    """The shape that CONTRIBUTING.md describes passes."""
-    cells = [OPEN, text("## 99.1 A trigger carries its own clock"), code("1 + 1"), CLOSE]
+def test_a_notebook_of_the_fixed_shape_breaks_no_rule(
+    rule: Rule, close: nbformat.NotebookNode
+) -> None:
+    """The shape that CONTRIBUTING.md describes passes, with and without side topics."""
+    cells = [OPEN, text("## 99.1 A trigger carries its own clock"), code("1 + 1"), close]
     assert list(rule(nbformat.from_dict({"cells": cells, "metadata": METADATA}), PATH)) == []
 
 

@@ -186,8 +186,10 @@ class FaultyRedis:
             await self._time_out()
         while any(each <= true_time() for each in self._emptied):
             self._emptied.remove(min(self._emptied))
-            for database in self._server._server.dbs.values():
-                database.clear()  # at once: an awaited FLUSHALL takes what others set meanwhile
+            # At once: an awaited FLUSHALL takes what others set meanwhile.
+            with self._server._server.lock:
+                for database in self._server._server.dbs.values():
+                    database.clear()
         answer = await _answer(kind, lambda: _whole(execute(*args, **options)))
         if kind == "deaf":
             await self._time_out()

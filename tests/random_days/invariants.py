@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump, Crash
+from random_days.conditions import (
+    is_held_up,
+    is_paused,
+    is_stopped,
+    process_of,
+)
 from random_days.plan import END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
+from random_days.progress import without_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +34,14 @@ SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 MAX_ATTEMPTS: Final = 3
 """The default of once: so many attempts may lose their lease."""
 
-CLOCKS_DIFFER: Final = timedelta(seconds=5)
-"""By so much at most, on days with pauses."""
-
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
 
 
 def faults(story: Story) -> list[str]:
     """Return what does not hold, the first that was seen first."""
-    return [*story.witness.faults, *story.watch.faults, *_found_afterwards(story)]
+    seen = [*story.witness.faults, *story.watch.faults, *_found_afterwards(story)]
+    return [*seen, *without_progress(story)]
 
 
 def _found_afterwards(story: Story) -> Iterator[str]:
@@ -84,7 +89,7 @@ def _was_paused(story: Story, name: str, moment: datetime) -> bool:
     earlier = [each for each in story.watch.moves[name] if each.after == last.before]
     before = {each.process for each in earlier} or {last.process}
     processes = [last.process, *before]
-    return all(_is_paused(story, each, name, moment) for each in processes) and not any(
+    return all(is_paused(story, each, name, moment) for each in processes) and not any(
         _could_run(story, node.name, name, moment) for node in story.day.nodes()
     )
 
@@ -93,53 +98,14 @@ def _after(move: Move) -> datetime:
     return move.after
 
 
-def _is_paused(story: Story, process: str, name: str, moment: datetime) -> bool:
-    """Tell whether a process lives at a moment, and the job is paused in it."""
-    return any(
-        each.start - CLOCKS_DIFFER <= moment <= each.end + CLOCKS_DIFFER
-        for each in story.watch.pauses
-        if (each.process, each.job) == (process, name)
-        and not any(each.start <= crash.at < moment for crash in _crashes(story, process[0]))
-    )
-
-
-def _crashes(story: Story, node: str) -> list[Crash]:
-    found = (each for each in story.day.incidents if isinstance(each, Crash))
-    return [each for each in found if each.node == node]
-
-
 def _could_run(story: Story, node: str, name: str, moment: datetime) -> bool:
     """Tell whether a process of a node was there at a moment, and was not kept from running it."""
-    process = _process(story, node, moment)
-    is_paused = _is_paused(story, process, name, moment)
-    is_stopped = _is_stopped(story, node, moment)
-    return not (is_stopped or is_paused or _is_held_up(story, process, moment))
-
-
-def _process(story: Story, node: str, moment: datetime) -> str:
-    """Return the name of the process that a node has at a moment, or had last."""
-    return f"{node}{1 + sum((each.end or END) <= moment for each in _crashes(story, node))}"
-
-
-def _is_stopped(story: Story, node: str, moment: datetime) -> bool:
-    """Tell whether a node is down or frozen at a moment."""
-    return any(
-        each.at - CLOCKS_DIFFER <= moment <= (each.end or END) + CLOCKS_DIFFER
-        for each in story.day.incidents
-        if each.node == node and not isinstance(each, ClockJump)
+    process = process_of(story, node, moment)
+    return not (
+        is_stopped(story, node, moment)
+        or is_paused(story, process, name, moment)
+        or is_held_up(story, process, moment)
     )
-
-
-def _is_held_up(story: Story, process: str, moment: datetime) -> bool:
-    """Tell whether a run has hung a process before a moment, or blocks its event loop then."""
-    jobs = story.day.named_jobs()
-    for work in story.witness.works:
-        job = jobs[work.occurrence.job_id]
-        if work.instance == process and (work.hangs or job.blocks):
-            end = END if work.hangs else work.begin + timedelta(seconds=job.seconds)
-            if work.begin - CLOCKS_DIFFER <= moment <= end + CLOCKS_DIFFER:
-                return True
-    return False
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:
@@ -164,7 +130,7 @@ def _is_blocked(story: Story) -> bool:
 
 def _turns_at_the_end(story: Story, node: str) -> bool:
     return not any(
-        _is_stopped(story, node, at) or _is_held_up(story, _process(story, node, at), at)
+        is_stopped(story, node, at) or is_held_up(story, process_of(story, node, at), at)
         for at in (END - SETTLED, END)
     )
 
@@ -214,7 +180,7 @@ def _is_explained(story: Story, ran: list[Work]) -> bool:
     The row is in the log in its place, or the log says that it was lost, or that its lock was; or
     the process died first, or was blocked to the end of the day.
     """
-    if any(_is_held_up(story, work.instance, END) for work in ran[:-1]) or any(
+    if any(is_held_up(story, work.instance, END) for work in ran[:-1]) or any(
         story.day.clock_was_wrong(moment, LEASE)
         for work in ran
         for moment in (work.begin, work.end)
@@ -264,5 +230,5 @@ def _excused(story: Story, row: LedgerRow) -> bool:
         for each in story.day.incidents
         if each.node == process[0]
     )
-    is_held_up = any(_is_held_up(story, process, each) for each in (at, soon))
+    is_held_up = any(is_held_up(story, process, each) for each in (at, soon))
     return outages or incidents or is_held_up or soon > END

@@ -30,6 +30,7 @@ from random_days.watch import Watch, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from datetime import datetime
 
     from kst_scheduler.ledger import LedgerRow
     from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
@@ -74,6 +75,8 @@ class Story:
     watch: Watch
     witness: Witness
     alerted: list[LedgerRow] = field(default_factory=list)
+    judged: list[tuple[str, datetime]] = field(default_factory=list)
+    """What no fault touched, and so had to run at its time."""
 
     def rows(self) -> list[LedgerRow]:
         """Return the ledger's rows, in the order of their scheduled time."""
@@ -168,6 +171,7 @@ class _Cluster:
             await asyncio.sleep(min(left, job.seconds / STEPS))
         witness.end(work, blocked=job.blocks)
         if job.fails and witness.fails(work):
+            work.failed = True
             raise HostileError if job.hostile else RuntimeError("the source is broken")
         return HostileResult() if job.hostile else 7
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from kst_scheduler.ledger import MemoryLedger
 from random_days.invariants import faults
 from random_days.play import play
-from random_days.strategies import days
+from random_days.strategies import KINDS_OF_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ def search(
     number: int,
     kind: type[MemoryLedger] = MemoryLedger,
     *,
+    days: str = "all faults",
     shrink: bool = True,
     seen: Callable[[Story], object] = lambda _story: None,
 ) -> Failure | None:
@@ -46,6 +47,7 @@ def search(
     Args:
         number: of the day; the same number is the same day.
         kind: a ledger, perhaps without one of its safeguards.
+        days: a kind of ``KINDS_OF_DAYS``.
         shrink: whether to look for the simplest day that fails; that takes a minute.
         seen: called with each day that was played.
 
@@ -64,7 +66,7 @@ def search(
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(day=days())
+    @given(day=KINDS_OF_DAYS[days])
     def test(day: Day) -> None:
         nonlocal is_simplest
         if is_simplest:

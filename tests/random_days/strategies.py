@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from hypothesis import strategies as st
 
@@ -134,3 +135,45 @@ def days(draw: st.DrawFn) -> Day:
     if kind == "pauses":
         return _with_pauses(draw, day)
     return _with_a_wrong_clock(draw, day) if kind == "wrong clock" else day
+
+
+SMALL: Final = [0.0, 0.3, -0.3, 4.0, -4.0]
+"""Offsets of clocks that are almost right."""
+
+
+@st.composite
+def calm_days(draw: st.DrawFn, faults: int) -> Day:
+    """Draw a day on which nothing goes wrong, or so many things."""
+    offsets = tuple(draw(st.lists(st.sampled_from(SMALL), min_size=2, max_size=4)))
+    blocks = faults > 0 and draw(st.booleans())
+    day = Day(offsets, tuple(draw(st.lists(jobs(blocks=blocks), min_size=1, max_size=3))), (), ())
+    for _ in range(faults):
+        day = draw(st.sampled_from(FAULTS))(draw, day)
+    return day
+
+
+def _with_an_incident(draw: st.DrawFn, day: Day) -> Day:
+    """Freeze a node, stop it for a while or for good, or set its clock."""
+    node, at = draw(st.sampled_from([node.name for node in day.nodes()])), draw(moments())
+    lasts = timedelta(minutes=draw(st.sampled_from([1, 15, 45, 120])))
+    kinds: list[Incident] = [Freeze(node, at, lasts), Crash(node, at, lasts), Crash(node, at)]
+    kinds += [ClockJump(node, at, draw(st.sampled_from(JUMPS)))]
+    return replace(day, incidents=(*day.incidents, draw(st.sampled_from(kinds))))
+
+
+def _with_an_outage(draw: st.DrawFn, day: Day) -> Day:
+    return replace(day, outages=(*day.outages, draw(outages())))
+
+
+def _with_a_pause(draw: st.DrawFn, day: Day) -> Day:
+    names = "".join(node.name for node in day.nodes())
+    return replace(day, pauses=(*day.pauses, draw(pauses(names, list(day.named_jobs())))))
+
+
+def _with_a_ledger_set(draw: st.DrawFn, day: Day) -> Day:
+    return replace(day, wrong_clocks=(*day.wrong_clocks, draw(wrong_clocks())))
+
+
+FAULTS: Final = (_with_an_incident, _with_an_outage, _with_a_pause, _with_a_ledger_set)
+KINDS_OF_DAYS: Final = {"calm": calm_days(0), "one fault": calm_days(1), "all faults": days()}
+"""Days by what goes wrong on them."""

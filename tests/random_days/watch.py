@@ -189,6 +189,8 @@ class Work:
     end: datetime | None = None
     hangs: bool = False
     """Whether it has hung its process for good."""
+    failed: bool = False
+    """Whether it has raised, its work being done."""
     strayed: bool = False
     """Whether it has done the one step that nothing could stop."""
 

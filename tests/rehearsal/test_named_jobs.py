@@ -8,7 +8,8 @@ import pytest
 
 from kst_scheduler import TargetError
 from kst_scheduler.rehearsal import explain
-from kst_scheduler.rehearsal.rehearse import Rehearsal, ask, question_of, rehearsal_of
+from kst_scheduler.rehearsal.asking import ask
+from kst_scheduler.rehearsal.rehearse import Rehearsal, question_of, rehearsal_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kst_scheduler.rehearsal.asking import ask
 from kst_scheduler.rehearsal.nights import NIGHTS
-from kst_scheduler.rehearsal.rehearse import Rehearsal, ask, question_of, rehearsal_of
+from kst_scheduler.rehearsal.rehearse import Rehearsal, question_of, rehearsal_of
 
 if TYPE_CHECKING:
     from kst_scheduler.rehearsal.question import Question

@@ -17,7 +17,8 @@ import pytest
 
 from kst_scheduler import KST, InvalidArgumentError, TargetError
 from kst_scheduler.rehearsal import rehearse
-from kst_scheduler.rehearsal.rehearse import ask, question_of, rehearsal_of
+from kst_scheduler.rehearsal.asking import ask
+from kst_scheduler.rehearsal.rehearse import question_of, rehearsal_of
 from kst_scheduler.rehearsal.report import as_text
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import pty
 import termios
 
 from kst_scheduler.rehearsal import rehearse
+from kst_scheduler.rehearsal.asking import wait_for
 from kst_scheduler.rehearsal.question import NIGHTS_DONE
-from kst_scheduler.rehearsal.rehearse import wait_for
 from kst_scheduler.service.nights_bar import nights_bar
 
 if TYPE_CHECKING:

@@ -1,6 +1,12 @@
-"""Typical wrong answers to the exercise of notebook 01, and a part of what each is told."""
+"""Typical wrong answers to the exercises of notebook 01, and a part of what each is told."""
 
 from __future__ import annotations
+
+
+def _korean(returned: str) -> str:
+    """Return code of a function that returns this."""
+    return f"def korean(text):\n    return {returned}"
+
 
 WRONG = {
     "1.1": [
@@ -20,5 +26,16 @@ WRONG = {
         ('requirement = ">=3.11.3,!=3.12.0,<4"', "cannot read"),
         ('requirement = "pytz>=3.11.3,!=3.12.0,<4"', "The package is `apscheduler`"),
         ('requirement = Requirement("apscheduler")', "Expected a line of text"),
-    ]
+    ],
+    "1.2": [
+        (_korean("datetime.fromisoformat(text).replace(tzinfo=KST)"), "is Sun 10 May 03:32 in"),
+        (_korean("datetime.fromisoformat(text).astimezone(KST)"), "is Sun 10 May 16:00 in"),
+        (_korean("datetime.fromisoformat(text)"), "which is in no zone"),
+        (_korean("datetime.fromisoformat(text + '+00:00')"), "is Sun 10 May 12:00 in Korea"),
+        (_korean("KST.localize(datetime(2026, 5, 10, 3))"), 'korean("2026-12-31 23:59")`'),
+        (_korean("KST.localize(datetime.strptime(text, '%Y-%m-%d'))"), "unconverted data"),
+        (_korean("text"), "a str. Expected a moment"),
+        ("def korean():\n    return 1", "is called as `korean(text)`"),
+        ("korean = KST", "Expected a function"),
+    ],
 }

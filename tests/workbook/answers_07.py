@@ -87,13 +87,57 @@ REMEMBERS = """
 
     scheduler.add_job(job,"""
 
+HOLD = """
+from kst_scheduler import LockedOutError
+
+
+async def test_lock(own_lock, client):
+    async def hold(seconds):
+        async with own_lock(client, "lock:test", ttl=60):
+            await asyncio.sleep(seconds)
+
+    async def is_busy():
+        try:
+            await hold(0)
+        except LockedOutError:
+            return True
+        return False
+
+    first = asyncio.create_task(hold(90))
+    await asyncio.sleep(50)
+"""
+"""How a test of a lock begins: the first holds it for longer than its ttl."""
+SECOND = """
+    await asyncio.sleep(20)
+    second = asyncio.create_task(hold(45))
+    await asyncio.sleep(30)
+"""
+BUSY = "    assert await is_busy()\n"
+FREE = "    assert not await is_busy()\n"
+LATER = "    await asyncio.sleep(20)\n"
+FIRST_ENDS = "    await asyncio.wait([first])\n"
+LOOKS_INTO_REDIS = """
+async def test_lock(own_lock, client):
+    async with own_lock(client, "lock:test", 60):
+        assert 0 < await client.ttl("lock:test") <= 60
+    assert not await client.exists("lock:test")
+"""
+
 WRONG = {
     "7.1": [
-        ("began = [kst(2026, 5, 10, 3)]", "begin more often"),
-        ("began = 3 * [kst(2026, 5, 10, 3)]", "two of these are the same crawl"),
-        ("began = [kst(2026, 5, 10, hour) for hour in (3, 4, 5)]", "begins at Sun 10 May 04:00"),
-        ("began = [kst(2026, 5, 10, 3, m) for m in (0, 20, 40, 59)]", "begin less often"),
-        ('began = ["03:00", "03:20", "03:40"]', "`'03:00'`, a str"),
+        (HOLD, "passes on a lock that keeps nobody out"),
+        (LOOKS_INTO_REDIS, "passes on a lock that waits"),
+        (HOLD + BUSY, "passes on a lock that never expires"),
+        (HOLD.replace("(50)", "(0.01)") + BUSY + LATER.replace("20", "70") + FREE,
+         "takes its `ttl` for milliseconds"),
+        (HOLD + BUSY + SECOND + BUSY, "passes on a lock that is not released"),
+        (HOLD + BUSY + LATER + FREE + FIRST_ENDS + FREE, "releases the lock of another"),
+        (HOLD + FREE, "fails on a lock with a token, which is right"),
+        (HOLD + "    await first\n" + FREE, "LockNotOwnedError"),
+        (HOLD + "    await asyncio.Event().wait()\n", "not ended after 3 simulated hours"),
+        (HOLD + "    return await is_busy()\n", "pytest looks at no result"),
+        ("def test_lock(own_lock, client):\n    assert own_lock", "nobody can await that"),
+        ("async def test_lock(lock):\n    assert lock", "called as `test_lock(own_lock, client)`"),
     ],
     "7.2": [
         ("ttl = 3600", "lock expires at 04:00. B crawls from 05:00"),

@@ -58,7 +58,7 @@ WRONG = {
          "Your test passes on a service that leaves 18:00 out"),
         (_test("assert [*runs['scheduled_at'].dt.hour] == [6, 12, 18, 0]"), "half an hour late"),
         (_test("return [*runs['scheduled_at'].dt.hour] == [6, 12, 18, 0]"), "looks at no result"),
-        (_ALL_JOBS, "Your test fails on a service that is right"),
+        (_ALL_JOBS, "`every(hours=6)`, which is right"),
         (_INSTANT, "NaiveDatetimeError: start="),
         (_ASYNC, "is an `async def`"),
         ("def test_stock_sync():\n    assert False", "is called as `test_stock_sync(register)`"),

@@ -194,7 +194,7 @@ def is_cut_by_a_deployment(facts: Facts) -> Iterator[Evidence]:
     23,
     "warning",
     write="write @once(ledger) over the job, and let a Reconciler catch it up",
-    section="8.9",
+    section="8.8",
 )
 def is_lost_while_down(facts: Facts) -> Iterator[Evidence]:
     """A run is lost while the service is down, or is frozen.

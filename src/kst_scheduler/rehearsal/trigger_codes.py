@@ -228,7 +228,7 @@ def searches_for_ever(facts: Facts) -> Iterator[Evidence]:
     20,
     "error",
     write="use another hour, or Korean time, which has not changed since 1988",
-    section="3.8",
+    section="3.9",
 )
 def loses_a_midnight(facts: Facts) -> Iterator[Evidence]:
     """A midnight is lost when clocks are put forward.

@@ -119,11 +119,8 @@ def rehearse_command(chosen: argparse.Namespace) -> int:
 
 
 def _rehearsed(chosen: argparse.Namespace) -> Rehearsal:
-    from kst_scheduler.rehearsal.rehearse import (  # noqa: PLC0415 - an extra
-        ask,
-        question_of,
-        rehearsal_of,
-    )
+    from kst_scheduler.rehearsal.asking import ask  # noqa: PLC0415 - an extra
+    from kst_scheduler.rehearsal.rehearse import question_of, rehearsal_of  # noqa: PLC0415
 
     default, durations = _durations(chosen.duration)
     question = question_of(

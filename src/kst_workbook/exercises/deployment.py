@@ -14,6 +14,7 @@ from kst_scheduler.simulation import simulate
 from kst_scheduler.timezone import KST, in_milliseconds, kst
 from kst_workbook.exercises.exercise import NotYetError, Picture
 from kst_workbook.exercises.judging import png, shown
+from kst_workbook.scenes.deployment_nights import SIGTERM, mark_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-SIGTERM = kst(2026, 5, 10, 3, 2)
 SPAN = kst(2026, 5, 10, 2, 58), kst(2026, 5, 10, 4)
 
 
@@ -94,8 +94,7 @@ def stopped_pictures(
         from kst_scheduler.timeline import plot_timeline  # noqa: PLC0415 - only when it is shown
 
         ax = plot_timeline(runs, **options)
-        ax.axvline(SIGTERM, color="black", linestyle="--")  # type: ignore[arg-type] # dates
-        ax.annotate(" SIGTERM", (SIGTERM, 0.03), xycoords=("data", "axes fraction"))
+        mark_sigterm(ax)
         return ax
 
     return tuple(partial(png, partial(draw, each)) for each in (mine, expected))

@@ -43,7 +43,7 @@ or in the one that {VARIABLE} names. They have no outputs, and answers
   refresh    run the notebooks (without names: all) and store their outputs;
              see `kst-workbook refresh --help`
   page       make a static site of the notebooks as they are stored, in FOLDER
-             (default: {SITE}); nothing is run
+             (default: {SITE}); no notebook is run
 
 In a container, run it with --ip 0.0.0.0 and publish the port. Your own JupyterLab
 settings stay in force.
@@ -171,7 +171,7 @@ def _page(words: list[str]) -> int:
 
     parser = argparse.ArgumentParser(
         prog="kst-workbook page",
-        description="Make a static site of the notebooks as they are stored; nothing is run. The "
+        description="Make a static site of the notebooks as they are stored; none is run. The "
         "folder is written anew each time, and left alone where it has other files.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(SITE), metavar="FOLDER")

@@ -33,7 +33,7 @@ METADATA: Final = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_METADATA: Final = {"jupyter", "reason", "tags"}
+CELL_METADATA: Final = {"reason", "tags"}
 """What stays of a cell's metadata; the rest says when and how an editor last showed it."""
 
 MACHINE_PATH: Final = re.compile(

@@ -1,6 +1,7 @@
-"""The workbook as a static site, for readers who do not run it: what is stored, and nothing run.
+"""The workbook as a static site, for readers who do not run it: no notebook is run.
 
-It is made by nbconvert, which JupyterLab brings along. MyST and Jupyter Book would need Node.js.
+It opens as files, without a server or a network. nbconvert, which JupyterLab brings along, renders
+the cells; MyST and Jupyter Book would need Node.js.
 """
 
 from kst_scheduler.extras import require_extra

@@ -91,7 +91,7 @@ class _Page(HTMLParser):
         """Note what a tag is about."""
         for name, value in attrs:
             if name == "id" and value:
-                self.anchors.append(unquote(value))  # nbconvert 7.17 quotes some of them
+                self.anchors.append(value)
             elif name == "src" or (name == "href" and tag == "link"):
                 self.loads.append(value or "")
             elif name == "href":

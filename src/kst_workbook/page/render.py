@@ -1,46 +1,32 @@
-"""One page from one notebook; documents and source files are taken for notebooks of one cell."""
+"""The text of a page from a notebook; documents and source files are notebooks of one cell."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
 
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from kst_workbook.page.links import relative_to
+from kst_workbook.page.template import FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbformat import NotebookNode
 
-STYLE: Final = "style.css"
-_HERE: Final = Path(__file__).parent
-_SHOWN: Final = [
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "text/plain",
-]
-"""Of what an output offers, the first of these: no widget, as nothing runs here."""
+_STYLE: Final = Path(__file__).parent / "style.css"
+_SHOWN: Final = ["text/html", "text/markdown", "text/plain"]
+"""Of what an output offers, the first of these: no widget, as no kernel is here."""
 _LANGUAGES: Final = {".cfg": "ini", ".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml"}
 _KOREAN_QUOTE: Final = re.compile(r"<blockquote>(?=(?:(?!</blockquote>).)*?[가-힣])", re.DOTALL)
 _HEADING: Final = re.compile(r'(<h[1-6] id=")([^"]*)(".*?href="#)([^"]*)(")')
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Where a page leads to: files of the repository."""
-
-    contents: str | None = None
-    before: str | None = None
-    after: str | None = None
 
 
 def as_notebook(path: str, text: str) -> NotebookNode:
@@ -52,14 +38,12 @@ def as_notebook(path: str, text: str) -> NotebookNode:
     return notebook
 
 
-def render(path: str, notebook: NotebookNode, title: str, neighbours: Neighbours) -> str:
-    """Return the page of a file; its links are still those to files of the repository."""
-    ways = {"contents": neighbours.contents, "before": neighbours.before, "after": neighbours.after}
-    page = {name: relative_to(path, to) for name, to in ways.items() if to}
-    page |= {"title": title, "style": relative_to(path, STYLE), "language": language(path)}
-    html, _ = _exporter().from_notebook_node(notebook, resources={"page": page})
+def render(path: str, notebook: NotebookNode) -> str:
+    """Return the text of a file as HTML; its links are still those to files of the repository."""
+    html, _ = _exporter().from_notebook_node(notebook)
+    html = html.replace(' tabindex="0"', "")  # nbconvert lets the Tab key stop at each cell
     html = _KOREAN_QUOTE.sub('<blockquote lang="ko">', html)
-    return _like_github(html) if path.endswith(".md") else html
+    return _with_anchors(html, _like_github if path.endswith(".md") else _like_jupyterlab)
 
 
 def language(path: str) -> str:
@@ -71,7 +55,7 @@ def style_sheet() -> str:
     """Return the style of all pages, and the colours of code by day and by night."""
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    own = (_HERE / STYLE).read_text("utf-8")
+    own = _STYLE.read_text("utf-8")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}"
 
 
@@ -81,21 +65,30 @@ def _exporter() -> HTMLExporter:
     return HTMLExporter(
         config=shown,
         template_name="workbook",
-        extra_template_basedirs=[str(_HERE / "templates")],
+        extra_template_basedirs=[str(FOLDER)],
         anchor_link_text="#",
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )
 
 
-def _like_github(html: str) -> str:
-    """Return a document with the anchors that GitHub gives its headings.
+def _with_anchors(html: str, anchor: Callable[[str], str]) -> str:
+    """Return a text whose headings have these anchors, which are made of those of JupyterLab.
 
-    Notebooks have those of JupyterLab, which keep capital letters.
+    nbconvert 7.17 quotes them, as for an address; in HTML an anchor stands as it is.
     """
 
-    def anchor(match: re.Match[str]) -> str:
-        name = re.sub(r"[^\w-]", "", match[2].lower())
-        return f"{match[1]}{name}{match[3]}{name}{match[5]}"
+    def replace(match: re.Match[str]) -> str:
+        name = anchor(unquote(unescape(match[2])))
+        return f"{match[1]}{escape(name)}{match[3]}{quote(name)}{match[5]}"
 
-    return _HEADING.sub(anchor, html)
+    return _HEADING.sub(replace, html)
+
+
+def _like_jupyterlab(anchor: str) -> str:
+    return anchor
+
+
+def _like_github(anchor: str) -> str:
+    """Return the anchor that GitHub gives the heading of a document."""
+    return re.sub(r"[^\w-]", "", anchor.lower())

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import nbformat
 
 from kst_workbook.errors import WorkbookError
 from kst_workbook.page.contents import entry, first_page, heading
-from kst_workbook.page.links import ASSETS, broken_links, page_of, to_pages
-from kst_workbook.page.render import STYLE, Neighbours, as_notebook, render, style_sheet
+from kst_workbook.page.links import ASSETS, broken_links, page_of, relative_to, to_pages
+from kst_workbook.page.pictures import take_out
+from kst_workbook.page.render import as_notebook, language, render, style_sheet
+from kst_workbook.page.sections import Section, search_index, sections_of
+from kst_workbook.page.template import fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from nbformat import NotebookNode
 
 INDEX: Final = "index.md"
 """Stands for the file, which the repository does not have, that the first page is made of."""
 TITLE: Final = "KST Scheduler Workbook"
+_CONTENTS: Final = 2
+"""The level of the headings that the contents of a page list."""
+_SCRIPT: Final = Path(__file__).parent / "page.js"
 
 
 def build_site(notebooks: Sequence[Path]) -> dict[str, bytes]:
-    """Return the files of the site by their paths in it; nothing is run, and nothing written.
+    """Return the files of the site by their paths in it; no notebook is run, and nothing written.
 
     ``notebooks`` lie in one folder of the repository, and are in reading order.
 
@@ -39,18 +46,30 @@ def build_site(notebooks: Sequence[Path]) -> dict[str, bytes]:
     return site.files
 
 
+@dataclass(frozen=True)
+class _Link:
+    href: str
+    title: str
+    is_here: bool = False
+    """Whether it leads to the page on which it stands."""
+
+
 class _Site:
     """Pages, each added once: a page brings along those that it links to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files: dict[str, bytes] = {STYLE: style_sheet().encode()}
-        self._order: list[str] = []
+        self.files: dict[str, bytes] = {
+            "style.css": style_sheet().encode(),
+            "page.js": _SCRIPT.read_bytes(),
+        }
+        self._titles: dict[str, str] = {}
+        self._sections: dict[str, list[Section]] = {}
 
     def add_contents(self, notebooks: list[str]) -> None:
-        """Add the first page, all notebooks and all documents of the root."""
-        self._order = notebooks
+        """Add the first page, all notebooks, all documents of the root, and the search's index."""
         entries = [entry(path, self._notebook(path)) for path in notebooks]
+        self._titles = {each.path: each.title for each in entries}
         documents = sorted(path.name for path in self.root.glob("*.md"))
         titles = [(name, heading(self._text(name)) or name) for name in documents]
         readme = self._text("README.md") if "README.md" in documents else f"# {TITLE}"
@@ -59,6 +78,9 @@ class _Site:
         self._add_page(INDEX, as_notebook(INDEX, text), heading(text))
         for path in notebooks:
             self.add(path)
+        searched = [*self._titles.items(), *titles]
+        rows = [(page_of(path), title, self._sections[path]) for path, title in searched]
+        self.files["search_index.js"] = search_index(rows).encode()
 
     def add(self, path: str) -> None:
         """Add a file of the repository, unless it is there; a link that leads nowhere adds none."""
@@ -70,24 +92,51 @@ class _Site:
             self.files[path] = file.read_bytes()
         elif path.endswith(".ipynb"):
             notebook = self._notebook(path)
+            self.files |= take_out(path, notebook)
             self._add_page(path, notebook, entry(path, notebook).title)
         else:
             text = self._text(path)
             self._add_page(path, as_notebook(path, text), heading(text) or path)
 
     def _add_page(self, path: str, notebook: NotebookNode, title: str) -> None:
-        html = render(path, notebook, title, self._neighbours(path))
-        self.files[page_of(path)] = to_pages(html, path, self.add).encode()
+        text = to_pages(render(path, notebook), path, self.add)
+        self._sections[path] = sections_of(text)
+        before, after = self._neighbours(path)
+        html = fill(
+            "page.html.j2",
+            language=language(path),
+            root=relative_to(path, "index.html").removesuffix("index.html"),
+            site=TITLE,
+            title=title,
+            is_home=path == INDEX,
+            pages=self._pages(path, title),
+            contents=[each for each in self._sections[path] if each.level == _CONTENTS],
+            text=text,
+            before=before,
+            after=after,
+        )
+        self.files[page_of(path)] = html.encode()
 
-    def _neighbours(self, path: str) -> Neighbours:
-        """Return where a page leads to, beyond what stands in it."""
-        if path == INDEX:
-            return Neighbours()
-        if path not in self._order:
-            return Neighbours(INDEX)
-        place = self._order.index(path)
-        around = [None, *self._order, None]
-        return Neighbours(INDEX, around[place], around[place + 2])
+    def _pages(self, path: str, title: str) -> list[_Link]:
+        """Return links to all notebooks; a page that is none follows them."""
+        titles = self._titles if path == INDEX else self._titles | {path: title}
+        return [self._link(path, other, title) for other, title in titles.items()]
+
+    def _neighbours(self, path: str) -> tuple[_Link | None, _Link | None]:
+        """Return links to the notebook before this page, and to the one after it."""
+        order = [INDEX, *self._titles]
+        if path not in order:
+            return None, None
+        place = order.index(path)
+        before = order[place - 1] if place > 1 else None
+        after = order[place + 1] if place + 1 < len(order) else None
+        return self._way(path, before), self._way(path, after)
+
+    def _way(self, path: str, other: str | None) -> _Link | None:
+        return self._link(path, other, self._titles[other]) if other else None
+
+    def _link(self, path: str, other: str, title: str) -> _Link:
+        return _Link(relative_to(page_of(path), page_of(other)), title, is_here=path == other)
 
     def _notebook(self, path: str) -> NotebookNode:
         notebook: NotebookNode = nbformat.read(self.root / path, as_version=4)

@@ -163,7 +163,7 @@ def plot_pipeline(
     settings = (
         "True: the last one stays" if coalesce else "False: all stay",
         count(max_instances_free, "instance") + " free",
-        "None: no limit" if grace is None else f"{duration(grace)}, asked at the start",
+        "None: no limit" if grace is None else f"{duration(grace)}, checked at the start",
         f"at {clock(now)}",
     )
     title = _title(decisions, clock(now)) if title is None else title

@@ -25,7 +25,7 @@ from kst_scheduler.service.components import Service
 from kst_scheduler.timezone import KST
 from kst_scheduler.triggers.factories import cron
 from kst_scheduler.triggers.spread import spread
-from kst_workbook.scenes.store_replicas import note_run
+from kst_workbook.scenes.noted_runs import note_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ from kst_scheduler.once.reconcile import Reconciler
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.servers.child import spawn
 from kst_scheduler.triggers.factories import every
-from kst_workbook.scenes.store_replicas import note_run
+from kst_workbook.scenes.noted_runs import note_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import base64
+import json
 import re
+from html import escape
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from kst_workbook.errors import WorkbookError
 from kst_workbook.jupyter.folder import all_notebooks
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PNG: Final = "iVBORw0KGgo="
 FIRST: Final = """\
 # 0. See a night
 
@@ -47,9 +50,9 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write_notebook(path: Path, text: str, *outputs: nbformat.NotebookNode) -> None:
-    """Write a notebook of one text, and one code cell with those outputs."""
-    cells = [new_markdown_cell(text, id="a"), new_code_cell("x", outputs=list(outputs), id="b")]
+def write_notebook(path: Path, text: str) -> None:
+    """Write a notebook of one text, and one code cell."""
+    cells = [new_markdown_cell(text, id="a"), new_code_cell("x", id="b")]
     nbformat.write(new_notebook(cells=cells), path)
 
 
@@ -71,21 +74,37 @@ def test_the_workbook_has_no_broken_link(workbook: Mapping[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
-def test_each_stored_picture_is_on_the_page(path: Path, workbook: Mapping[str, bytes]) -> None:
-    """The pages hold them, explorers' too: none is another file, or needs JupyterLab."""
+def test_each_stored_picture_is_a_file_of_its_page(
+    path: Path, workbook: Mapping[str, bytes]
+) -> None:
+    """Explorers' too: none needs JupyterLab. Without pictures, a page has at most 300 kB."""
     cells = nbformat.read(path, as_version=4).cells
     data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-    stored = [each["image/png"].strip() for each in data if "image/png" in each]
+    stored = [base64.b64decode(each["image/png"]) for each in data if "image/png" in each]
+    html = workbook[f"notebooks/{path.stem}.html"]
+    page = html.decode()
+    sources = re.findall(f'<img[^>]*src="({path.stem}/[^"]*)"', page)
+    assert set(stored) <= {workbook[f"notebooks/{source}"] for source in sources}
+    assert len(html) <= 300_000
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+def test_each_picture_has_its_own_words(path: Path, workbook: Mapping[str, bytes]) -> None:
+    """One who does not see the pictures of a page can tell them apart."""
     page = workbook[f"notebooks/{path.stem}.html"].decode()
-    assert set(stored) <= set(re.findall('<img[^>]*src="data:image/png;base64,([^"]*)"', page))
+    words = re.findall(r'<img[^>]*alt="([^"]*)"', page)
+    assert len(words) == page.count("<img")
+    assert all(words)
+    assert len(set(words)) == len(words)
 
 
-def test_no_page_of_the_workbook_needs_the_network_or_a_script(
-    workbook: Mapping[str, bytes],
-) -> None:
+def test_no_page_of_the_workbook_needs_the_network(workbook: Mapping[str, bytes]) -> None:
     """The lab template of nbconvert would load require.js and MathJax from a host of theirs."""
     pages = [page.decode() for path, page in workbook.items() if path.endswith(".html")]
-    assert not [page for page in pages if re.search(r"<script|src=.http|<link[^>]*http", page)]
+    assert not [page for page in pages if re.search(r"src=.http|<link[^>]*http", page)]
+    scripts = [re.findall(r'<script src="([./]*)page.js" defer>', page) for page in pages]
+    assert all(len(each) == 1 for each in scripts)
+    assert [page.count("<script") for page in pages] == len(pages) * [1]
 
 
 def test_each_page_can_be_read_on_a_phone_and_says_its_language(
@@ -94,9 +113,9 @@ def test_each_page_can_be_read_on_a_phone_and_says_its_language(
     """Without a viewport a phone shows the page as on a desk, in tiny letters."""
     for path, page in workbook.items():
         if path.endswith(".html"):
-            assert re.search(b'<meta content="width=device-width[^>]*name="viewport"', page)
+            assert b'<meta name="viewport" content="width=device-width' in page
             language = "ko" if path.endswith(".ko.html") else "en"
-            assert f'<html lang="{language}">' in page.decode()
+            assert f'<html lang="{language}"' in page.decode()
 
 
 def test_a_second_build_gives_the_same_bytes(clone: Path) -> None:
@@ -127,36 +146,87 @@ def test_links_lead_from_page_to_page(clone: Path) -> None:
     assert 'src="notebooks/night.png"' in site["index.html"]
 
 
-def test_each_notebook_leads_to_its_neighbours(clone: Path) -> None:
-    """The first has none before it, the last none after it, and all lead to the contents."""
+def test_each_notebook_leads_to_its_neighbours_by_name(clone: Path) -> None:
+    """The first has none before it, the last none after it; the first page leads to the first."""
     site = built(clone)
-    first, last = site["notebooks/00_start_here.html"], site["notebooks/01_next.html"]
-    assert re.findall(r'<a href="([^"]*)" rel="(\w+)"', first) == 2 * [("01_next.html", "next")]
-    assert re.findall(r'<a href="([^"]*)" rel="(\w+)"', last) == 2 * [
-        ("00_start_here.html", "prev")
+    forward = '<a href="01_next.html" rel="next">Next: 1. Go on →</a>'
+    back = '<a href="00_start_here.html" rel="prev">← Previous: 0. See a night</a>'
+    assert ways(site["notebooks/00_start_here.html"]) == [forward]
+    assert ways(site["notebooks/01_next.html"]) == [back]
+    assert ways(site["index.html"]) == [
+        '<a href="notebooks/00_start_here.html" rel="next">Next: 0. See a night →</a>'
     ]
-    assert '<a href="../index.html">Contents</a>' in first
+    assert ways(site["GUIDE.html"]) == []
+
+
+def ways(page: str) -> list[str]:
+    """Return the links of a page to its neighbours."""
+    return re.findall(r'<a href="[^"]*" rel=.*?</a>', page)
+
+
+def menu(page: str) -> list[tuple[str, str]]:
+    """Return the links in the sidebar of a page."""
+    text = page.partition('<nav id="page-menu"')[2].partition("</nav>")[0]
+    return re.findall(r'<a [^>]*href="([^"]*)"[^>]*>(.*?)</a>', text)
+
+
+def test_the_sidebar_has_all_notebooks_and_the_contents_of_the_page(clone: Path) -> None:
+    """A page that is no notebook follows them, with its own contents."""
+    site = built(clone)
+    home = ("../index.html", "KST Scheduler Workbook")
+    first, second = ("00_start_here.html", "0. See a night"), ("01_next.html", "1. Go on")
+    assert menu(site["notebooks/00_start_here.html"]) == [home, first, second]
+    contents = ("#1.1-The-clock", "1.1 The clock")
+    assert menu(site["notebooks/01_next.html"]) == [home, first, second, contents]
+    assert menu(site["GUIDE.html"])[-2:] == [("GUIDE.html", "Guide"), ("#in-short", "In short")]
+    assert '<a href="01_next.html" aria-current="page">' in site["notebooks/01_next.html"]
+    assert len(menu(site["index.html"])) == 3
+
+
+def test_the_search_finds_notebooks_and_documents(clone: Path) -> None:
+    """What page.js searches has the text of each section, with the link to it."""
+    script = built(clone)["search_index.js"]
+    index = json.loads(script.removeprefix("window.searchIndex = ").removesuffix(";\n"))
+    assert [row[:2] for row in index] == [
+        ["notebooks/00_start_here.html", "0. See a night"],
+        ["notebooks/01_next.html", "1. Go on"],
+        ["GUIDE.html", "Guide"],
+        ["README.html", "A workbook"],
+    ]
+    anchor, title, text = index[0][2][0]
+    assert (anchor, title) == ("0.-See-a-night", "0. See a night")
+    assert "Look at one night, and at its rows." in text
+    assert text.endswith("code x")
+
+
+@pytest.mark.parametrize(
+    ("heading", "in_a_notebook", "in_a_document"),
+    [
+        ('What\'s `{"ok": 1}`?', 'What\'s-{"ok":-1}?', "whats-ok-1"),
+        ("50 % & more", "50-%-&-more", "50---more"),
+        ("3.1 한국 시간", "3.1-한국-시간", "31-한국-시간"),
+    ],
+)
+def test_anchors_are_those_of_jupyterlab_and_github(
+    heading: str, in_a_notebook: str, in_a_document: str, clone: Path
+) -> None:
+    """A link that was copied from there leads to the same section here."""
+    write_notebook(
+        clone / "notebooks/01_next.ipynb", f"# 1. Go on\n\n## 1.1 The clock\n\n## {heading}"
+    )
+    (clone / "GUIDE.md").write_text(f"# Guide\n\n## In short\n\n## {heading}\n", "utf-8")
+    site = built(clone)
+    for path, anchor in (
+        ("notebooks/01_next.html", in_a_notebook),
+        ("GUIDE.html", in_a_document),
+    ):
+        assert f'<h2 id="{escape(anchor)}">' in site[path]
+        assert menu(site[path])[-1][0] == f"#{quote(anchor)}"
 
 
 def test_a_summary_in_korean_says_so(clone: Path) -> None:
     """So that a screen reader does not read it as English."""
     assert '<blockquote lang="ko">' in built(clone)["notebooks/00_start_here.html"]
-
-
-def test_an_explorer_shows_as_its_picture_and_its_sentence(clone: Path) -> None:
-    """Not as a widget, which a page without a kernel could not move."""
-    data = {
-        "application/vnd.jupyter.widget-view+json": {"model_id": "x"},
-        "image/png": PNG,
-        "text/plain": "Misfire explorer: move the controls.",
-    }
-    output = new_output("execute_result", data, execution_count=1)
-    write_notebook(clone / "notebooks/01_next.ipynb", "# 1. Go\n\n## 1.1 The clock", output)
-    page = built(clone)["notebooks/01_next.html"]
-    alternative = 'alt="Misfire explorer: move the controls."'
-    assert f'<img {alternative} src="data:image/png;base64,{PNG}"/>' in page
-    assert "<figcaption>Misfire explorer: move the controls.</figcaption>" in page
-    assert "widget" not in page
 
 
 @pytest.mark.parametrize(

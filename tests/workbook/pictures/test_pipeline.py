@@ -138,7 +138,7 @@ def test_what_is_missed_by_half_a_second_is_told_from_what_runs(see: Any) -> Non
     texts = see.texts(
         plot_pipeline(due, due[-1] + seconds(1.5), coalesce=False, grace=seconds(1.5))
     )
-    assert {"missed: 1.8 s late", "1.5 s, asked at the start", "runs, 1.5 s late"} <= set(texts)
+    assert {"missed: 1.8 s late", "1.5 s, checked at the start", "runs, 1.5 s late"} <= set(texts)
 
 
 def test_reasons_stand_clear_of_the_next_stage(see: Any) -> None:

@@ -11,8 +11,8 @@ from kst_scheduler.fire_times import fire_times
 from kst_scheduler.ledger import LedgerRow, SqlLedger
 from kst_scheduler.runs.fates import broken_promises, fates
 from kst_workbook.scenes.capstone import CRAWL
+from kst_workbook.scenes.noted_runs import noted_runs
 from kst_workbook.scenes.real_replicas import NIGHT, all_up, hang_next, start_replicas
-from kst_workbook.scenes.store_replicas import noted_runs
 
 if TYPE_CHECKING:
     import subprocess

@@ -12,8 +12,8 @@ from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.service.components import Service
 from kst_workbook.scenes import queue_workers
+from kst_workbook.scenes.noted_runs import noted_runs
 from kst_workbook.scenes.queue_workers import CRAWLS, LONG, PAGES
-from kst_workbook.scenes.store_replicas import noted_runs
 
 if TYPE_CHECKING:
     import subprocess

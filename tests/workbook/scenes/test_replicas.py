@@ -38,7 +38,7 @@ def replicas(valkey_url: str, postgres_url: str) -> Iterator[Replicas]:
 
 def test_a_process_of_a_notebook_loads_what_it_needs_only() -> None:
     """Some thirty are started in one run of all notebooks; tables and web servers take a second."""
-    modules = ["job_stores", "queue_workers", "real_replicas", "replicas", "store_replicas"]
+    modules = ["job_stores", "queue_workers", "real_replicas", "replicas", "two_workers"]
     program = "import sys\n" + "".join(f"import kst_workbook.scenes.{name}\n" for name in modules)
     program += "print({'pandas', 'fastapi', 'httpx', 'pydantic', 'matplotlib'} & set(sys.modules))"
     command = [sys.executable, "-c", program]

@@ -38,7 +38,7 @@ PATIENCE: Final = pd.Timedelta(minutes=1)
     title="Start and stop without loss",
     variable="serve",
     hints=(
-        "2.4 has the frame, and 2.6 says what to call at the end, and what not.",
+        "2.4 has the frame, and says what to call at the end, and what not.",
         "Three steps: start, wait for the event as `asyncio.Event` lets you, come to rest.",
         "Each of the last two is awaited, and the crawl needs more time than `main` in 2.4 gives.",
     ),

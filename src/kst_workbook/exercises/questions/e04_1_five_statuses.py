@@ -33,7 +33,7 @@ GUESSED_IN_VAIN: Final = {
     title="The fate of five late reports",
     variable="statuses",
     hints=(
-        "Section 4.10 has the order of the gates. Here the first lets all pass.",
+        "Section 4.9 has the order of the checks. Here the first lets all pass.",
         "Write down when each turn comes. The runs of one batch start one after another.",
         "01:00, 02:00 and 03:00 are one batch, at 03:10. Is it done by 04:00, and by 05:00?",
     ),

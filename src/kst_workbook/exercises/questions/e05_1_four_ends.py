@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.triggers.factories import cron
-from kst_workbook.exercises.deployment import SIGTERM, Deployment, stopped_pictures
+from kst_workbook.exercises.deployment import Deployment, stopped_pictures
 from kst_workbook.exercises.exercise import NotYetError, Right, exercise
 from kst_workbook.exercises.judging import (
     mapping_of,
@@ -17,6 +17,7 @@ from kst_workbook.exercises.judging import (
     shown,
 )
 from kst_workbook.exercises.questions.draining_app import draining_app
+from kst_workbook.scenes.deployment_nights import SIGTERM
 
 if TYPE_CHECKING:
     from kst_scheduler.scheduler.kst_scheduler import KSTScheduler

@@ -11,12 +11,13 @@ import pandas as pd
 
 from kst_scheduler.timeline.words import duration
 from kst_scheduler.triggers.factories import cron
-from kst_workbook.exercises.deployment import SIGTERM, Deployment, stopped_pictures
+from kst_workbook.exercises.deployment import Deployment, stopped_pictures
 from kst_workbook.exercises.exercise import NotYetError, Picture, Right, exercise
 from kst_workbook.exercises.judging import (
     require_function,
 )
 from kst_workbook.exercises.questions.draining_app import draining_app
+from kst_workbook.scenes.deployment_nights import SIGTERM
 
 if TYPE_CHECKING:
     from kst_scheduler.scheduler.kst_scheduler import KSTScheduler

@@ -140,7 +140,7 @@ class Replicas:
     variable="make_service",
     hints=(
         "Each replica calls your function. What must it make anew, and what do the replicas share?",
-        "Section 5.11: two schedulers, one ledger. `once` is the wrapper around the job.",
+        "Section 5.10: two schedulers, one ledger. `once` is the wrapper around the job.",
         "The wrapped job, on a scheduler made in the function, and a drain as long as the crawl.",
     ),
     solution="""

@@ -40,7 +40,7 @@ FIVE: Final = ("report", "paused", "token", "crawl", "nightly")
     hints=(
         "Each fault of sections 6.2 to 6.6 comes from a change of the job's next run time.",
         "A `KSTScheduler` has a method that changes none, and raises where a run is in the way.",
-        "Section 6.8 calls it in an endpoint. Here nothing else is needed.",
+        "Section 6.7 calls it in an endpoint. Here nothing else is needed.",
     ),
     solution="""
         def trigger(scheduler, job_id):

@@ -50,7 +50,7 @@ WRONG_HEADERS: Final[dict[str, str | bytes]] = {
     title="An endpoint that says what happened",
     variable="make_app",
     hints=(
-        "The endpoint of section 6.8 answers two of the errors already.",
+        "The endpoint of section 6.7 answers two of the errors already.",
         "Compare the whole header, `Bearer ` and the key, by `hmac.compare_digest`, first of all.",
         "In a drain `run_now` raises `NotRunningError`. The text of the error is a good detail.",
     ),
@@ -85,7 +85,7 @@ def endpoint_with_a_key(make_app: Any) -> Right:
         if calls.in_a_thread:
             lines += (
                 "\n\nYour endpoint is a plain `def`, so FastAPI runs it in a thread, and the "
-                "scheduler refuses (section 6.9)."
+                "scheduler refuses (section 6.8)."
             )
         raise NotYetError(
             f"{calls.right} of {calls.made} responses have the expected status.\n\n{lines}"

@@ -48,7 +48,7 @@ MAX_RUNS: Final = {QUIET: 1, SHORT: 1, NEARLY: 1, AT_LAST: 1, TOO_LATE: 0, LONG:
     title="Lose no run to a restart",
     variable="register",
     hints=(
-        "Section 8.9 has all the parts. What knows which runs took place?",
+        "Section 8.8 has all the parts. What knows which runs took place?",
         "`once(ledger, catch_up=...)` says for how long a missed run may still be made.",
         "A `Reconciler` looks for what is missing. It has to be started.",
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,9 +14,9 @@ from kst_scheduler.simulation import Crash, simulate
 from kst_scheduler.timeline import plot_timeline
 from kst_scheduler.timezone import kst
 from kst_scheduler.triggers.factories import cron, every
-from kst_workbook.exercises.exercise import NotYetError, Right, error_in_words, exercise
-from kst_workbook.exercises.judging import png, require_function, shown
-from kst_workbook.exercises.place import their_place
+from kst_workbook.exercises.exercise import NotYetError, Right, exercise
+from kst_workbook.exercises.judging import png, require_function
+from kst_workbook.exercises.questions.tried_tests import require_catches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +56,10 @@ def _job(*arguments: Any, **options: Any) -> Callable[[AsyncIOScheduler], object
 
 
 SERVICES: Final = (
-    _Service("`every(hours=6)`", _job(every(hours=6)), is_right=True),
-    _Service('`cron(hour="0,6,12,18")`', _job(cron(hour="0,6,12,18")), is_right=True),
+    _Service("a service with `every(hours=6)`", _job(every(hours=6)), is_right=True),
+    _Service(
+        'a service with `cron(hour="0,6,12,18")`', _job(cron(hour="0,6,12,18")), is_right=True
+    ),
     _Service("the hidden service, with its fault", _job("interval", hours=6)),
     _Service("a service that has no job `stock-sync`", lambda _scheduler: None),
     _Service(
@@ -69,7 +70,7 @@ SERVICES: Final = (
     _Service("a service that does it every three hours", _job(every(hours=3))),
     _Service("a service that does it half an hour late", _job(cron(hour="0,6,12,18", minute=30))),
 )
-"""Right ones first: a test that fails on these is told so before all else."""
+"""What the reader's test is tried on; right ones first."""
 
 
 @exercise(
@@ -94,40 +95,22 @@ SERVICES: Final = (
 def a_test_that_catches_it(answer: Any) -> Right:
     """Run the reader's test on services with the fault, with others, and with none."""
     test = require_function(answer, "test_stock_sync", "register")
-    for service in SERVICES:
-        failure = _failure(test, service)
-        if service.is_right and failure:
-            raise NotYetError(
-                f"Your test fails on a service that is right: {service.what}.\n\n{failure}",
-                _drawn(service),
-            )
-        if not service.is_right and not failure:
-            raise NotYetError(f"Your test passes on {service.what}.", _drawn(service))
-    faults = sum(not service.is_right for service in SERVICES)
+    faults = require_catches("test_stock_sync", partial(_run, test), SERVICES, _drawn)
     return Right(
         f"It passes on both services that are right, and fails on all {faults} that are not.",
         _drawn(SERVICES[2]),
     )
 
 
-def _failure(test: Callable[..., Any], service: _Service) -> str:
-    """Return what a test raises for a service; empty: it passes."""
-    try:
-        returned = test(service)
-    except Exception as error:  # noqa: BLE001 - a test may fail by whatever it likes
-        place = their_place(traceback.extract_tb(error.__traceback__))
-        return f"`{error_in_words(error)}`{place and f' in {place}'}"
+def _run(test: Callable[..., Any], service: _Service) -> Any:
+    returned = test(service)
     if inspect.isawaitable(returned):
         getattr(returned, "close", lambda: None)()
         raise NotYetError(
             "`test_stock_sync` is an `async def`: called, it does nothing. A plain function will "
             "do, as `simulate` has a loop of its own."
         )
-    if returned is not None:
-        raise NotYetError(
-            f"`test_stock_sync` returns {shown(returned)}. pytest looks at no result: use `assert`."
-        )
-    return ""
+    return returned
 
 
 def _drawn(service: _Service) -> tuple[Picture, ...]:

@@ -1,0 +1,249 @@
+"""What gets done: nothing that went wrong elsewhere may cost a run, and no run may wait in vain.
+
+What ``invariants`` asks, a cluster that does nothing fulfils as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from kst_scheduler.fire_times import fire_times
+from kst_scheduler.simulation import ClockJump
+from random_days.conditions import is_held_up, is_paused, is_stopped, process_of
+from random_days.faults import LATE, LIMIT
+from random_days.plan import END, LEASE, MIDNIGHT
+from random_days.play import LOOK_EVERY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kst_scheduler.ledger import LedgerRow
+    from kst_scheduler.simulation import Node
+    from random_days.plan import JobPlan, Outage
+    from random_days.play import Story
+    from random_days.watch import Work
+
+Span = tuple[datetime, datetime]
+
+BEFORE: Final = timedelta(seconds=15)
+"""Beyond the differences of clocks that are almost right."""
+
+AFTER: Final = timedelta(seconds=30)
+MAX_SKEW: Final = 5.0
+"""Seconds by which a clock may be off and still be almost right."""
+
+DOUBTED: Final = timedelta(hours=4)
+"""For so long after the ledger's clock was wrong nothing is asked: leases may be that long."""
+
+WAIT: Final = timedelta(seconds=2 * LOOK_EVERY + 60)
+"""Within so long a replica that is well has looked, and started what it found."""
+
+
+LATE_WORDS: Final = " late, catch-up window "
+
+
+def without_progress(story: Story) -> Iterator[str]:
+    """Yield what should have got done, and did not."""
+    rows = story.rows()
+    for name, job in story.day.named_jobs().items():
+        if job.guard != "lock":
+            own = {row.scheduled_at: row for row in rows if row.source == name}
+            view = JobView(story, name, job, own)
+            yield from view.untouched_ones()
+            yield from view.excuses()
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What became of one job on a day."""
+
+    story: Story
+    name: str
+    job: JobPlan
+    rows: dict[datetime, LedgerRow]
+
+    def untouched_ones(self) -> Iterator[str]:
+        """Yield what no fault touched, and did not run at its time and to its end, once."""
+        for fire in fire_times(self.job.trigger(), MIDNIGHT, END).to_pydatetime():
+            span = fire - BEFORE, fire + timedelta(seconds=self.job.seconds) + AFTER
+            if self.is_untouched(fire, span):
+                self.story.judged.append((self.name, fire))
+                yield from self._without_an_end(fire)
+
+    def is_untouched(self, fire: datetime, span: Span) -> bool:
+        """Tell whether nothing went wrong between a fire and the end of its run."""
+        start, end = span
+        if start < MIDNIGHT or end > END or self.job.blocks or not self._clocks_are_right(end):
+            return False
+        if any(_touches(self.job, each, span) for each in self.story.day.outages):
+            return False
+        if self._another_works(fire, span):
+            return False
+        nodes = [node.name for node in self.story.day.nodes()]
+        states = [self._state(node, span) for node in nodes]
+        return "disturbed" not in states and "well" in states
+
+    def _clocks_are_right(self, until: datetime) -> bool:
+        day = self.story.day
+        if any(abs(offset) > MAX_SKEW for offset in day.offsets):
+            return False
+        if any(isinstance(each, ClockJump) and each.at <= until for each in day.incidents):
+            return False
+        return not any(
+            each.start <= until and until - each.end < DOUBTED for each in day.wrong_clocks
+        )
+
+    def _another_works(self, fire: datetime, span: Span) -> bool:
+        """Tell whether another run of the job is in progress, or a row says that one may be."""
+        start, end = span
+        key = fire.astimezone(MIDNIGHT.tzinfo)
+        works = [work for work in self._works() if work.occurrence.scheduled_at != key]
+        if any(work.begin <= end and (work.end or END) >= start for work in works):
+            return True
+        return any(
+            row.attempt and (row.finished_at or END) >= start
+            for at, row in self.rows.items()
+            if at < fire
+        )
+
+    def _works(self) -> list[Work]:
+        works = self.story.witness.works
+        return [work for work in works if work.occurrence.job_id == self.name]
+
+    def _state(self, node: str, span: Span) -> str:
+        """Tell whether a node is well for all of a span, absent for all of it, or disturbed."""
+        start, end = span
+        incidents = [each for each in self.story.day.incidents if each.node == node]
+        edges = [edge for each in incidents for edge in (each.at, each.end or END)]
+        edges += [edge for each in self.story.day.pauses for edge in (each.start, each.end)]
+        process = process_of(self.story, node, end)
+        for work in self.story.witness.works:
+            if work.instance == process and (self._blocks(work) or work.hangs):
+                edges += [work.begin, work.begin + timedelta(seconds=self._seconds(work))]
+        if any(start - BEFORE <= edge <= end + BEFORE for edge in edges):
+            return "disturbed"
+        is_absent = (
+            is_stopped(self.story, node, start)
+            or is_paused(self.story, process, self.name, start)
+            or is_held_up(self.story, process, start)
+        )
+        return "absent" if is_absent else "well"
+
+    def _blocks(self, work: Work) -> bool:
+        return self.story.day.named_jobs()[work.occurrence.job_id].blocks
+
+    def _seconds(self, work: Work) -> int:
+        return self.story.day.named_jobs()[work.occurrence.job_id].seconds
+
+    def _without_an_end(self, fire: datetime) -> Iterator[str]:
+        row = self.rows.get(fire)
+        what = f"{self.name}@{fire:%H:%M}, which no fault touched,"
+        if row is None:
+            yield f"{what} has no row"
+            return
+        works = [work for work in self._works() if work.occurrence.scheduled_at == fire]
+        if len(works) != 1:
+            yield f"{what} ran {len(works)} times: {row.status}, {row.error}"
+            return
+        (work,) = works
+        wanted = "error" if work.failed else "ok"
+        if (row.status, row.attempt, row.lost) != (wanted, 1, 0):
+            yield f"{what} is {row.status} in attempt {row.attempt}, and not {wanted}: {row.error}"
+        late = work.begin - fire
+        if abs(late) > timedelta(seconds=MAX_SKEW):
+            yield f"{what} began {late} late"
+        took = (work.end or END) - work.begin
+        if not 0 <= took.total_seconds() - self.job.seconds < 1:
+            yield f"{what} took {took}, and not {self.job.seconds} s"
+
+    def excuses(self) -> Iterator[str]:
+        """Yield what was written off for a reason that is not true, or waited in vain."""
+        for fire in fire_times(self.job.trigger(), MIDNIGHT, END).to_pydatetime():
+            row = self.rows.get(fire)
+            is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
+            chance = self._chance(fire) if is_late else None
+            if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
+                node, at = chance
+                became = "has no row" if row is None else f"was missed: {row.error};"
+                yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"
+            if row is not None and row.status == "missed":
+                yield from self._excuse(fire, row)
+
+    def _excuse(self, fire: datetime, row: LedgerRow) -> Iterator[str]:
+        at, _ = self.story.watch.written_off[row.id]
+        what = f"{self.name}@{fire:%H:%M} was missed at {at:%H:%M:%S}: {row.error};"
+        folded = re.fullmatch(r"folded into the run of (.+) KST", row.error or "")
+        late = (row.error or "").partition(LATE_WORDS)
+        if folded:
+            other = datetime.fromisoformat(folded[1]).replace(tzinfo=MIDNIGHT.tzinfo)
+            into = self.rows.get(other)
+            if other <= fire or (into is not None and into.status == "missed"):
+                yield f"{what} that one is {into and into.status}: {into and into.error}"
+        elif late[1]:
+            window = timedelta(minutes=self.job.window)
+            is_true = late[2] == str(window) and at - fire > window - timedelta(seconds=MAX_SKEW)
+            if not is_true and not self.story.day.clock_was_wrong(at, DOUBTED):
+                yield f"{what} it was not"
+        else:
+            yield f"{what} no reason that is known"
+
+    def _chance(self, fire: datetime) -> tuple[str, datetime] | None:
+        """Return a node that was well for so long in the window that it had to run it."""
+        end = min(fire + timedelta(minutes=self.job.window), END)
+        minutes = int((end - fire) / timedelta(minutes=1))
+        moments = [fire + timedelta(minutes=number) for number in range(minutes + 1)]
+        possible = [at for at in moments if self._is_possible(fire, at)]
+        for node in self.story.day.nodes():
+            well: list[datetime] = []
+            for at in possible:
+                if well and at - well[-1] > timedelta(minutes=1):
+                    well = []
+                well = [*well, at] if self._is_well(node, at) else []
+                if well and at - well[0] >= WAIT:
+                    return node.name, at
+        return None
+
+    def _is_possible(self, fire: datetime, at: datetime) -> bool:
+        """Tell whether any replica could have run what was due, by the state of the servers."""
+        span = at - BEFORE, at + BEFORE
+        if any(_touches(self.job, each, span) for each in self.story.day.outages):
+            return False
+        if self.story.day.clock_was_wrong(at, DOUBTED):
+            return False
+        works = [work for work in self._works() if work.occurrence.scheduled_at != fire]
+        if any(work.begin - BEFORE <= at <= (work.end or END) + BEFORE for work in works):
+            return False
+        # What has lost its process holds the job until its lease is over, and a look closes it.
+        return not any(
+            row.claimed_at - BEFORE <= at <= (row.finished_at or END) + BEFORE
+            for when, row in self.rows.items()
+            if when != fire and row.attempt and row.claimed_at
+        )
+
+    def _is_well(self, node: Node, at: datetime) -> bool:
+        process = process_of(self.story, node.name, at)
+        jumps = [each for each in self.story.day.incidents if isinstance(each, ClockJump)]
+        skew = node.clock_offset + sum(
+            each.seconds for each in jumps if each.node == node.name and each.at <= at
+        )
+        return abs(skew) <= MAX_SKEW and not (
+            is_stopped(self.story, node.name, at)
+            or is_paused(self.story, process, self.name, at)
+            or is_held_up(self.story, process, at)
+        )
+
+
+def _touches(job: JobPlan, outage: Outage, span: Span) -> bool:
+    """Tell whether an outage of a server costs a run anything."""
+    if outage.server == "Redis" and job.guard == "once":
+        return False
+    margin = timedelta(seconds=LATE + LIMIT) + AFTER if outage.kind == "late" else AFTER
+    start, end = span
+    if outage.kind == "emptied":
+        margin = LEASE
+    if outage.server == "Redis":
+        margin = max(margin, LEASE)  # a lock that could not be given back
+    return outage.start <= end and start <= outage.end + margin
