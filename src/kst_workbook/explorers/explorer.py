@@ -34,7 +34,7 @@ PICTURE: Final = "kst-picture"
 """The class by which a page finds the picture of an explorer."""
 _FADED: Final = '<div style="opacity:0.55">{}</div>'
 """A picture of settings that are no longer chosen, while those that are have none."""
-_WORDS: Final = '<div style="line-height:1.4">{}</div>'
+_ERROR: Final = '<div style="line-height:1.4"><b>{}</b></div>'
 _CODE: Final = '<pre style="line-height:1.3;margin:0;overflow-x:auto">{}</pre>'
 
 
@@ -141,8 +141,8 @@ class Explorer:
             # Who types a line has a wrong one at every second letter: the last picture stays.
             picture = _FADED.format(self._drawing.svg()) if self._drawing else ""
             self._refusal, code = str(error), ""
-            said = f"<b>{html.escape(self._refusal)}</b>"
-        self.picture.value, self.sentence.value = picture, _WORDS.format(said)
+            said = _ERROR.format(html.escape(self._refusal))
+        self.picture.value, self.sentence.value = picture, said
         self.code.value = _CODE.format(html.escape(code)) if code else ""
         self._compare()
 
