@@ -29,7 +29,12 @@ gc.disable()
 
 # As where the stored outputs are made (kst_workbook.jupyter.refresh.ENVIRONMENT), except for the
 # hash seed: an output that depends on it shall be noticed.
-os.environ.update(SOURCE_DATE_EPOCH="0", TQDM_DISABLE="1", KST_WORKBOOK_PROGRESS="")
+os.environ.update(
+    SOURCE_DATE_EPOCH="0",
+    TQDM_DISABLE="1",
+    KST_WORKBOOK_PROGRESS="",
+    KST_PICTURES="png",
+)
 
 # Nothing is compiled when it is installed, so the first of some hundred processes that imports a
 # module compiles it for the others. Images of containers often forbid it.

@@ -51,8 +51,9 @@ CELLS: Final = """() => window.jupyterapp.shell.currentWidget.content.widgets.ma
   shown: cell.node.querySelector('.jp-OutputArea')?.textContent ?? '',
   outputs: (cell.model.type === 'code' ? cell.model.outputs.toJSON() : []).map(
     ({data, ename, evalue}) => ({kinds: Object.keys(data ?? {}), ename, evalue})),
-  pictures: [...cell.node.querySelectorAll('.jp-OutputArea-output img')].map(
-    picture => picture.naturalWidth),
+  pictures: [...cell.node.querySelectorAll(
+    '.jp-OutputArea-output img, .jp-OutputArea-output svg[role=img]')].map(
+    picture => picture.naturalWidth ?? picture.viewBox.baseVal.width),
 }))"""
 
 HAVE_RUN: Final = """() => {

@@ -57,10 +57,11 @@ def running_lab(
 
 
 def own_environment(home: Path) -> dict[str, str]:
-    """Return this process's environment with that home, and no reader's progress."""
+    """Return this process's environment with that home, no reader's progress, and SVGs."""
     own = {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{kind}_DIR": str(home / kind) for kind in ("SETTINGS", "WORKSPACES")}
     own |= {"HOME": str(home), "KST_WORKBOOK_PROGRESS": str(home / "progress.sqlite3")}
+    own["KST_PICTURES"] = ""
     # Each kernel with a new home would look through all fonts again.
     return {**os.environ, **own, "MPLCONFIGDIR": mpl.get_cachedir()}
 

@@ -41,6 +41,7 @@ from kst_scheduler.simulation import (
     Freeze,
     Incident,
     Node,
+    SimulationInterrupted,
     current_node,
     simulate,
 )
@@ -627,9 +628,40 @@ def test_interrupt_ends_the_simulation_and_leaves_the_process_clean() -> None:
 
         scheduler.add_job(interrupted, "cron", hour=3)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SimulationInterrupted) as caught:
         simulate(register, NIGHT, MORNING, nodes=2)
     assert surroundings() == before
+    assert caught.value.__context__ is None
+
+
+def test_an_interrupted_simulation_holds_what_it_has_simulated() -> None:
+    """Runs until the cut, of which some were in progress; the line says when, and how to see it."""
+
+    def register(scheduler: Any) -> None:
+        async def interrupted() -> None:
+            await asyncio.sleep(60)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        scheduler.add_job(asyncio.sleep, "cron", hour=1, args=[60], id="before")
+        scheduler.add_job(asyncio.sleep, "cron", hour=2, args=[86_400], id="long")
+        scheduler.add_job(interrupted, "cron", hour=3, id="interrupted")
+        scheduler.add_job(asyncio.sleep, "cron", hour=4, args=[60], id="after")
+
+    with pytest.raises(
+        SimulationInterrupted, match="interrupted at 2026-05-10 03:01 KST"
+    ) as caught:
+        simulate(register, NIGHT, MORNING)
+    result = caught.value.result
+    assert result.runs[["job_id", "status", "detail"]].to_numpy().tolist() == [
+        ["before", "ok", ""],
+        ["long", "running", ""],
+        ["interrupted", "running", ""],
+    ]
+    assert result.runs["finished_at"].notna().tolist() == [True, False, False]
+    assert (result.start, result.end) == (NIGHT, MORNING)
+    assert result.cut_at is not None
+    assert timedelta(0) <= result.cut_at - kst(2026, 5, 10, 3, 1) < timedelta(seconds=1)
+    assert simulate(hourly, NIGHT, MORNING).cut_at is None
 
 
 def test_interrupt_while_clocks_are_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,12 +68,27 @@ def test_the_words_name_every_node_once(
 
 
 def test_runs_under_one_mark_are_counted_once(table: Any, see: Any) -> None:
-    """Lanes without a node, as a service draws them: "2 runs" above the mark is enough."""
+    """On one node, or in a lane without one: "2 runs" above the mark is enough, and no arc."""
+    for node in ("", "A"):
+        runs = table()
+        runs.run(node, "job", DAY)
+        runs.run(node, "job", DAY)
+        ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
+        assert [text for text in see.texts(ax) if "run" in text or "ran" in text] == ["2 runs"]
+        assert "the same occurrence" not in see.legend(ax)
+
+
+@pytest.mark.parametrize("minute", [0, 179])
+def test_how_many_runs_there_are_stays_within_the_frame(table: Any, minute: int) -> None:
+    """At either end of the picture the words move inwards."""
     runs = table()
-    runs.run("", "job", DAY)
-    runs.run("", "job", DAY)
+    for _ in range(2):
+        runs.run("A", "job", DAY + timedelta(minutes=minute), lasts=None)
     ax = plot_timeline(runs.table(), start=DAY, end=DAY + timedelta(hours=3))
-    assert [text for text in see.texts(ax) if "run" in text or "ran" in text] == ["2 runs"]
+    ax.figure.canvas.draw()
+    (words,) = [text for text in ax.texts if text.get_text() == "2 runs"]
+    frame, box = ax.get_window_extent(), words.get_window_extent()
+    assert frame.x0 <= box.x0 < box.x1 <= frame.x1
 
 
 def test_many_nodes_are_counted() -> None:

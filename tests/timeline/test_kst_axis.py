@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from kst_scheduler.timeline import plot_lateness, plot_timeline
 from kst_scheduler.timeline.kst_axis import tick_labels, ticks
 from kst_scheduler.timezone import UTC, kst
 
@@ -14,6 +17,7 @@ START = pd.Timestamp(kst(2026, 5, 10))
 @pytest.mark.parametrize(
     ("length", "step"),
     [
+        (timedelta(seconds=0.8), "100ms"),
         (timedelta(seconds=8), "1s"),
         (timedelta(minutes=1), "10s"),
         (timedelta(hours=1), "10min"),
@@ -37,6 +41,54 @@ def test_months_and_years_begin_where_they_begin(days: int, months: set[int]) ->
     assert {moment.day for moment in found} == {1}
     assert 3 < len(found) <= 10
     assert {moment.month for moment in found} == months
+
+
+@pytest.mark.parametrize(
+    ("length", "jobs", "first", "step"),
+    [
+        (timedelta(hours=12), [[3], [12]], 3, "2h"),  # the first of the two
+        (timedelta(hours=12), [[12], [3]], 4, "2h"),
+        (timedelta(hours=15), [range(24), [3]], 3, "2h"),  # an hourly job has a tick anyway
+        (timedelta(hours=22), [[3], [12]], 3, "3h"),
+        (timedelta(days=3), [[3]], 3, "12h"),
+        (timedelta(days=6), [[3]], 3, "1D"),
+        (timedelta(days=31), [[3], range(24)], 3, "7D"),
+        (timedelta(days=6), [[3], [6]], 24, "1D"),  # no hour has both
+        (timedelta(hours=12), [[2.5]], 4, "2h"),
+        (timedelta(hours=3), [[3]], 2.5, "30min"),
+    ],
+)
+def test_ticks_stand_at_the_times_of_jobs(
+    length: timedelta, jobs: list[list[float]], first: float, step: str
+) -> None:
+    """Where ticks are hours apart they begin so that most jobs have one; half hours stay round."""
+    start = pd.Timestamp(kst(2026, 5, 10, 2, 30))
+    events = [np.array([int(hour * 3600) for hour in hours]) for hours in jobs]
+    found = ticks(start, start + length, 600, events)
+    assert found[0] == pd.Timestamp(kst(2026, 5, 10)) + timedelta(hours=first)
+    assert found.equals(pd.date_range(found[0], start + length, freq=step))
+
+
+def test_the_time_of_a_run_is_on_the_axis(table: Any) -> None:
+    """A week of nights at 03:00 has ticks at 03:00, and the time between two fires of a second."""
+    runs = table()
+    for day in range(6):
+        runs.run("A", "nightly", kst(2026, 5, 10, 3) + timedelta(days=day))
+    start, end = kst(2026, 5, 10), kst(2026, 5, 16)
+    for ax in (plot_timeline(runs.table(), start=start, end=end), plot_lateness(runs.table())):
+        labels = [label.get_text() for label in ax.get_xticklabels()]
+        assert all(label.startswith("03:00") for label in labels), labels
+        assert len(labels) == 6
+
+
+def test_less_than_a_second_has_fractions() -> None:
+    """The tenth is written where there is one."""
+    moments = ticks(START, START + timedelta(seconds=1), 150)
+    assert tick_labels(moments, seconds=True)[:3] == [
+        "00:00:00\n10 May 2026",
+        "00:00:00.5",
+        "00:00:01",
+    ]
 
 
 def test_ticks_are_round_also_when_the_span_is_not() -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from kst_scheduler.runs.table import STATUSES
 from kst_scheduler.timeline import plot_timeline
-from kst_scheduler.timeline.style import MARKS
+from kst_scheduler.timeline.style import DOWN_MARK, MARKS, OUTCOMES
 from kst_scheduler.timezone import kst
 
 DAY = kst(2026, 5, 10)
@@ -20,7 +20,7 @@ def test_each_status_has_its_own_shape_and_colour(every_status: Any, see: Any) -
     """Shapes alone tell the statuses apart, so the picture reads in greyscale."""
     ax = plot_timeline(every_status)
     shapes = [see.line(ax, MARKS[status].words).get_marker() for status in STATUSES]
-    assert len(set(shapes)) == len(STATUSES)
+    assert len({*shapes, DOWN_MARK.shape}) == len(OUTCOMES)
     colours = {mark.face for mark in MARKS.values()}
     assert len(colours) == len(STATUSES) - 1  # a running run is as blue as an ok one
 
@@ -74,7 +74,7 @@ def test_runs_that_start_together_are_counted(table: Any, struck: Any, see: Any)
     ax = plot_timeline(runs.table(), incidents=struck(("A", "freeze", DAY, woke, "")))
     assert "5 runs" in see.texts(ax)
     assert "A frozen 4 h 20 s" in see.texts(ax)
-    assert see.title(ax) == "all 8 ok, up to 4 h 20 s late"
+    assert see.title(ax) == "8 ok, 4 overlapping, up to 4 h 20 s late"
 
 
 def test_full_lanes_become_bands_that_show_where_a_run_is_lacking(month: Any, see: Any) -> None:

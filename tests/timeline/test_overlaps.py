@@ -35,6 +35,7 @@ def test_the_time_in_which_runs_overlap_is_darkened(table: Any, see: Any) -> Non
     expected = [(*see.days(hour(number), hour(number, 30)), y) for number in (1, 2)]
     assert spans(see.line(ax, "runs overlap")) == expected
     assert "runs overlap" in see.legend(ax)
+    assert see.title(ax) == "1 occurrence ran twice; 5 ok, 2 overlapping"
 
 
 def test_a_run_is_held_against_all_that_started_before_it(table: Any, see: Any) -> None:
@@ -65,4 +66,6 @@ def test_runs_one_after_another_do_not_overlap(table: Any, see: Any) -> None:
     for number in range(3):
         runs.run("A", "job", hour(number), lasts=timedelta(hours=1))
     runs.run("A", "job", hour(1, 30), "skipped")
-    assert "runs overlap" not in see.legend(plot_timeline(runs.table()))
+    ax = plot_timeline(runs.table())
+    assert "runs overlap" not in see.legend(ax)
+    assert see.title(ax) == "1 skipped; 3 ok"

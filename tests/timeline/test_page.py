@@ -81,7 +81,7 @@ def test_a_hundred_lanes_fit_one_figure(many_lanes: Any) -> None:
     """The figure grows to a limit; beyond it labels are thinned, and numbers count as numbers."""
     ax = plot_timeline(many_lanes)
     figure: Any = ax.figure
-    assert figure.get_size_inches() == pytest.approx((10, 12))
+    assert figure.get_size_inches() == pytest.approx((8.75, 12))
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert labels[:2] == ["worker-1  job-1", "worker-1  job-3"]
     assert labels[-1] == "worker-10  job-9"

@@ -50,11 +50,15 @@ def test_an_incident_is_said_in_words(kind: str, detail: object, words: str) -> 
 
 
 def test_an_incident_of_a_node_without_a_name_says_what_was_struck() -> None:
-    """Where lanes compare job stores, say, it was the process that was down."""
+    """Where lanes compare job stores, say, it was the process that was down.
+
+    What is not over at the end of the picture has no length.
+    """
     start, end = pd.Timestamp(kst(2026, 5, 10, 5)), pd.Timestamp(kst(2026, 5, 10, 7))
     assert incident("", "crash", start, end, "") == "process down 2 h"
     never: Any = pd.NaT
     assert incident("", "freeze", start, never, "") == "process frozen from 05:00 on"
+    assert incident("B", "crash", start, end, "", last=end) == "B down from 05:00 on"
     assert incidents_in_short("", ["crash", "crash"]) == "process: down 2x"
 
 

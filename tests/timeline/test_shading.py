@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,3 +52,23 @@ def test_a_node_without_runs_is_seen_when_something_befell_it(
     ax = plot_timeline(bad_night, incidents=down)
     assert "C" in [text.get_text() for text in ax.get_yticklabels()]
     assert "C down from 00:00 on" in see.texts(ax)
+
+
+def test_what_an_interrupt_cut_is_hatched_and_named(every_status: Any, see: Any) -> None:
+    """From the cut to the frame; an expected run after it is not said to be lacking."""
+    cut = replace(every_status, end=kst(2026, 5, 11), runs=every_status.runs[:8])
+    cut.cut_at = kst(2026, 5, 10, 10)
+    ax = plot_timeline(cut, expected=[kst(2026, 5, 10, 1), kst(2026, 5, 10, 20)])
+    assert see.title(ax).startswith("interrupted at 10:00: nothing ran at 01:00, ")
+    (hatched,) = [patch for patch in ax.patches if patch.get_hatch()]
+    (left, right) = hatched.get_extents().transformed(ax.transData.inverted()).intervalx
+    assert left == pytest.approx(see.days(kst(2026, 5, 10, 10))[0])
+    assert right == pytest.approx(ax.get_xlim()[1])
+    assert "not simulated" in see.texts(ax)
+
+
+def test_what_lies_after_the_picture_is_not_named(bad_night: Any, see: Any) -> None:
+    """A cut beyond the end that is shown, or none, changes nothing."""
+    plain = see.pixels(plot_timeline(bad_night, end=kst(2026, 5, 10, 8)))
+    bad_night.cut_at = kst(2026, 5, 10, 9)
+    assert see.pixels(plot_timeline(bad_night, end=kst(2026, 5, 10, 8))) == plain

@@ -36,7 +36,7 @@ from kst_scheduler.rehearsal.stretches import is_due_often, stretches_of
 from kst_scheduler.rehearsal.target import Target, line_of, said
 from kst_scheduler.runs.table import COLUMNS, TIME_COLUMNS
 from kst_scheduler.simulation.incidents import check_incidents, check_nodes
-from kst_scheduler.simulation.simulate import SimulationResult, run_program
+from kst_scheduler.simulation.simulate import run_program
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from kst_scheduler.rehearsal.stretches import Stretch
     from kst_scheduler.simulation.process import SimulatedNode
+    from kst_scheduler.simulation.result import SimulationResult
     from kst_scheduler.simulation.world import World
 
 ZONES: Final = ("UTC", "Asia/Seoul", "America/New_York")

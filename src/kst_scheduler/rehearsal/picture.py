@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from datetime import timedelta
-from io import StringIO
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -18,6 +17,7 @@ with require_extra("plots", "the picture of a rehearsal"):
     from matplotlib.figure import Figure
 
     from kst_scheduler.timeline import plot_timeline
+    from kst_scheduler.timeline.inline import inline_svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,13 +68,10 @@ def save_picture(rehearsal: Rehearsal, path: Path) -> None:
     if kind != ".html":
         figure.savefig(path, dpi=150)
         return
-    svg = StringIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    text = svg.getvalue()
     path.write_text(
         _PAGE.format(
             title=html.escape(f"Rehearsal of {rehearsal.target}"),
-            svg=text[text.index("<svg") :],
+            svg=inline_svg(figure),
             table=as_table(rehearsal),
         ),
         encoding="utf-8",

@@ -8,7 +8,8 @@ from kst_scheduler.extras import require_extra
 
 with require_extra("simulation", "simulate()"):
     from kst_scheduler.simulation.incidents import ClockJump, Crash, Freeze, Incident, Node
-    from kst_scheduler.simulation.simulate import SimulationResult, current_node, simulate
+    from kst_scheduler.simulation.result import SimulationInterrupted, SimulationResult
+    from kst_scheduler.simulation.simulate import current_node, simulate
     from kst_scheduler.simulation.work import WorkLog
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "Incident",
     "Node",
     "SimulatedRedis",
+    "SimulationInterrupted",
     "SimulationResult",
     "WorkLog",
     "current_node",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError, SimulationError
-from kst_scheduler.fire_times.instants import SECOND, microseconds
+from kst_scheduler.fire_times.instants import SECOND, microseconds, moment_at
 from kst_scheduler.runs.table import NODE_DOWN
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation.clock import current_world, virtual_time
@@ -28,6 +27,7 @@ from kst_scheduler.simulation.log import LogCapture, ShownRunLog
 from kst_scheduler.simulation.older_primitives import virtual_primitives
 from kst_scheduler.simulation.process import SimulatedNode
 from kst_scheduler.simulation.progress import progress
+from kst_scheduler.simulation.result import SimulationInterrupted, SimulationResult
 from kst_scheduler.simulation.surroundings import (
     cancelled_in_order,
     interruptible,
@@ -49,26 +49,6 @@ if TYPE_CHECKING:
 
 MIN_YEAR: Final = 1970
 """The first that a CronTrigger knows (apscheduler.triggers.cron.fields.MIN_VALUES, 3.11.3)."""
-
-
-@dataclass(frozen=True)
-class SimulationResult:
-    """What happened in a simulation."""
-
-    runs: pd.DataFrame
-    """The table of runs (kst_scheduler.runs): a row for every due occurrence on every node."""
-    incidents: pd.DataFrame
-    """One row an incident: node, kind (freeze, crash, clock_jump), start, end, detail."""
-    log: pd.DataFrame
-    """What APScheduler and this package logged at their levels: time, node, level, message."""
-    start: datetime
-    end: datetime
-    grace: dict[str, timedelta | None]
-    """The misfire_grace_time of each job that was due; None: no limit."""
-    nodes: tuple[str, ...] = ()
-    """The names of the nodes, in the order in which they were given."""
-    jobs: tuple[str, ...] = ()
-    """The ids of the jobs, in the order in which they were added. Pictures use this order."""
 
 
 def simulate(
@@ -123,6 +103,7 @@ def simulate(
         SimulationError: it is called from a simulated job; the scheduler is not an
             AsyncIOScheduler; or a module that each process executes creates a server, and all nodes
             should share one.
+        SimulationInterrupted: a KeyboardInterrupt that holds what was simulated until then.
 
     """
     _check_span(start, end)
@@ -156,27 +137,32 @@ def run_program(
         )
         for node in nodes
     }
-    with (
-        interruptible(world),
-        watched(world),
-        virtual_time(world),
-        virtual_primitives(program.register),
-        set_host_timezone(host_timezone),
-        seeded(seed),
-        cancelled_in_order(),
-        capture.installed(),
-        progress(world),
-        fast_triggers(),
-        remembered_tracebacks(),
-        program.installed(),
-    ):
-        _run(world, simulated, incidents, plan)
-        program.ended()
+    is_cut = False
+    try:
+        with (
+            interruptible(world),
+            watched(world),
+            virtual_time(world),
+            virtual_primitives(program.register),
+            set_host_timezone(host_timezone),
+            seeded(seed),
+            cancelled_in_order(),
+            capture.installed(),
+            progress(world),
+            fast_triggers(),
+            remembered_tracebacks(),
+            program.installed(),
+        ):
+            _run(world, simulated, incidents, plan)
+            program.ended()
+    except KeyboardInterrupt:
+        is_cut = True
     grace: dict[str, timedelta | None] = {}
     for each in simulated.values():
         grace.update(each.grace)
-    return SimulationResult(
-        runs=_without_recovered(log.table()),
+    runs = _without_recovered(log.table())
+    result = SimulationResult(
+        runs=_still_running(runs) if is_cut else runs,
         incidents=incidents_table(incidents),
         log=capture.table(),
         start=start.astimezone(KST),
@@ -184,7 +170,11 @@ def run_program(
         grace=dict(sorted(grace.items())),
         nodes=tuple(simulated),
         jobs=tuple(dict.fromkeys(job for each in simulated.values() for job in each.jobs)),
+        cut_at=moment_at(world.now).astimezone(KST) if is_cut else None,
     )
+    if is_cut:
+        raise SimulationInterrupted(result)
+    return result
 
 
 def current_node() -> str:
@@ -215,6 +205,11 @@ def _run(
         world.run()
         for node in nodes.values():
             node.finish()
+    except KeyboardInterrupt:
+        world.end = world.now
+        for node in nodes.values():
+            node.finish()
+        raise
     finally:
         with silenced():
             unwound = [task for node in nodes.values() for task in node.tasks()]
@@ -273,6 +268,16 @@ def _check_span(start: datetime, end: datetime) -> None:
         raise InvalidArgumentError(
             f"end={end.isoformat()} lies before start={start.isoformat()}; swap them"
         )
+
+
+def _still_running(runs: pd.DataFrame) -> pd.DataFrame:
+    """Show the run in which the interrupt struck as what it was: in progress."""
+    struck = (runs["status"] == "error") & (runs["detail"] == repr(KeyboardInterrupt()))
+    return runs.assign(
+        status=runs["status"].mask(struck, "running"),
+        finished_at=runs["finished_at"].mask(struck),
+        detail=runs["detail"].mask(struck, ""),
+    )
 
 
 def _without_recovered(runs: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from kst_scheduler.simulation.clock import current_world
 from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:
-    from kst_scheduler.simulation.simulate import SimulationResult
+    from kst_scheduler.simulation.result import SimulationResult
 
     Run = tuple[str, str, int]
 

@@ -17,6 +17,7 @@ from kst_scheduler.runs.fates import FATES, FATES_COLUMNS
 from kst_scheduler.timeline.page import (
     GAP,
     RIGHT,
+    WIDE,
     Page,
     draw_legend,
     finished,
@@ -163,7 +164,7 @@ def _draw(
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:
     if ax is not None:
         return page_on(ax, title, GAP, legend, _BANDS)
-    return own_page(title, RIGHT, weeks * _ROW, legend, _BANDS)
+    return own_page(title, RIGHT, weeks * _ROW, legend, _BANDS, WIDE)
 
 
 @dataclass(frozen=True)

@@ -63,18 +63,22 @@ def draw_duplicates(rows: Rows, duplicates: Duplicates, field: Field) -> Line2D 
     """Join the pairs of runs; return the line for the legend.
 
     Those of a job that ran twice again and again are drawn quietly, so that they do not hide those
-    of another that should never have; hundreds would hide everything and are only counted.
+    of another that should never have; hundreds would hide everything and are only counted. Runs
+    under one mark of a lane need no arc.
     """
     if not 0 < len(duplicates.first) <= _MAX_ARCS:
         return None
     rare, lines = duplicates.rare(rows), []
-    for chosen, color, width in ((rare, BLACK, 1.3), (~rare, QUIET, 0.7)):
+    first, second = duplicates.first, duplicates.second
+    apart = np.abs(rows.started[first] - rows.started[second]) > 1.5 * field.page.day
+    apart |= field.lane[first] != field.lane[second]
+    for chosen, color, width in ((rare & apart, BLACK, 1.3), (~rare & apart, QUIET, 0.7)):
         if chosen.any():
-            x, y = _arcs(rows, duplicates.first[chosen], duplicates.second[chosen], field)
+            x, y = _arcs(rows, first[chosen], second[chosen], field)
             lines += field.page.ax.plot(
                 x, y, color=color, lw=width, zorder=2.6, label=DUPLICATE_WORDS
             )
-    return lines[0]
+    return lines[0] if lines else None
 
 
 def duplicate_words(
@@ -95,8 +99,8 @@ def duplicate_words(
             int(field.lane[same[0]]),
         )
         for same in runs.values()
-        # Under one mark of a lane without a node, draw_counts has said so.
-        if nodes[rows.node[same[0]]] or np.ptp(rows.started[same]) > 1.5 * field.page.day
+        # Under one mark of a lane, draw_counts has said so.
+        if np.ptp(field.lane[same]) or np.ptp(rows.started[same]) > 1.5 * field.page.day
     ]
 
 

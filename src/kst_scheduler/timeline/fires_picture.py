@@ -10,6 +10,7 @@ import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.hover import areas_of_fires, tell
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.lane_words import LaneWords, write_words
 from kst_scheduler.timeline.lanes import MARGIN, Lanes, draw_lanes
@@ -132,7 +133,8 @@ def _rows(at: list[pd.DatetimeIndex], lanes: list[int]) -> tuple[Rows, np.ndarra
     x = np.concatenate([np.empty(0), *(days(moments) for moments in at)])
     lane = np.repeat(np.array(lanes, np.intp), [len(moments) for moments in at])
     same = np.zeros(len(x), np.intp)
-    return Rows(same, same, same, x, x, np.full(len(x), np.nan), same == 1), lane
+    never, nothing = np.full(len(x), np.nan), np.full(len(x), None)
+    return Rows(same, same, same, x, x, never, same == 1, nothing), lane
 
 
 def _lanes(
@@ -148,7 +150,8 @@ def _lanes(
     page = page_on(ax, title, left) if ax is not None else own_page(title, left, height)
     points = page.height / lanes.units
     draw_lanes(page.ax, lanes, points)
-    draw_time_axis(page, start, end)
+    x = [days(moments) for moments in times.values()]
+    draw_time_axis(page, start, end, events=x)
     rows, lane = _rows(list(times.values()), list(range(len(times))))
     field = Field(page, lane, lanes.y, points)
     draw_marks(rows, field)
@@ -157,6 +160,9 @@ def _lanes(
     write = clock.date if end - start > _ONE_AXIS else None
     _write_times(list(times.values()), rows, field, write)
     _say_never(times, field)
+    places = [(at, np.full(len(at), y)) for at, y in zip(x, lanes.y, strict=False)]
+    half = 0.6 * field.largest
+    tell(page.ax, lambda: areas_of_fires(times, places, half))
     return finished(page)
 
 
@@ -214,14 +220,17 @@ def _day_rows(
     draw_time_axis(page, first, first + pd.Timedelta(days=1), any_day=True)
     points = page.height / (len(dates) + 2 * MARGIN) / lines
     artists: list[Artist] = []
+    places: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
     for number, (name, moments) in enumerate(times.items()):
         spread = (number + 0.5) / lines - 0.5
         moved = [(moments[moments.normalize() == date] - date) + first for date in dates]
         rows, lane = _rows(moved, list(range(len(dates))))
         field = Field(page, lane, rows_of_days.y + spread * 0.9, points)
         artists += draw_marks(rows, field, [fire_mark(number, short(name))])
+        places.append((rows.place, field.y[lane]))
         if len(times) == 1:
             _write_times(moved, rows, field)
     if lines > 1:
         draw_legend(page, artists, 8.0)
+    tell(page.ax, lambda: areas_of_fires(times, places, 5.0))
     return finished(page)

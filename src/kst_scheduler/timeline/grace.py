@@ -33,7 +33,7 @@ def draw_grace(
     """
     limits = [grace.get(job) for job in jobs]
     days = np.array([np.nan if g is None else g.total_seconds() / _DAY for g in limits])
-    missed = np.flatnonzero((rows.status == STATUSES.index("missed")) & ~rows.down)
+    missed = np.flatnonzero(rows.outcome == STATUSES.index("missed"))
     missed = missed[~np.isnan(days[rows.job[missed]])] if len(missed) else missed
     if not len(missed):
         return None

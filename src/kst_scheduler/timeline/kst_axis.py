@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from kst_scheduler.timeline.days import day, days
@@ -15,7 +16,10 @@ from kst_scheduler.timeline.style import FAINT, INK, LINE, QUIET, TEXT, text_wid
 from kst_scheduler.timezone import KST, UTC
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from kst_scheduler.timeline.page import Page
 
@@ -26,34 +30,43 @@ PAD: Final = 3.0
 BAND: Final = TICK + PAD + TICK_LABEL
 """Height that the ticks and their labels take on each side, in points."""
 
-_ROOM: Final = 66.0
+_ROOM: Final = 58.0
 """Points from one tick to the next, at the least: a date with its year has to fit."""
 _EDGE: Final = 0.012
 """Free room before the first and after the last moment, as a share of the span."""
 _DAY: Final = 86_400
+_AHEAD_OF_UTC: Final = 9 * 3600
 _STEPS: Final = (
+    *(0.1, 0.2, 0.5),
     *(1, 2, 5, 10, 15, 30),
     *(60, 120, 300, 600, 900, 1800),
     *(3600, 7200, 10_800, 21_600, 43_200),
     *(_DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY),
 )
+_HOUR: Final = 3600
 _MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
 def draw_time_axis(
-    page: Page, start: pd.Timestamp, end: pd.Timestamp, *, any_day: bool = False
+    page: Page,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    *,
+    any_day: bool = False,
+    events: Sequence[NDArray[np.float64]] = (),
 ) -> None:
     """Set the limits of the page's axes and draw both scales.
 
-    ``any_day`` draws the hours of a day without saying which.
+    ``any_day`` draws the hours of a day without saying which. ``events`` are times of each job, as
+    matplotlib counts them: where ticks are hours apart, they stand at some of each, if they can.
     """
     ax, width = page.ax, page.width
     first, last = day(start), day(end)
     edge = (last - first) * _EDGE
     ax.set_xlim(first - edge, last + edge)
-    moments = ticks(start, end, width)
+    moments = ticks(start, end, width, [times_of_day(each) for each in events])
     places = days(moments)
-    for_seconds = any(moment.second for moment in moments)
+    for_seconds = any(moment.second or moment.microsecond for moment in moments)
     in_utc = moments.tz_convert(UTC)
     if any_day:
         below, above = any_day_labels(moments, in_utc)
@@ -99,14 +112,22 @@ def name_the_axes(ax: Axes, left: float) -> None:
         )
 
 
-def ticks(start: pd.Timestamp, end: pd.Timestamp, width: float) -> pd.DatetimeIndex:
-    """Return round moments of Korean time from start to end, as many as have room."""
+def ticks(
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    width: float,
+    events: Sequence[NDArray[np.int64]] = (),
+) -> pd.DatetimeIndex:
+    """Return round moments of Korean time from start to end, as many as have room.
+
+    ``events`` are the times of day of each job, in seconds.
+    """
     start, end = start.tz_convert(KST), end.tz_convert(KST)
     max_ticks = max(1.0, width / _ROOM)
     seconds = (end - start).total_seconds()
     for step in _STEPS:
         if seconds / step <= max_ticks:
-            return _every(start, end, step)
+            return _every(start, end, step, _phase(step, events))
     months = seconds / (30.4 * _DAY)
     step = next((step for step in _MONTHS if months / step <= max_ticks), _MONTHS[-1])
     return _every_months(start, end, step)
@@ -120,6 +141,7 @@ def tick_labels(moments: pd.DatetimeIndex, seconds: bool, *, upwards: bool = Fal
     labels, before = [], None
     for moment in moments:
         lines = [f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"]
+        lines[0] += f".{moment.microsecond:06}"[:2] if moment.microsecond else ""
         if before is None or moment.date() != before.date():
             new_year = before is None or moment.year != before.year
             lines.append(f"{moment.day} {moment:%b}" + (f" {moment.year}" if new_year else ""))
@@ -142,14 +164,37 @@ def any_day_labels(
     return below, above
 
 
-def _every(start: pd.Timestamp, end: pd.Timestamp, step: int) -> pd.DatetimeIndex:
-    size = pd.Timedelta(seconds=step)
-    midnight = start.normalize()
+def times_of_day(moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the Korean times of day, in seconds, of what matplotlib counts in days."""
+    seconds = np.rint(moments[~np.isnan(moments)] * _DAY).astype(np.int64)
+    return np.unique((seconds + _AHEAD_OF_UTC) % _DAY)
+
+
+def _phase(step: float, events: Sequence[NDArray[np.int64]]) -> int:
+    """Return how long after midnight ticks begin so that most jobs have one of their times at one.
+
+    It is whole hours, and 0 where that does as well; the jobs that come first decide between
+    others. Ticks of days leave midnight only for an hour at which every job is due.
+    """
+    if step < 2 * _HOUR:
+        return 0
+    cycle = min(round(step), _DAY)
+    hits = {
+        phase: [bool(np.any(times % cycle == phase)) for times in events]
+        for phase in range(0, cycle, _HOUR)
+    }
+    best = max(hits, key=lambda phase: (sum(hits[phase]), hits[phase], -phase))
+    return best if step < _DAY or all(hits[best]) else 0
+
+
+def _every(start: pd.Timestamp, end: pd.Timestamp, step: float, phase: int) -> pd.DatetimeIndex:
+    size, after = pd.Timedelta(seconds=step), pd.Timedelta(seconds=phase)
+    begin = start.normalize() + after
     if step >= _DAY:
-        midnights = pd.date_range(midnight, end, freq=f"{step // _DAY}D")
-        return midnights[midnights >= start]
-    skipped = -((midnight - start) // size)
-    return pd.date_range(midnight + skipped * size, end, freq=size)
+        found = pd.date_range(begin, end, freq=f"{step // _DAY:.0f}D")
+        return found[found >= start]
+    skipped = -((begin - start) // size)
+    return pd.date_range(begin + skipped * size, end, freq=size)
 
 
 def _every_months(start: pd.Timestamp, end: pd.Timestamp, step: int) -> pd.DatetimeIndex:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kst_scheduler.runs.table import STATUSES
+from kst_scheduler.timeline.hover import areas_of_runs, tell
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.marks import one_a_dot
 from kst_scheduler.timeline.page import (
@@ -19,7 +20,14 @@ from kst_scheduler.timeline.page import (
     page_on,
 )
 from kst_scheduler.timeline.scene import gather_scene
-from kst_scheduler.timeline.style import FAINT, STATUS_MARKS, VERMILLION, house_style
+from kst_scheduler.timeline.style import (
+    DOWN,
+    DOWN_MARK,
+    FAINT,
+    OUTCOME_MARKS,
+    VERMILLION,
+    house_style,
+)
 from kst_scheduler.timeline.words import count, duration, short
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ _TICKS: Final = (0, 60, 3_600, _DAY, 10, 600, 1, 21_600, 7 * _DAY, 30 * _DAY, 36
 _EDGE: Final = 0.07
 """Free room below and above all marks, as a share of the scale."""
 _NEVER: Final = "not started"
+_NOT_STARTED: Final = {"missed": "missed", DOWN: DOWN_MARK.words}
 _MISSED: Final = STATUSES.index("missed")
 _FULL: Final = 7.0
 _SMALL: Final = 3.5
@@ -89,62 +98,67 @@ def _late(scene: Scene) -> NDArray[np.float64]:
 
 def _title(scene: Scene) -> str:
     late = _late(scene)
-    missed = scene.counts().get("missed", 0)
+    counts = scene.counts()
+    said = [f"{counts[name]:,} {words}" for name, words in _NOT_STARTED.items() if name in counts]
+    never = ", ".join(said)
     started = int(np.count_nonzero(~np.isnan(late)))
     if not started:
-        return f"no run started, {missed:,} missed" if missed else "no runs"
+        return f"no run started, {never}" if never else "no runs"
     prompt = int(np.count_nonzero(np.abs(late) <= 1))
     whole = "all " if started > 1 else ""
-    said = f"{whole if prompt == started else f'{prompt:,} of '}{count(started, 'run')}"
-    said += " started within a second"
+    title = f"{whole if prompt == started else f'{prompt:,} of '}{count(started, 'run')}"
+    title += " started within a second"
     for name, row, way in (
         ("latest", int(np.nanargmax(late)), "late"),
         ("earliest", int(np.nanargmin(late)), "early"),
     ):
         if late[row] * (1 if way == "late" else -1) > 1:
             node = f" on {short(scene.nodes[scene.rows.node[row]])}" if len(scene.nodes) > 1 else ""
-            said += f", the {name} {duration(abs(float(late[row])))} {way}{node}"
-    return f"{said}; {missed:,} missed" if missed else said
+            title += f", the {name} {duration(abs(float(late[row])))} {way}{node}"
+    return f"{title}; {never}" if never else title
 
 
 def _draw(scene: Scene, title: str, ax: Axes | None) -> Axes:
     late = _late(scene)
     limits = _limits(scene)
-    ticks = _ticks(late, limits, _HEIGHT, never="missed" in scene.counts())
+    missed = scene.rows.status == _MISSED
+    ticks = _ticks(late, limits, _HEIGHT, never=bool(missed.any()))
     left = left_margin([label for _, label in ticks])
-    words = [STATUS_MARKS[code].words for code in _shown(scene, late)]
+    words = [OUTCOME_MARKS[code].words for code in _shown(scene, late)]
     if ax is None:
         page = own_page(title, left, _HEIGHT, words)
     else:
         page = page_on(ax, title, left, words)
-        ticks = _ticks(late, limits, page.height, never="missed" in scene.counts())
+        ticks = _ticks(late, limits, page.height, never=bool(missed.any()))
     if scene.start is None or scene.end is None:
         return draw_empty(page)
     _draw_scale(page, ticks, min(0.0, np.nanmin(np.append(late, 0.0))))
-    draw_time_axis(page, scene.start, scene.end)
+    draw_time_axis(page, scene.start, scene.end, events=scene.due())
     for seconds in limits:
         page.ax.axhline(seconds, color=VERMILLION, ls=(0, (6, 3)), lw=1.2, zorder=2)
-    y = np.where(scene.rows.status == _MISSED, ticks[-1][0], late)
+    y = np.where(missed, ticks[-1][0], late)
     lines = [_draw_status(page, scene, y, code) for code in _shown(scene, late)]
     draw_legend(page, lines, _FULL)
+    rows, names, x = scene.rows, (scene.nodes, scene.jobs), scene.rows.scheduled
+    tell(page.ax, lambda: areas_of_runs(rows, names, x, x, y, 0.6 * _FULL))
     return finished(page)
 
 
 def _shown(scene: Scene, late: NDArray[np.float64]) -> list[int]:
-    """Return the statuses of what started, and of what was missed."""
+    """Return the outcomes of what started, and of what was missed."""
     seen = ~np.isnan(late) | (scene.rows.status == _MISSED)
-    return [int(code) for code in np.unique(scene.rows.status[seen])]
+    return [int(code) for code in np.unique(scene.rows.outcome[seen])]
 
 
 def _draw_status(page: Page, scene: Scene, y: NDArray[np.float64], code: int) -> Line2D:
-    chosen = np.flatnonzero((scene.rows.status == code) & ~np.isnan(y))
+    chosen = np.flatnonzero((scene.rows.outcome == code) & ~np.isnan(y))
     x, height = scene.rows.scheduled[chosen], y[chosen]
     first, last = page.ax.get_xlim()
     if len(chosen) > _MANY:
         row = np.floor(_scale(height) * 40).astype(np.intp)
         kept = one_a_dot((x - first) / (last - first) * page.width, row - row.min())
         x, height = x[kept], height[kept]
-    mark = STATUS_MARKS[code]
+    mark = OUTCOME_MARKS[code]
     look = mark.line(_FULL) if len(chosen) <= _MANY else mark.small(_SMALL)
     (line,) = page.ax.plot(x, height, label=mark.words, **look)
     return line

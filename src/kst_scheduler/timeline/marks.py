@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kst_scheduler.runs.table import STATUSES
-from kst_scheduler.timeline.style import INK, QUIET, STATUS_MARKS, TEXT, tint
+from kst_scheduler.timeline.style import INK, OUTCOME_MARKS, QUIET, TEXT, text_width, tint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,13 +60,13 @@ def broken_line(*ends: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([*ends, np.full(len(ends[0]), np.nan)]).ravel()
 
 
-def draw_marks(rows: Rows, field: Field, marks: Sequence[Mark] = STATUS_MARKS) -> list[Line2D]:
-    """Draw one mark a row; return one line for each status that occurs, for the legend.
+def draw_marks(rows: Rows, field: Field, marks: Sequence[Mark] = OUTCOME_MARKS) -> list[Line2D]:
+    """Draw one mark a row; return one line for each outcome that occurs, for the legend.
 
-    ``marks`` are those of the statuses, by code.
+    ``marks`` are those of the outcomes, by code.
     """
     room = room_for_marks(rows, field)
-    codes = [int(code) for code in np.unique(rows.status)]
+    codes = [int(code) for code in np.unique(rows.outcome)]
     return [_draw_status(rows, field, room, code, marks[code]) for code in codes]
 
 
@@ -93,7 +93,7 @@ def _draw_status(
     rows: Rows, field: Field, room: NDArray[np.float64], code: int, mark: Mark
 ) -> Line2D:
     """Draw a status as marks where they have room, and smaller, thinner or as a band elsewhere."""
-    mine = rows.status == code
+    mine = rows.outcome == code
     free = np.flatnonzero(mine & (room >= _FREE))
     tight = np.flatnonzero(mine & (room < _FREE))
     if code not in _WITHOUT_NEWS:
@@ -168,7 +168,7 @@ def draw_bars(rows: Rows, field: Field) -> None:
         field.page.ax.plot(
             broken_line(rows.started[chosen], ends[chosen]),
             broken_line(y, y),
-            color=STATUS_MARKS[code].bar,
+            color=OUTCOME_MARKS[code].bar,
             linewidth=field.largest * 0.9,
             solid_capstyle="butt",
             zorder=2,
@@ -193,13 +193,17 @@ def draw_waiting(rows: Rows, field: Field) -> None:
 
 def draw_counts(rows: Rows, field: Field) -> None:
     """Write how many runs lie under one mark, where several started at the same moment."""
+    first, last = field.page.ax.get_xlim()
     for position, number in _heaps(rows, field):
+        words, at = f"{number:,} runs", rows.started[position]
+        half = text_width(words) / 2 * field.page.day
+        side = "left" if at - half < first else "right" if at + half > last else "center"
         field.page.ax.annotate(
-            f"{number:,} runs",
-            (rows.started[position], field.y[field.lane[position]]),
+            words,
+            (at, field.y[field.lane[position]]),
             (0, 0.5 * field.largest + 1),
             textcoords="offset points",
-            ha="center",
+            ha=side,
             va="bottom",
             size=TEXT,
             color=INK,

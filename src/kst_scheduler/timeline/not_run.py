@@ -11,6 +11,7 @@ import pandas as pd
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.hover import MAX_AREAS, Area, when
 from kst_scheduler.timeline.lane_words import LaneWords
 from kst_scheduler.timeline.style import BLACK
 from kst_scheduler.timezone import KST, require_aware
@@ -82,7 +83,8 @@ def find_not_run(expected: Mapping[str | None, pd.DatetimeIndex], scene: Scene) 
         return []
     found = []
     for job_id, moments in expected.items():
-        inside = moments[(moments >= scene.start) & (moments <= scene.end)]
+        known_until = scene.end if scene.cut_at is None else scene.cut_at
+        inside = moments[(moments >= scene.start) & (moments <= known_until)]
         for job in [job_id] if job_id is not None else scene.jobs or [""]:
             found += [NotRun(job, moment) for moment in _unanswered(inside, job, scene)]
     return sorted(found, key=lambda one: (one.moment, one.job_id))
@@ -138,4 +140,22 @@ def not_run_words(missing: list[NotRun], lanes: Lanes, *, clock: Clock) -> list[
         LaneWords(f"expected {clock(one.moment)}: nothing ran", day(one.moment), lane)
         for one in missing
         for lane in lanes.of_job(one.job_id)[:1]
+    ]
+
+
+def not_run_areas(missing: list[NotRun], lanes: Lanes, half: float) -> list[Area]:
+    """Return what each ring tells; ``half`` is half the size of a mark in points."""
+    y = lanes.y
+    return [
+        Area(
+            at,
+            at,
+            y[lane],
+            y[lane],
+            half,
+            f"{one.job_id}\nexpected {when(one.moment)}: nothing ran",
+        )
+        for one in missing[:MAX_AREAS]
+        for at in [day(one.moment)]
+        for lane in lanes.of_job(one.job_id)
     ]

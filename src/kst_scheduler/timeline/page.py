@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from matplotlib.transforms import Bbox
 
+from kst_scheduler.timeline.hover import forget
+from kst_scheduler.timeline.inline import Picture
 from kst_scheduler.timeline.kst_axis import BAND
 from kst_scheduler.timeline.style import DPI, LINE, QUIET, TEXT, TITLE, boxes, drawn_width
 from kst_scheduler.timeline.words import wrap
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-WIDTH: Final = 720.0
-"""Width of a figure in points: 10 inches, which fits a column of text."""
+WIDTH: Final = 630.0
+"""Width of a figure in points. Its letters are read in a narrow window too, where it shrinks."""
+WIDE: Final = 720.0
+"""Width of one with columns of words."""
 MAX_HEIGHT: Final = 864.0
 """No figure is taller than 12 inches, however many lanes it has."""
 RIGHT: Final = 40.0
@@ -86,19 +90,21 @@ def own_page(
     height: float,
     legend: Sequence[str] = (),
     bands: tuple[float, float] = (BAND, BAND),
+    full: float = WIDTH,
 ) -> Page:
     """Open a figure around axes ``height`` points tall, and write the title above them.
 
-    ``legend`` holds the words that the legend will have, so that the room for it is kept.
+    ``legend`` holds the words that the legend will have, so that the room for it is kept. ``full``
+    is the width of the figure in points.
     """
     import matplotlib.pyplot as plt  # noqa: PLC0415 - a server draws on its own axes, without it
 
-    title = wrap(title, (WIDTH - 2 * GAP) / boxes(title), TITLE, bold=True)
-    above, below = margins(title, legend, bands)
+    title = wrap(title, (full - 2 * GAP) / boxes(title), TITLE, bold=True)
+    above, below = margins(title, legend, bands, full - 2 * GAP)
     total = above + height + below
-    figure = plt.figure(figsize=(WIDTH / 72, total / 72), dpi=DPI)
-    width = WIDTH - left - RIGHT
-    ax = figure.add_axes((left / WIDTH, below / total, width / WIDTH, height / total))
+    figure = plt.figure(figsize=(full / 72, total / 72), dpi=DPI, FigureClass=Picture)
+    width = full - left - RIGHT
+    ax = figure.add_axes((left / full, below / total, width / full, height / total))
     return _titled(Page(ax, width, height, left - GAP, bands), title)
 
 
@@ -114,6 +120,7 @@ def page_on(
     The words are dark, so the figure becomes white, whatever style it was opened with.
     """
     ax.clear()
+    forget(ax)
     ax.set_facecolor("white")
     ax.figure.set_facecolor("white")
     box, slot = _boxes(ax)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from kst_scheduler.timeline import shading
+from kst_scheduler.timeline.days import days
 from kst_scheduler.timeline.duplicates import (
     DUPLICATE_WORDS,
     Duplicates,
@@ -14,6 +17,7 @@ from kst_scheduler.timeline.duplicates import (
     find_duplicates,
 )
 from kst_scheduler.timeline.grace import GRACE_WORDS, draw_grace
+from kst_scheduler.timeline.hover import areas_of_runs, tell
 from kst_scheduler.timeline.kst_axis import draw_time_axis
 from kst_scheduler.timeline.lane_words import write_words
 from kst_scheduler.timeline.lanes import (
@@ -32,6 +36,7 @@ from kst_scheduler.timeline.not_run import (
     draw_not_run,
     expected_times,
     find_not_run,
+    not_run_areas,
     not_run_words,
 )
 from kst_scheduler.timeline.overlaps import OVERLAP_WORDS, Overlaps, draw_overlaps, find_overlaps
@@ -50,7 +55,7 @@ from kst_scheduler.timeline.page import (
     say_empty,
 )
 from kst_scheduler.timeline.scene import gather_scene
-from kst_scheduler.timeline.style import MARKS, house_style
+from kst_scheduler.timeline.style import OUTCOME_MARKS, OUTCOMES, house_style
 from kst_scheduler.timeline.words import verdict
 
 if TYPE_CHECKING:
@@ -88,6 +93,10 @@ def plot_timeline(
     shows how late it started. An arc joins the runs of an occurrence that ran more than once.
     Incidents are shaded and named. The title says what went wrong.
 
+    Where Python runs in a page, the figure is shown as an SVG: rest the pointer on a mark to read
+    when that run was scheduled, started and ended, and why. With ``KST_PICTURES=png`` in
+    the environment it is a PNG, for pages that are shown where no SVG is. ``savefig`` is as ever.
+
     Args:
         result_or_runs: the result of ``simulate(...)``, or a bare table of runs
             (``kst_scheduler.runs.table``).
@@ -123,7 +132,9 @@ def plot_timeline(
 def timeline_title(runs: pd.DataFrame, start: datetime, end: datetime) -> str:
     """Return the title that ``plot_timeline`` gives these runs, without drawing them."""
     scene = gather_scene(runs, incidents=None, start=start, end=end, grace=None, moments=[])
-    return _title(scene, Lanes(lane_names(scene, [])), [], find_duplicates(scene.rows))
+    lanes = Lanes(lane_names(scene, []))
+    rows = scene.rows
+    return _title(scene, lanes, [], find_duplicates(rows), find_overlaps(rows))
 
 
 def _draw(
@@ -136,27 +147,39 @@ def _draw(
     duplicates = find_duplicates(scene.rows)
     overlaps = find_overlaps(scene.rows)
     lanes = Lanes(lane_names(scene, [job for job in wanted if job is not None]))
-    title = _title(scene, lanes, missing, duplicates) if title is None else title
+    if title is None:
+        title = _title(scene, lanes, missing, duplicates, overlaps)
     legend = _legend_words(scene, missing, duplicates, overlaps)
     page, lanes, notes = _page(scene, lanes, title, legend, ax)
     draw_lanes(page.ax, lanes, page.height / lanes.units)
     if scene.start is None or scene.end is None:
         return draw_empty(page)
-    draw_time_axis(page, scene.start, scene.end)
+    expected = [days(moments) for moments in wanted.values()]
+    draw_time_axis(page, scene.start, scene.end, events=[*expected, *scene.due()])
     shading.draw_incidents(page, scene, lanes, notes)
+    shading.draw_cut(page, scene)
     _draw_runs(page, scene, lanes, missing, duplicates, overlaps)
+    _tell(page, scene, lanes, missing)
     if not len(scene.rows.status) and not missing:
         say_empty(page)
     return finished(page)
 
 
-def _title(scene: Scene, lanes: Lanes, missing: list[NotRun], duplicates: Duplicates) -> str:
-    return verdict(
+def _title(
+    scene: Scene,
+    lanes: Lanes,
+    missing: list[NotRun],
+    duplicates: Duplicates,
+    overlaps: Overlaps,
+) -> str:
+    cut = f"interrupted at {scene.clock(scene.cut_at)}: " if scene.cut_at is not None else ""
+    return cut + verdict(
         scene.counts(),
         duplicates.sizes.tolist(),
         missing,
         len({job for _, job in lanes.names}),
         scene.latest(),
+        overlapping=len(np.unique(overlaps.row)),
         clock=scene.clock,
     )
 
@@ -186,6 +209,22 @@ def _draw_runs(
     words += duplicate_words(rows, duplicates, field, scene.nodes)
     write_words(words, rows, field)
     draw_legend(page, [*marks, *(line for line in extra if line)], field.largest)
+
+
+def _tell(page: Page, scene: Scene, lanes: Lanes, missing: list[NotRun]) -> None:
+    """Keep what the picture tells under the pointer: incidents, then what lies above them."""
+    rows, names = scene.rows, (scene.nodes, scene.jobs)
+    field = Field(page, lane_of(rows, scene, lanes), lanes.y, page.height / lanes.units)
+    y, half = field.y[field.lane], 0.6 * field.largest
+    ends = np.fmax(rows.ended(page.ax.get_xlim()[1]), rows.place)
+    tell(
+        page.ax,
+        lambda: [
+            *shading.incident_areas(scene, lanes),
+            *areas_of_runs(rows, names, rows.place, ends, y, half),
+            *not_run_areas(missing, lanes, half),
+        ],
+    )
 
 
 def _page(
@@ -223,7 +262,7 @@ def _legend_words(
     overlaps: Overlaps,
 ) -> list[str]:
     """Return what the legend will say, as far as it is known before anything is drawn."""
-    words = [MARKS[status].words for status in scene.counts()]
+    words = [OUTCOME_MARKS[OUTCOMES.index(outcome)].words for outcome in scene.counts()]
     words += [NOT_RUN_WORDS] * bool(missing) + [DUPLICATE_WORDS] * bool(len(duplicates.sizes))
     words += [OVERLAP_WORDS] * bool(len(overlaps.row))
     return words + [GRACE_WORDS] * bool(scene.grace and "missed" in scene.counts())

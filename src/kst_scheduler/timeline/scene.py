@@ -5,7 +5,7 @@ Everything is checked before anything is drawn, so an error leaves no figure beh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ import pandas as pd
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.table import NODE_DOWN, STATUSES, TIME_COLUMNS, check_runs, time_dtype
 from kst_scheduler.timeline.days import day, days
+from kst_scheduler.timeline.style import DOWN, OUTCOMES
 from kst_scheduler.timeline.words import A_YEAR, Clock
 from kst_scheduler.timezone import KST, require_aware
 
@@ -43,6 +44,13 @@ class Rows:
     finished: NDArray[np.float64]
     down: NDArray[np.bool_]
     """Whether the run was missed because its node was down: no grace time would have helped."""
+    detail: NDArray[np.object_]
+    """Why the run has its status, as far as it is known."""
+
+    @property
+    def outcome(self) -> NDArray[np.intp]:
+        """The codes of the outcomes, which have a mark each (``style.OUTCOMES``)."""
+        return np.where(self.down, OUTCOMES.index(DOWN), self.status)
 
     @property
     def place(self) -> NDArray[np.float64]:
@@ -77,11 +85,17 @@ class Scene:
     """The names in the order of the reader's code, as far as it is known ..."""
     job_order: tuple[str, ...] = ()
     """... and the jobs' ids."""
+    cut_at: pd.Timestamp | None = None
+    """When an interrupt ended the simulation, if it is within the picture."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows each status has; only statuses that occur."""
-        numbers = np.bincount(self.rows.status, minlength=len(STATUSES))
-        return {name: int(number) for name, number in zip(STATUSES, numbers, strict=True) if number}
+        """Return how many rows each outcome has; only outcomes that occur."""
+        numbers = np.bincount(self.rows.outcome, minlength=len(OUTCOMES))
+        return {name: int(number) for name, number in zip(OUTCOMES, numbers, strict=True) if number}
+
+    def due(self) -> list[NDArray[np.float64]]:
+        """Return the scheduled times of each job, in matplotlib's days."""
+        return [self.rows.scheduled[self.rows.job == number] for number in range(len(self.jobs))]
 
     @property
     def clock(self) -> Clock:
@@ -122,13 +136,26 @@ def gather_scene(
     known = [runs[name] for name in TIME_COLUMNS]
     first, last = span([*known, incidents["start"], incidents["end"]], moments, start, end)
     rows, nodes, jobs = _rows(runs)
+    cut_at = None if isinstance(source, pd.DataFrame) else _cut(source, last)
+    if cut_at is not None:  # a run in progress was seen up to there
+        rows = replace(rows, finished=rows.ended(day(cut_at)))
     if first is not None and last is not None:
         rows = _within(rows, day(first), day(last))
         apart = (incidents["start"] > last) | (incidents["end"] < first)
         incidents = incidents[~apart]
     whole = not isinstance(source, pd.DataFrame)
-    orders = [tuple(getattr(source, name, ())) if whole else () for name in ("nodes", "jobs")]
-    return Scene(rows, nodes, jobs, incidents, first, last, grace, *orders)
+    node_order, job_order = (
+        tuple(getattr(source, name, ())) if whole else () for name in ("nodes", "jobs")
+    )
+    return Scene(rows, nodes, jobs, incidents, first, last, grace, node_order, job_order, cut_at)
+
+
+def _cut(source: Any, last: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Return when the simulation was interrupted, if that is before the end of the picture."""
+    cut: datetime | None = getattr(source, "cut_at", None)
+    if cut is None or last is None or cut >= last:
+        return None
+    return pd.Timestamp(cut).tz_convert(KST)
 
 
 def _runs(source: Any) -> pd.DataFrame:
@@ -213,8 +240,10 @@ def _rows(runs: pd.DataFrame) -> tuple[Rows, list[str], list[str]]:
     job, jobs = pd.factorize(runs["job_id"], use_na_sentinel=False)
     scheduled, started, finished = (days(runs[name]) for name in TIME_COLUMNS)
     status = np.asarray(runs["status"].cat.codes, np.intp)
-    down = np.asarray(runs["detail"] == NODE_DOWN, np.bool_)
-    rows = Rows(node, job, status, scheduled, started, finished, down)
+    missed = status == STATUSES.index("missed")
+    down = np.asarray(runs["detail"] == NODE_DOWN, np.bool_) & missed
+    detail = runs["detail"].to_numpy(object)
+    rows = Rows(node, job, status, scheduled, started, finished, down, detail)
     return rows, list(nodes), list(jobs)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from kst_scheduler.timeline.days import day
-from kst_scheduler.timeline.style import BLACK, SKY_BLUE, drawn_width
+from kst_scheduler.timeline.hover import MAX_AREAS, Area, when
+from kst_scheduler.timeline.style import BLACK, QUIET, SKY_BLUE, THIN, drawn_width
 from kst_scheduler.timeline.words import incident, incidents_in_short
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_STRIPS: Final = 2
 _SHADES: Final = {"freeze": (SKY_BLUE, 0.22), "crash": (BLACK, 0.14)}
+NOT_SIMULATED: Final = "not simulated"
 _APART: Final = 8.0
 _THINNEST: Final = 2.0
 """A short incident in a long span is still seen, this many points wide."""
@@ -77,6 +79,40 @@ def draw_incidents(page: Page, scene: Scene, lanes: Lanes, found: dict[str, list
             )
 
 
+def incident_areas(scene: Scene, lanes: Lanes) -> list[Area]:
+    """Return what each incident tells, also where there was no room for its note."""
+    blocks = lanes.blocks()
+    found = []
+    for node, kind, start, end, detail in _records(scene.incidents)[:MAX_AREAS]:
+        is_jump = kind == "clock_jump"
+        until = "" if is_jump or pd.isna(end) else f" until {when(end)}"
+        words = incident(node, kind, start, end, detail, last=scene.end, clock=scene.clock)
+        first, last = _seen(scene, start, start if is_jump else end)
+        area = Area(first, last, *blocks[str(node)], 2.0, f"{words}\n{when(start)}{until}")
+        found.append(area)
+    return found
+
+
+def draw_cut(page: Page, scene: Scene) -> None:
+    """Hatch what an interrupted simulation did not come to, and say so where it has room."""
+    if scene.cut_at is None or scene.end is None:
+        return
+    first, (_, last) = max(day(scene.cut_at), page.ax.get_xlim()[0]), page.ax.get_xlim()
+    page.ax.axvspan(first, last, facecolor="white", edgecolor=THIN, hatch="//", lw=0, zorder=0.7)
+    if (last - first) / page.day > drawn_width(NOT_SIMULATED) + _APART:
+        page.ax.text(
+            (first + last) / 2,
+            0.5,
+            NOT_SIMULATED,
+            transform=page.ax.get_xaxis_transform(),
+            ha="center",
+            va="center",
+            color=QUIET,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+            zorder=4,
+        )
+
+
 def _records(incidents: pd.DataFrame) -> list[tuple[str, str, pd.Timestamp, pd.Timestamp, str]]:
     columns = ["node", "kind", "start", "end", "detail"]
     return list(incidents[columns].itertuples(index=False, name=None))
@@ -100,7 +136,7 @@ def _placed(
     detail: str,
 ) -> tuple[str, float]:
     """Return the words of an incident, and their middle: as near as the frame allows."""
-    words = incident(node, kind, start, end, detail, clock=scene.clock)
+    words = incident(node, kind, start, end, detail, last=scene.end, clock=scene.clock)
     first, last = _seen(scene, start, start if kind == "clock_jump" else end)
     left, right = _seen(scene, scene.start, scene.end)  # type: ignore[arg-type]
     middle = ((first + last) / 2 - left) / (right - left) * width

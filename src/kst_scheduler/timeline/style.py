@@ -96,6 +96,9 @@ class Mark:
         return self.line(points) | {"markeredgecolor": edge, "markeredgewidth": 0.4}
 
 
+DOWN: Final = "down"
+"""What is missed because its node was down: no process knew it, so it was not late."""
+
 # What went wrong lies above what went well.
 MARKS: Final = {
     "ok": Mark("o", BLUE, BLUE, 1.0, 3.0, "ok"),
@@ -108,8 +111,11 @@ MARKS: Final = {
     "running": Mark("*", BLUE, BLACK, 1.5, 3.2, "running"),
 }
 """The mark of each status."""
-STATUS_MARKS: Final = tuple(MARKS[status] for status in STATUSES)
-"""The same by the status's code in a table of runs."""
+OUTCOMES: Final = (*STATUSES, DOWN)
+"""The statuses of a table of runs by their codes, and what else has a mark of its own."""
+DOWN_MARK: Final = Mark("x", "none", BLACK, 1.05, 3.8, "due while down")
+OUTCOME_MARKS: Final = (*(MARKS[status] for status in STATUSES), DOWN_MARK)
+"""The marks of the outcomes, in their order."""
 
 _FIRES: Final = "osD^vPX"
 _FIRE_COLOURS: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, INK)

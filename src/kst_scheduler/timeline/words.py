@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from kst_scheduler.fire_times.instants import microseconds
-from kst_scheduler.timeline.style import TEXT, text_width
+from kst_scheduler.timeline.style import DOWN, DOWN_MARK, TEXT, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _LATE: Final = timedelta(minutes=1)
 _PROCESS: Final = "process"
 
 # The order in which a title tells what went wrong: the worst first.
-_WRONG: Final = ("missed", "error", "cancelled", "skipped", "coalesced")
+_WRONG: Final = ("missed", DOWN, "error", "cancelled", "skipped", "coalesced")
 
 
 def duration(span: timedelta | float) -> str:
@@ -156,17 +156,19 @@ def incident(
     end: pd.Timestamp,
     detail: Any,
     *,
+    last: pd.Timestamp | None = None,
     clock: Clock = Clock(),
 ) -> str:
     """Say what befell a node: "B frozen 2 h 20 min", "A down from 04:10 on", "B clock +3 min".
 
-    A node without a name, where the lanes stand for something else, is "process".
+    A node without a name, where the lanes stand for something else, is "process". ``last`` is the
+    end of the picture: what is not over there has no length yet.
     """
     name = short(node) or _PROCESS
     if kind == "clock_jump":
         return f"{name} clock {_jump(detail)}"
     state = {"freeze": "frozen", "crash": "down"}[kind]
-    if pd.isna(end):
+    if pd.isna(end) or (last is not None and end >= last):
         return f"{name} {state} from {clock(start)} on"
     return f"{name} {state} {duration(end - start)}"
 
@@ -186,26 +188,30 @@ def verdict(
     jobs: int,
     latest: timedelta,
     *,
+    overlapping: int = 0,
     clock: Clock = Clock(),
 ) -> str:
     """Return the title of a timeline: what went wrong, counted, then how much went well.
 
-    ``statuses`` counts the rows of each status, ``repeated`` holds how often each occurrence ran
+    ``statuses`` counts the rows of each outcome, ``repeated`` holds how often each occurrence ran
     that ran more than once, ``jobs`` is how many jobs the picture shows, ``latest`` is by how much
-    the latest run was late, and ``clock`` writes times.
+    the latest run was late, ``overlapping`` how many runs started before another of their job and
+    node had ended, and ``clock`` writes times.
     """
     wrong = [*_not_run(not_run, jobs, clock), *_repeated(list(repeated))]
-    nouns = {name: (name, "errors" if name == "error" else name) for name in _WRONG}
+    nouns = {name: (name, name) for name in _WRONG}
+    nouns |= {"error": ("error", "errors"), DOWN: (DOWN_MARK.words, DOWN_MARK.words)}
     wrong += [count(statuses[name], *nouns[name]) for name in _WRONG if statuses.get(name)]
     others = {"locked_out": "locked out", "running": "still running"}
     fine = [f"{statuses[name]:,} {words}" for name, words in others.items() if statuses.get(name)]
+    fine += [f"{overlapping:,} overlapping"] * bool(overlapping)
     fine += [f"up to {duration(latest)} late"] if latest > _LATE else []
     ok = statuses.get("ok", 0)
     if wrong:
         return "; ".join([", ".join(wrong), ", ".join([f"{ok:,} ok" if ok else "none ok", *fine])])
     if not ok and not fine:
         return "no runs"
-    every = "all " if ok > 1 and "running" not in statuses else ""
+    every = "all " if ok > 1 and not overlapping and "running" not in statuses else ""
     return ", ".join([f"{every}{ok:,} ok"] * bool(ok) + fine)
 
 

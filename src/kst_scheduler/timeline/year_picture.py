@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.fires_picture import fires
+from kst_scheduler.timeline.hover import Area, tell
 from kst_scheduler.timeline.lanes import label_step
 from kst_scheduler.timeline.page import (
     RIGHT,
@@ -143,7 +144,24 @@ def _draw(
         page.ax.add_patch(_outline(int(spot) // 7, int(spot) % 7))
     _finish(page, weeks)
     draw_legend(page, legend)
+    half = page.width / weeks / 2
+    told = np.flatnonzero(fires_a_day)
+    tell(page.ax, lambda: [_area(start, day, fires_a_day, place, half) for day in told.tolist()])
     return finished(page)
+
+
+def _area(
+    start: pd.Timestamp,
+    day: int,
+    fires_a_day: NDArray[np.intp],
+    place: NDArray[np.intp],
+    half: float,
+) -> Area:
+    """Return what a day on which something fires tells."""
+    x, y = int(place[day]) // 7 + 0.5, int(place[day]) % 7 + 0.5
+    date = start + pd.Timedelta(days=day)
+    words = f"{date:%a} {date.day} {date:%b %Y}: {count(int(fires_a_day[day]), 'fire')}"
+    return Area(x, x, y, y, half, words)
 
 
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:

@@ -14,7 +14,7 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation import Node, simulate
-from kst_scheduler.timeline.words import short
+from kst_scheduler.timeline.words import count, short
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import every
 from kst_workbook.explorers.explorer import PICTURE, WIDE, bundle, import_widgets, status_counts
@@ -36,6 +36,14 @@ REDRAW_SECONDS: Final = 0.25
 MAX_SECONDS: Final = 60.0
 NODE: Final = "here"
 THREE_JOBS: Final = ("failing", "quick", "slow")
+
+
+class LiveTimelineInterrupted(asyncio.CancelledError):
+    """Raised when the cell of a live timeline is interrupted; a notebook shows it as one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that a notebook shows in place of a traceback."""
+        return [str(self)]
 
 
 class LiveTimeline:
@@ -70,6 +78,15 @@ class LiveTimeline:
         self.picture.value = self.drawing.svg()
         self.sentence.value = status_counts(runs)
 
+    def cut(self, runs: pd.DataFrame, jobs: list[str], start: datetime, end: datetime) -> str:
+        """Draw the runs as they are when the cell is interrupted; return the line that says so."""
+        self.show(runs, jobs, start, end)
+        passed, whole = datetime.now(KST) - start, end - start
+        words = f"after {passed.total_seconds():.1f} of {whole.total_seconds():g} seconds"
+        running = count(int((runs["status"] == "running").sum()), "run")
+        self.sentence.value = f"Interrupted {words}, {running} cut. {self.sentence.value}"
+        return f"interrupted {words}; the scheduler is shut down, and {running} cut"
+
 
 async def live_timeline(
     register: Callable[[AsyncIOScheduler], object] | None = None, seconds: float = 2
@@ -87,6 +104,7 @@ async def live_timeline(
 
     Raises:
         InvalidArgumentError: ``seconds`` is not such a number.
+        LiveTimelineInterrupted: the cell is interrupted; the picture stays, and says so.
         WorkbookError: ipywidgets is not installed.
 
     """
@@ -112,6 +130,8 @@ async def live_timeline(
             while (left := (end - datetime.now(KST)).total_seconds()) > 0:
                 await asyncio.sleep(min(REDRAW_SECONDS, left))
                 growing.show(recorder.runs, jobs, start, end)
+        except asyncio.CancelledError:
+            raise LiveTimelineInterrupted(growing.cut(recorder.runs, jobs, start, end)) from None
         finally:
             await scheduler.drain(0)
             recorder.close()

@@ -25,6 +25,7 @@ ENVIRONMENT: Final = {
     "PYTHONHASHSEED": "0",  # the order of a set
     "SOURCE_DATE_EPOCH": "0",  # the date inside a matplotlib SVG
     "TQDM_DISABLE": "1",  # a progress bar shows times
+    "KST_PICTURES": "png",  # where a stored notebook is shown, an SVG in it often is not
     "KST_WORKBOOK_PROGRESS": "",  # what has been solved is the reader's own
 }
 """What a kernel finds in its environment, for outputs that are the same every time."""

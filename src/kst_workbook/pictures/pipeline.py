@@ -14,6 +14,7 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.page import (
     GAP,
     MAX_HEIGHT,
+    WIDE,
     Page,
     finished,
     left_margin,
@@ -192,7 +193,7 @@ def _page(
     shown = _fitted(decisions, int(room // _LOWEST))
     height = max(1, len(shown)) * min(_ROW, room / max(1, len(shown))) + GAP
     left = left_margin([_label(one, clock) for one in shown])
-    return own_page(title, left, height, bands=_BANDS), shown
+    return own_page(title, left, height, bands=_BANDS, full=WIDE), shown
 
 
 def _fitted(decisions: list[Decision], max_rows: int) -> list[Decision | list[Decision]]:
