@@ -174,8 +174,8 @@ def bundle(widget: Any, still: Drawing, caption: str) -> tuple[dict[str, Any], d
     """
     shown: dict[str, Any] = dict(widget._repr_mimebundle_())
     picture = base64.b64encode(still.png()).decode("ascii")
-    size = {"image/png": {"width": round(WIDTH * PIXELS)}}
-    return shown | {"image/png": picture, "text/plain": caption}, size
+    about = {"alt": still.title, "width": round(WIDTH * PIXELS)}
+    return shown | {"image/png": picture, "text/plain": caption}, {"image/png": about}
 
 
 def import_widgets() -> Any:

@@ -121,7 +121,7 @@ def _draw_lanes(frame: Frame, lanes: Sequence[Lane]) -> None:
 
 def _draw_scales(frame: Frame, *, any_day: bool) -> None:
     moments = ticks(frame.start, frame.end, frame.right - frame.left)
-    seconds = any(moment.second for moment in moments)
+    seconds = any(moment.second or moment.microsecond for moment in moments)
     if any_day:
         below, above = any_day_labels(moments, moments.tz_convert(UTC))
     else:

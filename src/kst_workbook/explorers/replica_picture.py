@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from kst_scheduler.timeline.hover import when
 from kst_scheduler.timeline.style import GREEN, QUIET, TEXT, VERMILLION, text_width
 from kst_scheduler.timeline.words import duration
 from kst_workbook.explorers.drawing import Box, Lines, Words
 from kst_workbook.explorers.frame import LANE, MARK, Lane, draw_legend, stroke_entry
 from kst_workbook.explorers.replica_night import JOB_ID, NO_LOCK
-from kst_workbook.explorers.timeline import clock, draw_incidents, draw_runs, open_runs
+from kst_workbook.explorers.timeline import draw_incidents, draw_runs, open_runs
 
 if TYPE_CHECKING:
     from kst_workbook.explorers.drawing import Drawing
@@ -51,7 +52,7 @@ def _draw_own_times(frame: Frame, night: Night, runs: pd.DataFrame) -> list[Entr
         if offset:
             for due in runs["scheduled_at"].unique():
                 x, y = frame.x(due - pd.Timedelta(seconds=offset)), frame.y(lane)
-                words = f"{name}'s clock reads {clock(due)} here"
+                words = f"{name}'s clock reads {when(due)} here"
                 stroke = [(x, y - 0.4 * LANE), (x, y + 0.4 * LANE)]
                 frame.drawing.add(Lines([stroke], QUIET, 1.2, _DASHES, words))
     return [stroke_entry(_OWN_TIME, QUIET, 1.2, _DASHES)] if any(night.offsets.values()) else []
@@ -78,8 +79,8 @@ def _draw_holdings(frame: Frame, holdings: list[Holding], lane: int) -> list[Ent
 
 
 def _holding_words(held: Holding) -> str:
-    lease = clock(held.lease_end)
-    lines = [f"{held.node} held the lock", f"from {clock(held.begin)} to {clock(held.end)} KST"]
+    lease = when(held.lease_end)
+    lines = [f"{held.node} held the lock", f"from {when(held.begin)} to {when(held.end)}"]
     if held.released is None:
         return "\n".join([*lines, "then its lease ended, and it had not released the lock"])
     return "\n".join([*lines, f"released; its lease would have ended at {lease}"])

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from kst_scheduler.runs.table import NODE_DOWN, STATUSES
+from kst_scheduler.runs.table import NODE_DOWN
 from kst_scheduler.timeline.duplicates import DUPLICATE_WORDS
 from kst_scheduler.timeline.grace import GRACE_WORDS
+from kst_scheduler.timeline.hover import when
 from kst_scheduler.timeline.runs_picture import timeline_title
 from kst_scheduler.timeline.style import (
     BLACK,
     BLUE,
-    MARKS,
+    OUTCOME_MARKS,
     QUIET,
     SKY_BLUE,
     TEXT,
     VERMILLION,
     drawn_width,
 )
-from kst_scheduler.timeline.words import duration, incident
+from kst_scheduler.timeline.words import incident
 from kst_workbook.explorers.drawing import Box, Lines, Spot, Words
 from kst_workbook.explorers.frame import (
     LANE,
@@ -35,12 +36,14 @@ from kst_workbook.explorers.frame import (
     open_frame,
     stroke_entry,
 )
+from kst_workbook.explorers.run_words import describe_run, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from kst_scheduler.simulation import SimulationResult
+    from kst_scheduler.timeline.style import Mark
     from kst_workbook.explorers.drawing import Drawing
     from kst_workbook.explorers.frame import Entry, Frame, Lane
 
@@ -96,13 +99,15 @@ def draw_incidents(frame: Frame, incidents: pd.DataFrame, places: Sequence[Place
     """Shade each incident over its node's lanes, and name it in the strip above all lanes."""
     free = frame.left
     for node, kind, start, end, detail in incidents.itertuples(index=False):
-        words = incident(node, kind, start, end, detail)
+        words = incident(node, kind, start, end, detail, last=frame.end)
         left, right = frame.x(start), frame.right if pd.isna(end) else frame.x(end)
         lanes = [lane for lane, place in enumerate(places) if place[0] == node]
         top = frame.y(lanes[0]) - LANE / 2 if lanes[0] else frame.top
         tall = frame.y(lanes[-1]) + LANE / 2 - top
         colour, opacity = _SHADES[kind]
-        frame.drawing.add(Box(left, top, max(2, right - left), tall, colour, opacity, words))
+        until = "" if pd.isna(end) else f" until {when(end)}"
+        hover = f"{words}\n{when(start)}{until}"
+        frame.drawing.add(Box(left, top, max(2, right - left), tall, colour, opacity, hover))
         half = drawn_width(words) / 2 + 2
         middle = min(max((left + right) / 2, free + half), frame.right - half)
         if middle - half >= free:
@@ -126,8 +131,8 @@ def draw_runs(
     entries = _draw_grace(frame, rows, ys, grace or {})
     entries += _draw_duplicates(frame, rows, ys)
     _draw_marks(frame, rows, ys)
-    found = {str(row.status) for row in rows}
-    return [mark_entry(MARKS[status]) for status in STATUSES if status in found] + entries
+    found = {mark_of(row) for row in rows}
+    return [mark_entry(mark) for mark in OUTCOME_MARKS if mark in found] + entries
 
 
 def _draw_work(frame: Frame, row: Any, y: float) -> None:
@@ -139,7 +144,7 @@ def _draw_work(frame: Frame, row: Any, y: float) -> None:
         return
     due, left = frame.x(row.scheduled_at), frame.x(row.started_at)
     right = frame.right if pd.isna(row.finished_at) else frame.x(row.finished_at)
-    mark, tall = MARKS[row.status], 0.9 * MARK
+    mark, tall = mark_of(row), 0.9 * MARK
     if right - left > 1:
         fill = BLUE if mark.face == "none" else mark.face
         words = describe_run(row)
@@ -151,14 +156,14 @@ def _draw_work(frame: Frame, row: Any, y: float) -> None:
 
 def _draw_marks(frame: Frame, rows: Sequence[Any], ys: Sequence[float]) -> None:
     """Draw a mark a run, the worst on top; of several on one spot, one, which counts them."""
-    spots: dict[tuple[str, int, float], list[Any]] = {}
+    spots: dict[tuple[Mark, int, float], list[Any]] = {}
     for row, y in zip(rows, ys, strict=True):
         at = row.scheduled_at if pd.isna(row.started_at) else row.started_at
-        spots.setdefault((row.status, round(frame.x(at)), y), []).append((frame.x(at), row))
-    for (status, _, y), found in sorted(spots.items(), key=lambda spot: MARKS[spot[0][0]].layer):
+        spots.setdefault((mark_of(row), round(frame.x(at)), y), []).append((frame.x(at), row))
+    for (mark, _, y), found in sorted(spots.items(), key=lambda spot: spot[0][0].layer):
         x, row = found[0]
         more = f"\n{len(found)} runs lie here" if len(found) > 1 else ""
-        frame.drawing.add(Spot(x, y, MARKS[status], MARK, describe_run(row) + more))
+        frame.drawing.add(Spot(x, y, mark, MARK, describe_run(row) + more))
 
 
 def _draw_grace(
@@ -200,27 +205,3 @@ def _arc(
     x2, y2 = ((x0 + x1) / 2, y0 - 24) if y0 == y1 else (aside, (y0 + y1) / 2)
     weights = [((1 - s) ** 2, 2 * s * (1 - s), s**2) for s in _STEPS]
     return [(a * x0 + b * x2 + c * x1, a * y0 + b * y2 + c * y1) for a, b, c in weights]
-
-
-def describe_run(row: Any) -> str:
-    """Return the lines that are shown where the mouse rests on a run: when, and why."""
-    lines = [
-        f"{row.node}  {row.job_id}: {MARKS[row.status].words}",
-        f"scheduled {clock(row.scheduled_at)} KST",
-    ]
-    if pd.isna(row.started_at):
-        lines.append("did not start")
-    else:
-        late = row.started_at - row.scheduled_at
-        after = f", {duration(late)} late" if late >= pd.Timedelta(milliseconds=1) else ""
-        lines.append(f"started {clock(row.started_at)}{after}")
-        took = "" if pd.isna(row.finished_at) else duration(row.finished_at - row.started_at)
-        still = row.status == "running" or pd.isna(row.finished_at)
-        lines.append("still running" if still else f"ended {clock(row.finished_at)}, after {took}")
-    return "\n".join([*lines, f"why: {row.detail}"] if row.detail else lines)
-
-
-def clock(moment: pd.Timestamp) -> str:
-    """Return a time of day to the second, or to the millisecond where that says more."""
-    milliseconds = moment.microsecond // 1000
-    return f"{moment:%H:%M:%S}" + (f".{milliseconds:03}" if milliseconds else "")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from kst_scheduler.timeline.hover import when
 from kst_scheduler.timeline.style import fire_mark
+from kst_scheduler.timezone import UTC
 from kst_workbook.explorers.drawing import Box, Lines, Spot
 from kst_workbook.explorers.frame import MARK, Lane, draw_legend, mark_entry, open_frame
 
@@ -62,8 +64,8 @@ def _shape(xs: NDArray[np.float64], fires: pd.DatetimeIndex, y: float, mark: Mar
     """Return a mark for a fire that stands alone, and ticks or a band for those that do not."""
     left, right = float(xs[0]), float(xs[-1])
     if len(fires) == 1:
-        return Spot(left, y, mark, MARK, f"{mark.words}\n{_clock(fires[0])} KST")
-    words = f"{mark.words}: {len(fires):,} fires\n{_clock(fires[0])} to {_clock(fires[-1])} KST"
+        return Spot(left, y, mark, MARK, f"{mark.words}\n{_both(fires[0])}")
+    words = f"{mark.words}: {len(fires):,} fires\n{_both(fires[0])}\nto\n{_both(fires[-1])}"
     top, bottom = y - _TALL / 2, y + _TALL / 2
     if (right - left) / (len(fires) - 1) >= _TIGHT:
         ticks = [[(float(x), top), (float(x), bottom)] for x in xs]
@@ -71,5 +73,5 @@ def _shape(xs: NDArray[np.float64], fires: pd.DatetimeIndex, y: float, mark: Mar
     return Box(left, top, max(1.0, right - left), _TALL, mark.face, hover=words)
 
 
-def _clock(fire: pd.Timestamp) -> str:
-    return f"{fire:%a} {fire.day} {fire:%b %H:%M}" + (f":{fire:%S}" if fire.second else "")
+def _both(fire: pd.Timestamp) -> str:
+    return f"{when(fire)} KST\n{when(fire, UTC)} UTC"

@@ -65,7 +65,7 @@ def test_it_holds_the_widget_a_picture_and_a_sentence() -> None:
     assert shown.keys() == {VIEW, "image/png", "text/plain"}
     assert shown[VIEW]["model_id"] == explorer.widget.model_id
     assert b64decode(shown["image/png"]) == Drawing("", 40, [Words(10, 30, "1")]).png()
-    assert metadata == {"image/png": {"width": 900}}
+    assert metadata == {"image/png": {"alt": "number 1", "width": 900}}
     assert shown["text/plain"] == repr(explorer) == "Counting."
     assert explorer.picture._dom_classes == (PICTURE,)
 

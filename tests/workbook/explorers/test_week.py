@@ -28,7 +28,7 @@ def test_a_fire_that_stands_alone_is_a_mark_that_says_when() -> None:
     """Seven nights, one below another at the same hour."""
     drawing = week("0 3 * * *")
     spots = [shape for shape in drawing.shapes if isinstance(shape, Spot) and shape.hover]
-    assert spots[0].hover == "0 3 * * *\nMon 4 May 03:00 KST"
+    assert spots[0].hover == "0 3 * * *\n4 May 03:00 KST\n3 May 18:00 UTC"
     assert len(spots) == 7
     assert len({round(spot.x, 6) for spot in spots}) == 1
     assert sorted({spot.y for spot in spots}) == [spot.y for spot in spots]
@@ -48,7 +48,8 @@ def test_two_readings_have_a_line_each_in_a_day() -> None:
 def test_many_fires_are_ticks_and_more_are_a_band() -> None:
     """A picture of every minute has a band a day, which counts them."""
     assert hovers(week("*/10 * * * *"), Lines)[0] == (
-        "*/10 * * * *: 144 fires\nMon 4 May 00:00 to Mon 4 May 23:50 KST"
+        "*/10 * * * *: 144 fires\n"
+        "4 May 00:00 KST\n3 May 15:00 UTC\nto\n4 May 23:50 KST\n4 May 14:50 UTC"
     )
     drawing = week("* * * * *")
     bands = hovers(drawing, Box)
