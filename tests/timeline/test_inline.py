@@ -225,6 +225,21 @@ def test_each_day_of_a_year_on_which_something_fires_is_told() -> None:
     assert words[4] == "Wed 13 May 2026: 2 fires"
 
 
+def test_each_day_of_a_month_tells_its_occurrences(month: Any) -> None:
+    """The outcome with its reason, on the whole square of the day."""
+    runs = month.runs[month.runs["job_id"] == "hourly-B"]
+    due = pd.date_range(kst(2026, 5, 1), periods=31 * 24, freq="h")
+    areas = told(plot_month(fates(runs, {"hourly-B": due})))
+    assert len(areas) == 31
+    words = list(areas)
+    assert words[0].startswith("Fri 1 May 2026\ndue 00:00: ok\ndue 01:00: ok")
+    assert words[8].startswith("Sat 9 May 2026\ndue 00:00: lost, missed on B")
+    one, other = (areas[word] for word in words[:2])
+    assert float(other.attrib["x"]) - float(one.attrib["x"]) == pytest.approx(
+        float(one.attrib["width"]), abs=0.2
+    )
+
+
 def test_a_page_gets_the_svg_and_a_file_the_png(
     bad_night: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,8 @@ def test_a_title_is_broken_before_it_leaves_the_page() -> None:
     assert len(lines) == 2
     assert max(map(text_width, lines)) <= 120
     assert wrap("unbreakable", 10) == "unbreakable"
+    assert wrap("up to 2 h 25 min late", 1).split("\n") == ["up", "to", "2 h", "25 min", "late"]
+    assert wrap("a min 3 seconds", 1).split("\n") == ["a", "min", "3", "seconds"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
     shown = runs[nights == number]
     troubles = [each for each in rehearsal.troubles if each.night == number]
     begin, end = start + number * DAY, start + (number + 1) * DAY
+    night = f"Night {number + 1}, {what}"
     if troubles:
         begin = min(each.at for each in troubles) - MARGIN
         end = max(each.end for each in troubles) + MARGIN
@@ -95,7 +96,7 @@ def plot_night(rehearsal: Rehearsal, ax: Axes | None = None) -> Axes:
         incidents=_incidents(troubles),
         start=begin,
         end=end,
-        title=": ".join(filter(None, (f"Night {number + 1}, {what}", ", ".join(codes)))),
+        title=(": " if troubles else ", and yet ").join(filter(None, (night, ", ".join(codes)))),
         ax=ax,
     )
 

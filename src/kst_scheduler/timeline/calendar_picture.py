@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.fates import FATES, FATES_COLUMNS
+from kst_scheduler.timeline.hover import Area, tell
 from kst_scheduler.timeline.page import (
     GAP,
     RIGHT,
@@ -41,7 +42,7 @@ from kst_scheduler.timeline.style import (
     text_width,
     tint,
 )
-from kst_scheduler.timeline.words import duration, fitted, wrap
+from kst_scheduler.timeline.words import Clock, duration, fitted, wrap
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ _EMPTY: Final = "#F4F4F4"
 _WORST_FIRST: Final = ("lost", "duplicated", "unwanted", "late")
 _BANDS: Final = (TEXT * LINE + 6, 2.0)
 _LATE: Final = timedelta(minutes=5)
+MAX_TOLD: Final = 25
+"""Lines that a day tells under the pointer."""
 
 
 def plot_month(
@@ -158,7 +161,20 @@ def _draw(
     _finish(cell, weeks)
     handles = [Line2D([], [], label=FATE_MARKS[f].words, **FATE_MARKS[f].line(_MARK)) for f in seen]
     draw_legend(page, handles)
+    tell(page.ax, lambda: [_area(month, day, rows) for day, rows in days.items()])
     return finished(page)
+
+
+def _area(month: date, day: date, rows: pd.DataFrame) -> Area:
+    """Return what a day tells: the outcome of each occurrence, and why."""
+    week, x = divmod(month.weekday() + day.day - 1, 7)
+    told = [f"{day:%a} {day.day} {day:%b %Y}"]
+    row: Any
+    for row in rows.itertuples(index=False):
+        due = Clock()(row.scheduled_at.tz_convert(KST))
+        fate = f"due {due}: {FATE_MARKS[str(row.fate)].words}"
+        told += [f"{fate}, {row.reason}" if row.reason else fate]
+    return Area(x, x + 1, week, week + 1, 0.0, "\n".join(told[:MAX_TOLD]))
 
 
 def _page(title: str, weeks: int, legend: list[str], ax: Axes | None) -> Page:

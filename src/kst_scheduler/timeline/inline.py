@@ -63,9 +63,14 @@ def bundle(figure: Figure) -> tuple[dict[str, str], dict[str, Any]]:
     words = alternative_text(figure)
     if os.environ.get(SETTING, "") != "png":
         return {"text/html": inline_svg(figure), "text/plain": words}, {}
+    data = {"image/png": b64encode(sharp_png(figure)).decode(), "text/plain": words}
+    return data, {"image/png": png_metadata(figure, words)}
+
+
+def png_metadata(figure: Figure, words: str) -> dict[str, Any]:
+    """Return how large a page shows the PNG of a figure, and its words."""
     width, height = (round(inches * 72 * _PIXELS) for inches in figure.get_size_inches())
-    metadata = {"image/png": {"width": width, "height": height, "alt": words}}
-    return {"image/png": b64encode(sharp_png(figure)).decode(), "text/plain": words}, metadata
+    return {"width": width, "height": height, "alt": words}
 
 
 def alternative_text(figure: Figure) -> str:

@@ -23,6 +23,8 @@ _FEW_SECONDS: Final = 9.95
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SECONDS: Final = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*s?")
 
+_BREAKS: Final = re.compile(r" (?!(?:d|h|min|s)\b)|(?<!\d) ")
+"""Where a line may be broken."""
 _TAIL: Final = 8
 """Letters of the end that a label keeps: names of one kind often differ there."""
 _WIDE_LETTER: Final = 0.75 * TEXT
@@ -115,9 +117,12 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
-    """Break ``text`` at spaces so that no line is wider than ``width`` points."""
+    """Break ``text`` at spaces so that no line is wider than ``width`` points.
+
+    A number stays with its unit.
+    """
     lines = [""]
-    for word in text.split(" "):
+    for word in _BREAKS.split(text):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if text_width(longer, size, bold=bold) > width and lines[-1]:
             lines.append(word)

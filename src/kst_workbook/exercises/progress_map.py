@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from kst_scheduler.timeline.inline import png_metadata, sharp_png
 from kst_scheduler.timeline.style import house_style
 from kst_workbook.exercises.exercise import all_exercises
 from kst_workbook.exercises.progress_file import recorded_progress
@@ -59,28 +59,34 @@ class ProgressMap:
 
     @cached_property
     def picture(self) -> bytes:
-        """The map as a PNG file."""
-        with house_style():
-            figure = self._draw()
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=110)
-        return file.getvalue()
+        """The map as a PNG file, with two pixels for each of a page."""
+        return sharp_png(self._figure)
+
+    @property
+    def title(self) -> str:
+        """How many exercises are right, in words."""
+        return f"{len(self.solved)} of {len(self.exercises)} exercises right"
 
     def __repr__(self) -> str:
-        title = f"{len(self.solved)} of {len(self.exercises)} exercises right"
-        return "\n".join([title, *self.notes])
+        return "\n".join([self.title, *self.notes])
 
-    def _repr_png_(self) -> bytes:
-        return self.picture
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        """Return the map, and how large it is shown."""
+        return self.picture, png_metadata(self._figure, self.title)
+
+    @cached_property
+    def _figure(self) -> Figure:
+        with house_style():
+            return self._draw()
 
     def _draw(self) -> Figure:
         rows = [list(group) for _, group in groupby(self.exercises.values(), _notebook)]
         right = max([_MIN_WIDTH, *map(len, rows)])
-        figure = Figure(figsize=((4.2 + right) * _SQUARE, (1.9 + len(rows)) * _SQUARE))
+        figure = Figure(figsize=((4.2 + right) * _SQUARE, (1.4 + len(rows)) * _SQUARE))
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set_axis_off()
-        ax.set(xlim=(-4.2, right), ylim=(len(rows) + 0.1, -1.8))
-        ax.text(-4, -1.1, repr(self).partition("\n")[0], weight="bold", fontsize=12, va="center")
+        ax.set(xlim=(-4.2, right), ylim=(len(rows) + 0.1, -1.3))
+        ax.text(-4, -0.7, self.title, weight="bold", fontsize=12, va="center")
         for y, row in enumerate(rows):
             name = f"{row[0].notebook:02} {NAMES[row[0].notebook]}"
             ax.text(-0.3, y + 0.5, name, ha="right", va="center")

@@ -48,15 +48,20 @@ _STALLED: Final = timedelta(seconds=1)
 
 
 def register(service: Service, folder: str, name: str | None = None) -> None:
-    """Add all jobs: each is due at three, on a second of its own, and handed off."""
+    """Add all jobs: each is due at three, on a second of its own, and handed off.
+
+    The first of these times is half a day away or more: until then ``make_due`` alone makes one due.
+    """
     add, tasks = service.scheduler.add_job, service.tasks
     short = once(service.ledger, instance=name)
     long = once(service.ledger, lease=LEASE, instance=name)
     jobs = {job_id: (short(crawl), [folder, 0.01]) for job_id in CRAWLS}
     jobs |= {job_id: (short(crawl), [folder, 0.2]) for job_id in PAGES}
     jobs[LONG] = long(crawl_or_hang), [folder, 0.2]
+    later = datetime.now(KST) + timedelta(hours=12)
     for job_id, (job, args) in jobs.items():
-        add(hand_off(job, tasks), cron(hour=3, **spread(job_id, minutes=10)), args, id=job_id)
+        at_three = cron(hour=3, **spread(job_id, minutes=10), start_date=later)
+        add(hand_off(job, tasks), at_three, args, id=job_id)
 
 
 async def crawl(folder: str, seconds: float) -> None:
@@ -99,7 +104,7 @@ async def close_replica(service: Service) -> None:
 def make_due(replicas: Iterable[Service], job_ids: Iterable[str]) -> datetime:
     """Let jobs fire now in all replicas, for the same scheduled time, and return that.
 
-    ``next_run_time`` is all that is changed: three o'clock may be hours away.
+    ``next_run_time`` is all that is changed: three o'clock is hours away.
     """
     due, job_ids = datetime.now(KST).replace(microsecond=0), list(job_ids)
     for replica in replicas:

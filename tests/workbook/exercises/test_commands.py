@@ -196,4 +196,7 @@ def test_progress_knows_what_was_tried_and_what_is_right() -> None:
     check("3.1", RIGHT)
     assert progress().solved == ["3.1"]
     assert repr(progress()).startswith("1 of ")
-    assert progress()._repr_png_().startswith(b"\x89PNG")
+    png, metadata = progress()._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20]) == 2 * metadata["width"]
+    assert metadata["alt"] == repr(progress()).partition("\n")[0]

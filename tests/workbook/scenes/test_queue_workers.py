@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import time_machine
 
 from in_loop import in_loop
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.service.components import Service
+from kst_scheduler.timezone import KST, kst
 from kst_workbook.scenes import queue_workers
 from kst_workbook.scenes.noted_runs import noted_runs
 from kst_workbook.scenes.queue_workers import CRAWLS, LONG, PAGES
@@ -104,3 +107,15 @@ def test_without_a_queue_all_jobs_run_where_the_scheduler_is() -> None:
     service = Service(KSTScheduler(), MemoryLedger())
     queue_workers.register(service, "")
     assert len(service.scheduler.get_jobs()) == len({*CRAWLS, *PAGES, LONG}) == 321
+
+
+def test_no_job_is_due_by_itself_while_a_reader_looks() -> None:
+    """Not even at three o'clock, when the jobs of a night would be due one after the other."""
+    now = kst(2026, 5, 10, 3, 4)
+    with time_machine.travel(now, tick=False):
+        service = Service(KSTScheduler(), MemoryLedger())
+        queue_workers.register(service, "")
+        jobs = service.scheduler.get_jobs()
+        first = min(job.trigger.get_next_fire_time(None, now) for job in jobs)
+    assert first - now >= timedelta(hours=12)
+    assert first.astimezone(KST).hour == 3
