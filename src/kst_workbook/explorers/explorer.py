@@ -57,8 +57,8 @@ class Subject(Generic[P, R]):
 class Explorer:
     """Controls, and beneath them a picture and a sentence that follow each change at once.
 
-    A button pins the picture: it stays above, and the settings that were changed since stand beside
-    it. Another shows Python that makes the picture below. In JupyterLab an explorer shows as
+    One button pins the picture: it stays above, with the settings that have changed since. Another
+    shows Python that makes the picture below. In JupyterLab an explorer shows as
     widgets, elsewhere as the picture of its first state.
 
     Args:
@@ -106,10 +106,10 @@ class Explorer:
         return {control.description: _shown(control) for control in self.controls.values()}
 
     def _changed(self, _change: object) -> None:
-        """Follow a control, once for all changes that come while the last one is drawn.
+        """Follow a control, once for all changes that come while a picture is drawn.
 
         The last value of a drag is always drawn: it is either there when ``_follow`` reads the
-        controls, or comes later, and then finds nothing waiting and asks again.
+        controls, or comes later, finds nothing waiting, and schedules another call.
         """
         if not self._waiting:
             self._waiting = True
@@ -127,7 +127,7 @@ class Explorer:
             self._loop.call_soon_threadsafe(act)
 
     def _follow(self) -> None:
-        self._waiting = False  # before the controls are read: a later change asks again
+        self._waiting = False  # before the controls are read: a later change schedules another call
         subject = self._subject
         try:
             parameters = subject.parameters(
@@ -138,7 +138,7 @@ class Explorer:
             picture, said = self._drawing.svg(), subject.say(parameters, result)
             code = subject.write_code(parameters) if self.as_code.value else ""
         except KSTSchedulerError as error:
-            # Who types a line has a wrong one at every second letter: the last picture stays.
+            # A line that is being typed is wrong at every second letter: the last picture stays.
             picture = _FADED.format(self._drawing.svg()) if self._drawing else ""
             self._refusal, code = str(error), ""
             said = _ERROR.format(html.escape(self._refusal))

@@ -1,4 +1,4 @@
-"""A freeze, which means the same in each explorer: a process stops, its work too, and time goes on.
+"""A freeze, which means the same in each explorer: a process and its work stop, time does not.
 
 A run that slept once, for as long as it works, would be over when the process continues. A real one
 still has its work to do. So a run is made of pieces, and a freeze delays all that are left.

@@ -1,4 +1,4 @@
-"""Who held a lock of a simulation, from when, and when the lease of each holder ended."""
+"""The holders of a lock in a simulation: from when, until when, and the end of each lease."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LockLog:
         self._seen = WorkLog()
 
     def watch(self, client: Redis) -> Redis:
-        """Return the client, which from now on notes after each command who holds the lock.
+        """Return the client, which from now on notes the lock's holder after each command.
 
         A lock changes only by a command that returns something other than nothing, or when its time
         to live is over. All of redis-py's commands and scripts go through ``execute_command``

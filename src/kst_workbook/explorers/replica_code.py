@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from kst_workbook.explorers.as_code import freezes_as_code, moment_as_code
 from kst_workbook.explorers.replica_night import (
-    ASKS,
     END,
     FREEZE_AT,
     JOB_ID,
@@ -14,6 +13,7 @@ from kst_workbook.explorers.replica_night import (
     NO_LOCK,
     ONCE,
     PIECE,
+    POLL,
     REDIS_LOCK,
     REFUSES,
     START,
@@ -96,7 +96,7 @@ async def locked():
 
 def _lock(night: Night) -> str:
     if night.lock == WAITS:
-        return f'server.client().lock("{LOCK}", timeout={night.lease}, sleep={ASKS})'
+        return f'server.client().lock("{LOCK}", timeout={night.lease}, sleep={POLL})'
     if night.lock == REFUSES:
         return f'server.client().lock("{LOCK}", timeout={night.lease}, blocking=False)'
     return f'redis_lock("{LOCK}", {night.lease}, client=server.client())'

@@ -43,8 +43,8 @@ JOB_ID: Final = "crawl"
 LOCK: Final = f"lock:{JOB_ID}"
 PIECE: Final = 15
 """Seconds from one piece of work to the next."""
-ASKS: Final = 20
-"""Seconds after which a lock that waits asks again; redis-py's 0.1 takes longer to simulate."""
+POLL: Final = 20
+"""Seconds between two attempts of a lock that waits; redis-py's 0.1 takes longer to simulate."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _locked(work: Work, night: Night, lock: Lock, ledger: MemoryLedger) -> Work:
 
 def _lock(night: Night, client: Redis) -> AbstractAsyncContextManager[Any]:
     if night.lock == WAITS:
-        return client.lock(LOCK, timeout=night.lease, sleep=ASKS)
+        return client.lock(LOCK, timeout=night.lease, sleep=POLL)
     if night.lock == REFUSES:
         return client.lock(LOCK, timeout=night.lease, blocking=False)
     return redis_lock(LOCK, night.lease, client=client)

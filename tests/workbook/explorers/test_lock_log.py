@@ -54,7 +54,7 @@ def test_a_lock_that_is_released_says_when_its_lease_would_have_ended() -> None:
 
 
 def test_a_lease_that_ends_during_the_work_ends_the_holding() -> None:
-    """The holder works on, and does not know."""
+    """The holder continues to work, and does not know."""
     (one,) = held(90)
     assert seconds([one]) == [("A", 0, 60, None)]
     assert one.end == one.lease_end
@@ -78,6 +78,6 @@ def test_the_next_holder_comes_after_the_one_before() -> None:
     ]
 
 
-def test_who_finds_it_busy_is_not_a_holder() -> None:
-    """A lock that refuses changes nothing for the one who holds it."""
+def test_a_caller_that_finds_it_busy_is_not_a_holder() -> None:
+    """A lock that refuses changes nothing for its holder."""
     assert seconds(held(50, nodes=[Node("A"), Node("B", -40)])) == [("A", 0, 60, 50)]
