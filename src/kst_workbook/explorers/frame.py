@@ -35,6 +35,7 @@ _TOP: Final = _GAP + 2 * TITLE * LINE + _GAP + _BAND
 _BELOW: Final = _BAND + _GAP + 2 * _ROW
 _LEFT: Final = 66.0
 _RIGHT: Final = 20.0
+"""Room for half of the last tick's label."""
 _EDGE: Final = 0.012
 """Free room before the first and after the last moment, as a share of the span."""
 
@@ -135,10 +136,8 @@ def _draw_scales(frame: Frame, *, any_day: bool) -> None:
     frame.drawing.add(Lines(grid, FAINT), Lines(edges + outside, QUIET))
     under, over = frame.bottom + TICK + PAD + 0.8 * TEXT, frame.top - TICK - PAD - 0.2 * TEXT
     for x, low, high in zip(places, below, above, strict=True):
-        half = max(text_width(low), text_width(high)) / 2
-        if x + half <= WIDTH:
-            _write(frame, x, under, low.split("\n"), 1)
-            _write(frame, x, over, high.split("\n")[::-1], -1)
+        _write(frame, x, under, low.split("\n"), 1)
+        _write(frame, x, over, high.split("\n")[::-1], -1)
     label = places[0] - text_width(below[0]) / 2 if places else frame.left
     for name, y in (("KST", under), ("UTC", over)):
         frame.drawing.add(Words(min(label, frame.left) - 6, y, name, "end", bold=True))

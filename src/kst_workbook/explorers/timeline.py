@@ -96,7 +96,7 @@ def open_runs(
 
 
 def draw_incidents(frame: Frame, incidents: pd.DataFrame, places: Sequence[Place]) -> None:
-    """Shade each freeze and crash over its node's lanes, and name it in the strip above all lanes."""
+    """Shade each freeze and crash over its node's lanes, and name it in the strip above them."""
     free = frame.left
     for node, kind, start, end, detail in incidents.itertuples(index=False):
         words = incident(node, kind, start, end, detail, last=frame.end)

@@ -50,6 +50,13 @@ def test_it_is_an_svg_that_can_stand_in_a_page() -> None:
     assert [words.text for words in root.iter(f"{SVG}text")] == ["1 < 2 & 3"]
 
 
+def test_a_hollow_mark_is_hit_in_its_middle() -> None:
+    """Otherwise it would tell nothing but on its edge."""
+    drawing = Drawing("", 100, [Spot(40, 50, MARKS["locked_out"], 8.5, "locked out")])
+    path = next(ET.fromstring(drawing.svg()).iter(f"{SVG}path"))  # noqa: S314
+    assert (path.attrib["fill"], path.attrib["pointer-events"]) == ("none", "all")
+
+
 def test_strokes_are_parted_and_joined_as_given() -> None:
     """A path begins anew for each stroke."""
     path = next(ET.fromstring(one_of_each().svg()).iter(f"{SVG}path"))  # noqa: S314

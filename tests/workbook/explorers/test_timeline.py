@@ -114,6 +114,27 @@ def test_the_runs_of_one_occurrence_are_joined() -> None:
     assert not [line for line in shapes(drawn(hourly()), Lines) if line.width == 1.3]
 
 
+def test_a_run_that_was_locked_out_is_no_duplicate() -> None:
+    """It did none of the work of its occurrence."""
+    runs = hourly(nodes=2).runs
+    status = runs["status"].where(runs["node"] == "A", "locked_out")
+    lanes = {(node, "crawl"): Lane(node) for node in "AB"}
+    drawing = draw_table(runs.assign(status=status), lanes, START, END)
+    assert not [line for line in shapes(drawing, Lines) if line.width == 1.3]
+
+
+def test_only_what_was_late_has_a_grace_time() -> None:
+    """No grace time would have helped a run that was due while its node was down."""
+    crash = Crash("A", kst(2026, 5, 10, 2, 30), timedelta(hours=1))
+    down = drawn(hourly(incidents=[crash], misfire_grace_time=60))
+    freeze = Freeze("A", kst(2026, 5, 10, 2, 30), timedelta(hours=1))
+    late = drawn(hourly(incidents=[freeze], misfire_grace_time=60))
+    graces = [
+        [line for line in shapes(drawing, Lines) if line.width == 1.6] for drawing in (down, late)
+    ]
+    assert [bool(found) for found in graces] == [False, True]
+
+
 def test_runs_on_one_spot_are_one_mark_that_counts_them() -> None:
     """A live timeline of a job that runs all the time stays small."""
     moments = pd.date_range(START, periods=5000, freq="10ms").as_unit("us")
