@@ -50,7 +50,7 @@ _STALLED: Final = timedelta(seconds=1)
 def register(service: Service, folder: str, name: str | None = None) -> None:
     """Add all jobs: each is due at three, on a second of its own, and handed off.
 
-    The first of these times is half a day away or more: until then ``make_due`` alone makes one due.
+    The first of these times is half a day away or more: until then ``make_due`` makes them due.
     """
     add, tasks = service.scheduler.add_job, service.tasks
     short = once(service.ledger, instance=name)
