@@ -14,23 +14,20 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.runs.recorder import RunRecorder
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.simulation import Node, simulate
-from kst_scheduler.timeline.words import count
+from kst_scheduler.timeline.words import count, short
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import every
-from kst_workbook.explorers.explorer import (
-    UNSCALED,
-    WIDE,
-    bundle,
-    import_widgets,
-    status_counts,
-)
-from kst_workbook.explorers.pictures import png, timeline
+from kst_workbook.explorers.explorer import PICTURE, WIDE, bundle, import_widgets, status_counts
+from kst_workbook.explorers.frame import Lane
+from kst_workbook.explorers.timeline import draw_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+    from kst_workbook.explorers.drawing import Drawing
 
 CAPTION: Final = (
     "Live timeline: the outcome of each run while a real scheduler ran in this notebook's kernel."
@@ -55,33 +52,35 @@ class LiveTimeline:
     ``still`` is the picture for where there are no widgets; None: the last one.
     """
 
-    def __init__(self, still: bytes | None = None) -> None:
+    def __init__(self, still: Drawing | None = None) -> None:
         widgets = import_widgets()
-        self.controls: dict[str, Any] = {}
-        self.picture = widgets.Image(format="png", layout=UNSCALED)
-        self.sentence = widgets.HTML()
+        self.picture, self.sentence = widgets.HTML(), widgets.HTML()
+        self.picture.add_class(PICTURE)
         self.widget = widgets.VBox([self.picture, self.sentence], layout=WIDE)
         self.runs: pd.DataFrame
         """The table of runs, as it was in the end."""
+        self.drawing: Drawing
+        """The picture of it."""
         self._still = still
 
     def __repr__(self) -> str:
         return CAPTION
 
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
-        return bundle(self.widget, self._still or self.picture.value, CAPTION)
+    def _repr_mimebundle_(self, **_options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return bundle(self.widget, self._still or self.drawing, CAPTION)
 
-    def show(self, runs: pd.DataFrame, lanes: list[str], start: datetime, end: datetime) -> None:
+    def show(self, runs: pd.DataFrame, jobs: list[str], start: datetime, end: datetime) -> None:
         """Draw the runs so far; a bar ends now where its run is still running."""
         self.runs = runs
         so_far = runs["finished_at"].where(runs["status"] != "running", datetime.now(KST))
         drawn = runs.assign(finished_at=so_far)
-        self.picture.value = png(timeline(drawn, lanes, start=start, end=end))
+        self.drawing = draw_table(drawn, _lanes(jobs), start, end)
+        self.picture.value = self.drawing.svg()
         self.sentence.value = status_counts(runs)
 
-    def cut(self, runs: pd.DataFrame, lanes: list[str], start: datetime, end: datetime) -> str:
+    def cut(self, runs: pd.DataFrame, jobs: list[str], start: datetime, end: datetime) -> str:
         """Draw the runs as they are when the cell is interrupted; return the line that says so."""
-        self.show(runs, lanes, start, end)
+        self.show(runs, jobs, start, end)
         passed, whole = datetime.now(KST) - start, end - start
         words = f"after {passed.total_seconds():.1f} of {whole.total_seconds():g} seconds"
         running = count(int((runs["status"] == "running").sum()), "run")
@@ -118,25 +117,25 @@ async def live_timeline(
     scheduler = KSTScheduler()
     recorder = RunRecorder(scheduler, NODE)
     (register or three_jobs)(scheduler)
-    lanes = [f"{NODE}  {job.id}" for job in scheduler.get_jobs()] or [NODE]
+    jobs = [job.id for job in scheduler.get_jobs()] or [""]
     with _quiet():
         try:
             # The first picture takes longest, as Matplotlib is loaded for it: it is not one of the
             # seconds, of which none would be left on a busy machine.
-            growing.show(recorder.runs, lanes, *_from_now(seconds))
+            growing.show(recorder.runs, jobs, *_from_now(seconds))
             _display(growing, f"A real scheduler runs for {seconds:g} seconds.")
             start, end = _from_now(seconds)
             if not scheduler.running:
                 scheduler.start()
             while (left := (end - datetime.now(KST)).total_seconds()) > 0:
                 await asyncio.sleep(min(REDRAW_SECONDS, left))
-                growing.show(recorder.runs, lanes, start, end)
+                growing.show(recorder.runs, jobs, start, end)
         except asyncio.CancelledError:
-            raise LiveTimelineInterrupted(growing.cut(recorder.runs, lanes, start, end)) from None
+            raise LiveTimelineInterrupted(growing.cut(recorder.runs, jobs, start, end)) from None
         finally:
             await scheduler.drain(0)
             recorder.close()
-    seen.show(growing.runs, lanes, start, end)
+    seen.show(growing.runs, jobs, start, end)
     growing.widget.close()  # the last picture, which is returned, takes its place
     return seen
 
@@ -146,13 +145,17 @@ def _from_now(seconds: float) -> tuple[datetime, datetime]:
     return start, start + timedelta(seconds=seconds)
 
 
-def still_picture(seconds: float) -> bytes:
+def still_picture(seconds: float) -> Drawing:
     """Return the picture of the three jobs in a simulation that is so long."""
     start = kst(2026, 5, 10, 3)
     end = start + timedelta(seconds=seconds)
     result = simulate(three_jobs, start, end, [Node(NODE)])
     title = "The three jobs in a simulation; in a notebook that runs, a real scheduler draws them"
-    return png(timeline(result, [f"{NODE}  {job}" for job in THREE_JOBS], title=title))
+    return draw_table(result.runs, _lanes(THREE_JOBS), start, end, title)
+
+
+def _lanes(jobs: Iterable[str]) -> dict[tuple[str, str], Lane]:
+    return {(NODE, job): Lane(short(f"{NODE}  {job}", 40)) for job in jobs}
 
 
 def three_jobs(scheduler: AsyncIOScheduler) -> None:
@@ -174,8 +177,7 @@ def three_jobs(scheduler: AsyncIOScheduler) -> None:
 
 def _display(growing: LiveTimeline, words: str) -> None:
     """Show the widget; a stored notebook keeps the words, and the picture that is returned."""
-    shown = growing._repr_mimebundle_()
-    del shown["image/png"]
+    shown = dict(growing.widget._repr_mimebundle_())
     display(shown | {"text/plain": words}, raw=True)  # type: ignore[no-untyped-call]
 
 

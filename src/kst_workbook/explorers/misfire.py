@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from kst_scheduler.simulation import Freeze, simulate
+from kst_scheduler.simulation import simulate
 from kst_scheduler.timeline.words import duration
 from kst_scheduler.timezone import kst
+from kst_workbook.explorers.as_code import freezes_as_code, moment_as_code
 from kst_workbook.explorers.explorer import Explorer, Subject, labelled, status_counts
-from kst_workbook.explorers.pictures import timeline
+from kst_workbook.explorers.frame import Lane
+from kst_workbook.explorers.freezing import freeze_control, freezes, work_in_pieces
+from kst_workbook.explorers.timeline import draw_result
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
-    from matplotlib.figure import Figure
 
     from kst_scheduler.simulation import SimulationResult
+    from kst_workbook.explorers.drawing import Drawing
 
 CAPTION: Final = (
     "Misfire explorer: a job every ten minutes on a machine that freezes for a while; "
@@ -27,6 +28,8 @@ START: Final = kst(2026, 5, 11, 8)
 END: Final = kst(2026, 5, 11, 11)
 FREEZE_AT: Final = kst(2026, 5, 11, 8, 35)
 JOB_ID: Final = "every-10-min"
+_PIECE: Final = 60
+"""Seconds from one piece of work to the next."""
 
 NO_LIMIT: Final = 0
 """Stands for ``misfire_grace_time=None``, which no slider can have."""
@@ -54,7 +57,7 @@ def misfire_explorer() -> Explorer:
     first = Morning()
     graces = [(f"{duration(seconds)}", seconds) for seconds in _GRACES]
     return Explorer(
-        Subject(Morning, replay, draw, say, CAPTION),
+        Subject(Morning, replay, draw, say, write_code, CAPTION),
         {
             "grace": labelled(
                 "SelectionSlider",
@@ -67,9 +70,7 @@ def misfire_explorer() -> Explorer:
                 "IntSlider", "max_instances (runs)", value=first.max_instances, min=1, max=6
             ),
             "job": labelled("IntSlider", "a run takes (min)", value=first.job, min=0, max=30),
-            "freeze": labelled(
-                "IntSlider", "freeze from 08:35 (min)", value=first.freeze, min=0, max=120
-            ),
+            "freeze": freeze_control("A", FREEZE_AT, first.freeze, 120),
         },
     )
 
@@ -78,7 +79,7 @@ def replay(morning: Morning) -> SimulationResult:
     """Simulate the morning on the real scheduler."""
 
     async def work() -> None:
-        await asyncio.sleep(60 * morning.job)
+        await work_in_pieces(morning.job, _PIECE)
 
     def register(scheduler: AsyncIOScheduler) -> None:
         scheduler.add_job(
@@ -91,15 +92,47 @@ def replay(morning: Morning) -> SimulationResult:
             max_instances=morning.max_instances,
         )
 
-    frozen = [Freeze("A", FREEZE_AT, timedelta(minutes=morning.freeze))] if morning.freeze else []
-    return simulate(register, START, END, incidents=frozen)
+    return simulate(register, START, END, incidents=freezes("A", FREEZE_AT, morning.freeze))
 
 
-def draw(_morning: Morning, result: SimulationResult) -> Figure:
+def draw(_morning: Morning, result: SimulationResult) -> Drawing:
     """Draw the timeline of the morning."""
-    return timeline(result, [f"A  {JOB_ID}"])
+    return draw_result(result, {("A", JOB_ID): Lane(f"A  {JOB_ID}")})
 
 
 def say(_morning: Morning, result: SimulationResult) -> str:
     """Return how many runs were due, and their outcomes, in one sentence."""
     return status_counts(result.runs)
+
+
+def write_code(morning: Morning) -> str:
+    """Return Python that simulates the same morning and draws it."""
+    return f"""\
+import asyncio
+from datetime import timedelta
+
+from kst_scheduler import Freeze, kst, plot_timeline, simulate
+
+
+async def work():
+    for _ in range({morning.job}):  # a freeze stops the work, too
+        await asyncio.sleep({_PIECE})
+
+
+def register(scheduler):
+    scheduler.add_job(
+        work,
+        "cron",
+        minute="*/10",
+        id="{JOB_ID}",
+        misfire_grace_time={morning.grace or None},
+        coalesce={morning.coalesce},
+        max_instances={morning.max_instances},
+    )
+
+
+incidents = {freezes_as_code("A", FREEZE_AT, morning.freeze)}
+start, end = {moment_as_code(START)}, {moment_as_code(END)}
+result = simulate(register, start, end, incidents=incidents)
+plot_timeline(result)
+"""

@@ -14,15 +14,17 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.timezone import KST, UTC, kst
 from kst_scheduler.triggers.wording import describe
+from kst_workbook.explorers.as_code import moment_as_code
 from kst_workbook.explorers.explorer import Explorer, Subject, labelled
-from kst_workbook.explorers.pictures import week
-from kst_workbook.explorers.trigger_text import in_seoul, on_utc_host
+from kst_workbook.explorers.trigger_text import calls, in_seoul, on_utc_host
+from kst_workbook.explorers.week import draw_week
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from apscheduler.triggers.base import BaseTrigger
-    from matplotlib.figure import Figure
+
+    from kst_workbook.explorers.drawing import Drawing
 
 CAPTION: Final = (
     "Trigger explorer: type a crontab line or cron's fields to see a week of fire times in Seoul, "
@@ -64,7 +66,7 @@ class Fires:
 def trigger_explorer(text: str = "0 3 * * *") -> Explorer:
     """Return an explorer of what a crontab line, or fields such as ``hour=3``, fire at.
 
-    A text that cannot be read shows its error in place of the picture.
+    While a text cannot be read, the last picture stays, and the error stands below it.
 
     Raises:
         WorkbookError: ipywidgets is not installed.
@@ -72,7 +74,7 @@ def trigger_explorer(text: str = "0 3 * * *") -> Explorer:
     """
     first = Question(text)
     return Explorer(
-        Subject(Question, read, draw, say, CAPTION),
+        Subject(Question, read, draw, say, write_code, CAPTION),
         {
             "text": labelled("Text", "crontab line or fields", value=first.text),
             "start": labelled("DatePicker", "week from (KST date)", value=first.start),
@@ -95,14 +97,14 @@ def read(question: Question) -> Fires:
         return Fires(trigger, warnings, None, str(error))
 
 
-def draw(question: Question, fires: Fires) -> Figure:
+def draw(question: Question, fires: Fires) -> Drawing:
     """Draw the week, a row a day, with a line for each reading."""
     start = question.midnight
     end = start + timedelta(days=7)
     theirs = pd.DatetimeIndex([], tz=KST)
     if fires.on_host is not None:
-        theirs = fire_times(fires.on_host, start, end)
-    return week({OURS: fire_times(fires.trigger, start, end), THEIRS: theirs}, start, end)
+        theirs = fire_times(fires.on_host, start, end).tz_convert(KST)
+    return draw_week({OURS: fire_times(fires.trigger, start, end), THEIRS: theirs}, start)
 
 
 def say(question: Question, fires: Fires) -> str:
@@ -112,6 +114,25 @@ def say(question: Question, fires: Fires) -> str:
     parts.append(f"{THEIRS}: {html.escape(theirs)}")
     parts += [f"Note: {html.escape(warning)}" for warning in fires.warnings]
     return "<br>".join(parts) + _table(question, fires)
+
+
+def write_code(question: Question) -> str:
+    """Return Python that draws the same fire times, as far as APScheduler reads the line."""
+    start = question.midnight
+    end = start + timedelta(days=7)
+    ours, theirs = calls(question.text)
+    refused = read(question).on_host is None
+    second = "" if refused else f'    "{THEIRS}": {theirs},\n'
+    return f"""\
+from apscheduler.triggers.cron import CronTrigger
+
+from kst_scheduler import cron, crontab, kst, plot_fire_times
+
+triggers = {{
+    "{OURS}": {ours},
+{second}}}
+plot_fire_times(triggers, {moment_as_code(start)}, {moment_as_code(end)})
+"""
 
 
 def _table(question: Question, fires: Fires) -> str:

@@ -52,6 +52,20 @@ def on_utc_host(text: str) -> CronTrigger:
         raise InvalidArgumentError(f"APScheduler does not read {line!r}: {error}") from error
 
 
+def calls(text: str) -> tuple[str, str]:
+    """Return Python for both: the call that ``in_seoul`` makes, and that of ``on_utc_host``.
+
+    Raises:
+        InvalidArgumentError: the text is neither a line nor fields.
+
+    """
+    line = _checked(text)
+    if _has_fields(line):
+        fields = ", ".join(f"{name}={value!r}" for name, value in fields_of(line).items())
+        return f"cron({fields})", f'CronTrigger({fields}, timezone="UTC")'
+    return f"crontab({line!r})", f'CronTrigger.from_crontab({line!r}, timezone="UTC")'
+
+
 def fields_of(line: str) -> dict[str, int | str]:
     """Return the fields that a text names, such as ``hour=3, day_of_week='mon'``.
 

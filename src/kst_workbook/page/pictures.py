@@ -101,9 +101,9 @@ class _Pictures:
         name = caption.partition(":")[0]
         return [
             _Shown(
-                self._add(each.picture, each.kind) if number else first.src,
+                self._add(each.picture.encode(), "image/svg+xml") if number else first.src,
                 f"{name}: {each.label}",
-                _size(each.picture) if number else first.size,
+                _size(each.picture.encode()) if number else first.size,
                 each.label,
                 each.said,
             )

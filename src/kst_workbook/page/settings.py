@@ -55,9 +55,8 @@ class Setting:
     """What an explorer shows with its controls set so."""
 
     label: str
-    picture: bytes
-    kind: str
-    """Of the picture: its MIME type."""
+    picture: str
+    """An SVG."""
     said: str
     """The explorer's words, as HTML."""
 
@@ -79,11 +78,4 @@ def settings_of(caption: str) -> list[Setting]:
 def _set(explorer: Explorer, label: str, values: dict[str, Any]) -> Setting:
     for name, value in values.items():
         explorer.controls[name].value = value
-    return Setting(label, *as_file(explorer.picture.value), explorer.sentence.value)
-
-
-def as_file(value: str | bytes | memoryview) -> tuple[bytes, str]:
-    """Return what the widget of a picture holds as a file, and its kind: text is an SVG."""
-    if isinstance(value, str):
-        return value.encode(), "image/svg+xml"
-    return bytes(value), "image/png"
+    return Setting(label, explorer.picture.value, explorer.sentence.value)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def frames(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def frames(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the pictures that are shown, in their order, and keep the widget off the terminal."""
-    shown: list[bytes] = []
+    shown: list[str] = []
     show = LiveTimeline.show
 
     def note(self: LiveTimeline, *arguments: Any) -> None:
@@ -55,11 +55,11 @@ class Jobs:
 
 
 @in_loop
-async def test_the_picture_grows(frames: list[bytes]) -> None:
+async def test_the_picture_grows(frames: list[str]) -> None:
     """A run appears while it is at work, and its bar gets longer."""
     cell = asyncio.create_task(live_timeline(Jobs().register, seconds=60))
     async with asyncio.timeout(50):
-        while len({bytes(frame) for frame in frames}) < 3:  # noqa: ASYNC110 - there is no event
+        while len(set(frames)) < 3:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.02)
     cell.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -83,7 +83,9 @@ async def test_the_last_picture_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         ["here", "long", "running"]
     ]
     assert seen.sentence.value == "1 run due: 1 running."
-    assert base64.b64decode(seen._repr_mimebundle_()["image/png"]) == seen.picture.value
+    shown, _ = seen._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]) == seen.drawing.png()
+    assert seen.picture.value == seen.drawing.svg()
     assert jobs.scheduler
     assert not jobs.scheduler.running
     assert jobs.cancelled
@@ -91,7 +93,7 @@ async def test_the_last_picture_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @in_loop
-async def test_an_interrupted_cell_leaves_nothing_running(frames: list[bytes]) -> None:
+async def test_an_interrupted_cell_leaves_nothing_running(frames: list[str]) -> None:
     """Interrupt Kernel cancels the cell: the scheduler is shut down, and its job is cancelled."""
     jobs = Jobs()
     cell = asyncio.create_task(live_timeline(jobs.register, seconds=60))
@@ -108,19 +110,19 @@ async def test_an_interrupted_cell_leaves_nothing_running(frames: list[bytes]) -
 
 @in_loop
 async def test_the_still_picture_of_the_three_jobs_is_the_same_every_time(
-    frames: list[bytes],
+    frames: list[str],
 ) -> None:
     """It is simulated, so a stored notebook does not change with the day."""
     seen = await live_timeline(seconds=0.1)
-    still = base64.b64decode(seen._repr_mimebundle_()["image/png"])
-    assert still == live.still_picture(0.1)
-    assert frames[-1] != still
-    assert repr(seen) == seen._repr_mimebundle_()["text/plain"] == live.CAPTION
+    shown, _ = seen._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]) == live.still_picture(0.1).png()
+    assert frames[-1] != live.still_picture(0.1).svg()
+    assert repr(seen) == shown["text/plain"] == live.CAPTION
 
 
 @in_loop
 async def test_what_apscheduler_logs_stays_out_of_the_cell(
-    frames: list[bytes], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    frames: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut and failed runs are in the picture; the log would have their times, on stderr."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
@@ -133,7 +135,7 @@ async def test_what_apscheduler_logs_stays_out_of_the_cell(
 
 
 @in_loop
-async def test_a_register_function_that_raises_starts_nothing(frames: list[bytes]) -> None:
+async def test_a_register_function_that_raises_starts_nothing(frames: list[str]) -> None:
     """Its error is the reader's to see."""
 
     def broken(_scheduler: AsyncIOScheduler) -> None:

@@ -34,8 +34,7 @@ def test_the_same_settings_give_the_same_morning() -> None:
     first, again = replay(Morning()), replay(Morning())
     assert first.runs.equals(again.runs)
     assert say(Morning(), first) == "18 runs due: 14 ok, 3 missed, 1 skipped."
-    title = draw(Morning(), first).axes[0].get_title(loc="left")
-    assert title == "3 missed, 1 skipped; 14 ok, up to 12 min late"
+    assert draw(Morning(), first).title == "3 missed, 1 skipped; 14 ok, up to 12 min late"
 
 
 def test_each_control_changes_the_picture() -> None:
@@ -49,7 +48,7 @@ def test_each_control_changes_the_picture() -> None:
         pictures.append(explorer.picture.value)
     assert len(set(pictures)) == len(pictures)
     last = Morning(**changed)  # type: ignore[arg-type]
-    assert explorer.sentence.value == say(last, replay(last))
+    assert say(last, replay(last)) in explorer.sentence.value
 
 
 def test_a_grace_without_limit_can_be_chosen() -> None:

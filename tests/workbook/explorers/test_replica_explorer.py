@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kst_workbook.explorers import replica_explorer
-from kst_workbook.explorers.replica import (
+from kst_workbook.explorers.replica import say
+from kst_workbook.explorers.replica_night import (
     NO_LOCK,
     ONCE,
     REDIS_LOCK,
@@ -11,7 +12,6 @@ from kst_workbook.explorers.replica import (
     WAITS,
     Night,
     replay,
-    say,
 )
 
 BLINK = {"job": 15, "skew": 30}
@@ -19,7 +19,7 @@ BLINK = {"job": 15, "skew": 30}
 OUTLIVED = {"job": 240, "skew": 120, "lease": 60}
 """A job that takes longer than its lease."""
 FROZEN = {"job": 240, "freeze": 20}
-"""A holder that stands still until after the next occurrence."""
+"""A holder that is frozen until after the next occurrence."""
 
 
 @pytest.mark.parametrize(

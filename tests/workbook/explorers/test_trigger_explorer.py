@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import date
 
 import pytest
@@ -18,7 +19,7 @@ from kst_workbook.explorers.trigger import (
 
 def title_of(question: Question) -> str:
     """Return the title of the week's picture, which counts the fires of both readings."""
-    return str(draw(question, read(question)).axes[0].get_title(loc="left"))
+    return draw(question, read(question)).title
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,13 @@ def test_the_week_can_be_another_one() -> None:
         read(Question(start=date(1066, 10, 14)))
 
 
-def test_a_bad_line_is_shown_and_the_next_good_one_is_drawn() -> None:
-    """The error stands where the picture was, and is gone with the next letter."""
+def test_the_last_good_picture_stays_while_one_types() -> None:
+    """The error stands below it, and is gone with the next letter."""
     explorer = trigger_explorer()
     first = explorer.picture.value
     explorer.controls["text"].value = "0 3 * * <b>"
-    assert explorer.picture.value != first
+    assert first in explorer.picture.value
+    assert explorer.picture.value != first  # it is faded
     assert "&#x27;&lt;b&gt;&#x27; in &#x27;0 3 * * &lt;b&gt;&#x27; is no" in explorer.sentence.value
     explorer.controls["text"].value = "0 3 * * *"
     assert explorer.picture.value == first
@@ -92,4 +94,6 @@ def test_a_bad_first_line_does_not_raise() -> None:
     """Not even letters for which the machine may have no font."""
     explorer = trigger_explorer("매일 3시")
     assert "매일 3시" in explorer.sentence.value
-    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
+    assert explorer.picture.value == ""
+    shown, _ = explorer._repr_mimebundle_()
+    assert b64decode(shown["image/png"]).startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.triggers.factories import cron, crontab
-from kst_workbook.explorers.trigger_text import fields_of, in_seoul, on_utc_host
+from kst_workbook.explorers.trigger_text import calls, fields_of, in_seoul, on_utc_host
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,15 @@ def test_whatever_is_typed_no_other_error_comes_out(text: str) -> None:
             read(text)
         except InvalidArgumentError:
             continue
+
+
+def test_the_calls_are_those_that_make_the_triggers() -> None:
+    """A line is one argument, fields are several; nothing but them is evaluated."""
+    assert calls("0 3 * * 1") == (
+        "crontab('0 3 * * 1')",
+        "CronTrigger.from_crontab('0 3 * * 1', timezone=\"UTC\")",
+    )
+    assert calls("cron(hour=3, day_of_week='mon')") == (
+        "cron(hour=3, day_of_week='mon')",
+        "CronTrigger(hour=3, day_of_week='mon', timezone=\"UTC\")",
+    )
