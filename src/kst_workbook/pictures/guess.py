@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day
-from kst_scheduler.timeline.style import INK, MARKS, QUIET, TEXT, house_style, text_width
+from kst_scheduler.timeline.style import FAINT, MARKS, QUIET, TEXT, house_style, text_width
 from kst_scheduler.timeline.words import short
 from kst_scheduler.timezone import KST
 
@@ -30,7 +30,7 @@ _MOMENTS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
 def draw_guess(ax: Axes, guess: Mapping[str, Iterable[str] | Mapping[str, str]]) -> Axes:
-    """Draw what a reader expects above the lanes of a timeline, as hollow marks.
+    """Draw what a reader expects above the lanes of a timeline, as grey marks.
 
     Args:
         ax: what ``plot_timeline`` has returned.
@@ -117,7 +117,7 @@ def _parsed(time: str, formats: tuple[str, ...]) -> datetime | None:
 
 def _draw_mark(ax: Axes, status: str, at: datetime, y: float) -> None:
     mark = MARKS[status]
-    look: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": INK}
+    look: dict[str, Any] = {"markerfacecolor": FAINT, "markeredgecolor": QUIET}
     ax.plot(
         [day(at)],
         [y],

@@ -6,6 +6,7 @@ import pytest
 
 from kst_scheduler import kst, plot_timeline, simulate
 from kst_scheduler.errors import InvalidArgumentError
+from kst_scheduler.timeline.style import FAINT
 from kst_workbook.pictures import draw_guess
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def test_a_job_stands_for_its_lane_on_each_node(ax: Axes, see: Eyes) -> None:
 
 
 def test_a_moment_a_lane_and_a_status(ax: Axes, see: Eyes) -> None:
-    """The mark has the shape of its status, hollow."""
+    """The mark has the shape of its status, and no colour."""
     draw_guess(ax, {"B  hourly": {"2026-05-11 01:00": "missed", "2026-05-11 02:00:00": "skipped"}})
     at, lane = see.days(kst(2026, 5, 11, 1), kst(2026, 5, 11, 2)), see.lanes(ax)["B  hourly"]
     assert drawn(ax) == [(at[0], lane, "X"), (at[1], lane, "v")]
     assert {line.get_markerfacecolor() for line in ax.get_lines() if line.get_gid() == "guess"} == {
-        "white"
+        FAINT
     }
 
 
