@@ -52,6 +52,9 @@ HAS_LANDED: Final = """([file, section]) => {
 PANELS: Final = """() => Object.fromEntries(['.jp-TableOfContents', '.jp-FileBrowser'].map(
   kind => [kind, document.querySelector(kind)?.checkVisibility() ?? false]))"""
 
+WORD_BREAK: Final = """() =>
+  getComputedStyle(document.querySelector('.jp-RenderedMarkdown blockquote p')).wordBreak"""
+
 IS_SHOWN: Final = """name => {
   const context = window.jupyterapp.shell.currentWidget?.context;
   return context?.path === name && context.isReady;
@@ -101,13 +104,17 @@ async def close(page: Page) -> None:
 def test_the_first_screen_and_an_untouched_notebook_that_is_closed(
     newcomer: Reader, lab: str, loop: asyncio.Runner
 ) -> None:
-    """The contents are open, the files are not; closing asks nothing, and ends the kernel."""
+    """The contents are open, the files are not; closing asks nothing, and ends the kernel.
+
+    Korean is broken between words.
+    """
 
     async def look() -> None:
         page = await first_page(newcomer)
         shown = await page.evaluate(PANELS)
         assert shown == {".jp-TableOfContents": True, ".jp-FileBrowser": False}
         assert not await page.locator("details[open]").count()
+        assert await page.evaluate(WORD_BREAK) == "keep-all"  # of the Korean summary
         assert len(fetch(f"{lab}/api/sessions")) == 1
         assert not await page.evaluate(IS_DIRTY)
         await close(page)
