@@ -1,4 +1,4 @@
-// An extension of JupyterLab: links to a section lead to that section, and Korean breaks between words.
+// An extension of JupyterLab: links to a section lead to that section, and lines break between words.
 //
 // JupyterLab 4.6 looks for the section as soon as the file is loaded. A notebook that was not open has
 // then drawn no heading, so it stays at its top; in one that is open, cells that are drawn later, or
@@ -14,7 +14,10 @@ const INPUTS = ['wheel', 'pointerdown', 'keydown', 'touchstart'];
 
 let latest = 0; // the number of the last link that was followed
 
-const STYLE = '.jp-RenderedHTMLCommon { word-break: keep-all; overflow-wrap: break-word; }';
+const STYLE = `
+  .jp-RenderedHTMLCommon { word-break: keep-all; overflow-wrap: break-word; }
+  .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+`;
 
 const activate = app => {
   document.head.appendChild(document.createElement('style')).textContent = STYLE;
