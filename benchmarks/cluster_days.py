@@ -2,8 +2,9 @@
 
 Purpose: plays days of 2 to 5 nodes with cron and date jobs, under freezes, crashes, clocks that
   are off or jump, pauses of single replicas, a ledger whose own clock is wrong for a while, and a
-  ledger and a Redis that are away, down, read-only, slow, deaf, late or emptied; the scheduler,
-  ``once``, ``redis_lock`` and the reconciler are the real ones. After each day what was promised is
+  ledger and a Redis that are away, down, read-only, slow, deaf, late or emptied; or days of another
+  kind: without a fault, with one, without a calm end. The scheduler, ``once``, ``redis_lock`` and
+  the reconciler are the real ones. After each day what was promised is
   checked (tests/random_days/invariants.py). Prints what was broken, how often, and each day on
   which something did not hold: shrunk by hypothesis, in words, with the command that plays it
   again, and with its timeline as a PNG in the working directory.
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from kst_scheduler.timeline import plot_timeline
 from random_days.search import search
+from random_days.strategies import KINDS_OF_DAYS
 from random_days.tally import Tally
 
 if TYPE_CHECKING:
@@ -45,10 +47,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=100, help="how many days; a seed is a day")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="play this day only")
+    parser.add_argument(
+        "--kind", choices=list(KINDS_OF_DAYS), default="all faults", help="what goes wrong"
+    )
     return parser.parse_args()
 
 
-def report(failure: Failure) -> None:
+def report(failure: Failure, kind: str) -> None:
     """Print what did not hold, the day in words and its replay, and draw its timeline."""
     picture = Path(f"cluster-day-{failure.number}.png")
     plot_timeline(failure.story.result).get_figure(root=True).savefig(picture)  # type: ignore[union-attr]
@@ -56,10 +61,13 @@ def report(failure: Failure) -> None:
     for fault in failure.faults[1:5]:
         print(f"  also: {fault}")
     print(f"The simplest day like it:\n{failure.story.day.words()}")
-    print(f"Play it again: {COMMAND} {failure.number}\nIts timeline: {picture}", flush=True)
+    print(
+        f"Play it again: {COMMAND} {failure.number} --kind '{kind}'\nIts timeline: {picture}",
+        flush=True,
+    )
 
 
-def play(seeds: Iterable[int]) -> int:
+def play(seeds: Iterable[int], kind: str) -> int:
     """Play days, and return how many of them failed."""
     tally, failed, began = Tally(), 0, time.process_time()
     for count, seed in enumerate(seeds, 1):
@@ -71,10 +79,10 @@ def play(seeds: Iterable[int]) -> int:
             if stories == 1:  # the others are shrunk from it
                 tally.add(story)  # type: ignore[arg-type]
 
-        failure = search(seed, seen=add_first)
+        failure = search(seed, days=kind, seen=add_first)
         if failure:
             failed += 1
-            report(failure)
+            report(failure, kind)
         if count % EVERY == 0:
             print(f"{count:,} days, {failed} failed", flush=True)
     seconds = time.process_time() - began
@@ -90,7 +98,7 @@ def main() -> None:
     asked = arguments()
     last = asked.first + asked.seeds
     seeds = range(asked.first, last) if asked.seed is None else [asked.seed]
-    sys.exit(1 if play(seeds) else 0)
+    sys.exit(1 if play(seeds, asked.kind) else 0)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,16 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     assert judged > 10
 
 
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
+)
+def test_nothing_wrong_is_done_where_nothing_ever_calms_down(first: int) -> None:
+    """There nothing need get done; but what is done, and what is written, is right."""
+    for number in range(first, first + 10):
+        failure = search(number, days="no calm")
+        assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
+
+
 @pytest.mark.parametrize("number", [50014, 50465, 81264, 81281, 103131, 103545])
 def test_a_day_on_which_something_failed_is_clean(number: int) -> None:
     """With the version of hypothesis that drew it; with another one it is any other day."""
@@ -167,6 +177,12 @@ def test_a_ledger_without_one_of_its_safeguards_is_found_out(
 ) -> None:
     """Without the claim, the renewal or the fence a day goes wrong."""
     assert first_day_that_fails(ledger, begin) is not None
+
+
+@pytest.mark.parametrize("ledger", [ledger for ledger, _ in LEDGERS])
+def test_days_without_calm_show_the_lack_of_a_safeguard(ledger: type[MemoryLedger]) -> None:
+    """Safety is asked of them as of all others."""
+    assert first_day_that_fails(ledger, 0, "no calm") is not None
 
 
 @pytest.mark.parametrize(("change", "begin"), CHANGES)

@@ -40,36 +40,44 @@ SPARE: Final = timedelta(days=1)
 
 def faults(story: Story) -> list[str]:
     """Return what does not hold, the first that was seen first."""
-    seen = [*story.witness.faults, *story.watch.faults, *_found_afterwards(story)]
-    return [*seen, *without_progress(story)]
-
-
-def _found_afterwards(story: Story) -> Iterator[str]:
     rows = story.rows()
+    found = [*story.witness.faults, *story.watch.faults]
     for name, job in story.day.named_jobs().items():
         if job.guard != "lock":
             own = [row for row in rows if row.source == name]
-            yield from _of_job(story, name, job, own)
-    yield from _of_work(story, rows)
-    yield from _of_alerts(story, rows)
+            found += _of_rows(name, job, own)
+            found += _of_job(story, name, job, own) if story.day.is_calm else []
+    found += _of_work(story, rows)
+    if story.day.is_calm:
+        found += [*_of_alerts(story, rows), *without_progress(story)]
+    return found
 
 
-def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
+def _of_rows(name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
+    """Yield what no fault excuses."""
     times = Counter(row.scheduled_at for row in rows)
     yield from (f"{name} has two rows for {each}" for each, often in times.items() if often > 1)
-    fires = {*fire_times(job.trigger(), MIDNIGHT - SPARE, END + SPARE).to_pydatetime()}
-    yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - fires)
-    watermark = asyncio.run(story.ledger.watermark(name)) or MIDNIGHT
-    since = story.watch.first_looks.get(name, END)
-    for each in sorted(each for each in fires - {*times} if since <= each < watermark):
-        if story.day.clock_was_wrong(each, SETTLED) or _was_paused(story, name, each):
-            continue
-        yield f"{name}@{each} has no row, and was looked at"
+    yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - _fires(job))
     for row in rows:
         if row.lost > MAX_ATTEMPTS:
             yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
         if row.status not in {"ok", "running"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
+
+
+def _fires(job: JobPlan) -> set[datetime]:
+    return {*fire_times(job.trigger(), MIDNIGHT - SPARE, END + SPARE).to_pydatetime()}
+
+
+def _of_job(story: Story, name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
+    """Yield what a day that ends calmly leaves undone."""
+    fires, times = _fires(job), {row.scheduled_at for row in rows}
+    watermark = asyncio.run(story.ledger.watermark(name)) or MIDNIGHT
+    since = story.watch.first_looks.get(name, END)
+    for each in sorted(each for each in fires - times if since <= each < watermark):
+        if story.day.clock_was_wrong(each, SETTLED) or _was_paused(story, name, each):
+            continue
+        yield f"{name}@{each} has no row, and was looked at"
     if not _is_blocked(story):
         reach = END - SETTLED + _behind(story)
         yield from _without_an_end(rows, reach)

@@ -131,6 +131,9 @@ class Day:
     outages: tuple[Outage, ...]
     pauses: tuple[Pause, ...] = ()
     wrong_clocks: tuple[WrongClock, ...] = ()
+    is_calm: bool = True
+    """Whether nothing is wrong after ``CALM``. Else no more is asked than that nothing is wrong in
+    what is done: it may be that nothing is done."""
 
     def clock_was_wrong(self, moment: datetime, since: timedelta) -> bool:
         """Tell whether the ledger's clock is wrong, or was within so much time."""

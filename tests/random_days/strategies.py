@@ -10,7 +10,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
-from random_days.plan import CALM, MIDNIGHT, Day, JobPlan, Outage, Pause, WrongClock
+from random_days.plan import CALM, END, MIDNIGHT, Day, JobPlan, Outage, Pause, WrongClock
 
 QUARTERS = int((CALM - MIDNIGHT) / timedelta(minutes=15))
 SECONDS = [0, -5, 1, 3, 20, 100, 400]
@@ -174,6 +174,31 @@ def _with_a_ledger_set(draw: st.DrawFn, day: Day) -> Day:
     return replace(day, wrong_clocks=(*day.wrong_clocks, draw(wrong_clocks())))
 
 
+@st.composite
+def lost_days(draw: st.DrawFn) -> Day:
+    """Draw a day that is never calm, with more faults than any cluster survives."""
+    day = draw(days())
+    late = st.builds(lambda at, later: at + later, moments(), st.just(END - CALM))
+    nodes = [node.name for node in day.nodes()]
+    incidents = list(day.incidents)
+    for node in nodes:
+        own = [each for each in incidents if each.node == node and not isinstance(each, ClockJump)]
+        over = max([each.end or END for each in own], default=MIDNIGHT)
+        for at in sorted(draw(st.lists(late, max_size=3, unique=True))):
+            if at > over:
+                incidents.append(draw(st.sampled_from([Freeze, Crash]))(node, at, END - at))
+                break
+    lasting = [
+        replace(draw(outages()), start=at, end=END) for at in draw(st.lists(late, max_size=2))
+    ]
+    return replace(day, incidents=tuple(incidents), outages=(*day.outages, *lasting), is_calm=False)
+
+
 FAULTS: Final = (_with_an_incident, _with_an_outage, _with_a_pause, _with_a_ledger_set)
-KINDS_OF_DAYS: Final = {"calm": calm_days(0), "one fault": calm_days(1), "all faults": days()}
+KINDS_OF_DAYS: Final = {
+    "calm": calm_days(0),
+    "one fault": calm_days(1),
+    "all faults": days(),
+    "no calm": lost_days(),
+}
 """Days by what goes wrong on them."""
