@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, simulate
 from kst_scheduler.timezone import kst
+from kst_workbook.scenes.memory_database import connect_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +42,14 @@ class LessonDatabase:
     """The lesson's ``db``, and its table ``crawl_runs``: SQLite in memory, which also takes $1."""
 
     def __init__(self) -> None:
-        self.clear()
+        self._sqlite = connect_in_memory(self)
+        self._sqlite.execute("CREATE TABLE crawl_runs (source, status, rows, duration_ms, error)")
+        self._away = 0
 
     def clear(self, away: int = 0) -> None:
         """Begin with an empty table; the next ``away`` calls of ``execute`` raise."""
+        self._sqlite.execute("DELETE FROM crawl_runs")
         self._away = away
-        self._sqlite = sqlite3.connect(":memory:")
-        self._sqlite.execute("CREATE TABLE crawl_runs (source, status, rows, duration_ms, error)")
 
     async def execute(self, query: str, *values: Any) -> None:
         """Run a statement with its values, as a connection of asyncpg does.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kst_workbook.exercises.exercise import Right, exercise
 from kst_workbook.exercises.judging import require_function
 from kst_workbook.exercises.questions.tried_tests import call_plain, require_catches
+from kst_workbook.scenes.memory_database import connect_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ class _InSQLite(_Store):
     """The upsert of 9.9, in SQLite."""
 
     def __init__(self) -> None:
-        self._sqlite = sqlite3.connect(":memory:")
+        self._sqlite = connect_in_memory(self)
         self._sqlite.execute("CREATE TABLE stored (month, number, name, UNIQUE (month, number))")
 
     def write(self, rows: Iterable[Row]) -> None:
