@@ -67,3 +67,12 @@ def test_a_stored_notebook_holds_a_sharp_png_with_its_title(tmp_path: Path) -> N
     before = path.read_bytes()
     refresh(path)
     assert path.read_bytes() == before
+
+
+def test_each_picture_of_a_kernel_is_shown_also_where_nobody_shows_it(tmp_path: Path) -> None:
+    """The first one makes matplotlib show what a cell draws, and must not undo that."""
+    drawn = DRAW.replace("plt.show()", "").replace("plot_timeline(sim", "ax = plot_timeline(sim")
+    again = "ax = plot_timeline(simulate(register, kst(2026, 5, 10), kst(2026, 5, 11)))"
+    with running_kernel(tmp_path) as kernel:
+        for source in (drawn, again, "_ = plt.plot([1, 2])"):
+            assert len(shown(kernel, source)) == 1, source

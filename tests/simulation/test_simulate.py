@@ -664,6 +664,33 @@ def test_an_interrupted_simulation_holds_what_it_has_simulated() -> None:
     assert simulate(hourly, NIGHT, MORNING).cut_at is None
 
 
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_an_interrupt_makes_nothing_missed(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is due at that very moment would have come next; standard error stays empty."""
+
+    async def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupt_in_thread() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+    def register(scheduler: Any) -> None:
+        struck = interrupt if kind == "async" else interrupt_in_thread
+        for number in range(5):
+            scheduler.add_job(asyncio.sleep, "cron", args=[1], minute="*", id=f"before {number}")
+        scheduler.add_job(struck, "cron", hour=3, id="interrupted")
+        for number in range(5):
+            scheduler.add_job(asyncio.sleep, "cron", args=[1], minute="*", id=f"later {number}")
+
+    with pytest.raises(SimulationInterrupted) as caught:
+        simulate(register, NIGHT, MORNING, nodes=2)
+    runs = caught.value.result.runs
+    assert set(runs["status"]) <= {"ok", "running"}
+    assert not runs.duplicated(["node", "job_id", "scheduled_at"]).any()
+    assert capfd.readouterr().err == ""
+
+
 def test_interrupt_while_clocks_are_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the first step is noted, and raised when everything is back in its place."""
     before = surroundings()

@@ -155,21 +155,23 @@ class RunRecorder:
         for job_id in gone:
             del self.grace[job_id]
 
-    def end(self, status: str, finished_at: int, detail: str, *, not_started: str) -> None:
+    def end(self, status: str, finished_at: int, detail: str, *, not_started: str | None) -> None:
         """Add the rows of what is unfinished, for the process has ended; nothing is added later.
 
         Args:
             status: of every run that has started.
             finished_at: its end, or NAT.
             detail: why it has not finished.
-            not_started: why the run times that an executor has taken have not started.
+            not_started: why the run times that an executor has taken have not started; None: they
+                have no row, as they would have come next.
 
         """
         for job_id, scheduled_at, started_at in self._running.values():
             self.add(job_id, scheduled_at, status, started_at, finished_at, detail)
-        for batch in self._submitted:
-            for moment in batch.not_decided():
-                self.add(batch.id, moment, "missed", detail=not_started)
+        if not_started is not None:
+            for batch in self._submitted:
+                for moment in batch.not_decided():
+                    self.add(batch.id, moment, "missed", detail=not_started)
         # What unwinds the process decides about the rest of a batch, too: too late to be recorded.
         self.is_over = True
 

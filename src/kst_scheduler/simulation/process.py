@@ -98,12 +98,17 @@ class SimulatedNode:
         """Return when its clock is set the next time, from a moment on; None: never."""
         return min((jump for jump in self.jumps if jump >= since), default=None)
 
-    def finish(self) -> None:
-        """Note what was due or still ran when the simulation ended."""
-        why = self._why_nothing_starts()
+    def finish(self, *, is_cut: bool = False) -> None:
+        """Note what was due or still ran when the simulation ended.
+
+        Where it is cut, what is due at that moment is what would have come next.
+        """
+        is_known = not is_cut or self.frozen_until > self._world.end
+        why = (self._why_nothing_starts() or "not started by the end") if is_known else None
         for recorder in self._taken():
-            self._note_due(recorder, self._world.end, self._why_not_due(recorder))
-            recorder.end("running", NAT, "", not_started=why or "not started by the end")
+            if is_known:
+                self._note_due(recorder, self._world.end, self._why_not_due(recorder))
+            recorder.end("running", NAT, "", not_started=why)
             recorder.close()
 
     def tasks(self) -> list[asyncio.Task[Any]]:

@@ -208,7 +208,7 @@ def _run(
     except KeyboardInterrupt:
         world.end = world.now
         for node in nodes.values():
-            node.finish()
+            node.finish(is_cut=True)
         raise
     finally:
         with silenced():

@@ -74,8 +74,9 @@ def _run(world: World, thread: threading.Thread) -> None:
         raise
     except SystemExit:
         pass
-    except BaseException:  # noqa: BLE001 - as for a real thread
-        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
+    except BaseException as error:  # noqa: BLE001 - as for a real thread
+        if error is not world.failure:  # which ``simulate`` raises
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), thread)))
     _end(thread)
     for strand in _running[thread].joining:
         world.wake(strand)

@@ -163,6 +163,9 @@ def house_style() -> Iterator[None]:
     _hangul_drawn.set(False)
     with mpl.style.context(["default", own]):
         yield
+        is_interactive = mpl.is_interactive()
+    # The first figure of a kernel makes it interactive, so that the next ones are shown, too.
+    mpl.interactive(is_interactive)
     if _hangul_drawn.get() and len(_font_families()) == 1:
         _warn_of_boxes()
 

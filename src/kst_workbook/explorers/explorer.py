@@ -73,6 +73,8 @@ class Explorer:
         self._subject = subject
         self._drawing: Drawing | None = None
         self._refusal = ""
+        self._good: tuple[dict[str, str], str] | None = None
+        """The settings of the last picture that could be drawn, and the picture with its words."""
         self._pinned: tuple[dict[str, str], str] | None = None
         self._waiting = False
         self._thread = threading.get_ident()
@@ -137,6 +139,7 @@ class Explorer:
             self._drawing = subject.draw(parameters, result)
             picture, said = self._drawing.svg(), subject.say(parameters, result)
             code = subject.write_code(parameters) if self.as_code.value else ""
+            self._good = self.settings(), picture + said
         except KSTSchedulerError as error:
             # A line that is being typed is wrong at every second letter: the last picture stays.
             picture = _FADED.format(self._drawing.svg()) if self._drawing else ""
@@ -147,8 +150,7 @@ class Explorer:
         self._compare()
 
     def _move_pin(self) -> None:
-        shown = self.picture.value + self.sentence.value
-        self._pinned = (self.settings(), shown) if self.pin.value else None
+        self._pinned = self._good if self.pin.value else None
         self._compare()
 
     def _compare(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,10 +13,9 @@ from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.timeline.days import day
 from kst_scheduler.timeline.style import FAINT, MARKS, QUIET, TEXT, house_style, text_width
 from kst_scheduler.timeline.words import short
-from kst_scheduler.timezone import KST
+from kst_scheduler.timezone import KST, require_aware
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from matplotlib.axes import Axes
@@ -29,15 +28,17 @@ _TIMES: Final = ("%H:%M", "%H:%M:%S")
 _MOMENTS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
-def draw_guess(ax: Axes, guess: Mapping[str, Iterable[str] | Mapping[str, str]]) -> Axes:
+def draw_guess(
+    ax: Axes, guess: Mapping[str, Iterable[str | datetime] | Mapping[str | datetime, str]]
+) -> Axes:
     """Draw what a reader expects above the lanes of a timeline, as grey marks.
 
     Args:
         ax: what ``plot_timeline`` has returned.
         guess: the times in KST at which each job will run, or a dict of times and statuses of the
             table of runs. A time is "03:00" or "03:00:30", on each day of the picture, or
-            "2026-05-10 03:00". A job is named by its id, which means its lane on each node, or by
-            the label of one lane.
+            "2026-05-10 03:00", or an aware datetime. A job is named by its id, which means its
+            lane on each node, or by the label of one lane.
 
     Returns:
         The same axes.
@@ -46,6 +47,10 @@ def draw_guess(ax: Axes, guess: Mapping[str, Iterable[str] | Mapping[str, str]])
         InvalidArgumentError: the picture has no such lane or moment, or there is no such status.
 
     """
+    if not isinstance(guess, Mapping):
+        raise InvalidArgumentError(
+            f"a guess is a dict, such as {{'crawl': ['03:00']}}, not {guess!r}"
+        )
     lanes = [
         (label.get_text(), float(y))
         for label, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
@@ -66,15 +71,17 @@ def draw_guess(ax: Axes, guess: Mapping[str, Iterable[str] | Mapping[str, str]])
     return ax
 
 
-def _fates(job: str, runs: Iterable[str] | Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _fates(job: str, runs: Any) -> list[tuple[Any, str]]:
     if isinstance(runs, str):
         raise InvalidArgumentError(f"the guess of {job!r} is one text; write a list: [{runs!r}]")
-    fates = dict(runs) if isinstance(runs, Mapping) else dict.fromkeys(runs, "ok")
-    for time, status in fates.items():
-        if status not in MARKS:
+    if not isinstance(runs, Iterable):
+        raise InvalidArgumentError(f"the guess of {job!r} is {runs!r}; write a list: ['03:00']")
+    fates = list(runs.items()) if isinstance(runs, Mapping) else [(time, "ok") for time in runs]
+    for time, status in fates:
+        if not isinstance(status, str) or status not in MARKS:
             known = ", ".join(MARKS)
             raise InvalidArgumentError(f"{job!r}, {time}: {status!r} is no status; use {known}")
-    return fates.items()
+    return fates
 
 
 def _lanes_of(job: str, lanes: list[tuple[str, float]]) -> list[float]:
@@ -86,13 +93,16 @@ def _lanes_of(job: str, lanes: list[tuple[str, float]]) -> list[float]:
     return found
 
 
-def _moments(ax: Axes, time: str) -> list[datetime]:
+def _moments(ax: Axes, time: object) -> list[datetime]:
     """Return the moments of the picture that a reader's time means."""
     first, last = (moment.astimezone(KST) for moment in num2date(ax.get_xlim()))  # type: ignore[no-untyped-call]
-    written = _parsed(time, _MOMENTS)
-    if written is not None:
+    written = _parsed(str(time).strip(), _MOMENTS)
+    clock = _parsed(str(time).strip(), _TIMES)
+    if isinstance(time, datetime):
+        found = [require_aware(time, "a guess")]
+    elif written is not None:
         found = [written]
-    elif (clock := _parsed(time, _TIMES)) is not None:
+    elif clock is not None:
         days = range((last.date() - first.date()).days + 1)
         dates = [first.date() + timedelta(days=number) for number in days]
         found = [datetime.combine(date, clock.time(), KST) for date in dates]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,3 +81,14 @@ def test_a_test_that_returns_something_or_is_async_does_not_count() -> None:
         tried(lambda number: number % 2 == 0)
     with pytest.raises(NotYetError, match="is an `async def`"):
         tried(test_even)
+
+
+@pytest.mark.parametrize("fail", [lambda: pytest.fail("odd"), lambda: sys.exit("odd")])
+def test_a_test_may_fail_by_what_is_no_exception(fail: Callable[[], Any]) -> None:
+    """Pytest's own ``fail`` raises a BaseException, and so does ``raises``."""
+
+    def test_even(number: int) -> None:
+        if number % 2:
+            fail()
+
+    assert tried(test_even) == 2

@@ -97,3 +97,15 @@ def test_a_bad_first_line_does_not_raise() -> None:
     assert explorer.picture.value == ""
     shown, _ = explorer._repr_mimebundle_()
     assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
+
+
+def test_a_line_that_is_refused_cannot_be_pinned() -> None:
+    """What is pinned is the last picture, with the line that made it."""
+    explorer = trigger_explorer("0 3 * * mon-fri")
+    good = explorer.picture.value
+    explorer.controls["text"].value = "0 3 * *"
+    explorer.pin.value = True
+    explorer.controls["text"].value = "0 4 * * *"
+    assert "<b>0 3 * * mon-fri</b> (now 0 4 * * *)" in explorer.pinned.value
+    assert good in explorer.pinned.value
+    assert "<b>0 3 * *</b>" not in explorer.pinned.value

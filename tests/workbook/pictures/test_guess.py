@@ -72,6 +72,20 @@ def test_the_words_stay_within_the_frame(ax: Axes, see: Eyes, at: Any) -> None:
     assert frame.x0 <= box.x0 < box.x1 <= frame.x1
 
 
+def test_a_moment_may_be_a_datetime(ax: Axes, see: Eyes) -> None:
+    """As exercises ask for."""
+    draw_guess(ax, {"A  hourly": [kst(2026, 5, 10, 3), " 04:00:00 "]})
+    days = see.days(kst(2026, 5, 10, 3), kst(2026, 5, 10, 4), kst(2026, 5, 11, 4))
+    assert [day for day, *_ in drawn(ax)] == days
+
+
+@pytest.mark.parametrize("guess", [None, "03:00", ["03:00"], ...])
+def test_a_guess_is_a_dict(ax: Axes, guess: Any) -> None:
+    """Anything else is told what to write."""
+    with pytest.raises(InvalidArgumentError, match=r"a guess is a dict, such as \{'crawl'"):
+        draw_guess(ax, guess)
+
+
 def test_an_empty_guess_draws_nothing(ax: Axes, see: Eyes) -> None:
     """Nothing is the guess that nothing runs."""
     draw_guess(ax, {"hourly": []})
@@ -87,6 +101,11 @@ def test_an_empty_guess_draws_nothing(ax: Axes, see: Eyes) -> None:
         ({"hourly": ["2027-05-10 03:00"]}, "has no 2027-05-10 03:00: it is"),
         ({"hourly": {"03:00": "lost"}}, "'lost' is no status; use ok, error"),
         ({"hourly": "03:00"}, r"write a list: \['03:00'\]"),
+        ({"hourly": None}, r"is None; write a list: \['03:00'\]"),
+        ({"hourly": 3}, r"is 3; write a list"),
+        ({"hourly": [...]}, "Ellipsis is no time"),
+        ({"hourly": [("03:00", "ok")]}, "is no time"),
+        ({"hourly": {"03:00": ["ok"]}}, r"\['ok'\] is no status"),
     ],
 )
 def test_what_is_not_of_the_picture_is_said(ax: Axes, guess: dict[str, Any], message: str) -> None:

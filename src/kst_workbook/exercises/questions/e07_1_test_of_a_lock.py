@@ -167,7 +167,7 @@ def _run(
         BEGIN - timedelta(minutes=1),
         BEGIN + timedelta(hours=HOURS),
     )
-    if ends and isinstance(ends[0], Exception):
+    if ends and isinstance(ends[0], BaseException) and not isinstance(ends[0], GeneratorExit):
         raise ends[0]
     if not ends or isinstance(ends[0], BaseException):
         raise TimeoutError(f"the test has not ended after {HOURS} simulated hours")

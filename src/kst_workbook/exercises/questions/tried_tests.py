@@ -85,9 +85,9 @@ def _failure(name: str, run: Callable[[T], Any], each: T) -> str:
     """Return what a test raises; empty: it passes."""
     try:
         returned = run(each)
-    except NotYetError:
+    except (NotYetError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:  # noqa: BLE001 - a test may fail by whatever it likes
+    except BaseException as error:  # noqa: BLE001 - pytest.fail() raises no Exception
         place = their_place(traceback.extract_tb(error.__traceback__))
         return f"`{error_in_words(error)}`{place and f' in {place}'}"
     if returned is not None:
