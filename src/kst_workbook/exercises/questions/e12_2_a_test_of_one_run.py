@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 JOB: Final = "crawl-042"
 OTHER: Final = "crawl-043"
-SPAN: Final = (kst(2026, 5, 10, 2, 55), kst(2026, 5, 10, 3, 15))
+SPAN: Final = (kst(2026, 5, 10, 2, 55), kst(2026, 5, 10, 4, 15))
+SHOWN: Final = (kst(2026, 5, 10, 2, 55), kst(2026, 5, 10, 3, 15))
+GRACE: Final = 300
 
 
 async def crawl_region() -> None:
@@ -62,7 +64,8 @@ class _Night:
             claimed = once(ledger, instance=current_node())
             work = fail if self.fails else crawl_region
             due = cron(**({"hour": 3} | self.fields))
-            scheduler.add_job(claimed(work) if self.is_claimed else work, due, id=self.job_id)
+            job = claimed(work) if self.is_claimed else work
+            scheduler.add_job(job, due, id=self.job_id, misfire_grace_time=GRACE)
             scheduler.add_job(claimed(crawl_region), cron(hour=3, minute=4), id=OTHER)
 
         incidents = self.incidents
@@ -74,6 +77,8 @@ def _plain() -> AsyncIOScheduler:
 
 
 _FROZEN: Final = Freeze("A", kst(2026, 5, 10, 2, 59), timedelta(minutes=10))
+
+_LATE: Final = tuple(Freeze(node, kst(2026, 5, 10, 2, 57), timedelta(minutes=4)) for node in "ABC")
 
 NIGHTS: Final = (
     _Night("a night at 03:00, run by one of three", is_right=True),
@@ -89,6 +94,12 @@ NIGHTS: Final = (
     _Night("a night that has another job only", job_id="crawl-044"),
     _Night("a night whose run is due at 02:59", {"hour": 2, "minute": 59}),
     _Night("a night whose run is due at 03:11", {"minute": 11}),
+    _Night("a night whose run is due at 04:05", {"hour": 4, "minute": 5}),
+    _Night(
+        "a night whose run is due at 02:58, and starts at 03:01",
+        {"hour": 2, "minute": 58},
+        incidents=_LATE,
+    ),
 )
 """Right ones first: a test that fails on these is told so before all else."""
 
@@ -129,4 +140,4 @@ def a_test_of_one_run(answer: Any) -> Right:
 
 
 def _drawn(night: _Night) -> tuple[Picture, ...]:
-    return (partial(png, lambda: plot_timeline(night.runs(), start=SPAN[0], end=SPAN[1])),)
+    return (partial(png, lambda: plot_timeline(night.runs(), start=SHOWN[0], end=SHOWN[1])),)

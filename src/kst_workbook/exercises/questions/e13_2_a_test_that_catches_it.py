@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from kst_scheduler.simulation import Crash, simulate
 from kst_scheduler.timeline import plot_timeline
-from kst_scheduler.timezone import kst
+from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import cron, every
 from kst_workbook.exercises.exercise import Right, exercise
 from kst_workbook.exercises.judging import png, require_function
@@ -54,12 +54,18 @@ def _job(*arguments: Any, **options: Any) -> Callable[[AsyncIOScheduler], object
     return lambda scheduler: scheduler.add_job(sync_stock, *arguments, id=JOB, **options)
 
 
+def _from_its_start(scheduler: AsyncIOScheduler) -> None:
+    now = datetime.now(KST)
+    scheduler.add_job(sync_stock, "interval", hours=6, next_run_time=now, id=JOB)
+
+
 SERVICES: Final = (
     _Service("a service with `every(hours=6)`", _job(every(hours=6)), is_right=True),
     _Service(
         'a service with `cron(hour="0,6,12,18")`', _job(cron(hour="0,6,12,18")), is_right=True
     ),
     _Service("the hidden service, with its fault", _job("interval", hours=6)),
+    _Service("a service that does it at its start, and every six hours after", _from_its_start),
     _Service("a service that has no job `stock-sync`", lambda _scheduler: None),
     _Service(
         "a service whose host is in UTC, and whose trigger takes its zone",
@@ -94,13 +100,20 @@ SERVICES: Final = (
 def a_test_that_catches_it(answer: Any) -> Right:
     """Run the reader's test on services with the fault, with others, and with none."""
     test = require_function(answer, "test_stock_sync", "register")
-    faults = require_catches(
-        "test_stock_sync", partial(call_plain, "test_stock_sync", test), SERVICES, _drawn
-    )
+    faults = require_catches("test_stock_sync", partial(_try_on, test), SERVICES, _drawn)
     return Right(
         f"It passes on both services that are right, and fails on all {faults} that are not.",
         _drawn(SERVICES[2]),
     )
+
+
+def _try_on(test: Callable[..., Any], service: _Service) -> Any:
+    """Run the test on a plain function, which does not tell whether it is right."""
+
+    def register(scheduler: AsyncIOScheduler) -> None:
+        service(scheduler)
+
+    return call_plain("test_stock_sync", test, register)
 
 
 def _drawn(service: _Service) -> tuple[Picture, ...]:
