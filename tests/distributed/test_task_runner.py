@@ -617,7 +617,8 @@ async def test_a_run_that_loses_its_lease_is_made_again(due: Occurrence) -> None
         await queue.work()
         assert (await queue.row()).status == "running"
         assert waits(queue.task()) <= 1
-        while not await ledger.abandoned():  # a run is stopped a moment before its row is free
+        # A run is stopped a moment before its row is free, of which nobody is told.
+        while not await ledger.abandoned():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         queue.wait_is_over()
         await queue.work()
