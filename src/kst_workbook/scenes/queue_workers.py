@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CRAWLS: Final = [f"crawl-{number:03}" for number in range(300)]
 """Each takes a hundredth of a second."""
-PAGES: Final = [f"page-{number:02}" for number in range(20)]
+PAGES: Final = [f"page-{number:02}" for number in range(16)]
 """Each waits a fifth of a second for an answer."""
 LONG: Final = "long-crawl"
 """Its first run waits for an answer that never comes."""

@@ -104,10 +104,10 @@ async def test_all_replicas_hand_off_and_each_occurrence_runs_once(
 
 
 def test_without_a_queue_all_jobs_run_where_the_scheduler_is() -> None:
-    """The jobs are 321, and no two have the same id."""
+    """The jobs are 317, and no two have the same id."""
     service = Service(KSTScheduler(), MemoryLedger())
     queue_workers.register(service, "")
-    assert len(service.scheduler.get_jobs()) == len({*CRAWLS, *PAGES, LONG}) == 321
+    assert len(service.scheduler.get_jobs()) == len({*CRAWLS, *PAGES, LONG}) == 317
 
 
 def test_no_job_is_due_by_itself_while_a_reader_looks() -> None:
