@@ -57,3 +57,13 @@ def is_held_up(story: Story, process: str, moment: datetime) -> bool:
             if work.begin - CLOCKS_DIFFER <= moment <= end + CLOCKS_DIFFER:
                 return True
     return False
+
+
+def could_run(story: Story, node: str, name: str, moment: datetime) -> bool:
+    """Tell whether a process of a node was there at a moment, and was not kept from running it."""
+    process = process_of(story, node, moment)
+    return not (
+        is_stopped(story, node, moment)
+        or is_paused(story, process, name, moment)
+        or is_held_up(story, process, moment)
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump, Crash
 from random_days.conditions import (
+    could_run,
     is_held_up,
     is_paused,
     is_stopped,
@@ -98,22 +99,12 @@ def _was_paused(story: Story, name: str, moment: datetime) -> bool:
     before = {each.process for each in earlier} or {last.process}
     processes = [last.process, *before]
     return all(is_paused(story, each, name, moment) for each in processes) and not any(
-        _could_run(story, node.name, name, moment) for node in story.day.nodes()
+        could_run(story, node.name, name, moment) for node in story.day.nodes()
     )
 
 
 def _after(move: Move) -> datetime:
     return move.after
-
-
-def _could_run(story: Story, node: str, name: str, moment: datetime) -> bool:
-    """Tell whether a process of a node was there at a moment, and was not kept from running it."""
-    process = process_of(story, node, moment)
-    return not (
-        is_stopped(story, node, moment)
-        or is_paused(story, process, name, moment)
-        or is_held_up(story, process, moment)
-    )
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
-from random_days.conditions import is_held_up, is_paused, is_stopped, process_of
+from random_days.conditions import could_run, process_of
 from random_days.faults import LATE, LIMIT
 from random_days.plan import END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
@@ -99,8 +99,7 @@ class JobView:
     def _another_works(self, fire: datetime, span: Span) -> bool:
         """Tell whether another run of the job is in progress, or a row says that one may be."""
         start, end = span
-        key = fire.astimezone(MIDNIGHT.tzinfo)
-        works = [work for work in self._works() if work.occurrence.scheduled_at != key]
+        works = [work for work in self._works() if work.occurrence.scheduled_at != fire]
         if any(work.begin <= end and (work.end or END) >= start for work in works):
             return True
         return any(
@@ -121,22 +120,14 @@ class JobView:
         edges += [edge for each in self.story.day.pauses for edge in (each.start, each.end)]
         process = process_of(self.story, node, end)
         for work in self.story.witness.works:
-            if work.instance == process and (self._blocks(work) or work.hangs):
-                edges += [work.begin, work.begin + timedelta(seconds=self._seconds(work))]
+            if work.instance == process and (self._plan(work).blocks or work.hangs):
+                edges += [work.begin, work.begin + timedelta(seconds=self._plan(work).seconds)]
         if any(start - BEFORE <= edge <= end + BEFORE for edge in edges):
             return "disturbed"
-        is_absent = (
-            is_stopped(self.story, node, start)
-            or is_paused(self.story, process, self.name, start)
-            or is_held_up(self.story, process, start)
-        )
-        return "absent" if is_absent else "well"
+        return "well" if could_run(self.story, node, self.name, start) else "absent"
 
-    def _blocks(self, work: Work) -> bool:
-        return self.story.day.named_jobs()[work.occurrence.job_id].blocks
-
-    def _seconds(self, work: Work) -> int:
-        return self.story.day.named_jobs()[work.occurrence.job_id].seconds
+    def _plan(self, work: Work) -> JobPlan:
+        return self.story.day.named_jobs()[work.occurrence.job_id]
 
     def _without_an_end(self, fire: datetime) -> Iterator[str]:
         row = self.rows.get(fire)
@@ -224,16 +215,11 @@ class JobView:
         )
 
     def _is_well(self, node: Node, at: datetime) -> bool:
-        process = process_of(self.story, node.name, at)
         jumps = [each for each in self.story.day.incidents if isinstance(each, ClockJump)]
         skew = node.clock_offset + sum(
             each.seconds for each in jumps if each.node == node.name and each.at <= at
         )
-        return abs(skew) <= MAX_SKEW and not (
-            is_stopped(self.story, node.name, at)
-            or is_paused(self.story, process, self.name, at)
-            or is_held_up(self.story, process, at)
-        )
+        return abs(skew) <= MAX_SKEW and could_run(self.story, node.name, self.name, at)
 
 
 def _touches(job: JobPlan, outage: Outage, span: Span) -> bool:
