@@ -5,22 +5,50 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
-from random_days.plan import CALM, END, MIDNIGHT, Day, JobPlan, Outage, Pause, WrongClock
+from random_days.plan import (
+    CALM,
+    END,
+    LOCK_STEPS,
+    MIDNIGHT,
+    STEPS,
+    WORK_STEPS,
+    Day,
+    JobPlan,
+    Outage,
+    Pause,
+    Strike,
+    WrongClock,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 QUARTERS = int((CALM - MIDNIGHT) / timedelta(minutes=15))
-SECONDS = [0, -5, 1, 3, 20, 100, 400]
-"""Incidents lie beside quarters of an hour, where jobs begin and end."""
+SECONDS = [0, -5, 1, 3, 20, 100, 400, 599, -301]
+"""Incidents lie beside quarters of an hour, where jobs begin and end, and beside renewals, which
+come every ten minutes from there."""
 
 OFFSETS = [0.0, 0.3, -0.3, 4.0, -4.0, 90.0, -90.0, 4000.0, -4000.0]
 JUMPS = [1, -1, 100, -100, 1200, -1200, 11_000, -11_000, 36_000, -36_000]
 LENGTHS = [5, 300, 1500, 2400, 6000, 15_000]
-LASTING = [1, 15, 45, 120]
-"""Minutes of an outage."""
+LASTING = [60, 12, 5, 25, 900, 2700, 7200]
+"""Seconds of an outage; for half a minute a claim and a last write are tried again."""
+
+CALLS = [1, 2, 3, 5, 8, 13, 40]
+"""Which call of a step is struck."""
+STOPS = [20, 3, 300, 2100, 7200]
+"""Seconds for which a process that is struck is down or frozen."""
+
+SWARM: Final = (
+    *("freezes", "crashes", "jumps", "offsets", "ledger", "Redis", "strikes"),
+    "blocking jobs",
+)
+"""What can go wrong; each day has some of it, so that faults that hide each other come alone."""
 
 KINDS = {
     "ledger": ["away", "slow", "deaf", "late", "down", "read-only"],
@@ -56,26 +84,43 @@ def jobs(draw: st.DrawFn, *, blocks: bool) -> JobPlan:
 
 
 @st.composite
-def troubles(draw: st.DrawFn, node: str, *, spare: bool) -> list[Incident]:
+def troubles(
+    draw: st.DrawFn, node: str, kinds: Collection[str], rate: int, *, spare: bool
+) -> list[Incident]:
     """Draw what happens to one node; one that is spared always comes back."""
-    edges = sorted(draw(st.lists(moments(), max_size=4, unique=True)))
+    stops = [kind for kind, name in ((Freeze, "freezes"), (Crash, "crashes")) if name in kinds]
+    edges = sorted(draw(st.lists(moments(), max_size=2 * rate, unique=True))) if stops else []
     found: list[Incident] = []
     for begin, end in list(pairwise(edges))[::2]:
-        kind = draw(st.sampled_from([Freeze, Crash]))
-        found.append(kind(node, begin, end - begin))
-    if len(edges) % 2 and not spare:
+        found.append(draw(st.sampled_from(stops))(node, begin, end - begin))
+    if len(edges) % 2 and Crash in stops and not spare:
         found.append(Crash(node, edges[-1]))
-    jumps = draw(st.lists(st.tuples(moments(), st.sampled_from(JUMPS)), max_size=2))
+    jump = st.tuples(moments(), st.sampled_from(JUMPS))
+    jumps = draw(st.lists(jump, max_size=rate)) if "jumps" in kinds else []
     return [*found, *(ClockJump(node, moment, seconds) for moment, seconds in jumps)]
 
 
 @st.composite
-def outages(draw: st.DrawFn) -> Outage:
+def outages(draw: st.DrawFn, servers: tuple[str, ...] = ("Redis", "ledger")) -> Outage:
     """Draw one outage of a server."""
-    server = draw(st.sampled_from(sorted(KINDS)))
-    start, minutes = draw(moments()), draw(st.sampled_from(LASTING))
-    end = min(CALM, start + timedelta(minutes=minutes))
+    server = draw(st.sampled_from(servers))
+    start, seconds = draw(moments()), draw(st.sampled_from(LASTING))
+    end = min(CALM, start + timedelta(seconds=seconds))
     return Outage(server, draw(st.sampled_from(KINDS[server])), start, end)
+
+
+@st.composite
+def strikes(draw: st.DrawFn, nodes: str) -> Strike:
+    """Draw a fault inside a step of a process."""
+    step = draw(st.sampled_from(STEPS))
+    kinds = ["crash", "freeze"]
+    kinds += ["lost"] * (step not in WORK_STEPS)
+    kinds += ["clock"] * (step not in LOCK_STEPS)
+    kind = draw(st.sampled_from(kinds))
+    seconds = draw(st.sampled_from(JUMPS if kind == "clock" else STOPS))
+    node, number = draw(st.sampled_from(nodes)), draw(st.sampled_from(CALLS))
+    is_done = step not in WORK_STEPS and draw(st.booleans())
+    return Strike(node, step, number, is_done, kind, seconds)
 
 
 @st.composite
@@ -97,10 +142,16 @@ def wrong_clocks(draw: st.DrawFn) -> WrongClock:
 def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     """Add pauses; the clocks are almost right, as a replica hours behind is not heard of."""
     offsets = tuple(offset if abs(offset) < 60 else 0.0 for offset in day.offsets)
-    calm = tuple(each for each in day.incidents if not isinstance(each, ClockJump))
+    day = _without_jumps(day)
     one = pauses("ABCDE"[: len(offsets)], list(day.named_jobs()))
     drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
-    return replace(day, offsets=offsets, incidents=calm, pauses=tuple(drawn))
+    return replace(day, offsets=offsets, pauses=tuple(drawn))
+
+
+def _without_jumps(day: Day) -> Day:
+    incidents = tuple(each for each in day.incidents if not isinstance(each, ClockJump))
+    strikes = tuple(each for each in day.strikes if each.kind != "clock")
+    return replace(day, incidents=incidents, strikes=strikes)
 
 
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
@@ -113,28 +164,39 @@ def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
         for node in day.nodes()
         for moment, seconds in ((wrong.start, wrong.seconds), (wrong.end, -wrong.seconds))
     ]
-    calm = [each for each in day.incidents if not isinstance(each, ClockJump)]
-    return replace(day, incidents=(*calm, *jumps), wrong_clocks=(wrong,))
+    day = _without_jumps(day)
+    return replace(day, incidents=(*day.incidents, *jumps), wrong_clocks=(wrong,))
 
 
 @st.composite
 def days(draw: st.DrawFn) -> Day:
-    """Draw a day."""
-    offsets = draw(st.lists(st.sampled_from(OFFSETS), min_size=2, max_size=5))
-    blocks = draw(st.booleans())
+    """Draw a day, with some kinds of faults, and few or many of each."""
+    kinds = draw(st.sets(st.sampled_from(SWARM)))
+    rate = draw(st.sampled_from([1, 2, 4]))
+    offset = st.sampled_from(OFFSETS if "offsets" in kinds else [0.0])
+    offsets = draw(st.lists(offset, min_size=2, max_size=5))
+    nodes = "ABCDE"[: len(offsets)]
     incidents: list[Incident] = []
-    for node in "ABCDE"[: len(offsets)]:
-        incidents += draw(troubles(node, spare=node == "A"))
+    for node in nodes:
+        incidents += draw(troubles(node, kinds, rate, spare=node == "A"))
+    servers = tuple(each for each in sorted(KINDS) if each in kinds)
+    job = jobs(blocks="blocking jobs" in kinds)
+    strike = st.lists(strikes(nodes), max_size=2 * rate, unique_by=_call_of)
     day = Day(
         offsets=tuple(offsets),
-        jobs=tuple(draw(st.lists(jobs(blocks=blocks), min_size=1, max_size=3))),
+        jobs=tuple(draw(st.lists(job, min_size=1, max_size=3))),
         incidents=tuple(incidents),
-        outages=tuple(draw(st.lists(outages(), max_size=4))),
+        outages=tuple(draw(st.lists(outages(servers), max_size=rate)) if servers else ()),
+        strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
-    kind = draw(st.sampled_from(["plain", "pauses", "wrong clock"]))
+    kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
     if kind == "pauses":
         return _with_pauses(draw, day)
     return _with_a_wrong_clock(draw, day) if kind == "wrong clock" else day
+
+
+def _call_of(strike: Strike) -> tuple[str, str, int]:
+    return strike.node, strike.step, strike.number
 
 
 SMALL: Final = [0.0, 0.3, -0.3, 4.0, -4.0]
@@ -163,6 +225,11 @@ def _with_an_incident(draw: st.DrawFn, day: Day) -> Day:
 
 def _with_an_outage(draw: st.DrawFn, day: Day) -> Day:
     return replace(day, outages=(*day.outages, draw(outages())))
+
+
+def _with_a_strike(draw: st.DrawFn, day: Day) -> Day:
+    nodes = "".join(node.name for node in day.nodes())
+    return replace(day, strikes=(*day.strikes, draw(strikes(nodes))))
 
 
 def _with_a_pause(draw: st.DrawFn, day: Day) -> Day:
@@ -194,7 +261,10 @@ def lost_days(draw: st.DrawFn) -> Day:
     return replace(day, incidents=tuple(incidents), outages=(*day.outages, *lasting), is_calm=False)
 
 
-FAULTS: Final = (_with_an_incident, _with_an_outage, _with_a_pause, _with_a_ledger_set)
+FAULTS: Final = (
+    *(_with_an_incident, _with_an_outage, _with_a_strike),
+    *(_with_a_pause, _with_a_ledger_set),
+)
 KINDS_OF_DAYS: Final = {
     "calm": calm_days(0),
     "one fault": calm_days(1),
