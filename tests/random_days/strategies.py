@@ -26,10 +26,10 @@ from random_days.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 QUARTERS = int((CALM - MIDNIGHT) / timedelta(minutes=15))
-SECONDS = [0, -5, 1, 3, 20, 100, 400, 599, -301]
+SECONDS = [0, -5, 1, 3, -1, 20, 100, 400, 599, -301]
 """Incidents lie beside quarters of an hour, where jobs begin and end, and beside renewals, which
 come every ten minutes from there."""
 
@@ -57,14 +57,6 @@ KINDS = {
 
 
 @st.composite
-def moments(draw: st.DrawFn) -> datetime:
-    """Draw a moment at which something goes wrong."""
-    quarter = draw(st.integers(1, QUARTERS - 1))
-    seconds = draw(st.sampled_from(SECONDS))
-    return MIDNIGHT + timedelta(minutes=15 * quarter, seconds=seconds)
-
-
-@st.composite
 def jobs(draw: st.DrawFn, *, blocks: bool) -> JobPlan:
     """Draw a job."""
     every_hours = draw(st.sampled_from([6, 0, 4, 2]))
@@ -84,28 +76,55 @@ def jobs(draw: st.DrawFn, *, blocks: bool) -> JobPlan:
 
 
 @st.composite
+def moments(draw: st.DrawFn, plans: Sequence[JobPlan]) -> datetime:
+    """Draw a moment at which something goes wrong, beside the begin or the end of a run, say."""
+    quarter = MIDNIGHT + timedelta(minutes=15 * draw(st.integers(1, QUARTERS - 1)))
+    runs = [each for plan in plans for each in _runs(plan) if MIDNIGHT < each < CALM]
+    is_beside_a_run: bool = draw(st.booleans())
+    if runs and is_beside_a_run:
+        quarter = draw(st.sampled_from(runs))
+    moment = quarter + timedelta(seconds=draw(st.sampled_from(SECONDS)))
+    return max(MIDNIGHT + timedelta(seconds=1), min(moment, CALM - timedelta(minutes=15)))
+
+
+def _runs(plan: JobPlan) -> list[datetime]:
+    """Return when the runs of a job begin, and when they end."""
+    hours = range(0, 24, plan.every_hours) if plan.every_hours else [0]
+    begins = [MIDNIGHT + timedelta(hours=hour, minutes=plan.minute) for hour in hours]
+    return [*begins, *(begin + timedelta(seconds=plan.seconds) for begin in begins)]
+
+
+@st.composite
 def troubles(
-    draw: st.DrawFn, node: str, kinds: Collection[str], rate: int, *, spare: bool
+    draw: st.DrawFn,
+    plans: Sequence[JobPlan],
+    node: str,
+    kinds: Collection[str],
+    rate: int,
+    *,
+    spare: bool,
 ) -> list[Incident]:
     """Draw what happens to one node; one that is spared always comes back."""
     stops = [kind for kind, name in ((Freeze, "freezes"), (Crash, "crashes")) if name in kinds]
-    edges = sorted(draw(st.lists(moments(), max_size=2 * rate, unique=True))) if stops else []
+    edges = sorted(draw(st.lists(moments(plans), max_size=2 * rate, unique=True))) if stops else []
     found: list[Incident] = []
     for begin, end in list(pairwise(edges))[::2]:
         found.append(draw(st.sampled_from(stops))(node, begin, end - begin))
     if len(edges) % 2 and Crash in stops and not spare:
         found.append(Crash(node, edges[-1]))
-    jump = st.tuples(moments(), st.sampled_from(JUMPS))
+    jump = st.tuples(moments(plans), st.sampled_from(JUMPS))
     jumps = draw(st.lists(jump, max_size=rate)) if "jumps" in kinds else []
     return [*found, *(ClockJump(node, moment, seconds) for moment, seconds in jumps)]
 
 
 @st.composite
-def outages(draw: st.DrawFn, servers: tuple[str, ...] = ("Redis", "ledger")) -> Outage:
+def outages(
+    draw: st.DrawFn, plans: Sequence[JobPlan], servers: Sequence[str] = ("Redis", "ledger")
+) -> Outage:
     """Draw one outage of a server."""
     server = draw(st.sampled_from(servers))
-    start, seconds = draw(moments()), draw(st.sampled_from(LASTING))
-    end = min(CALM, start + timedelta(seconds=seconds))
+    start, seconds = draw(moments(plans)), draw(st.sampled_from(LASTING))
+    end = max(start, min(CALM, start + timedelta(seconds=seconds)))
     return Outage(server, draw(st.sampled_from(KINDS[server])), start, end)
 
 
@@ -124,17 +143,17 @@ def strikes(draw: st.DrawFn, nodes: str) -> Strike:
 
 
 @st.composite
-def pauses(draw: st.DrawFn, nodes: str, names: list[str]) -> Pause:
+def pauses(draw: st.DrawFn, plans: Sequence[JobPlan], nodes: str, names: list[str]) -> Pause:
     """Draw a pause of one job on one node."""
-    start, hours = draw(moments()), draw(st.sampled_from([1, 3, 9]))
+    start, hours = draw(moments(plans)), draw(st.sampled_from([1, 3, 9]))
     end = min(CALM, start + timedelta(hours=hours))
     return Pause(draw(st.sampled_from(nodes)), draw(st.sampled_from(names)), start, end)
 
 
 @st.composite
-def wrong_clocks(draw: st.DrawFn) -> WrongClock:
+def wrong_clocks(draw: st.DrawFn, plans: Sequence[JobPlan]) -> WrongClock:
     """Draw a clock that is wrong for less than a clock that was set is doubted."""
-    start, minutes = draw(moments()), draw(st.sampled_from([1, 10, 14]))
+    start, minutes = draw(moments(plans)), draw(st.sampled_from([1, 10, 14]))
     seconds = draw(st.sampled_from([7200, -7200, 300, -300, 11_000, -11_000]))
     return WrongClock(start, start + timedelta(minutes=minutes), seconds)
 
@@ -143,7 +162,7 @@ def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     """Add pauses; the clocks are almost right, as a replica hours behind is not heard of."""
     offsets = tuple(offset if abs(offset) < 60 else 0.0 for offset in day.offsets)
     day = _without_jumps(day)
-    one = pauses("ABCDE"[: len(offsets)], list(day.named_jobs()))
+    one = pauses(day.jobs, "ABCDE"[: len(offsets)], list(day.named_jobs()))
     drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
     return replace(day, offsets=offsets, pauses=tuple(drawn))
 
@@ -156,7 +175,7 @@ def _without_jumps(day: Day) -> Day:
 
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
-    wrong = draw(wrong_clocks())
+    wrong = draw(wrong_clocks(day.jobs))
     if not draw(st.booleans()):
         return replace(day, wrong_clocks=(wrong,))
     jumps = [
@@ -176,17 +195,17 @@ def days(draw: st.DrawFn) -> Day:
     offset = st.sampled_from(OFFSETS if "offsets" in kinds else [0.0])
     offsets = draw(st.lists(offset, min_size=2, max_size=5))
     nodes = "ABCDE"[: len(offsets)]
+    plans = draw(st.lists(jobs(blocks="blocking jobs" in kinds), min_size=1, max_size=3))
     incidents: list[Incident] = []
     for node in nodes:
-        incidents += draw(troubles(node, kinds, rate, spare=node == "A"))
+        incidents += draw(troubles(plans, node, kinds, rate, spare=node == "A"))
     servers = tuple(each for each in sorted(KINDS) if each in kinds)
-    job = jobs(blocks="blocking jobs" in kinds)
     strike = st.lists(strikes(nodes), max_size=2 * rate, unique_by=_call_of)
     day = Day(
         offsets=tuple(offsets),
-        jobs=tuple(draw(st.lists(job, min_size=1, max_size=3))),
+        jobs=tuple(plans),
         incidents=tuple(incidents),
-        outages=tuple(draw(st.lists(outages(servers), max_size=rate)) if servers else ()),
+        outages=tuple(draw(st.lists(outages(plans, servers), max_size=rate)) if servers else ()),
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
     kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
@@ -216,7 +235,7 @@ def calm_days(draw: st.DrawFn, faults: int) -> Day:
 
 def _with_an_incident(draw: st.DrawFn, day: Day) -> Day:
     """Freeze a node, stop it for a while or for good, or set its clock."""
-    node, at = draw(st.sampled_from([node.name for node in day.nodes()])), draw(moments())
+    node, at = draw(st.sampled_from([node.name for node in day.nodes()])), draw(moments(day.jobs))
     lasts = timedelta(minutes=draw(st.sampled_from([1, 15, 45, 120])))
     kinds: list[Incident] = [Freeze(node, at, lasts), Crash(node, at, lasts), Crash(node, at)]
     kinds += [ClockJump(node, at, draw(st.sampled_from(JUMPS)))]
@@ -224,7 +243,7 @@ def _with_an_incident(draw: st.DrawFn, day: Day) -> Day:
 
 
 def _with_an_outage(draw: st.DrawFn, day: Day) -> Day:
-    return replace(day, outages=(*day.outages, draw(outages())))
+    return replace(day, outages=(*day.outages, draw(outages(day.jobs))))
 
 
 def _with_a_strike(draw: st.DrawFn, day: Day) -> Day:
@@ -234,18 +253,18 @@ def _with_a_strike(draw: st.DrawFn, day: Day) -> Day:
 
 def _with_a_pause(draw: st.DrawFn, day: Day) -> Day:
     names = "".join(node.name for node in day.nodes())
-    return replace(day, pauses=(*day.pauses, draw(pauses(names, list(day.named_jobs())))))
+    return replace(day, pauses=(*day.pauses, draw(pauses(day.jobs, names, list(day.named_jobs())))))
 
 
 def _with_a_ledger_set(draw: st.DrawFn, day: Day) -> Day:
-    return replace(day, wrong_clocks=(*day.wrong_clocks, draw(wrong_clocks())))
+    return replace(day, wrong_clocks=(*day.wrong_clocks, draw(wrong_clocks(day.jobs))))
 
 
 @st.composite
 def lost_days(draw: st.DrawFn) -> Day:
     """Draw a day that is never calm, with more faults than any cluster survives."""
     day = draw(days())
-    late = st.builds(lambda at, later: at + later, moments(), st.just(END - CALM))
+    late = st.builds(lambda at, later: at + later, moments(day.jobs), st.just(END - CALM))
     nodes = [node.name for node in day.nodes()]
     incidents = list(day.incidents)
     for node in nodes:
@@ -256,7 +275,8 @@ def lost_days(draw: st.DrawFn) -> Day:
                 incidents.append(draw(st.sampled_from([Freeze, Crash]))(node, at, END - at))
                 break
     lasting = [
-        replace(draw(outages()), start=at, end=END) for at in draw(st.lists(late, max_size=2))
+        replace(draw(outages(day.jobs)), start=at, end=END)
+        for at in draw(st.lists(late, max_size=2))
     ]
     return replace(day, incidents=tuple(incidents), outages=(*day.outages, *lasting), is_calm=False)
 

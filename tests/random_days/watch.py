@@ -135,7 +135,7 @@ class Watch:
                 span.end = true_time()
                 CLAIMS.reset(token)
         self.claims[index] = span, claim
-        return claim
+        return claim  # type: ignore[no-any-return]
 
     def _note_refusal(self, request: ClaimRequest, reason: str) -> None:
         if "must not run it again" in reason:
@@ -190,9 +190,11 @@ class Watch:
         rows: list[LedgerRow] = await self.ledger.abandoned()
         if any(row.scheduled_at > true_time() for row in rows):
             self.marks.add(Mark.LOST_OF_FUTURE)
-        earlier = [look for look in self.looks if look.process == self.process()]
-        if rows and len(earlier) > 1 and earlier[-2].is_put_off:
-            self.marks.add(Mark.LOST_LEFT_AFTER_OUTAGE)
+        if rows:
+            process = self.process()
+            earlier = [look for look in self.looks if look.process == process]
+            if len(earlier) > 1 and earlier[-2].is_put_off:
+                self.marks.add(Mark.LOST_LEFT_AFTER_OUTAGE)
         return rows
 
     def closed_by_claims(self) -> list[LedgerRow]:
