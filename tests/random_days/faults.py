@@ -13,8 +13,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger.memory import MemoryRows
+from kst_scheduler.simulation import current_node
 from kst_scheduler.simulation.redis_server import SimulatedRedis
-from random_days.plan import MIDNIGHT
+from random_days.plan import END, MIDNIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,7 +50,11 @@ def _now_on(outages: Sequence[Outage]) -> str | None:
     if not outages:
         return None  # a day asks some thousand times
     moment = true_time()
-    return next((each.kind for each in outages if each.covers(moment)), None)
+    return next((each.kind for each in outages if each.covers(moment) and _is_here(each)), None)
+
+
+def _is_here(outage: Outage) -> bool:
+    return not outage.node or outage.node == current_node()
 
 
 class SlowRows(MemoryRows):
@@ -194,6 +199,16 @@ class FaultyRedis:
         if kind == "deaf":
             await self._time_out()
         return answer
+
+    def held(self) -> set[str]:
+        """Return the names of the locks that somebody holds; at the end of a day."""
+        end = END.timestamp()
+        return {
+            key.decode()
+            for database in self._server._server.dbs.values()
+            for key, item in database._dict.items()
+            if item.expireat is None or item.expireat > end
+        }
 
     async def _time_out(self) -> None:
         await asyncio.sleep(RETRIES)

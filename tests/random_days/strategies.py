@@ -10,6 +10,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
+from random_days.aimed import AIMED, with_aimed_faults
 from random_days.plan import CALM, END, MIDNIGHT, Day, JobPlan, Outage, Pause, WrongClock
 
 QUARTERS = int((CALM - MIDNIGHT) / timedelta(minutes=15))
@@ -131,6 +132,7 @@ def days(draw: st.DrawFn) -> Day:
         incidents=tuple(incidents),
         outages=tuple(draw(st.lists(outages(), max_size=4))),
     )
+    day = with_aimed_faults(draw, day)
     kind = draw(st.sampled_from(["plain", "pauses", "wrong clock"]))
     if kind == "pauses":
         return _with_pauses(draw, day)
@@ -194,7 +196,10 @@ def lost_days(draw: st.DrawFn) -> Day:
     return replace(day, incidents=tuple(incidents), outages=(*day.outages, *lasting), is_calm=False)
 
 
-FAULTS: Final = (_with_an_incident, _with_an_outage, _with_a_pause, _with_a_ledger_set)
+FAULTS: Final = (
+    *(_with_an_incident, _with_an_outage, _with_a_pause, _with_a_ledger_set),
+    *AIMED,
+)
 KINDS_OF_DAYS: Final = {
     "calm": calm_days(0),
     "one fault": calm_days(1),
