@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import Claim
 from kst_scheduler.ledger.memory import MemoryRows
+from kst_scheduler.simulation import current_node
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from random_days.marks import Mark, Marks
-from random_days.plan import MIDNIGHT, true_time
+from random_days.plan import END, MIDNIGHT, true_time
 from random_days.watch import Took
 
 if TYPE_CHECKING:
@@ -55,7 +57,11 @@ def _now_on(outages: Sequence[Outage]) -> str | None:
     if not outages:
         return None  # a day asks some thousand times
     moment = true_time()
-    return next((each.kind for each in outages if each.covers(moment)), None)
+    return next((each.kind for each in outages if each.covers(moment) and _is_here(each)), None)
+
+
+def _is_here(outage: Outage) -> bool:
+    return not outage.node or outage.node == current_node()
 
 
 class SlowRows(MemoryRows):
@@ -71,6 +77,7 @@ class SlowRows(MemoryRows):
         self.took: list[Took] = []
         """Each claim that had a row which was there before."""
         self.on_close: Callable[[LedgerRow], object] = lambda _row: None
+        self.on_claim: Callable[[Claim], object] = lambda _claim: None
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Close a row, for a look or for a claim, and say so."""
@@ -110,10 +117,17 @@ class SlowRows(MemoryRows):
                 raise LedgerUnavailableError(f"the connection broke at the {step}")
         return found
 
-    async def insert(self, *arguments: Any) -> Any:
+    async def insert(self, request: ClaimRequest) -> int | None:
         """Insert, after a while."""
         await self._pause()
-        return await self._struck("insert", partial(super().insert, *arguments))
+        row_id: int | None = await self._struck("insert", partial(self._insert, request))
+        return row_id
+
+    async def _insert(self, request: ClaimRequest) -> int | None:
+        row_id = await super().insert(request)
+        if row_id is not None:
+            self.on_claim(Claim(row_id, 1, request))
+        return row_id
 
     async def obstacles(self, *arguments: Any) -> Any:
         """Read, and answer after a while."""
@@ -132,7 +146,9 @@ class SlowRows(MemoryRows):
             self._note_too_late(row)
             return False
         self._note_taken(row, request, attempt)
-        return await super().retake(*arguments)
+        is_taken = await super().retake(*arguments)
+        self.on_claim(Claim(row.id, attempt, request))
+        return is_taken
 
     def _note_too_late(self, seen: LedgerRow) -> None:
         now = self.get(seen.id)
@@ -290,6 +306,16 @@ class FaultyRedis:
         if kind == "deaf":
             await self._time_out()
         return answer
+
+    def held(self) -> set[str]:
+        """Return the names of the locks that somebody holds; at the end of a day."""
+        end = END.timestamp()
+        return {
+            key.decode()
+            for database in self._server._server.dbs.values()
+            for key, item in database._dict.items()
+            if item.expireat is None or item.expireat > end
+        }
 
     async def _time_out(self) -> None:
         await asyncio.sleep(RETRIES)

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
 
-MAX_ATTEMPTS: Final = 3
-"""The default of once: so many attempts may lose their lease."""
-
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
 
@@ -60,7 +57,7 @@ def _of_rows(name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
     yield from (f"{name} has two rows for {each}" for each, often in times.items() if often > 1)
     yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - _fires(job))
     for row in rows:
-        if row.lost > MAX_ATTEMPTS:
+        if row.lost > job.max_attempts:
             yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
         if row.status not in {"ok", "running"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"

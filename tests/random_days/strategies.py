@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
+from random_days.aimed import AIMED, with_aimed_faults
 from random_days.plan import (
     CALM,
     END,
@@ -208,6 +209,7 @@ def days(draw: st.DrawFn) -> Day:
         outages=tuple(draw(st.lists(outages(plans, servers), max_size=rate)) if servers else ()),
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
+    day = with_aimed_faults(draw, day)
     kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
     if kind == "pauses":
         return _with_pauses(draw, day)
@@ -284,6 +286,7 @@ def lost_days(draw: st.DrawFn) -> Day:
 FAULTS: Final = (
     *(_with_an_incident, _with_an_outage, _with_a_strike),
     *(_with_a_pause, _with_a_ledger_set),
+    *AIMED,
 )
 KINDS_OF_DAYS: Final = {
     "calm": calm_days(0),
