@@ -127,6 +127,7 @@ class Watch:
         self.written_off: dict[int, tuple[datetime, str]] = {}
         """When each row was written as missed, or closed, and by which process."""
         self.marks = Marks()
+        self._noted: set[Claim] = set()
         self.claims: list[tuple[Span, Claim | None]] = []
         """Each claim from its request to its answer, and what was had."""
         self.written: set[tuple[int, int]] = set()
@@ -145,8 +146,7 @@ class Watch:
         token = ASKED.set(Asked(request, span.start))
         try:
             claim: Claim = await self.ledger.claim(request)
-            held = self.rows_held.get(claim.row_id)
-            if held is None or held.claim != claim:  # its rows are not asked by every ledger
+            if claim not in self._noted:  # its rows are not asked by every ledger
                 self._note_claim(claim)
         except AttemptsUsedUpError:
             self.marks.add(Mark.CLAIM_USES_UP)
@@ -166,6 +166,7 @@ class Watch:
         """Note who holds a row from now on, be it that the answer is lost on its way."""
         asked, held = ASKED.get(), self.rows_held.get(claim.row_id)
         assert asked is not None
+        self._noted.add(claim)
         if held and held.claim.request is not asked.request:
             self._must_be_free(held, claim)
             self._note_lapse(held)
