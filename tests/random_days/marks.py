@@ -122,7 +122,7 @@ class Mark(StrEnum):
     CLOSE_RACES_CLOSE = "a row is closed twice at once, by looks or claims"
     CLOSE_RACES_RUN = "a look closes a row that was renewed, ended or taken over meanwhile"
     LOST_LEFT_AFTER_OUTAGE = "the first look after an outage leaves a lost run alone"
-    LOST_OF_FUTURE = "a lost run lies in the future, after a clock was set back"
+    LOST_OF_FUTURE = "a lost run lies in the future of the host that finds it"
     MARK_SET_BACK = "a mark that a clock ahead has moved is set back"
     CLOCK_DOUBTED = "a look does nothing, as the ledger's clock was set"
     CLOCK_BACK = "the ledger's clock is back where it was, and is trusted"

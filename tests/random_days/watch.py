@@ -8,7 +8,7 @@ import functools
 from collections import Counter, defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
@@ -19,8 +19,6 @@ from random_days.plan import END, LEASE, true_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from datetime import datetime
-
     Run = Callable[[], Coroutine[Any, Any, object]]
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
@@ -245,7 +243,7 @@ class Watch:
     async def abandoned(self) -> list[LedgerRow]:
         """Note what is found, and left alone."""
         rows: list[LedgerRow] = await self.ledger.abandoned()
-        if any(row.scheduled_at > true_time() for row in rows):
+        if any(row.scheduled_at > datetime.now(UTC) for row in rows):  # as its host shows it
             self.marks.add(Mark.LOST_OF_FUTURE)
         if rows:
             process = self.process()
