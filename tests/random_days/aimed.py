@@ -11,7 +11,6 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from kst_scheduler.simulation import ClockJump
 from random_days.plan import CALM, LEASE, MIDNIGHT, Day, JobPlan, Outage
 
 BESIDE: Final = [0, -1, -5, 1, 3, -15]
@@ -29,7 +28,9 @@ def moments_of_runs(draw: st.DrawFn, day: Day) -> datetime:
     """Draw a moment beside a fire, beside the end of its run, or some part of a lease later."""
     job = draw(st.sampled_from(day.jobs))
     fire = draw(st.sampled_from(_fires(job)))
-    after = draw(st.sampled_from([0.0, float(job.seconds), *(each * LEASE.seconds for each in LATER)]))
+    after = draw(
+        st.sampled_from([0.0, float(job.seconds), *(each * LEASE.seconds for each in LATER)])
+    )
     at = fire + timedelta(seconds=after + draw(st.sampled_from(BESIDE)))
     return min(max(at, MIDNIGHT + timedelta(seconds=1)), CALM - timedelta(minutes=1))
 
