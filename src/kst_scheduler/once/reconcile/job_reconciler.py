@@ -174,11 +174,17 @@ class JobReconciler:
         """Return up to when the job was looked at, on whichever replica; None: never yet.
 
         A clock that was ahead may have moved that into the future. It is set back to where the
-        clock became steady; not at once, as the clock may be behind now, in its place.
+        clock became steady; not at once, as the clock may be behind now, in its place. A process
+        that is frozen in a look finds the mark ahead of it, too, so the clock is read once more::
+
+            A   reads the clock: 04:30 | .... frozen .... | mark 06:30? reads the clock: 06:31
+            B                            mark -> 06:30
         """
         mark = await self.look.ledger.watermark(self.job.id)
         is_steady = self.look.now - self.look.steady_since >= TRUSTED_AFTER
         if mark is None or mark <= self.look.now + MAX_LEAD or not is_steady:
+            return mark
+        if mark <= await self.look.ledger.now() + MAX_LEAD:
             return mark
         await self.look.ledger.reset_watermark(self.job.id, mark, self.look.steady_since)
         _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
