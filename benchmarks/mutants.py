@@ -284,9 +284,9 @@ def main() -> None:
     """Print a line for each mutant; exit with 1 when one survives."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--days", type=int, default=200, help="how many days of each kind")
-    parser.add_argument("--only", default="", help="a word of the names of those to try")
+    parser.add_argument("--only", nargs="+", default=[""], help="words of the names of those to try")
     asked = parser.parse_args()
-    chosen = [each for each in MUTANTS if asked.only in each.name]
+    chosen = [each for each in MUTANTS if any(word in each.name for word in asked.only)]
     survived = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutant, (found, said) in zip(

@@ -14,8 +14,9 @@ from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
 from random_days.conditions import could_run, process_of
 from random_days.faults import LATE, LIMIT
-from random_days.plan import END, LEASE, MIDNIGHT
+from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
+from random_days.watch import Lapse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,18 @@ WAIT: Final = timedelta(seconds=2 * LOOK_EVERY + 60)
 """Within so long a replica that is well has looked, and started what it found."""
 
 
+BORNE: Final = {
+    **dict.fromkeys(["away", "down", "read-only"], timedelta(seconds=25)),
+    **dict.fromkeys(["deaf", "late"], timedelta(seconds=15)),
+}
+"""So long may the ledger be away, and it costs no run anything: ``once`` has a patience of 30 s.
+
+Where it gives no answer, a try lasts ten seconds, and the third one has to come in time.
+"""
+
+MAX_PAUSE: Final = timedelta(seconds=10)
+"""After so long ``once`` has tried again, and has its answer."""
+
 LATE_WORDS: Final = " late, catch-up window "
 
 
@@ -54,6 +67,8 @@ def without_progress(story: Story) -> Iterator[str]:
             view = JobView(story, name, job, own)
             yield from view.untouched_ones()
             yield from view.excuses()
+            yield from view.lapses()
+            yield from view.unwritten()
 
 
 @dataclass(frozen=True)
@@ -78,13 +93,22 @@ class JobView:
         start, end = span
         if start < MIDNIGHT or end > END or self.job.blocks or not self._clocks_are_right(end):
             return False
-        if any(_touches(self.job, each, span) for each in self.story.day.outages):
+        outages = self.story.day.outages
+        if any(_touches(self.job, each, span) for each in outages if not self._is_borne(each)):
             return False
         if self._another_works(fire, span):
             return False
         nodes = [node.name for node in self.story.day.nodes()]
         states = [self._state(node, span) for node in nodes]
         return "disturbed" not in states and "well" in states
+
+    def _is_borne(self, outage: Outage) -> bool:
+        """Tell whether an outage is over before anybody loses patience, and so costs nothing."""
+        if outage.server != "ledger" or outage.kind not in BORNE:
+            return False
+        others = (each for each in self.story.day.outages if each is not outage)
+        is_alone = not any(_touches(self.job, each, (outage.start, outage.end)) for each in others)
+        return outage.end - outage.start <= BORNE[outage.kind] and is_alone
 
     def _clocks_are_right(self, until: datetime) -> bool:
         day = self.story.day
@@ -144,11 +168,83 @@ class JobView:
         if (row.status, row.attempt, row.lost) != (wanted, 1, 0):
             yield f"{what} is {row.status} in attempt {row.attempt}, and not {wanted}: {row.error}"
         late = work.begin - fire
-        if abs(late) > timedelta(seconds=MAX_SKEW):
+        if abs(late) > timedelta(seconds=MAX_SKEW) and not self._waited(fire, work.begin):
             yield f"{what} began {late} late"
         took = (work.end or END) - work.begin
         if not 0 <= took.total_seconds() - self.job.seconds < 1:
             yield f"{what} took {took}, and not {self.job.seconds} s"
+
+    def _waited(self, fire: datetime, begin: datetime) -> bool:
+        """Tell whether a run began late as the ledger was away at its time, for a moment."""
+        return any(
+            each.start - BEFORE <= fire and begin <= each.end + MAX_PAUSE
+            for each in self.story.day.outages
+            if self._is_borne(each)
+        )
+
+    def lapses(self) -> Iterator[str]:
+        """Yield the runs that lost their lease, and that nobody saw to who could have."""
+        lapses = [each for each in self.story.watch.lapses if each.occurrence.job_id == self.name]
+        ended = {each.occurrence.key for each in lapses}
+        for row in self.rows.values():
+            if row.status == "running" and row.lease_until and row.occurrence.key not in ended:
+                lapses.append(Lapse(row.occurrence, row.lease_until, END))
+        for lapse in lapses:
+            chance = self._well_in(lapse.occurrence.scheduled_at, lapse.start, lapse.end)
+            if chance:
+                node, at = chance
+                what = f"{lapse.occurrence} lost its lease at {lapse.start:%H:%M:%S}"
+                yield f"{what}, and was left until {lapse.end:%H:%M:%S}: {node} was well to {at:%H:%M}"
+
+    def unwritten(self) -> Iterator[str]:
+        """Yield the runs that did their work in a process that lived, and whose rows do not say so.
+
+        What the ledger could not take is written when it is back, if the lease still holds then.
+        """
+        for work in self._works():
+            row = self.rows.get(work.occurrence.scheduled_at)
+            if not work.end or not work.claim or not row or self.job.blocks:
+                continue
+            back = self._back_after(work.end)
+            if self._could_write(work, back):
+                wanted = "error" if work.failed else "ok"
+                if (row.status, row.attempt) != (wanted, work.claim.attempt):
+                    what = f"{work.occurrence} did its work by {work.end:%H:%M:%S}"
+                    yield f"{what}, and is {row.status} in attempt {row.attempt}: {row.error}"
+
+    def _back_after(self, moment: datetime) -> datetime:
+        """Return when the ledger can have been written to, from a moment on."""
+        for each in sorted(self.story.day.outages, key=lambda each: each.start):
+            if each.server == "ledger" and each.start - AFTER <= moment:
+                moment = max(moment, each.end + AFTER)
+        return moment + AFTER
+
+    def _could_write(self, work: Work, back: datetime) -> bool:
+        assert work.claim is not None
+        assert work.end is not None
+        day, until = self.story.day, self.story.watch.held_until(work.claim)
+        if back >= min(until, END) or day.clock_was_wrong(back, DOUBTED):
+            return False
+        if "lock" in self.job.guard and any(
+            each.server == "Redis" and each.start <= work.end and work.begin <= each.end + LEASE
+            for each in day.outages
+        ):
+            return False
+        node = work.instance[0]
+        edges = [
+            edge - drain
+            for each in day.incidents
+            for drain in (timedelta(0), DRAIN)
+            for edge in (each.at, each.end or END)
+            if each.node == node and not isinstance(each, ClockJump)
+        ]
+        if any(work.begin - BEFORE <= edge <= back + BEFORE for edge in edges):
+            return False
+        return not any(
+            self._plan(each).blocks or each.hangs
+            for each in self.story.witness.works
+            if each.instance == work.instance
+        )
 
     def excuses(self) -> Iterator[str]:
         """Yield what was written off for a reason that is not true, or waited in vain."""
@@ -183,9 +279,14 @@ class JobView:
 
     def _chance(self, fire: datetime) -> tuple[str, datetime] | None:
         """Return a node that was well for so long in the window that it had to run it."""
-        end = min(fire + timedelta(minutes=self.job.window), END)
-        minutes = int((end - fire) / timedelta(minutes=1))
-        moments = [fire + timedelta(minutes=number) for number in range(minutes + 1)]
+        return self._well_in(fire, fire, fire + timedelta(minutes=self.job.window))
+
+    def _well_in(
+        self, fire: datetime, start: datetime, end: datetime
+    ) -> tuple[str, datetime] | None:
+        """Return a node that was well for so long in a span that it had to see to a row."""
+        minutes = int((min(end, END) - start) / timedelta(minutes=1))
+        moments = [start + timedelta(minutes=number) for number in range(minutes + 1)]
         possible = [at for at in moments if self._is_possible(fire, at)]
         for node in self.story.day.nodes():
             well: list[datetime] = []
