@@ -157,9 +157,7 @@ class SlowRows(MemoryRows):
         if now.attempt > seen.attempt:
             self.marks.add(Mark.TOO_LATE_FOR_A_TAKEOVER)
         else:
-            is_running = now.status == "running"
-            renewed, ended = Mark.RENEWED_BEFORE_TAKEOVER, Mark.ENDED_BEFORE_TAKEOVER
-            self.marks.add(renewed if is_running else ended)
+            self.marks.add(Mark.ENDED_BEFORE_TAKEOVER)
 
     def _note_taken(self, seen: LedgerRow, request: ClaimRequest, attempt: int) -> None:
         if attempt == seen.attempt:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
-from random_days.conditions import could_run, process_of
+from random_days.conditions import could_run, is_paused, process_of
 from random_days.faults import LATE, LIMIT
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
@@ -251,13 +251,23 @@ class JobView:
         for fire in fire_times(self.job.trigger(), MIDNIGHT, END).to_pydatetime():
             row = self.rows.get(fire)
             is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
-            chance = self._chance(fire) if is_late else None
+            chance = self._chance(fire) if is_late and not self._fell_in_a_pause(fire) else None
             if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
                 node, at = chance
                 became = "has no row" if row is None else f"was missed: {row.error};"
                 yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"
             if row is not None and row.status == "missed":
                 yield from self._excuse(fire, row)
+
+    def _fell_in_a_pause(self, fire: datetime) -> bool:
+        """Tell whether what was due leaves no row: no node could run it, and one was paused."""
+        nodes = [node.name for node in self.story.day.nodes()]
+        processes = [process_of(self.story, node, fire) for node in nodes]
+        return (
+            fire not in self.rows
+            and any(is_paused(self.story, each, self.name, fire) for each in processes)
+            and not any(could_run(self.story, node, self.name, fire) for node in nodes)
+        )
 
     def _excuse(self, fire: datetime, row: LedgerRow) -> Iterator[str]:
         at, _ = self.story.watch.written_off[row.id]

@@ -40,10 +40,15 @@ LENGTHS = [5, 300, 1500, 2400, 6000, 15_000]
 LASTING = [60, 12, 5, 25, 900, 2700, 7200]
 """Seconds of an outage; for half a minute a claim and a last write are tried again."""
 
-CALLS = [1, 2, 3, 5, 8, 13, 40]
+CALLS = [1, 1, 2, 3, 5, 8, 13, 40]
 """Which call of a step is struck."""
 STOPS = [20, 3, 300, 2100, 7200]
 """Seconds for which a process that is struck is down or frozen."""
+
+WRITES: Final = (
+    *("claim", "renew", "finish", "record_missed", "close_abandoned", "retake", "SET", "EVALSHA"),
+)
+"""Steps after which others see something else."""
 
 SWARM: Final = (
     *("freezes", "crashes", "jumps", "offsets", "ledger", "Redis", "strikes"),
@@ -90,9 +95,13 @@ def moments(draw: st.DrawFn, plans: Sequence[JobPlan]) -> datetime:
 
 def _runs(plan: JobPlan) -> list[datetime]:
     """Return when the runs of a job begin, and when they end."""
-    hours = range(0, 24, plan.every_hours) if plan.every_hours else [0]
-    begins = [MIDNIGHT + timedelta(hours=hour, minutes=plan.minute) for hour in hours]
+    begins = _begins(plan)
     return [*begins, *(begin + timedelta(seconds=plan.seconds) for begin in begins)]
+
+
+def _begins(plan: JobPlan) -> list[datetime]:
+    hours = range(0, 24, plan.every_hours) if plan.every_hours else [0]
+    return [MIDNIGHT + timedelta(hours=hour, minutes=plan.minute) for hour in hours]
 
 
 @st.composite
@@ -131,8 +140,8 @@ def outages(
 
 @st.composite
 def strikes(draw: st.DrawFn, nodes: str) -> Strike:
-    """Draw a fault inside a step of a process."""
-    step = draw(st.sampled_from(STEPS))
+    """Draw a fault inside a step of a process; more of them where something is written."""
+    step = draw(st.sampled_from((*WRITES, *STEPS, *WRITES)))
     kinds = ["crash", "freeze"]
     kinds += ["lost"] * (step not in WORK_STEPS)
     kinds += ["clock"] * (step not in LOCK_STEPS)
@@ -165,6 +174,12 @@ def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     day = _without_jumps(day)
     one = pauses(day.jobs, "ABCDE"[: len(offsets)], list(day.named_jobs()))
     drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
+    if draw(st.booleans()):
+        drawn = [
+            replace(drawn[0], node=node.name, start=drawn[0].start + timedelta(seconds=later))
+            for node in day.nodes()
+            for later in [draw(st.sampled_from([0, 1, 700]))]
+        ]
     return replace(day, offsets=offsets, pauses=tuple(drawn))
 
 
@@ -177,6 +192,10 @@ def _without_jumps(day: Day) -> Day:
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
     wrong = draw(wrong_clocks(day.jobs))
+    if draw(st.booleans()):  # a process that starts then knows no other
+        node = draw(st.sampled_from(day.nodes())).name
+        down = timedelta(seconds=60)
+        day = _with_a_crash(day, Crash(node, wrong.start + timedelta(seconds=5) - down, down))
     if not draw(st.booleans()):
         return replace(day, wrong_clocks=(wrong,))
     jumps = [
@@ -186,6 +205,42 @@ def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     ]
     day = _without_jumps(day)
     return replace(day, incidents=(*day.incidents, *jumps), wrong_clocks=(wrong,))
+
+
+def _with_a_crash(day: Day, crash: Crash) -> Day:
+    """Add a crash, where its node is not stopped already."""
+    assert crash.end is not None
+    others = [
+        each
+        for each in day.incidents
+        if each.node == crash.node and not isinstance(each, ClockJump)
+    ]
+    is_free = all(each.end and (each.end < crash.at or each.at > crash.end) for each in others)
+    fits = is_free and crash.at > MIDNIGHT and crash.end < CALM
+    return replace(day, incidents=(*day.incidents, crash)) if fits else day
+
+
+def _with_an_outage_between_runs(draw: st.DrawFn, day: Day) -> Day:
+    """Let the ledger be away from one run of a job to its next one, or from its begin or middle.
+
+    What a process keeps meanwhile meets the next claim, and so does a lease that could not be
+    renewed.
+    """
+    job = draw(st.sampled_from(day.jobs))
+    fire = draw(st.sampled_from(_begins(job)))
+    after = draw(st.sampled_from([job.seconds - 2, -1, 598, 1800]))
+    start = max(fire + timedelta(seconds=after), MIDNIGHT + timedelta(seconds=1))
+    end = fire + timedelta(hours=job.every_hours or 2, seconds=draw(st.sampled_from([-1, 0, 12])))
+    if not start < end < CALM:
+        return day
+    kind = draw(st.sampled_from(["away", "down", "deaf", "read-only"]))
+    outages = [*day.outages, Outage("ledger", kind, start, end)]
+    if draw(st.booleans()):
+        outages.append(Outage("ledger", "slow", end, min(CALM, end + timedelta(seconds=90))))
+    if draw(st.booleans()):
+        node = draw(st.sampled_from(day.nodes())).name
+        day = _with_a_crash(day, Crash(node, end - (end - start) / 2, timedelta(seconds=5)))
+    return replace(day, outages=tuple(outages))
 
 
 @st.composite
@@ -210,6 +265,8 @@ def days(draw: st.DrawFn) -> Day:
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
     day = with_aimed_faults(draw, day)
+    if "ledger" in kinds and draw(st.booleans()):
+        day = _with_an_outage_between_runs(draw, day)
     kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
     if kind == "pauses":
         return _with_pauses(draw, day)

@@ -19,6 +19,7 @@ from random_days.plan import END, LEASE, true_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
     Run = Callable[[], Coroutine[Any, Any, object]]
 
     from kst_scheduler.ledger import Claim, ClaimRequest, LedgerRow, Outcome
@@ -446,7 +447,7 @@ class Witness:
             CURRENT.set(None)
             try:
                 result = await run()
-            except BaseException as error:
+            except (Exception, asyncio.CancelledError) as error:  # not where it is torn down
                 self._report(type(error).__name__)
                 raise
             self._report("ok")
