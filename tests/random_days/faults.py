@@ -81,6 +81,9 @@ class SlowRows(MemoryRows):
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Close a row, for a look or for a claim, and say so."""
+        return await self._struck("close", partial(self._close, row, reason))  # type: ignore[no-any-return]
+
+    async def _close(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         closed = await super().close_abandoned(row, reason)
         if closed:
             self.on_close(closed)
@@ -113,7 +116,7 @@ class SlowRows(MemoryRows):
             if is_done:
                 found = await ask()
             if self.strikes.hit(strike, is_done=is_done):
-                self.strikes.note_lost("ledger", is_done=is_done, seconds=LIMIT)
+                self.strikes.note_lost("ledger", "deaf" if is_done else "away", LIMIT)
                 raise LedgerUnavailableError(f"the connection broke at the {step}")
         return found
 
@@ -212,11 +215,14 @@ class FaultyLedger:
     async def _ask(self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         strike = self._strikes.next_call(method.__name__)
         if self._strikes.hit(strike, is_done=False):
-            self._strikes.note_lost("ledger", is_done=False, seconds=LIMIT)
+            if strike and strike.kind == "late":
+                self._strikes.note_lost("ledger", "late", LIMIT)
+                await self._answer_late(method, *args, **kwargs)
+            self._strikes.note_lost("ledger", "away", LIMIT)
             raise LedgerUnavailableError("the connection broke")
         answer = await self._ask_server(method, *args, **kwargs)
         if self._strikes.hit(strike, is_done=True):
-            self._strikes.note_lost("ledger", is_done=True, seconds=LIMIT)
+            self._strikes.note_lost("ledger", "deaf", LIMIT)
             await self._time_out()
         return answer
 
@@ -231,13 +237,18 @@ class FaultyLedger:
         if kind == "down":
             raise LedgerUnavailableError("the database system is starting up", is_down=True)
         if kind == "late":
-            ask = partial(method, *args, **kwargs)
-            self._later = asyncio.create_task(_later(self._ledger.marks, method.__name__, ask))
-            await self._time_out()
+            await self._answer_late(method, *args, **kwargs)
         answer = await _answer(kind, lambda: method(*args, **kwargs))
         if kind == "deaf":
             await self._time_out()
         return answer
+
+    async def _answer_late(
+        self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> None:
+        ask = partial(method, *args, **kwargs)
+        self._later = asyncio.create_task(_later(self._ledger.marks, method.__name__, ask))
+        await self._time_out()
 
     async def _time_out(self) -> None:
         await asyncio.sleep(LIMIT)
@@ -279,12 +290,12 @@ class FaultyRedis:
     async def _ask(self, execute: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
         strike = self._strikes.next_call(args[0])
         if self._strikes.hit(strike, is_done=False):
-            self._strikes.note_lost("Redis", is_done=False, seconds=RETRIES)
+            self._strikes.note_lost("Redis", "away", RETRIES)
             await self._time_out()
         answer = await self._ask_server(execute, *args, **options)
         if self._strikes.hit(strike, is_done=True):
             # As redis-py does where an answer is lost: what it asked is done twice.
-            self._strikes.note_lost("Redis", is_done=True, seconds=RETRIES)
+            self._strikes.note_lost("Redis", "deaf", RETRIES)
             answer = await self._ask_server(execute, *args, **options)
         return answer
 

@@ -36,8 +36,8 @@ LEDGER_STEPS: Final = (
     *("watermark", "advance_watermark", "rows", "now"),
 )
 """Calls of the ledger."""
-CLAIM_STEPS: Final = ("insert", "obstacles", "retake", "skip")
-"""The statements of a claim: the process can end between two of them."""
+CLAIM_STEPS: Final = ("insert", "obstacles", "retake", "skip", "close")
+"""The statements of a claim: the process can end between two of them. A look closes, too."""
 LOCK_STEPS: Final = ("SET", "GET", "EVALSHA")
 """Commands to Redis: a lock is taken by the first; it is renewed and given back by the last."""
 WORK_STEPS: Final = ("work begins", "work ends")
@@ -140,7 +140,8 @@ class Strike:
     is_done: bool
     """Whether the server has done what it was asked, and only the answer is on its way."""
     kind: str
-    """crash, freeze, clock: what happens to the node. lost: the call, or its answer, is lost."""
+    """crash, freeze, clock: what happens to the node. lost: the call, or its answer, is lost. late:
+    no answer, and it is done minutes later."""
     seconds: int
     """For how long the node is down or frozen, or by how much its clock is set."""
 

@@ -14,6 +14,7 @@ from random_days.aimed import AIMED, with_aimed_faults
 from random_days.plan import (
     CALM,
     END,
+    LEDGER_STEPS,
     LOCK_STEPS,
     MIDNIGHT,
     STEPS,
@@ -34,7 +35,7 @@ SECONDS = [0, -5, 1, 3, -1, 20, 100, 400, 599, -301]
 """Incidents lie beside quarters of an hour, where jobs begin and end, and beside renewals, which
 come every ten minutes from there."""
 
-OFFSETS = [0.0, 0.3, -0.3, 4.0, -4.0, 90.0, -90.0, 4000.0, -4000.0]
+OFFSETS = [0.0, 0.3, -0.3, 4.0, -4.0, 90.0, -90.0, 4000.0, -4000.0, -1900.0]
 JUMPS = [1, -1, 100, -100, 1200, -1200, 11_000, -11_000, 36_000, -36_000]
 LENGTHS = [5, 300, 1500, 2400, 6000, 15_000]
 LASTING = [60, 12, 5, 25, 900, 2700, 7200]
@@ -46,7 +47,7 @@ STOPS = [20, 3, 300, 2100, 7200]
 """Seconds for which a process that is struck is down or frozen."""
 
 WRITES: Final = (
-    *("claim", "renew", "finish", "record_missed", "close_abandoned", "retake", "SET", "EVALSHA"),
+    *("claim", "renew", "finish", "record_missed", "close", "retake", "SET", "EVALSHA"),
 )
 """Steps after which others see something else."""
 
@@ -143,12 +144,12 @@ def strikes(draw: st.DrawFn, nodes: str) -> Strike:
     """Draw a fault inside a step of a process; more of them where something is written."""
     step = draw(st.sampled_from((*WRITES, *STEPS, *WRITES)))
     kinds = ["crash", "freeze"]
-    kinds += ["lost"] * (step not in WORK_STEPS)
+    kinds += ["lost"] * (step not in WORK_STEPS) + ["late"] * (step in LEDGER_STEPS)
     kinds += ["clock"] * (step not in LOCK_STEPS)
     kind = draw(st.sampled_from(kinds))
     seconds = draw(st.sampled_from(JUMPS if kind == "clock" else STOPS))
     node, number = draw(st.sampled_from(nodes)), draw(st.sampled_from(CALLS))
-    is_done = step not in WORK_STEPS and draw(st.booleans())
+    is_done = step not in WORK_STEPS and kind != "late" and draw(st.booleans())
     return Strike(node, step, number, is_done, kind, seconds)
 
 
@@ -191,6 +192,9 @@ def _without_jumps(day: Day) -> Day:
 
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
+    if draw(st.booleans()):  # a run that is in progress when the next one is claimed
+        job = replace(day.jobs[0], every_hours=2, minute=0, seconds=15_000, guard="once")
+        day = replace(day, jobs=(job, *day.jobs[1:]))
     wrong = draw(wrong_clocks(day.jobs))
     if draw(st.booleans()):  # a process that starts then knows no other
         node = draw(st.sampled_from(day.nodes())).name
@@ -236,11 +240,15 @@ def _with_an_outage_between_runs(draw: st.DrawFn, day: Day) -> Day:
     kind = draw(st.sampled_from(["away", "down", "deaf", "read-only"]))
     outages = [*day.outages, Outage("ledger", kind, start, end)]
     if draw(st.booleans()):
-        outages.append(Outage("ledger", "slow", end, min(CALM, end + timedelta(seconds=90))))
+        outages.append(Outage("ledger", "slow", end, min(CALM, end + timedelta(minutes=15))))
     if draw(st.booleans()):
         node = draw(st.sampled_from(day.nodes())).name
         day = _with_a_crash(day, Crash(node, end - (end - start) / 2, timedelta(seconds=5)))
-    return replace(day, outages=tuple(outages))
+    strikes = day.strikes
+    if draw(st.booleans()):  # a claim or a look that sees a lease over, and is late to act on it
+        step = draw(st.sampled_from(["retake", "close"]))
+        strikes += tuple(Strike(each.name, step, 1, False, "freeze", 90) for each in day.nodes())
+    return replace(day, outages=tuple(outages), strikes=strikes)
 
 
 @st.composite
