@@ -80,7 +80,7 @@ def _of_rows(name: str, job: JobPlan, rows: list[LedgerRow], behind: timedelta) 
     for row in rows:
         if row.lost > job.max_attempts:
             yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
-        # A cancellation has no reason of its own: the drain that makes it logs what it has cut.
+        # A run that is cut has no more to say than that.
         if row.status not in {"ok", "running", "cancelled"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
 
