@@ -274,11 +274,18 @@ def _held_at_the_end(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
         for work in story.witness.works
         if work.hangs or not (work.end or work.cut)
     }
+    # A process whose event loop is blocked to the end may be between its claim and its work.
+    blocked = {
+        process
+        for node in story.day.nodes()
+        if is_held_up(story, process := process_of(story, node.name, END), END)
+    }
     for lock in sorted(story.locks - {f"lock:{name}" for name in at_work}):
-        yield f"{lock} is held at the end of the day, and nobody works"
+        if not blocked:
+            yield f"{lock} is held at the end of the day, and nobody works"
     for row in rows:
         is_held = row.status == "running" and row.lease_until and row.lease_until > END
-        if is_held and row.source not in at_work:
+        if is_held and row.source not in at_work and row.instance not in blocked:
             yield f"{row.occurrence} is running at the end of the day, and nobody runs it"
 
 
