@@ -26,6 +26,7 @@ from random_days.plan import (
     Strike,
     WrongClock,
 )
+from random_days.recipes import RECIPES, with_a_crash, without_jumps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -172,7 +173,7 @@ def wrong_clocks(draw: st.DrawFn, plans: Sequence[JobPlan]) -> WrongClock:
 def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     """Add pauses; the clocks are almost right, as a replica hours behind is not heard of."""
     offsets = tuple(offset if abs(offset) < 60 else 0.0 for offset in day.offsets)
-    day = _without_jumps(day)
+    day = without_jumps(day)
     one = pauses(day.jobs, "ABCDE"[: len(offsets)], list(day.named_jobs()))
     drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
     if draw(st.booleans()):
@@ -184,12 +185,6 @@ def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     return replace(day, offsets=offsets, pauses=tuple(drawn))
 
 
-def _without_jumps(day: Day) -> Day:
-    incidents = tuple(each for each in day.incidents if not isinstance(each, ClockJump))
-    strikes = tuple(each for each in day.strikes if each.kind != "clock")
-    return replace(day, incidents=incidents, strikes=strikes)
-
-
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
     if draw(st.booleans()):  # a run that is in progress when the next one is claimed
@@ -199,7 +194,7 @@ def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     if draw(st.booleans()):  # a process that starts then knows no other
         node = draw(st.sampled_from(day.nodes())).name
         down = timedelta(seconds=60)
-        day = _with_a_crash(day, Crash(node, wrong.start + timedelta(seconds=5) - down, down))
+        day = with_a_crash(day, Crash(node, wrong.start + timedelta(seconds=5) - down, down))
     if not draw(st.booleans()):
         return replace(day, wrong_clocks=(wrong,))
     jumps = [
@@ -207,48 +202,8 @@ def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
         for node in day.nodes()
         for moment, seconds in ((wrong.start, wrong.seconds), (wrong.end, -wrong.seconds))
     ]
-    day = _without_jumps(day)
+    day = without_jumps(day)
     return replace(day, incidents=(*day.incidents, *jumps), wrong_clocks=(wrong,))
-
-
-def _with_a_crash(day: Day, crash: Crash) -> Day:
-    """Add a crash, where its node is not stopped already."""
-    assert crash.end is not None
-    others = [
-        each
-        for each in day.incidents
-        if each.node == crash.node and not isinstance(each, ClockJump)
-    ]
-    is_free = all(each.end and (each.end < crash.at or each.at > crash.end) for each in others)
-    fits = is_free and crash.at > MIDNIGHT and crash.end < CALM
-    return replace(day, incidents=(*day.incidents, crash)) if fits else day
-
-
-def _with_an_outage_between_runs(draw: st.DrawFn, day: Day) -> Day:
-    """Let the ledger be away from one run of a job to its next one, or from its begin or middle.
-
-    What a process keeps meanwhile meets the next claim, and so does a lease that could not be
-    renewed.
-    """
-    job = draw(st.sampled_from(day.jobs))
-    fire = draw(st.sampled_from(_begins(job)))
-    after = draw(st.sampled_from([job.seconds - 2, -1, 598, 1800]))
-    start = max(fire + timedelta(seconds=after), MIDNIGHT + timedelta(seconds=1))
-    end = fire + timedelta(hours=job.every_hours or 2, seconds=draw(st.sampled_from([-1, 0, 12])))
-    if not start < end < CALM:
-        return day
-    kind = draw(st.sampled_from(["away", "down", "deaf", "read-only"]))
-    outages = [*day.outages, Outage("ledger", kind, start, end)]
-    if draw(st.booleans()):
-        outages.append(Outage("ledger", "slow", end, min(CALM, end + timedelta(minutes=15))))
-    if draw(st.booleans()):
-        node = draw(st.sampled_from(day.nodes())).name
-        day = _with_a_crash(day, Crash(node, end - (end - start) / 2, timedelta(seconds=5)))
-    strikes = day.strikes
-    if draw(st.booleans()):  # a claim or a look that sees a lease over, and is late to act on it
-        step = draw(st.sampled_from(["retake", "close"]))
-        strikes += tuple(Strike(each.name, step, 1, False, "freeze", 90) for each in day.nodes())
-    return replace(day, outages=tuple(outages), strikes=strikes)
 
 
 @st.composite
@@ -273,9 +228,9 @@ def days(draw: st.DrawFn) -> Day:
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
     day = with_aimed_faults(draw, day)
-    if "ledger" in kinds and draw(st.booleans()):
-        day = _with_an_outage_between_runs(draw, day)
-    kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
+    kind = draw(st.sampled_from(["plain", "recipe", "pauses", "wrong clock"]))
+    if kind == "recipe":
+        return draw(st.sampled_from(RECIPES))(draw, day)
     if kind == "pauses":
         return _with_pauses(draw, day)
     return _with_a_wrong_clock(draw, day) if kind == "wrong clock" else day
