@@ -17,7 +17,11 @@ from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.locks import redis_lock
 from kst_scheduler.once.reconcile import Reconciler
-from kst_scheduler.simulation import SimulationResult, current_node, simulate
+from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
+from kst_scheduler.simulation import SimulationResult, current_node
+from kst_scheduler.simulation.fresh_modules import Program
+from kst_scheduler.simulation.incidents import check_incidents
+from kst_scheduler.simulation.simulate import run_program
 from random_days.faults import (
     FaultyLedger,
     FaultyRedis,
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kst_scheduler.ledger import LedgerRow
-    from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
     from random_days.plan import Day, JobPlan
 
 LOOK_EVERY = 600
@@ -93,7 +96,10 @@ def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
     down = [each for each in outages if each.kind == "down"]
     blocks = any(job.blocks for job in day.jobs)
     cluster = _Cluster(day, watch, Witness(watch, emptied, down, blocks))
-    result = simulate(cluster.register, MIDNIGHT, END, day.nodes(), day.incidents)
+    # Without a look for what the nodes share, which is the harness: that takes longer than the day.
+    program, nodes = Program(KSTScheduler, cluster.register), day.nodes()
+    incidents = check_incidents(day.incidents, nodes, MIDNIGHT, END)
+    result = run_program(program, MIDNIGHT, END, nodes, incidents)
     return Story(day, result, ledger, watch, cluster.witness, cluster.alerted)
 
 
