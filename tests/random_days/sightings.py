@@ -119,7 +119,8 @@ def _work(story: Story) -> Iterator[Mark]:
     }
     for span, claim in story.watch.claims:
         key = claim and (claim.row_id, claim.attempt)
-        if key not in works and claim and _crashes_soon(story, span.node, span.end, LEASE):
+        is_lost = claim and key not in works and key not in story.watch.written
+        if is_lost and _crashes_soon(story, span.node, span.end, LEASE):
             yield Mark.KILLED_AFTER_CLAIM
     for key, work in works.items():
         is_written = key in story.watch.written
