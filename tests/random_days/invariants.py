@@ -241,6 +241,8 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             for each in story.day.outages
         ):
             continue
+        if work.cut and work.cut - begin < DRAIN / 2 - SPARE_SECONDS / 30:
+            yield f"{work.occurrence} was cut {work.cut - begin} after the drain began"
         if row.attempt != work.claim.attempt or row.status == "running":
             yield f"{work.occurrence} was drained, and lost: {row.status}, {row.error}"
 

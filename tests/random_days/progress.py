@@ -52,6 +52,9 @@ BORNE: Final = {
 Where it gives no answer, a try lasts ten seconds, and the third one has to come in time.
 """
 
+UNANSWERED: Final = {"late": timedelta(seconds=LATE) + AFTER, "deaf": LEASE / 6}
+"""How long after an outage a renewal may still wait for its answer, by the kind of outage."""
+
 MAX_PAUSE: Final = timedelta(seconds=10)
 """After so long ``once`` has tried again, and has its answer."""
 
@@ -69,6 +72,7 @@ def without_progress(story: Story) -> Iterator[str]:
             yield from view.excuses()
             yield from view.lapses()
             yield from view.unwritten()
+            yield from view.stopped()
 
 
 @dataclass(frozen=True)
@@ -186,15 +190,17 @@ class JobView:
         """Yield the runs that lost their lease, and that nobody saw to who could have."""
         lapses = [each for each in self.story.watch.lapses if each.occurrence.job_id == self.name]
         ended = {each.occurrence.key for each in lapses}
-        for row in self.rows.values():
-            if row.status == "running" and row.lease_until and row.occurrence.key not in ended:
-                lapses.append(Lapse(row.occurrence, row.lease_until, END))
+        lapses += [
+            Lapse(row.occurrence, row.lease_until, END)
+            for row in self.rows.values()
+            if row.status == "running" and row.lease_until and row.occurrence.key not in ended
+        ]
         for lapse in lapses:
             chance = self._well_in(lapse.occurrence.scheduled_at, lapse.start, lapse.end)
             if chance:
                 node, at = chance
-                what = f"{lapse.occurrence} lost its lease at {lapse.start:%H:%M:%S}"
-                yield f"{what}, and was left until {lapse.end:%H:%M:%S}: {node} was well to {at:%H:%M}"
+                what = f"{lapse.occurrence} lost its lease at {lapse.start:%H:%M:%S}, and was left"
+                yield f"{what} until {lapse.end:%H:%M:%S}: {node} was well to {at:%H:%M}"
 
     def unwritten(self) -> Iterator[str]:
         """Yield the runs that did their work in a process that lived, and whose rows do not say so.
@@ -208,9 +214,55 @@ class JobView:
             back = self._back_after(work.end)
             if self._could_write(work, back):
                 wanted = "error" if work.failed else "ok"
+                what = f"{work.occurrence} did its work by {work.end:%H:%M:%S}"
+                written = self.story.watch.rows_held[row.id].ended
                 if (row.status, row.attempt) != (wanted, work.claim.attempt):
-                    what = f"{work.occurrence} did its work by {work.end:%H:%M:%S}"
                     yield f"{what}, and is {row.status} in attempt {row.attempt}: {row.error}"
+                elif written and written > back:
+                    yield f"{what}, and that was written at {written:%H:%M:%S}, not by {back}"
+
+    def stopped(self) -> Iterator[str]:
+        """Yield the runs that were stopped though nothing kept their lease from being renewed.
+
+        An outage of half a lease does no harm, and one in which the ledger answers that it is down
+        does none, however long it lasts.
+        """
+        for work in self._works():
+            if work.cut and work.claim and not self._may_be_stopped(work, work.cut):
+                yield f"{work.occurrence} on {work.instance} was stopped at {work.cut:%H:%M:%S}"
+
+    def _may_be_stopped(self, work: Work, cut: datetime) -> bool:
+        story = self.story
+        if story.day.clock_was_wrong(cut, DOUBTED) or work.instance in story.watch.drained:
+            return True
+        if not self._is_undisturbed(work, cut):
+            return True
+        away = timedelta(0)
+        for each in story.day.outages:
+            start, end = max(each.start, cut - LEASE), min(each.end, cut)
+            if each.server == "Redis" and "lock" in self.job.guard:
+                if start - LEASE <= cut and work.begin <= end + LEASE:
+                    return True
+            elif each.server == "ledger" and each.kind not in {"down", "slow"}:
+                away += max(timedelta(0), end + UNANSWERED.get(each.kind, AFTER) - start)
+        return away >= LEASE / 2
+
+    def _is_undisturbed(self, work: Work, until: datetime) -> bool:
+        """Tell whether nothing stopped or blocked a process from the begin of a run on."""
+        edges = [
+            edge
+            for each in self.story.day.incidents
+            for edge in (each.at, each.end or END)
+            if each.node == work.instance[0] and not isinstance(each, ClockJump)
+        ]
+        blocked = any(
+            self._plan(each).blocks or each.hangs
+            for each in self.story.witness.works
+            if each.instance == work.instance
+        )
+        return not blocked and not any(
+            work.begin - BEFORE - DRAIN <= edge <= until + BEFORE + DRAIN for edge in edges
+        )
 
     def _back_after(self, moment: datetime) -> datetime:
         """Return when the ledger can have been written to, from a moment on."""
@@ -230,21 +282,7 @@ class JobView:
             for each in day.outages
         ):
             return False
-        node = work.instance[0]
-        edges = [
-            edge - drain
-            for each in day.incidents
-            for drain in (timedelta(0), DRAIN)
-            for edge in (each.at, each.end or END)
-            if each.node == node and not isinstance(each, ClockJump)
-        ]
-        if any(work.begin - BEFORE <= edge <= back + BEFORE for edge in edges):
-            return False
-        return not any(
-            self._plan(each).blocks or each.hangs
-            for each in self.story.witness.works
-            if each.instance == work.instance
-        )
+        return self._is_undisturbed(work, back)
 
     def excuses(self) -> Iterator[str]:
         """Yield what was written off for a reason that is not true, or waited in vain."""

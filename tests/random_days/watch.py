@@ -51,6 +51,8 @@ class Held:
     until: datetime
     end: str = ""
     """How it ended; empty while it runs."""
+    ended: datetime | None = None
+    """When that was written."""
 
 
 @dataclass
@@ -225,7 +227,7 @@ class Watch:
             self.faults.append(f"{claim.request.occurrence} was written by a holder that lost it")
         if written:
             self._note_lapse(held)
-            held.end = outcome.status
+            held.end, held.ended = outcome.status, held.ended or true_time()
         return written
 
     def _note_end(self, claim: Claim, held: Held, *, is_written: bool) -> None:
