@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
-from random_days.conditions import could_run, is_paused, process_of
+from random_days.conditions import could_run, is_held_up, is_paused, is_stopped, process_of
 from random_days.faults import LATE, LIMIT
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
@@ -308,14 +308,15 @@ class JobView:
         )
 
     def _excuse(self, fire: datetime, row: LedgerRow) -> Iterator[str]:
-        at, _ = self.story.watch.written_off[row.id]
+        at, process = self.story.watch.written_off[row.id]
         what = f"{self.name}@{fire:%H:%M} was missed at {at:%H:%M:%S}: {row.error};"
         folded = re.fullmatch(r"folded into the run of (.+) KST", row.error or "")
         late = (row.error or "").partition(LATE_WORDS)
         if folded:
             other = datetime.fromisoformat(folded[1]).replace(tzinfo=MIDNIGHT.tzinfo)
             into = self.rows.get(other)
-            if other <= fire or (into is not None and into.status == "missed"):
+            is_missed = into is not None and into.status == "missed"
+            if other <= fire or (is_missed and not self._could_not_claim(process, at)):
                 yield f"{what} that one is {into and into.status}: {into and into.error}"
         elif late[1]:
             window = timedelta(minutes=self.job.window)
@@ -324,6 +325,19 @@ class JobView:
                 yield f"{what} it was not"
         else:
             yield f"{what} no reason that is known"
+
+    def _could_not_claim(self, process: str, at: datetime) -> bool:
+        """Tell whether a run that was started at a moment may not have come to its claim.
+
+        It claims when its process goes on: not where that is killed, frozen or blocked just then,
+        nor where the ledger is away. What was folded into the run has its row by then.
+        """
+        span = at, at + AFTER
+        return (
+            any(is_stopped(self.story, process[0], each) for each in span)
+            or any(is_held_up(self.story, process, each) for each in span)
+            or any(_touches(self.job, each, span) for each in self.story.day.outages)
+        )
 
     def _chance(self, fire: datetime) -> tuple[str, datetime] | None:
         """Return a node that was well for so long in the window that it had to run it."""

@@ -24,22 +24,19 @@ def with_an_outage_between_runs(draw: st.DrawFn, day: Day) -> Day:
     What a process keeps meanwhile meets the next claim, and so does a lease that could not be
     renewed.
     """
-    job = draw(st.sampled_from(day.jobs))
-    fire = _fire(draw) + timedelta(minutes=job.minute % 60)
-    after = draw(st.sampled_from([job.seconds - 2, -1, 598, 1800]))
-    start = fire + timedelta(seconds=after)
-    end = fire + timedelta(hours=job.every_hours or 2, seconds=draw(st.sampled_from([-1, 0, 12])))
-    if not start < end:
-        return day
+    fire, lasts = _fire(draw), draw(st.sampled_from([300, 1500, 2400]))
+    day = _with_a_job(day, every_hours=2, seconds=lasts)
+    start = fire + timedelta(seconds=draw(st.sampled_from([lasts - 2, -1, 598, 1800])))
+    end = fire + timedelta(hours=2, seconds=draw(st.sampled_from([12, -1, 0])))
     kind = draw(st.sampled_from(["away", "down", "deaf", "read-only"]))
     day = _with_an_outage(day, Outage("ledger", kind, start, end))
     if draw(st.booleans()):
-        slow = Outage("ledger", "slow", end, min(CALM, end + timedelta(minutes=15)))
+        slow = Outage("ledger", "slow", end, end + timedelta(minutes=15))
         day = _with_an_outage(day, slow)
     if draw(st.booleans()):
-        node = draw(st.sampled_from(day.nodes())).name
         middle = end - (end - start) / 2
-        day = with_a_crash(day, Crash(node, middle, timedelta(seconds=5)))
+        for node in day.nodes():
+            day = with_a_crash(day, Crash(node.name, middle, timedelta(seconds=5)))
     return day
 
 
@@ -130,6 +127,7 @@ def with_a_missed_run_by_a_clock_behind(draw: st.DrawFn, day: Day) -> Day:
 
 
 RECIPES: Final[tuple[Callable[[st.DrawFn, Day], Day], ...]] = (
+    *(with_an_outage_between_runs, with_an_end_that_comes_late, with_a_struck_alert) * 2,
     *(with_an_outage_between_runs, with_an_end_that_comes_late, with_a_last_claim),
     *(with_a_struck_renewal, with_a_struck_claim, with_a_struck_lock, with_a_struck_alert),
     *(with_a_start_by_a_wrong_clock, with_a_missed_run_by_a_clock_behind),

@@ -228,7 +228,7 @@ def days(draw: st.DrawFn) -> Day:
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
     day = with_aimed_faults(draw, day)
-    kind = draw(st.sampled_from(["plain", "recipe", "pauses", "wrong clock"]))
+    kind = draw(st.sampled_from(["plain", "recipe", "pauses", "wrong clock", "recipe"]))
     if kind == "recipe":
         return draw(st.sampled_from(RECIPES))(draw, day)
     if kind == "pauses":
