@@ -74,6 +74,14 @@ def with_a_node_that_loses_touch(draw: st.DrawFn, day: Day) -> Day:
     return _with(day, slow, Outage("ledger", "away", then, end, node))
 
 
+def with_a_ledger_that_comes_back(draw: st.DrawFn, day: Day) -> Day:
+    """Add an outage that is longer than a lease, and ends beside a fire or the end of a run."""
+    end = draw(moments_of_runs(day))
+    start = max(MIDNIGHT, end - timedelta(minutes=draw(st.sampled_from([40, 65]))))
+    kind = draw(st.sampled_from(["down", "away"]))
+    return _with(day, Outage("ledger", kind, start, end))
+
+
 def with_a_slow_ledger(draw: st.DrawFn, day: Day) -> Day:
     """Let each step take its time all day: what others do comes between."""
     del draw
@@ -94,7 +102,7 @@ def with_one_attempt(draw: st.DrawFn, day: Day) -> Day:
 
 AIMED: Final = (
     *(with_a_brief_outage, with_a_node_cut_off, with_a_node_that_loses_touch),
-    with_a_node_that_loses_touch,
+    *(with_a_node_that_loses_touch, with_a_ledger_that_comes_back),
     *(with_one_attempt, with_deploys, with_a_slow_ledger),
 )
 
