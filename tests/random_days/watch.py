@@ -318,6 +318,8 @@ class Watch:
         self.first_looks.setdefault(source, until)
         before = await self.ledger.watermark(source)
         await self.ledger.advance_watermark(source, until)
+        if before and (await self.ledger.watermark(source)) < before:
+            self.faults.append(f"the mark of {source} moved back from {before} to {until}")
         if before is None or until > before:
             self.moves[source].append(Move(self.process(), before, until))
 
