@@ -138,6 +138,9 @@ MUTANTS: Final = (
         "ledger/memory.py",
         "if self.get(row.id) != row or not self._is_over(row):",
         "if self.get(row.id) != row:",
+        equivalent="A row is closed as it was seen, with a lease that was over then; it holds "
+        "again only where the ledger's clock is set back between the two statements.",
+        killed_by="tests/ledger/test_upkeep.py::test_a_row_that_works_is_not_closed",
     ),
     Mutant(
         "a run is taken over before its lease is over",
@@ -198,6 +201,9 @@ MUTANTS: Final = (
         "once/reconcile/reconciler.py",
         "until=min(now, datetime.now(UTC)) - self._delay",
         "until=min(now, datetime.now(UTC))",
+        equivalent="The row is claimed once, so what a look starts too early is the run itself.",
+        killed_by="tests/once/reconcile/test_reconciler.py"
+        "::test_an_occurrence_gets_the_time_to_be_claimed_before_it_is_looked_at",
     ),
     Mutant(
         "the alert is sent twice",
@@ -246,6 +252,9 @@ MUTANTS: Final = (
         "once/reconcile/overdue.py",
         "return moment not in self.statuses and moment not in self.in_flight",
         "return moment not in self.statuses",
+        equivalent="A claim waits for 30 s at most, and the jobs of the days fire every two hours "
+        "and are caught up for 15 minutes: no look finds one both in progress and too late.",
+        killed_by="tests/once/reconcile/test_overdue.py::test_a_run_in_progress_here_is_left_alone",
     ),
     Mutant(
         "nothing is in its catch-up window",
