@@ -13,9 +13,9 @@ from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.sql import queries
 
-from handed_off import fire
+from handed_off import NOWHERE, fire
 from in_loop import in_loop
-from kst_scheduler.distributed import hand_off, task_app, work
+from kst_scheduler.distributed import hand_off, queue, task_app, work
 from kst_scheduler.distributed.queue import QUEUE_CONNECTIONS
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
@@ -54,6 +54,21 @@ async def test_a_statement_meets_one_ended_session_at_most(postgres_url: str) ->
         end_sessions(postgres_url)
         async with asyncio.timeout(5):  # all of them take 15 s
             await app.connector.execute_query_all_async("SELECT 1")
+
+
+@in_loop
+async def test_the_pool_never_gives_up_nor_waits_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Psycopg's doubles each pause for five minutes, then waits until somebody asks for more."""
+    monkeypatch.setattr(queue, "RECONNECT_SECONDS", 0.1)
+    opening = asyncio.create_task(task_app(NOWHERE).open_async().__aenter__())
+    async with asyncio.timeout(SECONDS):
+        while caplog.text.count("reconnection attempt in pool") < 3:  # noqa: ASYNC110 - psycopg's
+            await asyncio.sleep(0.01)
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 class Losing:
