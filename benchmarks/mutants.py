@@ -27,15 +27,20 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 CPU_SECONDS: Final = 900
 """CPU time after which a search counts as hung."""
 PLAY: Final = """
-import logging, sys
+import logging, sys, traceback
 from random_days.search import search
 from random_days.strategies import KINDS_OF_DAYS
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of nodes that are torn down
 for kind in KINDS_OF_DAYS:
     for number in range(int(sys.argv[1])):
-        failure = search(number, days=kind, shrink=False)
-        if failure:
-            print(f"{kind}, day {number}|{failure.faults[0]}")
+        try:
+            failure = search(number, days=kind, shrink=False)
+            said = failure and failure.faults[0]
+        except Exception as error:
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__} at {line.filename}:{line.lineno}: {error}".splitlines()[0]
+        if said:
+            print(f"{kind}, day {number}|{said}")
             raise SystemExit
 """
 

@@ -229,5 +229,5 @@ def _excused(story: Story, row: LedgerRow) -> bool:
         for each in story.day.incidents
         if each.node == process[0]
     )
-    is_held_up = any(is_held_up(story, process, each) for each in (at, soon))
-    return outages or incidents or is_held_up or soon > END
+    held_up = any(is_held_up(story, process, each) for each in (at, soon))
+    return outages or incidents or held_up or soon > END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,24 @@ CALM: Final = MIDNIGHT + timedelta(hours=20)
 
 LEASE: Final = timedelta(minutes=30)
 """Of rows and of locks: long, so that a day has few renewals."""
+
+
+LEDGER_STEPS: Final = (
+    *("claim", "renew", "finish", "abandoned", "close_abandoned", "record_missed"),
+    *("watermark", "advance_watermark", "rows", "now"),
+)
+"""Calls of the ledger."""
+CLAIM_STEPS: Final = ("insert", "obstacles", "retake", "skip")
+"""The statements of a claim: the process can end between two of them."""
+LOCK_STEPS: Final = ("SET", "GET", "EVALSHA")
+"""Commands to Redis: a lock is taken by the first; it is renewed and given back by the last."""
+WORK_STEPS: Final = ("work begins", "work ends")
+STEPS: Final = (*LEDGER_STEPS, *CLAIM_STEPS, *LOCK_STEPS, *WORK_STEPS)
+
+
+def true_time() -> datetime:
+    """Return the time, whatever the clock of the calling node shows."""
+    return MIDNIGHT + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,27 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class Strike:
+    """A fault inside a step of a process: at one of its calls, or where its work begins or ends."""
+
+    node: str
+    step: str
+    """One of ``STEPS``."""
+    number: int
+    """Which call of this kind on the node it is, from 1 on."""
+    is_done: bool
+    """Whether the server has done what it was asked, and only the answer is on its way."""
+    kind: str
+    """crash, freeze, clock: what happens to the node. lost: the call, or its answer, is lost."""
+    seconds: int
+    """For how long the node is down or frozen, or by how much its clock is set."""
+
+    def __str__(self) -> str:
+        when = "after" if self.is_done else "before"
+        return f"node {self.node}: {self.kind} {self.seconds:+d} s {when} {self.step} {self.number}"
+
+
+@dataclass(frozen=True)
 class Pause:
     """A job that is paused on one node, if its process is up, and lives to see the end."""
 
@@ -131,6 +171,7 @@ class Day:
     outages: tuple[Outage, ...]
     pauses: tuple[Pause, ...] = ()
     wrong_clocks: tuple[WrongClock, ...] = ()
+    strikes: tuple[Strike, ...] = ()
     is_calm: bool = True
     """Whether nothing is wrong after ``CALM``. Else no more is asked than that nothing is wrong in
     what is done: it may be that nothing is done."""
@@ -162,6 +203,7 @@ class Day:
         yield from map(str, sorted(self.outages, key=lambda each: each.start))
         yield from map(str, sorted(self.pauses, key=lambda each: each.start))
         yield from map(str, self.wrong_clocks)
+        yield from map(str, self.strikes)
 
 
 def _told(incident: Incident) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
-from random_days.faults import true_time
-from random_days.plan import END, LEASE
+from random_days.marks import IS_KEPT, Mark, Marks, Span
+from random_days.plan import END, LEASE, true_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 LAST_WORD: Final = LEASE * (1 / 30 + 1 / 5)
 """How long a run goes on after the ledger last answered that it was down, if it then is silent."""
+
+CLAIMS: Final[ContextVar[ClaimRequest | None]] = ContextVar("claims", default=None)
+"""What is being claimed."""
 
 
 @dataclass
@@ -38,6 +44,24 @@ class Move:
     process: str
     before: datetime | None
     after: datetime
+
+
+@dataclass
+class Took:
+    """A claim had a row, and what was in the row before."""
+
+    at: datetime
+    request: ClaimRequest
+    seen: LedgerRow
+
+
+@dataclass
+class Looked(Span):
+    """A look of a process, and what it started."""
+
+    process: str = ""
+    is_put_off: bool = False
+    started: list[tuple[datetime, Occurrence]] = field(default_factory=list)
 
 
 @dataclass
@@ -71,6 +95,12 @@ class Watch:
         """How many processes each node has had."""
         self.written_off: dict[int, tuple[datetime, str]] = {}
         """When each row was written as missed, or closed, and by which process."""
+        self.marks = Marks()
+        self.claims: list[tuple[Span, Claim | None]] = []
+        """Each claim from its request to its answer, and what was had."""
+        self.written: set[tuple[int, int]] = set()
+        """The rows and attempts whose end is written."""
+        self.looks: list[Looked] = []
         ledger._rows.on_close = self._note_closed
 
     def __getattr__(self, name: str) -> Any:
@@ -79,13 +109,39 @@ class Watch:
     async def claim(self, request: ClaimRequest) -> Claim:
         """Note who holds the row, and whether it was free."""
         asked_at = true_time()
-        claim: Claim = await self.ledger.claim(request)
+        claim = await self._claim(request)
         held = self.rows_held.get(claim.row_id)
         if held and held.claim.request is not request:
             self._must_be_free(held, claim)
         self.rows_held[claim.row_id] = Held(claim, asked_at + LEASE)
         self.held_by[request.occurrence.key, request.instance] = claim
         return claim
+
+    async def _claim(self, request: ClaimRequest) -> Claim:
+        span, claim = Span(current_node(), true_time()), None
+        index = len(self.claims)
+        self.claims.append((span, None))
+        token = CLAIMS.set(request)
+        try:
+            claim = await self.ledger.claim(request)
+        except AttemptsUsedUpError:
+            self.marks.add(Mark.CLAIM_USES_UP)
+            raise
+        except LockedOutError as error:
+            self._note_refusal(request, str(error))
+            raise
+        finally:
+            if asyncio._get_running_loop() is not None:  # not where it is torn down
+                span.end = true_time()
+                CLAIMS.reset(token)
+        self.claims[index] = span, claim
+        return claim  # type: ignore[no-any-return]
+
+    def _note_refusal(self, request: ClaimRequest, reason: str) -> None:
+        if "must not run it again" in reason:
+            self.marks.add(Mark.CLAIM_NOT_REPEATED)
+        if f"was claimed by {request.instance}: " in reason:
+            self.marks.add(Mark.CLAIM_TWICE)
 
     def _must_be_free(self, held: Held, claim: Claim) -> None:
         what = claim.request.occurrence
@@ -109,18 +165,53 @@ class Watch:
         """Note the end, and whether it was the last holder's to write."""
         written: bool = await self.ledger.finish(claim, outcome)
         held = self.rows_held[claim.row_id]
+        self._note_end(claim, held, is_written=written)
         if written and claim.attempt != held.claim.attempt:
             self.faults.append(f"{claim.request.occurrence} was written by a holder that lost it")
         if written:
             held.end = outcome.status
         return written
 
+    def _note_end(self, claim: Claim, held: Held, *, is_written: bool) -> None:
+        if not is_written and IS_KEPT.get():
+            self.marks.add(Mark.KEPT_REFUSED)
+        elif not is_written:
+            is_taken = claim.attempt != held.claim.attempt
+            self.marks.add(Mark.WRITE_REFUSED if is_taken else Mark.WRITE_REFUSED_CLOSED)
+        elif (claim.row_id, claim.attempt) in self.written:
+            self.marks.add(Mark.KEPT_TWICE if IS_KEPT.get() else Mark.WRITE_TWICE)
+        else:
+            self.written.add((claim.row_id, claim.attempt))
+            if IS_KEPT.get():
+                self.marks.add(Mark.KEPT_WRITTEN)
+
+    async def abandoned(self) -> list[LedgerRow]:
+        """Note what is found, and left alone."""
+        rows: list[LedgerRow] = await self.ledger.abandoned()
+        if any(row.scheduled_at > true_time() for row in rows):
+            self.marks.add(Mark.LOST_OF_FUTURE)
+        if rows:
+            process = self.process()
+            earlier = [look for look in self.looks if look.process == process]
+            if len(earlier) > 1 and earlier[-2].is_put_off:
+                self.marks.add(Mark.LOST_LEFT_AFTER_OUTAGE)
+        return rows
+
+    def closed_by_claims(self) -> list[LedgerRow]:
+        """Note that a look tells of what a claim has closed."""
+        rows: list[LedgerRow] = self.ledger.closed_by_claims()
+        if rows:
+            self.marks.add(Mark.CLOSED_BY_CLAIM_TOLD)
+        return rows
+
     async def record_missed(
         self, occurrence: Occurrence, reason: str, instance: str
     ) -> LedgerRow | None:
         """Note the row, and whether the occurrence was due."""
         row: LedgerRow | None = await self.ledger.record_missed(occurrence, reason, instance)
-        if row:
+        if row is None:
+            self.marks.add(Mark.LOOKS_RACE)
+        else:
             self.written_off[row.id] = true_time(), self.process()
             if self._cannot_know():
                 self.untimely.add(row.id)
@@ -129,6 +220,11 @@ class Watch:
         return row
 
     def _note_closed(self, row: LedgerRow) -> None:
+        if (request := CLAIMS.get()) is None:
+            if "max_attempts=" in (row.error or ""):
+                self.marks.add(Mark.CLOSED_USED_UP)
+        elif request.occurrence.key != row.occurrence.key:
+            self.marks.add(Mark.CLAIM_CLOSES_OTHER)
         self.written_off[row.id] = true_time(), self.process()
         held = self.rows_held.get(row.id)
         is_held = held and not held.end and true_time() < held.until
@@ -156,11 +252,19 @@ class Watch:
 
     async def advance_watermark(self, source: str, until: datetime) -> None:
         """Note where the history of a job begins."""
+        if source.startswith("paused "):
+            self.marks.add(Mark.PAUSE_NOTED)
         self.first_looks.setdefault(source, until)
         before = await self.ledger.watermark(source)
         await self.ledger.advance_watermark(source, until)
         if before is None or until > before:
             self.moves[source].append(Move(self.process(), before, until))
+
+    async def reset_watermark(self, source: str, seen: datetime, until: datetime) -> None:
+        """Note that the mark of a job is set back."""
+        if not source.startswith("paused "):
+            self.marks.add(Mark.MARK_SET_BACK)
+        await self.ledger.reset_watermark(source, seen, until)
 
     def process(self) -> str:
         """Return the name of the process that calls."""
