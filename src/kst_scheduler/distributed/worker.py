@@ -1,4 +1,4 @@
-"""A worker: Procrastinate's own, started again when PostgreSQL was away, and brought to rest."""
+"""A worker: Procrastinate's own, started again when it has ended, and brought to rest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from procrastinate.exceptions import ConnectorException, UniqueViolation
-from procrastinate.jobs import Status
+from procrastinate.exceptions import ConnectorException
 
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
-from kst_scheduler.distributed.outages import is_outage, outages, reason_of
+from kst_scheduler.distributed.outages import is_outage, is_unregistered, outages, reason_of
+from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.distributed.task_runner import TASK_RUNNER, TaskRunner
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.once.outcome import describe_error
@@ -23,7 +23,6 @@ from kst_scheduler.scheduler.kept_writes import kept_writes
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
     from procrastinate import App
-    from procrastinate.jobs import Job
 
 SECONDS_BETWEEN_LOOKS: Final = 1.0
 """How often a worker asks for tasks whose time has come; of new ones it is told at once."""
@@ -96,10 +95,9 @@ async def _work_once(
     drain_seconds: float,
     stalled: float,
 ) -> None:
-    """Run Procrastinate's worker, which ends when a statement of its own fails.
+    """Run Procrastinate's worker until it ends: it could not register, or was given up for dead.
 
-    It ends when the tasks that it is at have ended; what it does not know of, as the answer to its
-    question for a task was lost, is given to others like that of a worker that died.
+    It ends when the tasks that it is at have ended.
     """
     worker = asyncio.create_task(
         app.run_worker_async(
@@ -127,7 +125,7 @@ async def _work_once(
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
-    if error is not None and not is_outage(error):
+    if error is not None and not is_outage(error) and not is_unregistered(error):
         where = getattr(app.connector, "where", "memory")
         raise KSTSchedulerError(
             f"the queue in {where} cannot be used: {reason_of(error)}; are its tables gone?"
@@ -184,17 +182,10 @@ async def _requeue_stalled(app: App, stalled: float) -> None:
     for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
-            await _requeue(app, task)
+            await requeue(manager, task)
         except Exception as error:
             if isinstance(error, ConnectorException) and is_outage(error):
                 raise
             # The others are freed all the same: the next look would fail at this one again.
             message = "task %s could not be given to another worker: %s"
             _LOGGER.error(message, task.call_string, describe_error(error))  # noqa: TRY400 - one line
-
-
-async def _requeue(app: App, task: Job) -> None:
-    try:
-        await app.job_manager.retry_job(task)
-    except UniqueViolation:  # another task waits for the same occurrence
-        await app.job_manager.finish_job(task, Status.ABORTED, delete_job=True)
