@@ -290,7 +290,9 @@ class JobView:
             row = self.rows.get(fire)
             is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
             chance = self._chance(fire) if is_late and not self._fell_in_a_pause(fire) else None
-            if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
+            # The history of a job begins at its first look; by a clock that is ahead, before.
+            since = self.story.watch.first_looks.get(self.name, END)
+            if chance and fire > max(since, MIDNIGHT + BEFORE):
                 node, at = chance
                 became = "has no row" if row is None else f"was missed: {row.error};"
                 yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"
