@@ -256,8 +256,10 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
 def _of_looks(story: Story) -> Iterator[str]:
     """Yield what a look ran too early, or beside another run of its job."""
     log = story.result.log
-    for line in log[log["message"].str.endswith(" is caught up")].itertuples():
-        key, at = str(line.message).removesuffix(" is caught up"), line.time
+    lines = log[log["message"].str.endswith(" is caught up")]
+    times: list[datetime] = lines["time"].tolist()
+    for message, at in zip(lines["message"].tolist(), times, strict=True):
+        key = message.removesuffix(" is caught up")
         due = datetime.fromisoformat(key.partition("@")[2])
         if at < due and not story.day.clock_was_wrong(at, LEASE):
             yield f"{key} was caught up at {at}, before its time"

@@ -289,18 +289,15 @@ class JobView:
         for fire in fire_times(self.job.trigger(), MIDNIGHT, END).to_pydatetime():
             row = self.rows.get(fire)
             is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
-            is_owed = self._is_in_history(fire) and not self._fell_in_a_pause(fire)
-            chance = self._chance(fire) if is_late and is_owed else None
-            if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
+            chance = self._chance(fire) if is_late and not self._fell_in_a_pause(fire) else None
+            # The history of a job begins at its first look; by a clock that is ahead, before.
+            since = self.story.watch.first_looks.get(self.name, END)
+            if chance and fire > max(since, MIDNIGHT + BEFORE):
                 node, at = chance
                 became = "has no row" if row is None else f"was missed: {row.error};"
                 yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"
             if row is not None and row.status == "missed":
                 yield from self._excuse(fire, row)
-
-    def _is_in_history(self, fire: datetime) -> bool:
-        """Tell whether what has no row was due after the first look, where history begins."""
-        return fire in self.rows or fire >= self.story.watch.first_looks.get(self.name, END)
 
     def _fell_in_a_pause(self, fire: datetime) -> bool:
         """Tell whether what was due leaves no row: no node could run it, and one was paused."""
