@@ -235,7 +235,8 @@ class JobView:
         story = self.story
         if story.day.clock_was_wrong(cut, DOUBTED) or work.instance in story.watch.drained:
             return True
-        if not self._is_undisturbed(work, cut):
+        # A claim that has not noticed that the ledger was down may come before the first renewal.
+        if not self._is_undisturbed(work, cut) or story.witness.outlived(work, cut):
             return True
         away = timedelta(0)
         for each in story.day.outages:
