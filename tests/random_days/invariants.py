@@ -238,7 +238,7 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
         begin = story.watch.drained.get(work.instance, END)
         if work.begin > begin:
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
-        if work.claim is None or not work.begin < begin < (work.end or work.cut or END):
+        if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
         row, end = by_key[work.occurrence.key], begin + DRAIN
         edges = (begin, end)
