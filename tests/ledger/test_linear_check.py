@@ -299,13 +299,14 @@ class Maker:
         self.calls.append(call)
 
 
-RANDOMS = st.integers(0, 2**32).map(Random)
+SEEDS = st.integers(0, 2**32)
 
 
 @settings(max_examples=300)
-@given(RANDOMS, st.sampled_from([0.0, 1.0, 8.0]), st.sampled_from([0.0, 0.1, 0.4]))
-def test_what_the_model_does_is_accepted(random: Random, width: float, unknown: float) -> None:
+@given(SEEDS, st.sampled_from([0.0, 1.0, 8.0]), st.sampled_from([0.0, 0.1, 0.4]))
+def test_what_the_model_does_is_accepted(seed: int, width: float, unknown: float) -> None:
     """With leases that are over in their time, calls that overlap, and answers that are lost."""
+    random = Random(seed)  # noqa: S311 - no secret
     maker = Maker(random, width=width, moments=True)
     check_row(maker.make(40, unknown), EXACT)
 
@@ -326,9 +327,10 @@ def changed(call: Call, calls: list[Call], random: Random) -> Call:
 
 
 @settings(max_examples=300)
-@given(RANDOMS)
-def test_a_changed_answer_is_refused(random: Random) -> None:
+@given(SEEDS)
+def test_a_changed_answer_is_refused(seed: int) -> None:
     """Where no calls overlap, each answer is the only one that the row could give."""
+    random = Random(seed)  # noqa: S311 - no secret
     calls = Maker(random, width=0, moments=True).make(12, 0)
     place = random.randrange(len(calls))
     before = calls[place]
@@ -337,13 +339,14 @@ def test_a_changed_answer_is_refused(random: Random) -> None:
 
 
 @settings(max_examples=1_000)
-@given(RANDOMS, st.sampled_from([0.0, 0.2]))
-def test_it_agrees_with_a_search_of_all_orders(random: Random, unknown: float) -> None:
+@given(SEEDS, st.sampled_from([0.0, 0.2]))
+def test_it_agrees_with_a_search_of_all_orders(seed: int, unknown: float) -> None:
     """Where leases say nothing: it accepts a history if, and only if, the model has an order."""
+    random = Random(seed)  # noqa: S311 - no secret
     maker = Maker(random, width=random.choice([1.0, 3.0]), moments=False)
     calls = maker.make(7, unknown)
-    maker.look_at_the_end()
     known = [place for place, call in enumerate(calls) if call.is_known]
+    maker.look_at_the_end()
     if known and random.random() < 0.7:
         place = random.choice(known)
         calls[place] = changed(calls[place], calls, random)

@@ -313,6 +313,9 @@ class _Bounds:
         self._ended[attempt] = len(self._versions)
         writers = [call for call in closes if call.is_known] if done else [*finishes, *closes]
         self._add(f"attempt {attempt} ended as {end.status}", writers)
+        outcomes = {call.finished for call in writers}
+        if len(outcomes) == 1 and not closes:  # a note tells no outcome, but only one is possible
+            self._facts.ends[attempt] = _End(end.status, *outcomes)
 
     def _add_unseen(self) -> None:
         """Add a last version where an unknown call may have written one that nobody saw."""

@@ -155,7 +155,7 @@ class Client:
     async def _miss(self, row: str) -> None:
         who = self._notes.next_name()
         occurrence = Occurrence(row, LONG_AGO)
-        if self._random.random() < 0.9:  # a missed row is cold
+        if self._random.random() < 0.8:  # a missed row is cold
             return
         await self._ask(
             row,

@@ -1,5 +1,10 @@
 """Calls with their times and answers, and the notes that outlive the process that makes them.
 
+Clients note each call to a ledger before it and after it (``clients``). Processes of clients are
+killed, and so is the server (``crowd``). Then each row's calls are checked against the model of a
+row (``check``, ``leases``; ``model`` is the same model without a trick). Used by the tests of the
+ledger and by ``benchmarks/linear_histories.py``.
+
 A note is one line, written by one system call before the next statement of the client: ``kill -9``
 loses none. A call without an answer is *unknown*: it may have taken effect at any moment after it
 was made, or never.
