@@ -235,7 +235,8 @@ class JobView:
         story = self.story
         if story.day.clock_was_wrong(cut, DOUBTED) or work.instance in story.watch.drained:
             return True
-        if not self._is_undisturbed(work, cut):
+        # A claim that has not noticed that the ledger was down may come before the first renewal.
+        if not self._is_undisturbed(work, cut) or story.witness.outlived(work, cut):
             return True
         away = timedelta(0)
         for each in story.day.outages:
@@ -290,7 +291,9 @@ class JobView:
             row = self.rows.get(fire)
             is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
             chance = self._chance(fire) if is_late and not self._fell_in_a_pause(fire) else None
-            if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
+            # The history of a job begins at its first look; by a clock that is ahead, before.
+            since = self.story.watch.first_looks.get(self.name, END)
+            if chance and fire > max(since, MIDNIGHT + BEFORE):
                 node, at = chance
                 became = "has no row" if row is None else f"was missed: {row.error};"
                 yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"
