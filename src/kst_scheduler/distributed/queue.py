@@ -59,6 +59,12 @@ _IN_HAND: Final = """
         AND args->>'job_id' = %(job_id)s AND args->>'manual' = 'false'
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
+FETCH_IN_ORDER: Final = queries["fetch_job"].replace(
+    " FROM ", " FROM (SELECT set_config('enable_sort', 'off', true)) AS planner, ", 1
+)
+"""Takes the first task by the index that has their order. PostgreSQL's statistics are often from
+when the queue was empty: then it expects one row, and reads and sorts all that wait, for each task
+(github.com/procrastinate-org/procrastinate/issues/1242). The setting ends with the statement."""
 
 _FUNCTION: Final = re.compile(r"\bprocrastinate_\w+_v\d+(?=\()")
 _MISSING: Final = """
@@ -152,6 +158,7 @@ class Connector(PsycopgConnector):
         self, query: LiteralString, **arguments: Any
     ) -> dict[str, Any]:
         """Run a statement that may not be run twice: it takes a task."""
+        query = FETCH_IN_ORDER if query == queries["fetch_job"] else query
         return await self._ask(partial(super().execute_query_one_async, query, **arguments))
 
     async def execute_query_all_async(

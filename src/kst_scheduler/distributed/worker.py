@@ -33,6 +33,8 @@ when they end, for the ledger has what became of them."""
 
 MAX_SECONDS_OF_A_LOOK: Final = 600.0
 """A connection may be dead without knowing it."""
+MIN_SECONDS_AWAY: Final = 1.0
+"""A look that gets its answer sooner was not held up by an outage."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -153,20 +155,22 @@ async def _drain(worker: asyncio.Task[None], runner: TaskRunner, seconds: float)
 
 async def _keep_clean(app: App, stalled: float) -> None:
     """Give the tasks of workers that died to others, and delete old ones."""
-    delete_at = 0.0
+    delete_at, was_away = 0.0, False
     clock = asyncio.get_running_loop().time
     here = asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
     while True:
         try:
             async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
-                await _requeue_stalled(app, stalled)
+                await _requeue_stalled(app, stalled, was_away=was_away)
+                was_away = False
                 if clock() >= delete_at:
                     await app.job_manager.delete_old_jobs(
                         KEPT_HOURS, queue_of(app), include_failed=True, include_aborted=True
                     )
                     delete_at = clock() + 3600
         except ConnectorException as error:
+            was_away = True
             _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
         except (Exception, asyncio.CancelledError) as error:
             if here.cancelling():
@@ -176,10 +180,24 @@ async def _keep_clean(app: App, stalled: float) -> None:
         await asyncio.sleep(stalled / 3)
 
 
-async def _requeue_stalled(app: App, stalled: float) -> None:
-    manager = app.job_manager
-    queue = queue_of(app)
-    for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
+async def _requeue_stalled(app: App, stalled: float, *, was_away: bool = False) -> None:
+    """Give the tasks of workers that are not heard of to others.
+
+    While PostgreSQL is away, no worker can show that it lives. When it is back, each does so within
+    a second, and writes how its runs have ended; a look may be there before. So the look after an
+    outage, and one that got no answer for as long as a worker is silent, gives no task to others::
+
+        A    work ends | fails, is tried again        |         | writes its end
+        B              | looks                         A is silent since long: the next look counts
+        PostgreSQL     [............ away ............]
+    """
+    manager, queue = app.job_manager, queue_of(app)
+    clock = asyncio.get_running_loop().time
+    asked_at = clock()
+    silent = await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled)
+    if was_away or clock() - asked_at > max(stalled / 3, MIN_SECONDS_AWAY):
+        return
+    for task in silent:
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
             await requeue(manager, task)
