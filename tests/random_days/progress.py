@@ -235,8 +235,7 @@ class JobView:
         story = self.story
         if story.day.clock_was_wrong(cut, DOUBTED) or work.instance in story.watch.drained:
             return True
-        # A claim that has not noticed that the ledger was down may come before the first renewal.
-        if not self._is_undisturbed(work, cut) or story.witness.outlived(work, cut):
+        if not self._is_undisturbed(work, cut):
             return True
         taken = (
             story.watch.taken.get((work.claim.row_id, work.claim.attempt)) if work.claim else None

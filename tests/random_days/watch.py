@@ -433,12 +433,16 @@ class Witness:
             return None
         if work.claim and now > self._held_until(work.claim):
             return f"{work.occurrence} on {work.instance} went on after its lease"
-        if newest is not work and not self._was_emptied(work, now) and not self.outlived(work, now):
+        if (
+            newest is not work
+            and not self._was_emptied(work, now)
+            and not self._outlived(work, now)
+        ):
             other = f"{newest.occurrence} on {newest.instance}"
             return f"{work.occurrence} on {work.instance} overlapped with {other}"
         return None
 
-    def outlived(self, work: Work, now: datetime) -> bool:
+    def _outlived(self, work: Work, now: datetime) -> bool:
         """Tell whether a run goes on beyond its lease, as the ledger was down.
 
         Its first renewal after that decides, and a claim that has not noticed the outage may come
