@@ -199,12 +199,11 @@ class Client:
         number = self._notes.call(row, kind, asked)
         try:
             answer = await self._disturbed(call)
-        except asyncio.CancelledError:
-            return _LOST
         except LedgerUnavailableError:
             await asyncio.sleep(0.02)
             return _LOST
-        self._notes.answer(number, shown(answer))
+        if answer is not _LOST:
+            self._notes.answer(number, shown(answer))
         return answer
 
     async def _disturbed(self, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -218,7 +217,8 @@ class Client:
             loop.call_later(soon, task.cancel)
         elif self._cut:
             loop.call_later(soon, self._cut)
-        return await task
+        await asyncio.wait([task])
+        return _LOST if task.cancelled() else task.result()
 
 
 def hot_row(began: float, seconds: float, random: Random) -> str:
