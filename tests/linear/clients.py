@@ -27,7 +27,7 @@ LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """When each occurrence is due: no row is called missed before its time."""
 LEASES: Final = (0.02, 0.05, 0.1)
 """Seconds. A call takes some milliseconds."""
-HOT: Final = 8
+HOT: Final = 12
 """How many rows are fought for at a time."""
 DROPPED: Final = 0.02
 """How often an answer is not waited for; the statement was sent, or is about to be."""
