@@ -365,6 +365,32 @@ async def stopped_in_the_middle(here: Database, job_id: str, drain_timeout: floa
 
 
 @in_loop
+async def test_taking_a_task_reads_no_other(postgres_url: str) -> None:
+    """However many wait: Procrastinate 3.10.0 has PostgreSQL read and sort all, for each."""
+    count = 2_000
+    async with task_app(postgres_url).open_async() as app:
+        task: Any = app.tasks[TASK]
+        await task.batch_defer_async(*({"job_id": str(number)} for number in range(count)))
+        worker = await app.job_manager.register_worker()
+        read = [await tuples_read(app)]
+        taken = [await app.job_manager.fetch_job([QUEUE], worker) for _ in range(20)]
+        read.append(await tuples_read(app))
+    assert [job and job.task_kwargs["job_id"] for job in taken] == [str(n) for n in range(20)]
+    assert read[1] - read[0] < count
+
+
+async def tuples_read(app: App) -> int:
+    """Return how many rows of tasks the only session of an app has read."""
+    ask = app.connector.execute_query_all_async
+    await ask("SELECT pg_stat_force_next_flush()")
+    (row,) = await ask(
+        "SELECT seq_tup_read + idx_tup_fetch AS read FROM pg_stat_user_tables "
+        "WHERE relname = 'procrastinate_jobs'"
+    )
+    return int(row["read"])
+
+
+@in_loop
 async def test_tables_of_another_version_are_refused(postgres_url: str) -> None:
     """At the start, and in one line, where each statement would fail later."""
     async with database(postgres_url):

@@ -81,3 +81,15 @@ def test_how_long_it_was_steady() -> None:
     assert not watch.is_steady_for(timedelta(minutes=16))
     assert watch.add_reading(reading(60 * 18, MONTH))
     assert watch.is_steady_for(timedelta(minutes=16))
+
+
+def test_since_when_it_was_steady() -> None:
+    """What it showed then, however long the answer of a later reading took."""
+    watch = ClockWatch()
+    assert watch.steady_since is None
+    watch.add_reading(reading(0))
+    watch.add_reading(Reading(NOON + timedelta(hours=1), 3600, 3 * 3600))
+    assert watch.steady_since == NOON
+    for minute in range(181, 200):
+        watch.add_reading(reading(60 * minute, MONTH))
+    assert watch.steady_since == NOON + timedelta(minutes=181, seconds=MONTH)

@@ -320,6 +320,22 @@ def test_renewal_that_cannot_be_cancelled_does_not_hold_up_the_end() -> None:
     assert ended_after(run) == 16
 
 
+def test_end_waits_for_a_stubborn_renewal_a_sixth_of_a_short_lease() -> None:
+    """A second is longer than a lease of 1.2 s lasts: the wait ends while others still wait."""
+
+    async def stubborn() -> bool:
+        for _ in range(3):  # it is cancelled at 0.5 s, when the block ends, and at 0.6 s
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+        return True
+
+    async def work() -> None:
+        async with renewed(Lessor(lambda _now: stubborn()).renew, timedelta(seconds=1.2), "it"):
+            await asyncio.sleep(0.5)  # the renewal began at 0.4
+
+    assert ended_after(at_three(work)) == pytest.approx(0.7)
+
+
 def test_renewal_that_loses_its_cancellation_ends_all_the_same(
     asyncio_log: Callable[[], list[str]],
 ) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.ledger import Claim
 from kst_scheduler.ledger.memory import MemoryRows
+from kst_scheduler.simulation import current_node
 from kst_scheduler.simulation.redis_server import SimulatedRedis
 from random_days.marks import Mark, Marks
-from random_days.plan import MIDNIGHT, true_time
+from random_days.plan import END, MIDNIGHT, true_time
 from random_days.watch import Took
 
 if TYPE_CHECKING:
@@ -55,7 +57,11 @@ def _now_on(outages: Sequence[Outage]) -> str | None:
     if not outages:
         return None  # a day asks some thousand times
     moment = true_time()
-    return next((each.kind for each in outages if each.covers(moment)), None)
+    return next((each.kind for each in outages if each.covers(moment) and _is_here(each)), None)
+
+
+def _is_here(outage: Outage) -> bool:
+    return not outage.node or outage.node == current_node()
 
 
 class SlowRows(MemoryRows):
@@ -71,9 +77,13 @@ class SlowRows(MemoryRows):
         self.took: list[Took] = []
         """Each claim that had a row which was there before."""
         self.on_close: Callable[[LedgerRow], object] = lambda _row: None
+        self.on_claim: Callable[[Claim], object] = lambda _claim: None
 
     async def close_abandoned(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         """Close a row, for a look or for a claim, and say so."""
+        return await self._struck("close", partial(self._close, row, reason))  # type: ignore[no-any-return]
+
+    async def _close(self, row: LedgerRow, reason: str) -> LedgerRow | None:
         closed = await super().close_abandoned(row, reason)
         if closed:
             self.on_close(closed)
@@ -106,14 +116,21 @@ class SlowRows(MemoryRows):
             if is_done:
                 found = await ask()
             if self.strikes.hit(strike, is_done=is_done):
-                self.strikes.note_lost("ledger", is_done=is_done, seconds=LIMIT)
+                self.strikes.note_lost("ledger", "deaf" if is_done else "away", LIMIT)
                 raise LedgerUnavailableError(f"the connection broke at the {step}")
         return found
 
-    async def insert(self, *arguments: Any) -> Any:
+    async def insert(self, request: ClaimRequest) -> int | None:
         """Insert, after a while."""
         await self._pause()
-        return await self._struck("insert", partial(super().insert, *arguments))
+        row_id: int | None = await self._struck("insert", partial(self._insert, request))
+        return row_id
+
+    async def _insert(self, request: ClaimRequest) -> int | None:
+        row_id = await super().insert(request)
+        if row_id is not None:
+            self.on_claim(Claim(row_id, 1, request))
+        return row_id
 
     async def obstacles(self, *arguments: Any) -> Any:
         """Read, and answer after a while."""
@@ -132,7 +149,9 @@ class SlowRows(MemoryRows):
             self._note_too_late(row)
             return False
         self._note_taken(row, request, attempt)
-        return await super().retake(*arguments)
+        is_taken = await super().retake(*arguments)
+        self.on_claim(Claim(row.id, attempt, request))
+        return is_taken
 
     def _note_too_late(self, seen: LedgerRow) -> None:
         now = self.get(seen.id)
@@ -141,9 +160,7 @@ class SlowRows(MemoryRows):
         if now.attempt > seen.attempt:
             self.marks.add(Mark.TOO_LATE_FOR_A_TAKEOVER)
         else:
-            is_running = now.status == "running"
-            renewed, ended = Mark.RENEWED_BEFORE_TAKEOVER, Mark.ENDED_BEFORE_TAKEOVER
-            self.marks.add(renewed if is_running else ended)
+            self.marks.add(Mark.ENDED_BEFORE_TAKEOVER)
 
     def _note_taken(self, seen: LedgerRow, request: ClaimRequest, attempt: int) -> None:
         if attempt == seen.attempt:
@@ -198,11 +215,14 @@ class FaultyLedger:
     async def _ask(self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         strike = self._strikes.next_call(method.__name__)
         if self._strikes.hit(strike, is_done=False):
-            self._strikes.note_lost("ledger", is_done=False, seconds=LIMIT)
+            if strike and strike.kind == "late":
+                self._strikes.note_lost("ledger", "late", LIMIT)
+                await self._answer_late(method, *args, **kwargs)
+            self._strikes.note_lost("ledger", "away", LIMIT)
             raise LedgerUnavailableError("the connection broke")
         answer = await self._ask_server(method, *args, **kwargs)
         if self._strikes.hit(strike, is_done=True):
-            self._strikes.note_lost("ledger", is_done=True, seconds=LIMIT)
+            self._strikes.note_lost("ledger", "deaf", LIMIT)
             await self._time_out()
         return answer
 
@@ -217,13 +237,18 @@ class FaultyLedger:
         if kind == "down":
             raise LedgerUnavailableError("the database system is starting up", is_down=True)
         if kind == "late":
-            ask = partial(method, *args, **kwargs)
-            self._later = asyncio.create_task(_later(self._ledger.marks, method.__name__, ask))
-            await self._time_out()
+            await self._answer_late(method, *args, **kwargs)
         answer = await _answer(kind, lambda: method(*args, **kwargs))
         if kind == "deaf":
             await self._time_out()
         return answer
+
+    async def _answer_late(
+        self, method: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> None:
+        ask = partial(method, *args, **kwargs)
+        self._later = asyncio.create_task(_later(self._ledger.marks, method.__name__, ask))
+        await self._time_out()
 
     async def _time_out(self) -> None:
         await asyncio.sleep(LIMIT)
@@ -265,12 +290,12 @@ class FaultyRedis:
     async def _ask(self, execute: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
         strike = self._strikes.next_call(args[0])
         if self._strikes.hit(strike, is_done=False):
-            self._strikes.note_lost("Redis", is_done=False, seconds=RETRIES)
+            self._strikes.note_lost("Redis", "away", RETRIES)
             await self._time_out()
         answer = await self._ask_server(execute, *args, **options)
         if self._strikes.hit(strike, is_done=True):
             # As redis-py does where an answer is lost: what it asked is done twice.
-            self._strikes.note_lost("Redis", is_done=True, seconds=RETRIES)
+            self._strikes.note_lost("Redis", "deaf", RETRIES)
             answer = await self._ask_server(execute, *args, **options)
         return answer
 
@@ -290,6 +315,16 @@ class FaultyRedis:
         if kind == "deaf":
             await self._time_out()
         return answer
+
+    def held(self) -> set[str]:
+        """Return the names of the locks that somebody holds; at the end of a day."""
+        end = END.timestamp()
+        return {
+            key.decode()
+            for database in self._server._server.dbs.values()
+            for key, item in database._dict.items()
+            if item.expireat is None or item.expireat > end
+        }
 
     async def _time_out(self) -> None:
         await asyncio.sleep(RETRIES)

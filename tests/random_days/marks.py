@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from redis.asyncio.lock import Lock
 
-from kst_scheduler.errors import LedgerUnavailableError
+from kst_scheduler.errors import LedgerUnavailableError, LockedOutError
 from kst_scheduler.ledger.clock_watch import ClockWatch
 from kst_scheduler.once import decorator as decorator_module
 from kst_scheduler.once import lease as lease_module
@@ -62,8 +62,7 @@ class Mark(StrEnum):
     TAKEN_FROM_HUNG = "a run is taken over that has hung its process"
     TAKEN_OF_JOB_THAT_IS_OVER = "a lost run of a job of one date is taken over"
     TOO_LATE_FOR_A_TAKEOVER = "two takeovers of one run: the second is too late"
-    RENEWED_BEFORE_TAKEOVER = "a run is renewed while its takeover is on its way"
-    ENDED_BEFORE_TAKEOVER = "a run ends while its takeover is on its way"
+    ENDED_BEFORE_TAKEOVER = "a run ends, or is renewed, while its takeover is on its way"
     PUT_OFF_AFTER_OUTAGE = "a takeover is put off, as the ledger was away"
     PUT_OFF_BY_CLOCK = "a lease that is over is not believed, as the clock was set"
     KILLED_IN_A_CLAIM = "a process is killed in the middle of a claim"
@@ -122,7 +121,7 @@ class Mark(StrEnum):
     CLOSE_RACES_CLOSE = "a row is closed twice at once, by looks or claims"
     CLOSE_RACES_RUN = "a look closes a row that was renewed, ended or taken over meanwhile"
     LOST_LEFT_AFTER_OUTAGE = "the first look after an outage leaves a lost run alone"
-    LOST_OF_FUTURE = "a lost run lies in the future, after a clock was set back"
+    LOST_OF_FUTURE = "a lost run lies in the future of the host that finds it"
     MARK_SET_BACK = "a mark that a clock ahead has moved is set back"
     CLOCK_DOUBTED = "a look does nothing, as the ledger's clock was set"
     CLOCK_BACK = "the ledger's clock is back where it was, and is trusted"
@@ -189,6 +188,7 @@ def wrapped(marks: Marks) -> Iterator[None]:
         (lease_module._Renewals, "_try", _try),
         (lease_module._Renewals, "_extend_lease", _extend_lease),
         (lease_module._Renewals, "why", _why),
+        (locks_module._Lock, "acquire", _acquire),
         (locks_module._Lock, "_retry_release", _retry_release),
         (Lock, "owned", _owned),
         (JobReconciler, "reconcile", _reconcile),
@@ -319,6 +319,18 @@ def _why(marks: Marks, original: Any) -> Any:
         return str(original(renewals))
 
     return why
+
+
+def _acquire(marks: Marks, original: Any) -> Any:
+    async def acquire(lock: Any, patience: float) -> float:
+        try:
+            since: float = await original(lock, patience)
+        except LockedOutError:
+            marks.add(Mark.LOCK_BUSY)
+            raise
+        return since
+
+    return acquire
 
 
 def _retry_release(marks: Marks, original: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import weakref
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -29,7 +30,7 @@ from random_days.faults import (
     outages_of,
 )
 from random_days.marks import Mark, wrapped
-from random_days.plan import END, LEASE, MIDNIGHT, true_time
+from random_days.plan import DRAIN, END, LEASE, MIDNIGHT, true_time
 from random_days.strikes import Strikes
 from random_days.watch import Looked, Took, Watch, Witness
 
@@ -79,6 +80,8 @@ class Story:
     watch: Watch
     witness: Witness
     alerted: list[LedgerRow] = field(default_factory=list)
+    locks: set[str] = field(default_factory=set)
+    """Those that are held at the end of the day."""
     judged: list[tuple[str, datetime]] = field(default_factory=list)
     """What no fault touched, and so had to run at its time."""
     took: list[Took] = field(default_factory=list)
@@ -106,12 +109,14 @@ def play(day: Day, kind: type[MemoryLedger] = MemoryLedger) -> Story:
     )
     cluster = _Cluster(day, watch, Witness(watch, emptied, down, blocks), strikes)
     # Without a look for what the nodes share, which is the harness: that takes longer than the day.
-    program, nodes = Program(KSTScheduler, cluster.register), day.nodes()
+    # Through a weak reference, nor is all of it looked through for real locks.
+    of_day = weakref.ref(cluster)
+    program, nodes = Program(KSTScheduler, lambda each: of_day().register(each)), day.nodes()  # type: ignore[union-attr]
     incidents = check_incidents(day.incidents, nodes, MIDNIGHT, END)
     with wrapped(watch.marks):
         result = run_program(program, MIDNIGHT, END, nodes, incidents)
     story = Story(strikes.day(), result, ledger, watch, cluster.witness, cluster.alerted)
-    story.took = rows.took
+    story.took, story.locks = rows.took, cluster.locks()
     return story
 
 
@@ -141,6 +146,7 @@ class _Cluster:
             run = self._guarded(name, job, instance)
             scheduler.add_job(run, job.trigger(), id=name, misfire_grace_time=GRACE)
         self._plan_pauses(scheduler, node)
+        self._plan_drain(scheduler, node)
         reconciler = Reconciler(scheduler, self._ledger, on_missing=self._alert)
         self._tasks.append(asyncio.create_task(self._keep_looking(reconciler)))
 
@@ -151,6 +157,23 @@ class _Cluster:
                 length = (pause.end - pause.start).total_seconds()
                 loop.call_later(after, self._pause, scheduler, pause.job)
                 loop.call_later(after + length, self._resume, scheduler, pause.job)
+
+    def locks(self) -> set[str]:
+        """Return the names of the locks that are held."""
+        return self._redis.held()
+
+    def _plan_drain(self, scheduler: KSTScheduler, node: str) -> None:
+        loop = asyncio.get_running_loop()
+        for each in self.day.drains(node):
+            if (after := (each - true_time()).total_seconds()) >= 0:
+                loop.call_later(after, self._drain, scheduler)
+
+    def _drain(self, scheduler: KSTScheduler) -> None:
+        self.watch.drained[self.watch.process()] = true_time()
+        self._tasks.append(asyncio.create_task(self._drained(scheduler)))
+
+    async def _drained(self, scheduler: KSTScheduler) -> None:
+        await scheduler.drain(DRAIN / 2)
 
     def _pause(self, scheduler: KSTScheduler, job_id: str) -> None:
         with contextlib.suppress(JobLookupError):  # a job of one date may be over
@@ -170,14 +193,16 @@ class _Cluster:
         lock = partial(redis_lock, f"lock:{name}", LEASE, client=client)
         if job.guard == "lock":
             return partial(_behind, lock, work)
-        return once(
+        guarded = once(
             self._ledger,
             lock if job.guard == "once and lock" else None,
             lease=LEASE,
             catch_up=timedelta(minutes=job.window),
             repeatable=job.repeatable,
+            max_attempts=job.max_attempts,
             instance=instance,
         )(work)
+        return self.witness.noting_ends(guarded)
 
     async def _work(self, job: JobPlan, instance: str) -> object:
         loop, witness = asyncio.get_running_loop(), self.witness
@@ -189,9 +214,10 @@ class _Cluster:
             time.sleep((END - MIDNIGHT).total_seconds())  # noqa: ASYNC251 - to be survived
         if job.blocks:
             time.sleep(job.seconds)  # noqa: ASYNC251 - the fault to be survived
-        while (left := end - loop.time()) > 0:
-            witness.step(work)
-            await asyncio.sleep(min(left, job.seconds / STEPS))
+        with witness.noting_cut(work):
+            while (left := end - loop.time()) > 0:
+                witness.step(work)
+                await asyncio.sleep(min(left, job.seconds / STEPS))
         await self._strike("work ends")
         witness.end(work, blocked=job.blocks)
         if job.fails and witness.fails(work):

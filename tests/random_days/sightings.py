@@ -25,7 +25,6 @@ IN_THE_LOG: Final = {
     Mark.CLAIM_WAITS_FOR_OUTCOME: "an earlier outcome of the job is not written yet",
     Mark.LEASE_OVER_AT_START: "was over before the work began",
     Mark.WRITE_KEPT: "it is kept, and written when",
-    Mark.LOCK_BUSY: "is held by another run",
     Mark.LOCK_AWAY: "was skipped: its lock could not be had",
     Mark.LOCK_GONE_AT_END: "was no longer held when the work ended",
     Mark.LOCK_LEFT: "could not be released, and expires",
@@ -120,7 +119,8 @@ def _work(story: Story) -> Iterator[Mark]:
     }
     for span, claim in story.watch.claims:
         key = claim and (claim.row_id, claim.attempt)
-        if key not in works and claim and _crashes_soon(story, span.node, span.end, LEASE):
+        is_lost = claim and key not in works and key not in story.watch.written
+        if is_lost and _crashes_soon(story, span.node, span.end, LEASE):
             yield Mark.KILLED_AFTER_CLAIM
     for key, work in works.items():
         is_written = key in story.watch.written

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 from hypothesis import strategies as st
 
 from kst_scheduler.simulation import ClockJump, Crash, Freeze, Incident
+from random_days.aimed import AIMED, with_aimed_faults
 from random_days.plan import (
     CALM,
     END,
+    LEDGER_STEPS,
     LOCK_STEPS,
     MIDNIGHT,
     STEPS,
@@ -24,6 +26,7 @@ from random_days.plan import (
     Strike,
     WrongClock,
 )
+from random_days.recipes import RECIPES, with_a_crash, without_jumps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,16 +36,21 @@ SECONDS = [0, -5, 1, 3, -1, 20, 100, 400, 599, -301]
 """Incidents lie beside quarters of an hour, where jobs begin and end, and beside renewals, which
 come every ten minutes from there."""
 
-OFFSETS = [0.0, 0.3, -0.3, 4.0, -4.0, 90.0, -90.0, 4000.0, -4000.0]
+OFFSETS = [0.0, 0.3, -0.3, 4.0, -4.0, 90.0, -90.0, 4000.0, -4000.0, -1900.0]
 JUMPS = [1, -1, 100, -100, 1200, -1200, 11_000, -11_000, 36_000, -36_000]
 LENGTHS = [5, 300, 1500, 2400, 6000, 15_000]
 LASTING = [60, 12, 5, 25, 900, 2700, 7200]
 """Seconds of an outage; for half a minute a claim and a last write are tried again."""
 
-CALLS = [1, 2, 3, 5, 8, 13, 40]
+CALLS = [1, 1, 2, 3, 5, 8, 13, 40]
 """Which call of a step is struck."""
 STOPS = [20, 3, 300, 2100, 7200]
 """Seconds for which a process that is struck is down or frozen."""
+
+WRITES: Final = (
+    *("claim", "renew", "finish", "record_missed", "close", "retake", "SET", "EVALSHA"),
+)
+"""Steps after which others see something else."""
 
 SWARM: Final = (
     *("freezes", "crashes", "jumps", "offsets", "ledger", "Redis", "strikes"),
@@ -89,9 +97,13 @@ def moments(draw: st.DrawFn, plans: Sequence[JobPlan]) -> datetime:
 
 def _runs(plan: JobPlan) -> list[datetime]:
     """Return when the runs of a job begin, and when they end."""
-    hours = range(0, 24, plan.every_hours) if plan.every_hours else [0]
-    begins = [MIDNIGHT + timedelta(hours=hour, minutes=plan.minute) for hour in hours]
+    begins = _begins(plan)
     return [*begins, *(begin + timedelta(seconds=plan.seconds) for begin in begins)]
+
+
+def _begins(plan: JobPlan) -> list[datetime]:
+    hours = range(0, 24, plan.every_hours) if plan.every_hours else [0]
+    return [MIDNIGHT + timedelta(hours=hour, minutes=plan.minute) for hour in hours]
 
 
 @st.composite
@@ -130,15 +142,15 @@ def outages(
 
 @st.composite
 def strikes(draw: st.DrawFn, nodes: str) -> Strike:
-    """Draw a fault inside a step of a process."""
-    step = draw(st.sampled_from(STEPS))
+    """Draw a fault inside a step of a process; more of them where something is written."""
+    step = draw(st.sampled_from((*WRITES, *STEPS, *WRITES)))
     kinds = ["crash", "freeze"]
-    kinds += ["lost"] * (step not in WORK_STEPS)
+    kinds += ["lost"] * (step not in WORK_STEPS) + ["late"] * (step in LEDGER_STEPS)
     kinds += ["clock"] * (step not in LOCK_STEPS)
     kind = draw(st.sampled_from(kinds))
     seconds = draw(st.sampled_from(JUMPS if kind == "clock" else STOPS))
     node, number = draw(st.sampled_from(nodes)), draw(st.sampled_from(CALLS))
-    is_done = step not in WORK_STEPS and draw(st.booleans())
+    is_done = step not in WORK_STEPS and kind != "late" and draw(st.booleans())
     return Strike(node, step, number, is_done, kind, seconds)
 
 
@@ -161,21 +173,28 @@ def wrong_clocks(draw: st.DrawFn, plans: Sequence[JobPlan]) -> WrongClock:
 def _with_pauses(draw: st.DrawFn, day: Day) -> Day:
     """Add pauses; the clocks are almost right, as a replica hours behind is not heard of."""
     offsets = tuple(offset if abs(offset) < 60 else 0.0 for offset in day.offsets)
-    day = _without_jumps(day)
+    day = without_jumps(day)
     one = pauses(day.jobs, "ABCDE"[: len(offsets)], list(day.named_jobs()))
     drawn = draw(st.lists(one, min_size=1, max_size=4, unique_by=lambda each: each.node))
+    if draw(st.booleans()):
+        drawn = [
+            replace(drawn[0], node=node.name, start=drawn[0].start + timedelta(seconds=later))
+            for node in day.nodes()
+            for later in [draw(st.sampled_from([0, 1, 700]))]
+        ]
     return replace(day, offsets=offsets, pauses=tuple(drawn))
-
-
-def _without_jumps(day: Day) -> Day:
-    incidents = tuple(each for each in day.incidents if not isinstance(each, ClockJump))
-    strikes = tuple(each for each in day.strikes if each.kind != "clock")
-    return replace(day, incidents=incidents, strikes=strikes)
 
 
 def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
     """Add a clock that is wrong for a while: the ledger's, and perhaps that of all nodes."""
+    if draw(st.booleans()):  # a run that is in progress when the next one is claimed
+        job = replace(day.jobs[0], every_hours=2, minute=0, seconds=15_000, guard="once")
+        day = replace(day, jobs=(job, *day.jobs[1:]))
     wrong = draw(wrong_clocks(day.jobs))
+    if draw(st.booleans()):  # a process that starts then knows no other
+        node = draw(st.sampled_from(day.nodes())).name
+        down = timedelta(seconds=60)
+        day = with_a_crash(day, Crash(node, wrong.start + timedelta(seconds=5) - down, down))
     if not draw(st.booleans()):
         return replace(day, wrong_clocks=(wrong,))
     jumps = [
@@ -183,7 +202,7 @@ def _with_a_wrong_clock(draw: st.DrawFn, day: Day) -> Day:
         for node in day.nodes()
         for moment, seconds in ((wrong.start, wrong.seconds), (wrong.end, -wrong.seconds))
     ]
-    day = _without_jumps(day)
+    day = without_jumps(day)
     return replace(day, incidents=(*day.incidents, *jumps), wrong_clocks=(wrong,))
 
 
@@ -208,7 +227,10 @@ def days(draw: st.DrawFn) -> Day:
         outages=tuple(draw(st.lists(outages(plans, servers), max_size=rate)) if servers else ()),
         strikes=tuple(draw(strike) if "strikes" in kinds else ()),
     )
-    kind = draw(st.sampled_from(["plain", "plain", "pauses", "wrong clock"]))
+    day = with_aimed_faults(draw, day)
+    kind = draw(st.sampled_from(["plain", "recipe", "pauses", "wrong clock", "recipe"]))
+    if kind == "recipe":
+        return draw(st.sampled_from(RECIPES))(draw, day)
     if kind == "pauses":
         return _with_pauses(draw, day)
     return _with_a_wrong_clock(draw, day) if kind == "wrong clock" else day
@@ -284,6 +306,7 @@ def lost_days(draw: st.DrawFn) -> Day:
 FAULTS: Final = (
     *(_with_an_incident, _with_an_outage, _with_a_strike),
     *(_with_a_pause, _with_a_ledger_set),
+    *AIMED,
 )
 KINDS_OF_DAYS: Final = {
     "calm": calm_days(0),

@@ -53,7 +53,7 @@ class Strikes:
         """
         if strike is None or strike.is_done is not is_done:
             return False
-        if strike.kind == "lost":
+        if strike.kind in {"lost", "late"}:
             return True
         if strike.kind == "clock":
             self._set_clock(strike)
@@ -61,10 +61,9 @@ class Strikes:
             self._stop(strike, seconds)
         return False
 
-    def note_lost(self, server: str, *, is_done: bool, seconds: float) -> None:
-        """Note that a server has not answered one call."""
+    def note_lost(self, server: str, kind: str, seconds: float) -> None:
+        """Note that a server has not answered one call, as in an outage of a kind."""
         start = true_time()
-        kind = "deaf" if is_done else "away"
         self._outages.append(Outage(server, kind, start, start + timedelta(seconds=seconds)))
 
     def day(self) -> Day:
