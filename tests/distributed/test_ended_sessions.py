@@ -190,9 +190,43 @@ async def test_an_end_that_was_written_is_no_error(
 
 @in_loop
 async def test_a_worker_that_was_given_up_registers_again(postgres_url: str) -> None:
-    """It was frozen, say, and another one that started has deleted its row."""
+    """It was frozen, say, and another one that started has deleted its row.
+
+    Procrastinate's worker then takes no more until all of its runs have ended.
+    """
     async with worked(postgres_url) as here:
         run_sql(postgres_url, "DELETE FROM procrastinate_workers")
-        here.release.set()
         await fire(here.job, Occurrence("one", DUE))
         await here.until("one", "ok")
+        assert await here.ledger.rows("long", status="running")
+        here.release.set()
+        await here.until("long", "ok")
+        await here.until_empty()
+    assert run_sql(postgres_url, "SELECT id FROM procrastinate_workers") == []
+
+
+@in_loop
+async def test_a_worker_that_registered_again_shows_that_it_lives(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its new number, which Procrastinate's worker does not know."""
+    async with task_app(postgres_url).open_async() as app:
+        manager, losing = app.job_manager, Losing(monkeypatch)
+        number = await manager.register_worker()
+        run_sql(postgres_url, "DELETE FROM procrastinate_workers")
+        for name in ("one", "two"):
+            await app.configure_task("other", queue="others", lock=name).defer_async()
+        assert await manager.fetch_job(["others"], number) is None  # it is refused
+        losing.lose_next("procrastinate_fetch_job")
+        assert await manager.fetch_job(["others"], number) is None
+        for _ in range(2):
+            task = await manager.fetch_job(["others"], number)
+            assert task is not None
+            assert task.worker_id != number
+        assert await manager.fetch_job(["others"], number) is None
+        own = f"FROM procrastinate_workers WHERE id = {task.worker_id}"
+        run_sql(postgres_url, "UPDATE procrastinate_workers SET last_heartbeat = '2020-01-01'")
+        await manager.update_heartbeat(number)
+        assert run_sql(postgres_url, f"SELECT last_heartbeat > '2020-01-01' {own}") == [(True,)]
+        await manager.unregister_worker(number)
+        assert run_sql(postgres_url, f"SELECT id {own}") == []

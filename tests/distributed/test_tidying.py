@@ -11,6 +11,7 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from handed_off import NOWHERE, MemoryQueue, memory_queue
 from in_loop import in_loop
 from kst_scheduler.distributed import task_app, work, worker
+from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.errors import KSTSchedulerError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Manager:
         self.ended: list[int] = []
         self.deletions = 0
         self.refused: dict[int, Exception] = {}
+        self.refused_ends: dict[int, Exception] = {}
         self._look = look
 
     async def get_stalled_jobs(self, **_options: Any) -> list[Stalled]:
@@ -51,7 +53,9 @@ class Manager:
         self.freed.append(task.id)
 
     async def finish_job(self, task: Stalled, *_arguments: Any, **_options: Any) -> None:
-        """Note that a task has ended."""
+        """Note that a task has ended, or raise what it is to raise."""
+        if task.id in self.refused_ends:
+            raise self.refused_ends[task.id]
         self.ended.append(task.id)
 
     async def delete_old_jobs(self, *_arguments: Any, **_options: Any) -> None:
@@ -129,6 +133,19 @@ async def test_one_task_that_cannot_be_freed_keeps_no_other(
     await tidied(manager, 1)
     assert (manager.freed, manager.ended, manager.deletions) == ([3], [2], 1)
     assert "task run[1] could not be given to another worker: ValueError" in caplog.text
+
+
+@in_loop
+async def test_two_workers_drop_a_task_at_once() -> None:
+    """Another one waits for its occurrence; the worker that comes second would end by the error."""
+    manager, ended = Manager(lambda _number: []), ConnectorException()
+    ended.__cause__ = psycopg.errors.RaiseException("Job was not found")
+    manager.refused = {1: UniqueViolation(constraint_name="", queueing_lock=None)}
+    manager.refused_ends = {1: ended}
+    await requeue(manager, Stalled(1))  # type: ignore[arg-type]
+    manager.refused_ends = {1: ConnectorException()}
+    with pytest.raises(ConnectorException):
+        await requeue(manager, Stalled(1))  # type: ignore[arg-type]
 
 
 @in_loop

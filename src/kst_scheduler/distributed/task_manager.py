@@ -10,6 +10,9 @@ in the answer that was lost. It is at work by its row, and nobody works on it
     PostgreSQL        task 7 is worker 3's | session ends    7 -> 7 waits again | task 7
 
 So before it asks again, what is the worker's own, and not in its hands, is put back.
+
+A worker that was silent for long has no row any more: another one that started has deleted it. Then
+its question is refused, and Procrastinate's worker ends by that, too. Here it gets a new row.
 Checked on procrastinate 3.10.0.
 """
 
@@ -23,7 +26,12 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from kst_scheduler.distributed.outages import has_ended, is_outage, reason_of
+from kst_scheduler.distributed.outages import (
+    has_ended,
+    is_outage,
+    is_unregistered,
+    reason_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -42,15 +50,27 @@ class TaskManager(JobManager):
         self._in_hand: set[int | None] = set()
         self._unsure: set[int] = set()
         """Workers that may have been given a task in an answer that was lost."""
+        self._refused: set[int] = set()
+        """Workers whose rows are gone."""
+        self._rows: dict[int, int] = {}
+        """The row that a worker has now, where it is not the first one."""
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Return a task for a worker; None: there is none, or PostgreSQL is away."""
         try:
+            if worker_id in self._refused:
+                self._rows[worker_id] = await self.register_worker()
+                self._refused.discard(worker_id)
+            row = self._rows.get(worker_id, worker_id)
             if worker_id in self._unsure:
-                await self._put_back(worker_id)
+                await self._put_back(row)
                 self._unsure.discard(worker_id)
-            task = await super().fetch_job(queues, worker_id)
+            task = await super().fetch_job(queues, row)
         except ConnectorException as error:
+            if is_unregistered(error):
+                _LOGGER.warning("a worker registers again, as it was silent: %s", reason_of(error))
+                self._refused.add(worker_id)
+                return None
             if not is_outage(error):
                 raise
             if worker_id not in self._unsure:  # one line an outage
@@ -62,6 +82,16 @@ class TaskManager(JobManager):
         if task is not None:
             self._in_hand.add(task.id)
         return task
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Write that a worker lives."""
+        await super().update_heartbeat(self._rows.get(worker_id, worker_id))
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Write that a worker has ended."""
+        self._unsure.discard(worker_id)
+        self._refused.discard(worker_id)
+        await super().unregister_worker(self._rows.pop(worker_id, worker_id))
 
     async def finish_job_by_id_async(self, job_id: int, status: Status, delete_job: bool) -> None:
         """Write that a task has ended."""
@@ -96,9 +126,10 @@ class TaskManager(JobManager):
 async def requeue(manager: JobManager, task: Job) -> None:
     """Let a task wait again that nobody works on; nothing where it has ended, or waits already."""
     try:
-        await manager.retry_job(task)
-    except UniqueViolation:  # another task waits for the same occurrence
-        await manager.finish_job(task, Status.ABORTED, delete_job=True)
+        try:
+            await manager.retry_job(task)
+        except UniqueViolation:  # another task waits for the same occurrence
+            await manager.finish_job(task, Status.ABORTED, delete_job=True)
     except ConnectorException as error:
-        if not has_ended(error):  # another worker was quicker
+        if not has_ended(error):  # another worker was quicker, in either
             raise

@@ -11,7 +11,7 @@ from procrastinate.exceptions import ConnectorException
 
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
-from kst_scheduler.distributed.outages import is_outage, is_unregistered, outages, reason_of
+from kst_scheduler.distributed.outages import is_outage, outages, reason_of
 from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.distributed.task_runner import TASK_RUNNER, TaskRunner
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
@@ -97,9 +97,9 @@ async def _work_once(
     drain_seconds: float,
     stalled: float,
 ) -> None:
-    """Run Procrastinate's worker until it ends: it could not register, or was given up for dead.
+    """Run Procrastinate's worker until it ends: it could not register, or a side task failed.
 
-    It ends when the tasks that it is at have ended.
+    In the second case the tasks that it is at have ended.
     """
     worker = asyncio.create_task(
         app.run_worker_async(
@@ -127,7 +127,7 @@ async def _work_once(
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
-    if error is not None and not is_outage(error) and not is_unregistered(error):
+    if error is not None and not is_outage(error):
         where = getattr(app.connector, "where", "memory")
         raise KSTSchedulerError(
             f"the queue in {where} cannot be used: {reason_of(error)}; are its tables gone?"
