@@ -235,10 +235,12 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     """Yield what a drain left without an end, and what began after it."""
     by_key = {row.occurrence.key: row for row in rows}
     for work in story.witness.works:
-        begin = story.watch.drained.get(work.instance, END)
+        begin = story.watch.drained.get(work.instance)
+        if begin is None:
+            continue
         if work.begin > begin:
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
-        if work.claim is None or not work.begin < begin < (work.end or work.cut or END):
+        if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
         row, end = by_key[work.occurrence.key], begin + DRAIN
         edges = (begin, end)

@@ -83,6 +83,16 @@ class Looked(Span):
 
 
 @dataclass
+class Taken:
+    """A row was closed, or claimed, whose lease was over."""
+
+    at: datetime
+    process: str
+    asked_at: datetime | None
+    """When the claim was asked for first, by its client's clock; None: it was a look."""
+
+
+@dataclass
 class Lapse:
     """A lease was over, and for how long nobody saw to its row."""
 
@@ -123,6 +133,8 @@ class Watch:
         self.drained: dict[str, datetime] = {}
         """When each process began to drain."""
         self.lapses: list[Lapse] = []
+        self.taken: dict[tuple[int, int], Taken] = {}
+        """How each row was taken from its holder, by its id and the number of the attempt."""
         self._former: dict[tuple[int, int], datetime] = {}
         """Until when the attempts held their row that others have taken over."""
         self.written_off: dict[int, tuple[datetime, str]] = {}
@@ -171,6 +183,7 @@ class Watch:
         if held and held.claim.request is not asked.request:
             self._must_be_free(held, claim)
             self._note_lapse(held)
+            self._note_taken(held)
             self._former[claim.row_id, held.claim.attempt] = held.until
         self._may_be_tried(claim)
         self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE)
@@ -206,6 +219,11 @@ class Watch:
         held = self.rows_held[claim.row_id]
         is_last = held.claim.attempt == claim.attempt
         return held.until if is_last else self._former[claim.row_id, claim.attempt]
+
+    def _note_taken(self, held: Held) -> None:
+        asked = ASKED.get()
+        taken = Taken(true_time(), self.process(), asked and asked.request.claimed_at)
+        self.taken[held.claim.row_id, held.claim.attempt] = taken
 
     def _note_lapse(self, held: Held) -> None:
         what, now = held.claim.request.occurrence, true_time()
@@ -290,6 +308,7 @@ class Watch:
         elif true_time() < held.until and not self.leases_are_wrong():
             self.faults.append(f"{row.occurrence} was closed before its lease was over")
         self._note_lapse(held)
+        self._note_taken(held)
         held.end = row.status
 
     async def now(self) -> datetime:
@@ -417,13 +436,13 @@ class Witness:
         if (
             newest is not work
             and not self._was_emptied(work, now)
-            and not self.outlived(work, now)
+            and not self._outlived(work, now)
         ):
             other = f"{newest.occurrence} on {newest.instance}"
             return f"{work.occurrence} on {work.instance} overlapped with {other}"
         return None
 
-    def outlived(self, work: Work, now: datetime) -> bool:
+    def _outlived(self, work: Work, now: datetime) -> bool:
         """Tell whether a run goes on beyond its lease, as the ledger was down.
 
         Its first renewal after that decides, and a claim that has not noticed the outage may come
