@@ -9,6 +9,7 @@ import contextlib
 import importlib
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +17,13 @@ from hypothesis import Phase, given, settings
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
+from kst_scheduler.ledger.clock_watch import ClockWatch, Reading
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
 from kst_scheduler.once.reconcile.overdue import Overdue
 from random_days.invariants import faults
-from random_days.marks import Mark
-from random_days.plan import Day, JobPlan, Strike
+from random_days.marks import Mark, Marks, wrapped
+from random_days.plan import MIDNIGHT, Day, JobPlan, Strike
 from random_days.play import play
 from random_days.search import search
 from random_days.sightings import sightings
@@ -149,6 +151,21 @@ def test_a_fault_inside_a_step_reaches_a_rare_state(strike: Strike, mark: Mark) 
     story = play(replace(quiet, strikes=(strike,)))
     assert mark in sightings(story)
     assert faults(story) == []
+
+
+@pytest.mark.parametrize(("last", "shown", "is_back"), [(4, 4, True), (902, 4502, False)])
+def test_a_clock_that_has_stood_where_it_was_set_is_not_back(
+    last: float, shown: float, is_back: bool
+) -> None:
+    """It is trusted after 15 minutes, too."""
+    marks, watch = Marks(), ClockWatch()
+    with wrapped(marks):
+        answers = [
+            watch.add_reading(Reading(MIDNIGHT + timedelta(seconds=shows), at, at))
+            for at, shows in ((0, 0), (2, 3602), (last, shown))
+        ]
+    assert answers == [True, False, True]
+    assert (Mark.CLOCK_BACK in marks.seen) == is_back
 
 
 def test_a_rare_state_that_is_never_reached_is_a_fault_of_the_search() -> None:

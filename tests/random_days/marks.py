@@ -270,7 +270,8 @@ def _add_reading(marks: Marks, original: Any) -> Any:
     def add_reading(watch: Any, reading: Any) -> bool:
         was_doubted = bool(watch._untrusted)
         is_trusted: bool = original(watch, reading)
-        if was_doubted and is_trusted:
+        # One that has stood where it was set is trusted from its first reading there on.
+        if was_doubted and is_trusted and watch.steady_since == reading.shown:
             marks.add(Mark.CLOCK_BACK)
         return is_trusted
 
