@@ -388,10 +388,13 @@ def result(
         by_number[number].append((at, pid))
     doubled = cut = 0
     for each in by_number.values():
-        at, pid = min(each)
-        was_cut = 0 <= workers.killed_at.get(pid, 0.0) - at < BEFORE_IT_IS_RECORDED
-        cut += len(each) > 1 and was_cut
-        doubled += len(each) > 1 and not was_cut
+        repeated = sorted(each)[:-1]
+        are_cut = [
+            0 <= workers.killed_at.get(pid, 0.0) - at < BEFORE_IT_IS_RECORDED
+            for at, pid in repeated
+        ]
+        cut += bool(repeated) and all(are_cut)
+        doubled += not all(are_cut)
     return Result(
         before,
         statistics.median(after),

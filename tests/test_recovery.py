@@ -1,0 +1,51 @@
+"""What benchmarks/recovery.py counts as lost and as doubled."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "recovery.py"
+CUT, LIVING = 1, 2
+"""Processes; the first is killed at 50.05 s."""
+
+
+@pytest.fixture(scope="module")
+def recovery() -> Any:
+    """Return the benchmark, as a module."""
+    spec = importlib.util.spec_from_file_location("recovery", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([], (1, 0, 0)),
+        ([(LIVING, 50.0)], (0, 0, 0)),
+        ([(LIVING, 50.0), (LIVING, 51.0)], (0, 1, 0)),
+        ([(CUT, 50.0), (LIVING, 51.0)], (0, 0, 1)),
+        ([(LIVING, 50.0), (CUT, 50.01)], (0, 1, 0)),
+        ([(CUT, 49.0), (LIVING, 51.0)], (0, 1, 0)),
+        ([(CUT, 50.0), (LIVING, 51.0), (LIVING, 52.0)], (0, 1, 0)),
+    ],
+    ids=["never", "once", "twice", "cut", "cut too late", "killed long after", "cut, then twice"],
+)
+def test_each_occurrence_is_lost_doubled_or_cut(
+    recovery: Any, ends: list[tuple[int, float]], expected: tuple[int, int, int]
+) -> None:
+    """Only a process that was killed right after the work excuses the next end."""
+    load = recovery.Load(Mock(), 1, 1, taken={7})
+    workers = recovery.Workers("", "", Mock(), 1, supervised=False, killed_at={CUT: 50.05})
+    ended = [(7, process, at) for process, at in ends]
+    result = recovery.result(ended, load, workers, recovery.Spans(1, 1, 1), 0.0, 0.0)
+    assert (result.lost, result.doubled, result.cut) == expected
