@@ -32,7 +32,7 @@ import tomllib
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -57,7 +57,7 @@ NET_SECONDS: Final = 600
 """After this time, by CPU or by the wall, a net hangs."""
 TEST_SECONDS: Final = 120
 """After this time, by the wall, one test hangs; the longest takes five seconds."""
-DAYS: Final = 10
+DAYS: Final = 3
 """How many random days of each kind are played."""
 
 ROOMS: Final = {
@@ -215,13 +215,17 @@ def main() -> None:
     if asked.again:
         known = {key: result for key, result in known.items() if result.net}
     with trees(asked.processes) as run, ThreadPoolExecutor(asked.processes) as pool:
-        passed = {each.room for each in mutants if each.key in known and not known[each.key].net}
-        check_unchanged(run, [room for room in rooms if room not in passed])
-        work = [each for each in mutants if each.key not in known]
+        # In an order in which a run that is cut has tried some of each room.
+        work = sorted((each for each in mutants if each.key not in known), key=_draw)
         for result in pool.map(run, work):
             known[result.key] = result
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
+        survivors = {each.room for each in mutants if not known[each.key].net}
+        for room in set(rooms) - survivors:  # do its tests find something everywhere?
+            result = run(Mutant(room, files_of(room)[0], 0, "", 0, f"{room}, not changed"))
+            if result.net:
+                raise SystemExit(f"{result.key}, and {result.net} fails: {result.said}")
     sys.exit(report(mutants, known, asked.goal))
 
 
@@ -230,9 +234,13 @@ def sample(rooms: list[str], size: int, seed: str) -> list[Mutant]:
     chosen = []
     for room in rooms:
         mutants = [each for file in files_of(room) for each in mutants_of(room, file)]
-        mutants.sort(key=lambda each: hashlib.sha256(f"{seed} {each.key}".encode()).digest())
-        chosen += sorted(mutants[:size])
+        chosen += sorted(sorted(mutants, key=partial(_draw, seed=seed))[:size])
     return chosen
+
+
+def _draw(mutant: Mutant, seed: str = "") -> bytes:
+    """Return where a mutant comes in the order of a seed."""
+    return hashlib.sha256(f"{seed} {mutant.key}".encode()).digest()
 
 
 def files_of(room: str) -> list[Path]:
@@ -271,11 +279,11 @@ def trees(number: int) -> Iterator[Callable[[Mutant], Result]]:
     def run(mutant: Mutant) -> Result:
         tree = free.get()
         copy = tree / mutant.file.relative_to(ROOT)
-        copy.write_text(mutant.text() if mutant.operator else mutant.file.read_text("utf-8"))
         try:
+            _put(copy, mutant.text() if mutant.operator else read_python_source(mutant.file))
             return try_nets(tree, mutant)
         finally:
-            shutil.copyfile(mutant.file, copy)
+            _put(copy, read_python_source(mutant.file))
             free.put(tree)
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -286,12 +294,10 @@ def trees(number: int) -> Iterator[Callable[[Mutant], Result]]:
         yield run
 
 
-def check_unchanged(run: Callable[[Mutant], Result], rooms: list[str]) -> None:
-    """End here when a net finds something in a copy that is not changed: not where one survived."""
-    for room in rooms:
-        result = run(Mutant(room, files_of(room)[0], 0, "", 0, ""))
-        if result.net:
-            raise SystemExit(f"{room}, not changed: {result.net} fails: {result.said}")
+def _put(module: Path, text: str) -> None:
+    """Write a module, and drop its bytecode: that of another text may have its size and second."""
+    module.write_text(text, encoding="utf-8")
+    Path(importlib.util.cache_from_source(module)).unlink(missing_ok=True)
 
 
 def try_nets(tree: Path, mutant: Mutant) -> Result:
@@ -341,6 +347,7 @@ def in_tree(tree: Path, call: Callable[..., int], *arguments: str) -> None:
     os.dup2(output, 2)
     sys.path[:0] = paths = [str(tree / "src"), str(ROOT / "tests")]
     os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "TQDM_DISABLE": "1"}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
     code = 99
     try:
@@ -359,9 +366,7 @@ def in_tree(tree: Path, call: Callable[..., int], *arguments: str) -> None:
 
 def run_tests(*arguments: str) -> int:
     """Run tests until one fails."""
-    options = "-o addopts= -p no:nbval -p no:xdist -p no:looptime_plugin -p no:cacheprovider "
-    # Plugins that are preloaded are not rewritten, of which pytest warns.
-    options += "-x -q --tb=no -rfE -W ignore::pytest.PytestAssertRewriteWarning"
+    options = "-o addopts= -p no:cacheprovider -x -q --tb=no -rfE"
     limits = f"-o faulthandler_timeout={TEST_SECONDS} -o faulthandler_exit_on_timeout=true"
     return int(pytest.main([*options.split(), *limits.split(), "-m", "not long", *arguments]))
 

@@ -133,9 +133,14 @@ async def test_an_end_is_final(ledger: Ledger) -> None:
 
 @with_ledger
 async def test_long_errors_are_cut(ledger: Ledger) -> None:
-    """An error has 2,000 characters at most."""
-    await ledger.finish(await ledger.claim(request()), outcome("error", error="가" * 1_000_000))
-    assert (await only_row(ledger)).error == "가" * 1_999 + "…"
+    """An error has 2,000 characters at most, and one of 2,000 is whole."""
+    for minute, (length, stored) in enumerate(
+        [(1_000_000, "가" * 1_999 + "…"), (2_000, "가" * 2_000)]
+    ):
+        claim = await ledger.claim(request(occurrence(minute)))
+        await ledger.finish(claim, outcome("error", error="가" * length))
+        (row, *_) = await ledger.rows()
+        assert row.error == stored
 
 
 @with_ledger

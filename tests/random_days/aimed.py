@@ -11,26 +11,36 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from random_days.plan import CALM, LEASE, MIDNIGHT, Day, JobPlan, Outage
+from kst_scheduler.simulation import ClockJump, Crash
+from random_days.plan import CALM, DRAIN, LEASE, MIDNIGHT, Day, JobPlan, Outage
 
-BESIDE: Final = [0, -1, -5, 1, 3, -15]
+BESIDE: Final = [-1, -3, 0, 1, -15]
 """Seconds from a fire, or from the end of its run, to a fault."""
 
-BRIEF: Final = [5, 15, 25]
-"""Seconds of an outage that is shorter than the patience of ``once``, 30 s."""
+AT_A_RUN: Final = [
+    *[("deaf", 5, "fire"), ("deaf", 15, "fire"), ("deaf", 5, "end"), ("deaf", 15, "end")],
+    *[("away", 25, "fire"), ("down", 5, "fire"), ("read-only", 25, "fire"), ("late", 15, "fire")],
+    *[("away", 65, "end"), ("down", 400, "end"), ("read-only", 65, "end"), ("late", 15, "end")],
+]
+"""Outages of the ledger: kind, seconds, and where they begin.
 
-LATER: Final = [0.0, 0.5, 1.1, 2.0]
+Those of up to 25 s are shorter than the patience of ``once``, 30 s; where no answer comes, of 15 s,
+as a try lasts ten.
+"""
+
+LATER: Final = [0.5, 1.1, 2.0]
 """Leases from a fire to a fault, where that is not beside the fire or the end of its run."""
 
 
 @st.composite
-def moments_of_runs(draw: st.DrawFn, day: Day) -> datetime:
+def moments_of_runs(draw: st.DrawFn, day: Day, where: str = "") -> datetime:
     """Draw a moment beside a fire, beside the end of its run, or some part of a lease later."""
-    job = draw(st.sampled_from(day.jobs))
-    fire = draw(st.sampled_from(_fires(job)))
-    after = draw(
-        st.sampled_from([0.0, float(job.seconds), *(each * LEASE.seconds for each in LATER)])
-    )
+    job = draw(st.sampled_from([job for job in day.jobs if job.guard != "lock"] or day.jobs))
+    # The node whose clock is ahead of the others has the first claim.
+    fire = draw(st.sampled_from(_fires(job))) - timedelta(seconds=max(day.offsets))
+    where = where or draw(st.sampled_from(["fire", "end", "later"]))
+    later = draw(st.sampled_from(LATER)) * LEASE.seconds
+    after = {"fire": 0.0, "end": float(job.seconds), "later": later}[where]
     at = fire + timedelta(seconds=after + draw(st.sampled_from(BESIDE)))
     return min(max(at, MIDNIGHT + timedelta(seconds=1)), CALM - timedelta(minutes=1))
 
@@ -47,11 +57,10 @@ def _names(day: Day) -> list[str]:
     return [*(node.name for node in nodes), *[first] * len(nodes)]
 
 
-def with_a_brief_outage(draw: st.DrawFn, day: Day) -> Day:
-    """Add an outage of the ledger that is over before anybody loses patience."""
-    start = draw(moments_of_runs(day))
-    kind = draw(st.sampled_from(["away", "deaf", "down", "read-only", "late"]))
-    seconds = draw(st.sampled_from(BRIEF))
+def with_an_outage_at_a_run(draw: st.DrawFn, day: Day) -> Day:
+    """Add an outage of the ledger, mostly one that is over before anybody loses patience."""
+    kind, seconds, where = draw(st.sampled_from(AT_A_RUN))
+    start = draw(moments_of_runs(day, where))
     return _with(day, Outage("ledger", kind, start, start + timedelta(seconds=seconds)))
 
 
@@ -74,6 +83,14 @@ def with_a_node_that_loses_touch(draw: st.DrawFn, day: Day) -> Day:
     return _with(day, slow, Outage("ledger", "away", then, end, node))
 
 
+def with_a_ledger_that_comes_back(draw: st.DrawFn, day: Day) -> Day:
+    """Add an outage that is longer than a lease, and ends beside a fire or the end of a run."""
+    end = draw(moments_of_runs(day))
+    start = max(MIDNIGHT, end - timedelta(minutes=draw(st.sampled_from([40, 65]))))
+    kind = draw(st.sampled_from(["down", "away"]))
+    return _with(day, Outage("ledger", kind, start, end))
+
+
 def with_a_slow_ledger(draw: st.DrawFn, day: Day) -> Day:
     """Let each step take its time all day: what others do comes between."""
     del draw
@@ -81,9 +98,13 @@ def with_a_slow_ledger(draw: st.DrawFn, day: Day) -> Day:
 
 
 def with_deploys(draw: st.DrawFn, day: Day) -> Day:
-    """Let each process be drained before it ends."""
-    del draw
-    return replace(day, is_drained=True)
+    """Let each process be drained before it ends, and deploy all nodes one after another."""
+    at = draw(moments_of_runs(day)) + DRAIN
+    stopped = {each.node for each in day.incidents if not isinstance(each, ClockJump)}
+    nodes = [node.name for node in day.nodes() if node.name not in stopped]
+    deploys = [Crash(node, at + number * DRAIN * 2, DRAIN) for number, node in enumerate(nodes)]
+    incidents = (*day.incidents, *(each for each in deploys if each.at < CALM - DRAIN))
+    return replace(day, incidents=incidents, is_drained=True)
 
 
 def with_one_attempt(draw: st.DrawFn, day: Day) -> Day:
@@ -93,10 +114,12 @@ def with_one_attempt(draw: st.DrawFn, day: Day) -> Day:
 
 
 AIMED: Final = (
-    *(with_a_brief_outage, with_a_node_cut_off, with_a_node_that_loses_touch),
-    with_a_node_that_loses_touch,
-    *(with_one_attempt, with_deploys, with_a_slow_ledger),
+    *[with_an_outage_at_a_run] * 8,
+    *[with_a_node_that_loses_touch, with_a_ledger_that_comes_back] * 3,
+    *[with_a_node_cut_off, with_deploys] * 2,
+    *(with_one_attempt, with_a_slow_ledger),
 )
+"""The more often a kind stands here, the more days have it."""
 
 
 def with_aimed_faults(draw: st.DrawFn, day: Day) -> Day:

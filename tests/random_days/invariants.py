@@ -18,7 +18,7 @@ from random_days.conditions import (
 )
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
-from random_days.progress import without_progress
+from random_days.progress import DOUBTED, without_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,9 @@ SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 
 SPARE_SECONDS: Final = timedelta(seconds=30)
 """What a server that was away costs beyond its absence."""
+
+MAX_EARLY: Final = timedelta(minutes=5, seconds=5)
+"""Nothing is run so long before its time by the ledger's clock."""
 
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
@@ -174,6 +177,11 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     by_key = {row.occurrence.key: row for row in rows}
     for work in story.witness.works:
         row = by_key.get(work.occurrence.key)
+        early = work.occurrence.scheduled_at - work.begin
+        is_misled = work.begin < story.watch.misled.get(work.instance, MIDNIGHT)
+        is_wrong = is_misled or story.day.clock_was_wrong(work.begin, DOUBTED)
+        if work.claim and early > MAX_EARLY and not is_wrong:
+            yield f"{work.occurrence} ran {early} before its time"
         if work.claim and (row is None or row.attempt < work.claim.attempt):
             yield f"{work.occurrence} ran, and its row does not know"
     jobs, done = story.day.named_jobs(), story.witness.done()
@@ -229,13 +237,17 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     """Yield what a drain left without an end, and what began after it."""
     by_key = {row.occurrence.key: row for row in rows}
     for work in story.witness.works:
-        begin = story.watch.drained.get(work.instance, END)
+        begin = story.watch.drained.get(work.instance)
+        if begin is None:
+            continue
         if work.begin > begin:
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
-        if work.claim is None or not work.begin < begin < (work.end or work.cut or END):
+        if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
         row, end = by_key[work.occurrence.key], begin + DRAIN
         edges = (begin, end)
+        if _is_stopped_within(story, work.instance[0], begin, end):
+            continue
         if any(is_held_up(story, work.instance, each) for each in edges) or any(
             each.start - SPARE_SECONDS <= end and begin <= each.end + LEASE
             for each in story.day.outages
@@ -247,11 +259,22 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{work.occurrence} was drained, and lost: {row.status}, {row.error}"
 
 
+def _is_stopped_within(story: Story, node: str, begin: datetime, end: datetime) -> bool:
+    """Tell whether a drain did not have its time: its process was frozen, or killed before."""
+    return any(
+        each.at < end - timedelta(seconds=1) and begin < (each.end or END)
+        for each in story.day.incidents
+        if each.node == node and not isinstance(each, ClockJump)
+    )
+
+
 def _of_looks(story: Story) -> Iterator[str]:
     """Yield what a look ran too early, or beside another run of its job."""
     log = story.result.log
-    for line in log[log["message"].str.endswith(" is caught up")].itertuples():
-        key, at = str(line.message).removesuffix(" is caught up"), line.time
+    lines = log[log["message"].str.endswith(" is caught up")]
+    times: list[datetime] = lines["time"].tolist()
+    for message, at in zip(lines["message"].tolist(), times, strict=True):
+        key = message.removesuffix(" is caught up")
         due = datetime.fromisoformat(key.partition("@")[2])
         if at < due and not story.day.clock_was_wrong(at, LEASE):
             yield f"{key} was caught up at {at}, before its time"

@@ -16,7 +16,7 @@ from random_days.conditions import could_run, is_held_up, is_paused, is_stopped,
 from random_days.faults import LATE, LIMIT
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
-from random_days.watch import Lapse
+from random_days.watch import Lapse, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,6 +237,11 @@ class JobView:
             return True
         if not self._is_undisturbed(work, cut):
             return True
+        taken = (
+            story.watch.taken.get((work.claim.row_id, work.claim.attempt)) if work.claim else None
+        )
+        if taken and taken.at <= cut and not self._had_noticed(taken):
+            return True
         away = timedelta(0)
         for each in story.day.outages:
             start, end = max(each.start, cut - LEASE), min(each.end, cut)
@@ -246,6 +251,24 @@ class JobView:
             elif each.server == "ledger" and each.kind not in {"down", "slow"}:
                 away += max(timedelta(0), end + UNANSWERED.get(each.kind, AFTER) - start)
         return away >= LEASE / 2
+
+    def _had_noticed(self, taken: Taken) -> bool:
+        """Tell whether what took a row had noticed an outage, and had to leave the row alone.
+
+        What begins after an outage cannot know of it, and takes what it finds.
+        """
+        if taken.asked_at is None:
+            looks = [
+                each
+                for each in self.story.watch.looks
+                if each.process == taken.process and each.end and each.end < taken.at
+            ]
+            return bool(looks) and looks[-1].is_put_off
+        asked_at = taken.asked_at + timedelta(seconds=2 * MAX_SKEW)
+        return any(
+            each.server == "ledger" and asked_at < each.end < taken.at
+            for each in self.story.day.outages
+        )
 
     def _is_undisturbed(self, work: Work, until: datetime) -> bool:
         """Tell whether nothing stopped or blocked a process from the begin of a run on."""
@@ -290,7 +313,9 @@ class JobView:
             row = self.rows.get(fire)
             is_late = row is None or (row.status == "missed" and LATE_WORDS in (row.error or ""))
             chance = self._chance(fire) if is_late and not self._fell_in_a_pause(fire) else None
-            if chance and fire > MIDNIGHT + BEFORE:  # by a clock that is ahead it was before
+            # The history of a job begins at its first look; by a clock that is ahead, before.
+            since = self.story.watch.first_looks.get(self.name, END)
+            if chance and fire > max(since, MIDNIGHT + BEFORE):
                 node, at = chance
                 became = "has no row" if row is None else f"was missed: {row.error};"
                 yield f"{self.name}@{fire:%H:%M} {became} {node} was well up to {at:%H:%M}"

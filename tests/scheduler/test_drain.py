@@ -68,11 +68,13 @@ class ThreadCrawl:
     def __init__(self) -> None:
         self.started = threading.Event()
         self.release = threading.Event()
+        self.ended = threading.Event()
 
     def __call__(self) -> None:
         """Run."""
         self.started.set()
         self.release.wait(10)
+        self.ended.set()
 
     async def has_started(self) -> None:
         """Wait for the thread."""
@@ -355,6 +357,7 @@ async def test_jobs_on_other_executors_are_waited_for_and_named_by_id() -> None:
     due(scheduler, crawl, executor="threads")
     await crawl.has_started()
     assert await scheduler.drain(0.01) == DrainResult(other_jobs=("crawl",))
+    assert not crawl.ended.is_set()  # the loop goes on while the thread is at work
     crawl.release.set()
 
     scheduler, events = started_scheduler(executors={"threads": ThreadPoolExecutor(1)})

@@ -21,6 +21,7 @@ from apscheduler.events import (
     JobExecutionEvent,
     SchedulerEvent,
 )
+from apscheduler.executors import pool
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import BaseExecutor, MaxInstancesReachedError
 from apscheduler.job import Job
@@ -658,6 +659,12 @@ async def test_the_threads_have_a_number_and_wait_for_one_another() -> None:
     assert most == [1]
     await asyncio.sleep(0)
     assert [event.code for event in bench.events] == [EVENT_JOB_EXECUTED] * 5
+
+
+def test_as_many_threads_as_in_apscheduler_by_default() -> None:
+    """A service that moves to this executor runs as many plain functions at once as before."""
+    options = inspect.signature(pool.ThreadPoolExecutor).parameters
+    assert OccurrenceExecutor().max_threads == options["max_workers"].default
 
 
 def test_no_threads_are_refused() -> None:
