@@ -120,6 +120,8 @@ MUTANTS: Final = (
         "ledger/memory.py",
         '(row.attempt, row.status) != (claim.attempt, "running")',
         'row.status != "running"',
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the last renewal is late]",
     ),
     Mutant(
         "a row is inserted beside a running one",
@@ -171,6 +173,8 @@ MUTANTS: Final = (
         "ledger/claiming.py",
         "    if request.max_attempts is not None and own.lost + 1 >= request.max_attempts:",
         "    if False:",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the only node left is behind by more than a lease]",
     ),
     Mutant(
         "a claim whose answer was lost is not known again",
@@ -285,6 +289,10 @@ MUTANTS: Final = (
         "once/decorator.py",
         "                if not await kept_writes().write_pending(self._job(occurrence)):\n",
         "                if False:\n",
+        equivalent="It costs the next run of the job ten minutes, where a run ends within seconds "
+        "of the next fire in an outage; the runs of the days end minutes before or after.",
+        killed_by="tests/once/test_once.py"
+        "::test_an_outcome_that_is_being_written_comes_before_a_claim",
     ),
     Mutant(
         "an outcome that is kept is not tried again by itself",
@@ -297,12 +305,16 @@ MUTANTS: Final = (
         "once/takeover.py",
         "        if self._was_away:\n",
         "        if False:\n",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[a claim waits for the end of an outage]",
     ),
     Mutant(
         "the first look after an outage closes what is lost",
         "once/reconcile/reconciler.py",
         "        if self._was_away:  #",
         "        if False:  #",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[a look comes right after an outage]",
     ),
     Mutant(
         "a clock that was set is trusted at once",
