@@ -289,10 +289,9 @@ MUTANTS: Final = (
         "once/decorator.py",
         "                if not await kept_writes().write_pending(self._job(occurrence)):\n",
         "                if False:\n",
-        equivalent="It costs the next run of the job ten minutes, where a run ends within seconds "
-        "of the next fire in an outage; the runs of the days end minutes before or after.",
-        killed_by="tests/once/test_once.py"
-        "::test_an_outcome_that_is_being_written_comes_before_a_claim",
+        equivalent="A job of the days has one instance, so its next claim in the same process begins "
+        "when the end is written; one that is kept is tried each second.",
+        killed_by="tests/once/test_once.py::test_a_healthy_last_write_is_waited_for_without_a_word",
     ),
     Mutant(
         "an outcome that is kept is not tried again by itself",
