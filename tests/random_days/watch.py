@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
+from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
 from random_days.marks import IS_KEPT, Mark, Marks, Span
@@ -119,6 +120,9 @@ class Watch:
         self.day = day
         self.untimely: set[int] = set()
         """The rows that were written by a process that was started by a wrong clock."""
+        self.misled: dict[str, datetime] = {}
+        """Until when each process that was started by a wrong clock may act on it: until it has
+        read the right one, and that has stood for a while."""
         self.first_readings: dict[str, datetime] = {}
         """When the latest process of each node has read the ledger's clock first."""
         self.faults: list[str] = []
@@ -317,8 +321,16 @@ class Watch:
         if not any(
             each.server == "ledger" and each.covers(true_time()) for each in self.day.outages
         ):
-            self.first_readings.setdefault(current_node(), true_time())
+            self._note_reading(true_time())
         return moment
+
+    def _note_reading(self, now: datetime) -> None:
+        process = self.process()
+        is_wrong = any(each.start <= now < each.end for each in self.day.wrong_clocks)
+        if self.first_readings.setdefault(current_node(), now) == now and is_wrong:
+            self.misled[process] = END
+        elif process in self.misled and not is_wrong:
+            self.misled[process] = min(self.misled[process], now + 2 * TRUSTED_AFTER)
 
     def _cannot_know(self) -> bool:
         """Tell whether the ledger's clock is wrong, and this process knows it only as it is."""
