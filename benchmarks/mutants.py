@@ -289,7 +289,7 @@ MUTANTS: Final = (
         "once/decorator.py",
         "                if not await kept_writes().write_pending(self._job(occurrence)):\n",
         "                if False:\n",
-        equivalent="A job of the days has one instance, so its next claim in the same process begins "
+        equivalent="A job of the days has one instance, so its next claim in the process begins "
         "when the end is written; one that is kept is tried each second.",
         killed_by="tests/once/test_once.py::test_a_healthy_last_write_is_waited_for_without_a_word",
     ),
