@@ -1,6 +1,6 @@
 """Calls of many clients to a ledger on a real database: is each row's history linearizable?
 
-Purpose: four processes of four clients claim, renew, finish, miss, look at and close a few rows of
+Purpose: four processes of eight clients claim, renew, finish, miss, look at and close a few rows of
   a ledger at a time, in SQLite and in PostgreSQL, with leases of 20 to 100 ms. Processes are killed
   (kill -9), and so is PostgreSQL; connections are cut, and answers are not waited for. Each call is
   noted with its time, the time of its answer, and its answer (tests/linear). Then each row's calls

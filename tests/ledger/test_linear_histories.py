@@ -102,7 +102,7 @@ that was seen, and one that is taken by its attempt, and by whether it has a lea
 AT_ONCE = {("RENEW", "attempt"), ("FINISH", "attempt"), ("CLOSE", "over")}
 """These are tried each time, the others with the long tests."""
 ROUNDS = 100
-ROUND_SECONDS = 5
+ROUND_SECONDS = 2
 """A claim that writes two rows at once tries again for ever."""
 
 

@@ -27,7 +27,7 @@ LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """When each occurrence is due: no row is called missed before its time."""
 LEASES: Final = (0.02, 0.05, 0.1)
 """Seconds. A call takes some milliseconds."""
-HOT: Final = 8
+HOT: Final = 12
 """How many rows are fought for at a time."""
 DROPPED: Final = 0.02
 """How often an answer is not waited for; the statement was sent, or is about to be."""
@@ -199,12 +199,11 @@ class Client:
         number = self._notes.call(row, kind, asked)
         try:
             answer = await self._disturbed(call)
-        except asyncio.CancelledError:
-            return _LOST
         except LedgerUnavailableError:
             await asyncio.sleep(0.02)
             return _LOST
-        self._notes.answer(number, shown(answer))
+        if answer is not _LOST:
+            self._notes.answer(number, shown(answer))
         return answer
 
     async def _disturbed(self, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -218,7 +217,8 @@ class Client:
             loop.call_later(soon, task.cancel)
         elif self._cut:
             loop.call_later(soon, self._cut)
-        return await task
+        await asyncio.wait([task])
+        return _LOST if task.cancelled() else task.result()
 
 
 def hot_row(began: float, seconds: float, random: Random) -> str:
