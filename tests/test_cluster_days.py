@@ -239,8 +239,8 @@ def first_day_that_fails(
     return next(found, None)
 
 
-LEDGERS = [(Unclaimed, 0), (Unrenewed, 0), (Unfenced, 77)]
-CHANGES = [(without_stop, 0), (without_pause, 83)]
+LEDGERS = [(Unclaimed, 0), (Unrenewed, 0), (Unfenced, 45)]
+CHANGES = [(without_stop, 0), (without_pause, 131)]
 """With a day that shows it; with another version of hypothesis than drew it, a later day does."""
 
 

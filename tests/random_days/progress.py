@@ -243,6 +243,8 @@ class JobView:
         )
         if taken and taken.at <= cut and not self._had_noticed(taken, work.occurrence):
             return True
+        if self._fell_silent(cut):
+            return True
         away = timedelta(0)
         for each in story.day.outages:
             start, end = max(each.start, cut - LEASE), min(each.end, cut)
@@ -252,6 +254,19 @@ class JobView:
             elif each.server == "ledger" and each.kind not in {"down", "slow"}:
                 away += max(timedelta(0), end + UNANSWERED.get(each.kind, AFTER) - start)
         return away >= LEASE / 2
+
+    def _fell_silent(self, cut: datetime) -> bool:
+        """Tell whether the ledger was down, and then silent: that is no answer that it is down.
+
+        A run that goes on beyond its lease is stopped a fifth of the lease after the last one.
+        """
+        recent = [
+            each
+            for each in self.story.day.outages
+            if each.server == "ledger" and each.start < cut and each.end > cut - LEASE
+        ]
+        was_down = any(each.kind == "down" for each in recent)
+        return was_down and any(each.kind not in {"down", "slow"} for each in recent)
 
     def _had_noticed(self, taken: Taken, occurrence: Occurrence) -> bool:
         """Tell whether what took a row had noticed an outage, and had to leave the row alone.
