@@ -181,6 +181,8 @@ MUTANTS: Final = (
         "ledger/claiming.py",
         "    if met.is_same_claim:",
         "    if False:",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[unknown_again]",
     ),
     Mutant(
         "what claims have closed is not told",
@@ -226,6 +228,8 @@ MUTANTS: Final = (
         "once/reconcile/job_reconciler.py",
         "        if any(row not in self.abandoned for row in running):\n            return False\n",
         "",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the next occurrence waits for a long run]",
     ),
     Mutant(
         "nothing is caught up",
@@ -344,6 +348,8 @@ MUTANTS: Final = (
         "scheduler/drain.py",
         "        await asyncio.wait(batches, timeout=seconds)\n",
         "        pass\n",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_waited_for]",
     ),
     Mutant(
         "a drain cuts nothing",
@@ -358,12 +364,16 @@ MUTANTS: Final = (
         "scheduler/run_control.py",
         "            self.pause()\n            for executor",
         "            for executor",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_paused]",
     ),
     Mutant(
         "a lease runs out while the ledger is down",
         "once/lease.py",
         "                if self._is_down and not self._is_over():\n",
         "                if False:\n",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_extended]",
     ),
     Mutant(
         "a lock is not renewed",

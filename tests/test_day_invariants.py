@@ -203,6 +203,9 @@ RARE: Final = {
         ),
     ),
     "a look comes right after an outage": day(LONG, outage=("down", 600, 3600)),
+    "the next occurrence waits for a long run": day(
+        replace(JOB, every_hours=2, seconds=15_000, window=300)
+    ),
     "a claim waits for the end of an outage": day(
         replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420)
     ),
