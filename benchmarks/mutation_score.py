@@ -31,7 +31,7 @@ import tempfile
 import tomllib
 import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -78,7 +78,7 @@ ROOMS: Final = {
         "scheduler/run_control.py",
         (
             "scheduler/test_run_control.py scheduler/test_drain.py scheduler/test_scheduler.py"
-            " service/test_admin.py"
+            " service/test_admin.py once/test_once.py"
         ),
     ),
     "executor": (
@@ -215,18 +215,33 @@ def main() -> None:
     if asked.again:
         known = {key: result for key, result in known.items() if result.net}
     with trees(asked.processes) as run, ThreadPoolExecutor(asked.processes) as pool:
-        # In an order in which a run that is cut has tried some of each room.
-        work = sorted((each for each in mutants if each.key not in known), key=_draw)
-        for result in pool.map(run, work):
-            known[result.key] = result
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
-        survivors = {each.room for each in mutants if not known[each.key].net}
-        for room in set(rooms) - survivors:  # do its tests find something everywhere?
+        with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is reported
+            try_all(run, pool, [each for each in mutants if each.key not in known], known)
+        tried = [each for each in mutants if each.key in known]
+        survivors = {each.room for each in tried if not known[each.key].net}
+        for room in {each.room for each in tried} - survivors:  # or do its tests always fail?
             result = run(Mutant(room, files_of(room)[0], 0, "", 0, f"{room}, not changed"))
             if result.net:
                 raise SystemExit(f"{result.key}, and {result.net} fails: {result.said}")
-    sys.exit(report(mutants, known, asked.goal))
+    sys.exit(report(tried, known, asked.goal))
+
+
+def try_all(
+    run: Callable[[Mutant], Result],
+    pool: ThreadPoolExecutor,
+    mutants: list[Mutant],
+    known: dict[str, Result],
+) -> None:
+    """Try mutants, and write each result down; in an order in which each room has its turn."""
+    runs = [pool.submit(run, each) for each in sorted(mutants, key=_draw)]
+    try:
+        for each in as_completed(runs):
+            result = each.result()
+            known[result.key] = result
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def sample(rooms: list[str], size: int, seed: str) -> list[Mutant]:

@@ -406,6 +406,7 @@ def test_url_that_is_none(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ({"wait": -1}, "wait=-1 must be between 0 s and a year"),
         ({"wait": float("inf")}, "wait=inf must be"),
         ({"wait": None}, "wait=None is no time"),
+        ({"ttl": timedelta(days=366, seconds=1)}, "ttl=.* must be between 0.001 s and a year"),
     ],
 )
 def test_values_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
@@ -418,6 +419,14 @@ def test_values_that_make_no_sense(arguments: dict[str, Any], message: str) -> N
 
     with pytest.raises(InvalidArgumentError, match=f"^{message}"):
         asyncio.run(lock())
+
+
+@in_loop
+async def test_a_lock_may_last_a_leap_year() -> None:
+    """The longest that makes sense."""
+    client = FakeAsyncRedis()
+    async with redis_lock(NAME, ttl=timedelta(days=366), client=client):
+        assert await client.ttl(NAME) == 366 * 86_400
 
 
 @pytest.mark.parametrize("client", [redis.Redis(password="hunter2"), "redis://:hunter2@db"])  # noqa: S106
