@@ -177,7 +177,7 @@ class Mutant(NamedTuple):
             del before[0], after[0]
         while before and after and before[-1] == after[-1]:
             del before[-1], after[-1]
-        return " ".join(map(str.strip, before)), " ".join(map(str.strip, after))
+        return " ".join(" ".join(before).split()), " ".join(" ".join(after).split())
 
 
 class Result(NamedTuple):
