@@ -5,7 +5,7 @@ Purpose: starts a real PostgreSQL, and 1, 2 and 4 worker processes in turn, and 
   - claims: rows that one process claims and finishes, without a queue, over a ledger's connections;
   - handed off, empty: occurrences of a job that does nothing, taken, claimed, finished and deleted;
   - handed off, waiting: those of a job that waits a tenth of a second, as for an answer;
-and for the last two the ratio to one worker.
+and for the last two the ratio to one worker, and how many cores the workers and PostgreSQL used.
 Limits: PostgreSQL and all workers share the cores of one machine, so where a job does nothing, more
 workers than cores add nothing. A round's time is from the first row's start to the last one's end.
 Run: ``uv run python benchmarks/workers.py`` (a minute)
@@ -22,6 +22,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 
 from kst_scheduler.distributed import hand_off, task_app, work
@@ -35,7 +36,7 @@ from kst_scheduler.servers.child import spawn
 from kst_scheduler.triggers.factories import cron
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from procrastinate import App
 
@@ -49,6 +50,7 @@ EMPTY, WAITING = 2_000, 600
 """How many occurrences a round has."""
 SECONDS_OF_WAITING = 0.1
 ENDED = "SELECT 1 FROM crawl_runs WHERE status = 'ok' HAVING count(*) >= %s"
+SESSIONS = "SELECT pid FROM pg_stat_activity"
 READY = timedelta(days=30)
 """Within which the workers find everything in time."""
 
@@ -95,8 +97,14 @@ async def all_at(
     return count / (time.perf_counter() - began)
 
 
-async def round_of(url: str, ledger: SqlLedger, workers: int, count: int) -> float:
-    """Let workers empty the queue, and return how many occurrences they ran a second."""
+def cpu_seconds(processes: Iterable[int]) -> float:
+    """Return the CPU time that processes have used so far."""
+    times = [psutil.Process(each).cpu_times() for each in processes]
+    return sum(each.user + each.system for each in times)
+
+
+async def round_of(url: str, ledger: SqlLedger, workers: int, count: int) -> tuple[float, float]:
+    """Let workers empty the queue; return occurrences a second, and the cores that were busy."""
     command = [sys.executable, __file__, "worker"]
     environment = os.environ | {"DATABASE_URL": url}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -104,14 +112,22 @@ async def round_of(url: str, ledger: SqlLedger, workers: int, count: int) -> flo
         spawn(command, ends_by=signal.SIGKILL, env=environment, **quiet) for _ in range(workers)
     ]
     with psycopg.connect(url, autocommit=True) as connection:
-        while not connection.execute(ENDED, [count]).fetchall():  # noqa: ASYNC110 - another server
-            await asyncio.sleep(0.2)
+
+        async def until(ended: int) -> tuple[float, float]:
+            while not connection.execute(ENDED, [ended]).fetchall():  # noqa: ASYNC110 - a server
+                await asyncio.sleep(0.2)
+            sessions = [pid for (pid,) in connection.execute(SESSIONS).fetchall()]
+            used = cpu_seconds([*sessions, *(process.pid for process in processes)])
+            return used, time.perf_counter()
+
+        first, began = await until(count // 10)
+        last, ended = await until(count)
     for process in processes:
         process.kill()
         process.wait()
     done = await ledger.history()
     took: timedelta = done["finished_at"].max() - done["started_at"].min()
-    return count / took.total_seconds()
+    return count / took.total_seconds(), (last - first) / (ended - began)
 
 
 async def main() -> None:
@@ -131,10 +147,13 @@ async def main() -> None:
                 defers = await all_at(handed[job_id], job_id, count, 4)
                 if job_id == "empty" and not first:
                     print(f"defers a second, one replica               {defers:7.0f}")
-                rate = await round_of(server.url, ledger, workers, count)
+                rate, cores = await round_of(server.url, ledger, workers, count)
                 first = first or rate
                 print(f"{job_id} jobs a second, {workers} worker(s)", end="")
-                print(f"{rate:{27 - len(job_id)}.0f}   {rate / first:5.2f}x", flush=True)
+                print(
+                    f"{rate:{27 - len(job_id)}.0f}   {rate / first:5.2f}x   {cores:.1f} cores",
+                    flush=True,
+                )
         await app.close_async()
         await ledger.close()
 

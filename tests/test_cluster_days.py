@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase, given, settings
 
 from kst_scheduler.errors import LockedOutError
 from kst_scheduler.ledger import Claim, MemoryLedger
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
 from kst_scheduler.once.reconcile.overdue import Overdue
+from random_days.invariants import faults
+from random_days.marks import Mark
+from random_days.plan import Day, JobPlan, Strike
+from random_days.play import play
 from random_days.search import search
+from random_days.sightings import sightings
+from random_days.strategies import KINDS_OF_DAYS
+from random_days.tally import DAYS_FOR_ALL_MARKS, Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from _pytest.mark.structures import ParameterSet
 
     from kst_scheduler.ledger import ClaimRequest, Outcome
     from random_days.play import Story
@@ -38,20 +50,26 @@ def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
 
-@pytest.mark.parametrize(
-    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
-)
+def tens(in_every_run: int) -> list[ParameterSet]:
+    """Return the first of each ten days; those beyond so many take long."""
+    return [
+        pytest.param(first, marks=[pytest.mark.long] if first >= in_every_run else [])
+        for first in range(0, DAYS, 10)
+    ]
+
+
+@pytest.mark.parametrize("first", tens(50))
 def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     """Ten days each, always the same; one that fails is shrunk, and told in words."""
+    tally = Tally()
     for number in range(first, first + 10):
-        failure = search(number)
+        failure = search(number, seen=tally.add)
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
+    assert len(tally.marks) > len(Mark) / 5
 
 
 @pytest.mark.parametrize("days", ["calm", "one fault"])
-@pytest.mark.parametrize(
-    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
-)
+@pytest.mark.parametrize("first", tens(10))
 def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     """Days on which little or nothing goes wrong are those on which most must get done."""
     judged = 0
@@ -63,20 +81,12 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     assert judged > 10
 
 
-@pytest.mark.parametrize(
-    "first", [0, *(pytest.param(first, marks=pytest.mark.long) for first in range(10, DAYS, 10))]
-)
+@pytest.mark.parametrize("first", tens(50))
 def test_nothing_wrong_is_done_where_nothing_ever_calms_down(first: int) -> None:
     """There nothing need get done; but what is done, and what is written, is right."""
     for number in range(first, first + 10):
         failure = search(number, days="no calm")
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
-
-
-@pytest.mark.parametrize("number", [50014, 50465, 81264, 81281, 103131, 103545])
-def test_a_day_on_which_something_failed_is_clean(number: int) -> None:
-    """With the version of hypothesis that drew it; with another one it is any other day."""
-    assert search(number, shrink=False) is None
 
 
 def test_a_number_is_always_the_same_day() -> None:
@@ -85,6 +95,69 @@ def test_a_number_is_always_the_same_day() -> None:
     for _ in range(2):
         search(3, seen=lambda story: tables.append(story.result.runs))
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("days", ["calm", "all faults", "no calm"])
+def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
+    """So what is left of a day that fails, when it has been shrunk, is what makes it fail."""
+    drawn: list[Day] = []
+
+    @settings(max_examples=1, database=None, phases=[Phase.generate])
+    @given(day=KINDS_OF_DAYS[days])
+    def draw_the_simplest(day: Day) -> None:
+        drawn.append(day)
+
+    draw_the_simplest()
+    facts = drawn[0].words().splitlines()
+    assert [fact.partition(": ")[0] for fact in facts] == ["node A", "node B", "job-1"]
+
+
+# --- rare states ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("strike", "mark"),
+    [
+        (Strike("A", "claim", 1, True, "lost", 1), Mark.CLAIM_KNOWN_AGAIN),
+        (Strike("A", "renew", 1, False, "late", 1), Mark.RENEWAL_CARRIED_OUT_LATE),
+        (Strike("A", "claim", 1, True, "crash", 20), Mark.KILLED_AFTER_CLAIM),
+        (Strike("A", "insert", 1, True, "crash", 20), Mark.KILLED_IN_A_CLAIM),
+        (Strike("A", "renew", 1, False, "freeze", 7200), Mark.RENEWAL_AT_FREEZE),
+        (Strike("A", "renew", 1, True, "lost", 1), Mark.RENEWAL_ASKED_AGAIN),
+        (Strike("A", "finish", 1, False, "crash", 20), Mark.KILLED_AFTER_WORK),
+        (Strike("A", "finish", 1, False, "freeze", 7200), Mark.WRITE_REFUSED),
+        (Strike("A", "finish", 1, True, "lost", 1), Mark.WRITE_TWICE),
+        (Strike("A", "SET", 1, True, "lost", 1), Mark.LOCK_KNOWN_AGAIN),
+        (Strike("A", "rows", 1, False, "crash", 20), Mark.LOOK_CUT),
+        (Strike("A", "work begins", 1, False, "freeze", 7200), Mark.LEASE_OVER_AT_THAW),
+    ],
+)
+def test_a_fault_inside_a_step_reaches_a_rare_state(strike: Strike, mark: Mark) -> None:
+    """One fault at the first call of a kind; without it the day reaches no rare state."""
+    job = JobPlan(
+        every_hours=6,
+        minute=15,
+        seconds=2400,
+        guard="once and lock",
+        blocks=False,
+        fails=False,
+        window=300,
+        repeatable=True,
+    )
+    quiet = Day(offsets=(0.0, 0.0), jobs=(job,), incidents=(), outages=())
+    assert sightings(play(quiet)) == set()
+    story = play(replace(quiet, strikes=(strike,)))
+    assert mark in sightings(story)
+    assert faults(story) == []
+
+
+def test_a_rare_state_that_is_never_reached_is_a_fault_of_the_search() -> None:
+    """Of so many days, that is; fewer need not reach all."""
+    tally = Tally(days=DAYS_FOR_ALL_MARKS, marks=Counter(Mark))
+    assert tally.unreached() == []
+    del tally.marks[Mark.WRITE_TWICE]
+    assert tally.unreached() == ["a last write whose answer was lost is the same write"]
+    assert replace(tally, days=DAYS_FOR_ALL_MARKS - 1).unreached() == []
 
 
 # --- a safeguard that is taken out is noticed -------------------------------------------------
@@ -166,8 +239,8 @@ def first_day_that_fails(
     return next(found, None)
 
 
-LEDGERS = [(Unclaimed, 4), (Unrenewed, 2), (Unfenced, 13)]
-CHANGES = [(without_stop, 4), (without_pause, 35)]
+LEDGERS = [(Unclaimed, 0), (Unrenewed, 0), (Unfenced, 77)]
+CHANGES = [(without_stop, 0), (without_pause, 83)]
 """With a day that shows it; with another version of hypothesis than drew it, a later day does."""
 
 
@@ -179,10 +252,12 @@ def test_a_ledger_without_one_of_its_safeguards_is_found_out(
     assert first_day_that_fails(ledger, begin) is not None
 
 
-@pytest.mark.parametrize("ledger", [ledger for ledger, _ in LEDGERS])
-def test_days_without_calm_show_the_lack_of_a_safeguard(ledger: type[MemoryLedger]) -> None:
+@pytest.mark.parametrize(("ledger", "begin"), LEDGERS)
+def test_days_without_calm_show_the_lack_of_a_safeguard(
+    ledger: type[MemoryLedger], begin: int
+) -> None:
     """Safety is asked of them as of all others."""
-    assert first_day_that_fails(ledger, 0, "no calm") is not None
+    assert first_day_that_fails(ledger, begin, "no calm") is not None
 
 
 @pytest.mark.parametrize(("change", "begin"), CHANGES)
@@ -221,10 +296,9 @@ def test_any_days_show_the_lack_in_a_replica(
 
 
 def test_a_day_that_fails_is_shrunk_and_told_in_words() -> None:
-    """What is left is the simplest day: no more nodes, jobs and incidents than it takes."""
-    failure = search(4, Unclaimed)
+    """What is left is the simplest day but one: that of two nodes is passed over."""
+    failure = search(5, Unclaimed)
     assert failure is not None
     assert failure.faults
-    assert len(failure.story.day.jobs) == 1
-    assert not failure.story.day.incidents
-    assert failure.story.day.words().startswith("node A\nnode B\njob-1: ")
+    facts = failure.story.day.words().splitlines()
+    assert [fact.partition(": ")[0] for fact in facts] == ["node A", "node B", "node C", "job-1"]

@@ -12,12 +12,14 @@ import psycopg
 import pytest
 from procrastinate import RetryStrategy
 from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
 
 from handed_off import fire
 from in_loop import in_loop
 from kst_scheduler.distributed import hand_off, queue, task_app, work
 from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
+from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.distributed.worker import _requeue_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
@@ -320,6 +322,21 @@ async def test_the_task_of_a_dead_worker_waits_again(postgres_url: str) -> None:
 
 
 @in_loop
+async def test_two_workers_free_a_task_at_once(postgres_url: str) -> None:
+    """The second finds it waiting already, which is no error; of a task not taken here it is."""
+    async with database(postgres_url) as here:
+        manager = here.app.job_manager
+        await fire(here.add(), NPS)
+        task = await manager.fetch_job([QUEUE], await manager.register_worker())
+        assert task is not None
+        for _ in range(2):
+            await requeue(manager, task)
+            assert [each.attempts for each in await here.tasks(status="todo")] == [1]
+        with pytest.raises(ConnectorException):
+            await manager.finish_job_by_id_async(-1, Status.SUCCEEDED, delete_job=True)
+
+
+@in_loop
 async def test_two_tasks_for_an_occurrence_cannot_wait(postgres_url: str) -> None:
     """What Procrastinate 3.10.0 does when a task goes back to where another one waits."""
     async with database(postgres_url) as here:
@@ -385,6 +402,32 @@ async def stopped_in_the_middle(here: Database, job_id: str, drain_timeout: floa
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
+
+
+@in_loop
+async def test_taking_a_task_reads_no_other(postgres_url: str) -> None:
+    """However many wait: Procrastinate 3.10.0 has PostgreSQL read and sort all, for each."""
+    count = 2_000
+    async with task_app(postgres_url).open_async() as app:
+        task: Any = app.tasks[TASK]
+        await task.batch_defer_async(*({"job_id": str(number)} for number in range(count)))
+        worker = await app.job_manager.register_worker()
+        read = [await tuples_read(app)]
+        taken = [await app.job_manager.fetch_job([QUEUE], worker) for _ in range(20)]
+        read.append(await tuples_read(app))
+    assert [job and job.task_kwargs["job_id"] for job in taken] == [str(n) for n in range(20)]
+    assert read[1] - read[0] < count
+
+
+async def tuples_read(app: App) -> int:
+    """Return how many rows of tasks the only session of an app has read."""
+    ask = app.connector.execute_query_all_async
+    await ask("SELECT pg_stat_force_next_flush()")
+    (row,) = await ask(
+        "SELECT seq_tup_read + idx_tup_fetch AS read FROM pg_stat_user_tables "
+        "WHERE relname = 'procrastinate_jobs'"
+    )
+    return int(row["read"])
 
 
 @in_loop

@@ -90,19 +90,19 @@ def outage() -> ConnectorException:
 
 
 @pytest.mark.parametrize(
-    ("error", "level", "line"),
+    ("error", "level", "reason", "freed"),
     [
-        (outage(), logging.WARNING, "the queue was not looked after: connection refused"),
-        (KeyError("id"), logging.ERROR, "the queue was not looked after: KeyError('id')"),
-        (AssertionError(), logging.ERROR, "the queue was not looked after: AssertionError()"),
-        (TimeoutError(), logging.ERROR, "the queue was not looked after: TimeoutError()"),
-        (asyncio.CancelledError(), logging.ERROR, "the queue was not looked after: CancelledError"),
+        (outage(), logging.WARNING, "connection refused", 3),  # all were silent in the outage
+        (KeyError("id"), logging.ERROR, "KeyError('id')", 2),
+        (AssertionError(), logging.ERROR, "AssertionError()", 2),
+        (TimeoutError(), logging.ERROR, "TimeoutError()", 2),
+        (asyncio.CancelledError(), logging.ERROR, "CancelledError", 2),
     ],
     ids=lambda value: type(value).__name__,
 )
 @in_loop
 async def test_whatever_fails_is_logged_and_the_next_look_is_made(
-    caplog: pytest.LogCaptureFixture, error: BaseException, level: int, line: str
+    caplog: pytest.LogCaptureFixture, error: BaseException, level: int, reason: str, freed: int
 ) -> None:
     """An outage, a fault of a library, and a cancellation that nobody asked of it."""
 
@@ -112,12 +112,12 @@ async def test_whatever_fails_is_logged_and_the_next_look_is_made(
         return [Stalled(number)]
 
     manager = Manager(look)
-    tidying = await tidied(manager, 3)
+    tidying = await tidied(manager, 4)
     assert tidying.cancelled()  # and not before
-    assert manager.freed[:1] == [2]
+    assert manager.freed[:1] == [freed]
     (record,) = (each for each in caplog.records if "not looked after" in each.message)
     assert record.levelno == level
-    assert record.message.startswith(line)
+    assert record.message.startswith(f"the queue was not looked after: {reason}")
     assert record.exc_info is None
     assert "hidden" not in record.message
 
@@ -153,6 +153,27 @@ async def test_a_look_without_an_answer_is_given_up(
     manager.get_stalled_jobs = hang_first  # type: ignore[method-assign]
     assert (await tidied(manager, 2)).cancelled()
     assert "the queue was not looked after: TimeoutError()" in caplog.text
+
+
+@in_loop
+async def test_a_look_that_waited_for_postgresql_frees_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The workers that live show it in the moment after."""
+    monkeypatch.setattr(worker, "MIN_SECONDS_AWAY", 0.01)
+    manager = Manager(lambda number: [Stalled(number)])
+    answered = manager.get_stalled_jobs
+
+    async def wait_first(**options: Any) -> list[Stalled]:
+        if not manager.looks:
+            await asyncio.sleep(STALLED)
+        return await answered(**options)
+
+    manager.get_stalled_jobs = wait_first  # type: ignore[method-assign]
+    async with asyncio.timeout(30):
+        while not manager.freed:  # a busy machine may hold up another look
+            await tidied(manager, manager.looks + 3)
+    assert 1 not in manager.freed
 
 
 @pytest.fixture

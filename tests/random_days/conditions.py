@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.simulation import ClockJump, Crash
-from random_days.plan import END
+from random_days.plan import DRAIN, END
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,9 +29,10 @@ def crashes(story: Story, node: str) -> list[Crash]:
 
 
 def is_stopped(story: Story, node: str, moment: datetime) -> bool:
-    """Tell whether a node is down or frozen at a moment."""
+    """Tell whether a node is down or frozen at a moment, or about to end."""
+    drain = DRAIN if story.day.is_drained else timedelta(0)
     return any(
-        each.at - CLOCKS_DIFFER <= moment <= (each.end or END) + CLOCKS_DIFFER
+        each.at - CLOCKS_DIFFER - drain <= moment <= (each.end or END) + CLOCKS_DIFFER
         for each in story.day.incidents
         if each.node == node and not isinstance(each, ClockJump)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
@@ -16,13 +16,12 @@ from random_days.conditions import (
     is_stopped,
     process_of,
 )
-from random_days.plan import END, LEASE, MIDNIGHT
+from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
-from random_days.progress import without_progress
+from random_days.progress import DOUBTED, without_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from kst_scheduler.ledger import LedgerRow
     from random_days.plan import JobPlan
@@ -32,8 +31,11 @@ if TYPE_CHECKING:
 SETTLED: Final = timedelta(seconds=2 * LOOK_EVERY)
 """After so long the next look has been."""
 
-MAX_ATTEMPTS: Final = 3
-"""The default of once: so many attempts may lose their lease."""
+SPARE_SECONDS: Final = timedelta(seconds=30)
+"""What a server that was away costs beyond its absence."""
+
+MAX_EARLY: Final = timedelta(minutes=5, seconds=5)
+"""Nothing is run so long before its time by the ledger's clock."""
 
 SPARE: Final = timedelta(days=1)
 """Clocks that are wrong see times before the day, and after it."""
@@ -46,23 +48,43 @@ def faults(story: Story) -> list[str]:
     for name, job in story.day.named_jobs().items():
         if job.guard != "lock":
             own = [row for row in rows if row.source == name]
-            found += _of_rows(name, job, own)
+            found += _of_rows(name, job, own, _most_behind(story))
             found += _of_job(story, name, job, own) if story.day.is_calm else []
-    found += _of_work(story, rows)
+    found += [*_of_work(story, rows), *_of_stops(story), *_of_reports(story, rows)]
     if story.day.is_calm:
+        found += [*_of_drains(story, rows), *_of_looks(story), *_held_at_the_end(story, rows)]
         found += [*_of_alerts(story, rows), *without_progress(story)]
     return found
 
 
-def _of_rows(name: str, job: JobPlan, rows: list[LedgerRow]) -> Iterator[str]:
+def _most_behind(story: Story) -> timedelta:
+    """Return how far behind a clock may have been, and have shown a time before the day."""
+    day = story.day
+    back = [
+        sum(
+            min(0, each.seconds)
+            for each in day.incidents
+            if isinstance(each, ClockJump) and each.node == node.name
+        )
+        for node in day.nodes()
+    ]
+    offset = [node.clock_offset + each for node, each in zip(day.nodes(), back, strict=True)]
+    return timedelta(seconds=max(0, -min(offset)) + 1)
+
+
+def _of_rows(name: str, job: JobPlan, rows: list[LedgerRow], behind: timedelta) -> Iterator[str]:
     """Yield what no fault excuses."""
     times = Counter(row.scheduled_at for row in rows)
     yield from (f"{name} has two rows for {each}" for each, often in times.items() if often > 1)
     yield from (f"{name}: {each} is no fire time of its trigger" for each in {*times} - _fires(job))
     for row in rows:
-        if row.lost > MAX_ATTEMPTS:
+        if row.scheduled_at < MIDNIGHT - behind:
+            yield f"{row.occurrence} has a row: {row.status}, and is from before the job"
+    for row in rows:
+        if row.lost > job.max_attempts:
             yield f"{row.occurrence} lost its lease {row.lost} times, and ran again"
-        if row.status not in {"ok", "running"} and not row.error:
+        # A run that is cut has no more to say than that.
+        if row.status not in {"ok", "running", "cancelled"} and not row.error:
             yield f"{row.occurrence} is {row.status}, and does not say why"
 
 
@@ -155,6 +177,11 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     by_key = {row.occurrence.key: row for row in rows}
     for work in story.witness.works:
         row = by_key.get(work.occurrence.key)
+        early = work.occurrence.scheduled_at - work.begin
+        is_misled = work.begin < story.watch.misled.get(work.instance, MIDNIGHT)
+        is_wrong = is_misled or story.day.clock_was_wrong(work.begin, DOUBTED)
+        if work.claim and early > MAX_EARLY and not is_wrong:
+            yield f"{work.occurrence} ran {early} before its time"
         if work.claim and (row is None or row.attempt < work.claim.attempt):
             yield f"{work.occurrence} ran, and its row does not know"
     jobs, done = story.day.named_jobs(), story.witness.done()
@@ -171,6 +198,120 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{key} did its work {len(ran)} times, and the log does not say why"
         if begun[key] > 1 and not jobs[row.source].repeatable:
             yield f"{key} ran {begun[key]} times, and is not to be repeated"
+
+
+def _of_stops(story: Story) -> Iterator[str]:
+    """Yield the runs that were stopped after their lease was over, though their process lived."""
+    for work in story.witness.works:
+        until = story.witness.cut_late(work)
+        if until and not _stood_still(story, work.instance, until):
+            yield f"{work.occurrence} on {work.instance} was stopped at {work.cut}, not by {until}"
+
+
+def _stood_still(story: Story, process: str, at: datetime) -> bool:
+    return is_stopped(story, process[0], at) or is_held_up(story, process, at)
+
+
+def _of_reports(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
+    """Yield the runs of which the scheduler was told what their rows do not say, nor the log."""
+    by_key = {row.occurrence.key: row for row in rows}
+    for work in story.witness.works:
+        row = by_key.get(work.occurrence.key)
+        if row is None or work.claim is None or not work.reported:
+            continue
+        is_ok = row.status == "ok" and row.attempt == work.claim.attempt
+        if is_ok and work.reported != "ok":
+            yield f"{work.occurrence} is ok, and the scheduler was told: {work.reported}"
+        if work.reported == "ok" and not is_ok and not _is_in_log(story, work.occurrence.key):
+            yield f"{work.occurrence} is {row.status}, and the scheduler was told that it is ok"
+
+
+def _is_in_log(story: Story, key: str) -> bool:
+    """Tell whether the log has the row of a run that could not be written."""
+    log = story.result.log
+    errors = log["message"][log["level"] == "ERROR"]
+    return bool((errors.str.contains(key, regex=False) & errors.str.contains("the row is")).any())
+
+
+def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
+    """Yield what a drain left without an end, and what began after it."""
+    by_key = {row.occurrence.key: row for row in rows}
+    for work in story.witness.works:
+        begin = story.watch.drained.get(work.instance)
+        if begin is None:
+            continue
+        if work.begin > begin:
+            yield f"{work.occurrence} began at {work.begin}, in a process that drained"
+        if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
+            continue
+        row, end = by_key[work.occurrence.key], begin + DRAIN
+        edges = (begin, end)
+        if _is_stopped_within(story, work.instance[0], begin, end):
+            continue
+        if any(is_held_up(story, work.instance, each) for each in edges) or any(
+            each.start - SPARE_SECONDS <= end and begin <= each.end + LEASE
+            for each in story.day.outages
+        ):
+            continue
+        if work.cut and work.cut - begin < DRAIN / 2 - SPARE_SECONDS / 30:
+            yield f"{work.occurrence} was cut {work.cut - begin} after the drain began"
+        if row.attempt != work.claim.attempt or row.status == "running":
+            yield f"{work.occurrence} was drained, and lost: {row.status}, {row.error}"
+
+
+def _is_stopped_within(story: Story, node: str, begin: datetime, end: datetime) -> bool:
+    """Tell whether a drain did not have its time: its process was frozen, or killed before."""
+    return any(
+        each.at < end - timedelta(seconds=1) and begin < (each.end or END)
+        for each in story.day.incidents
+        if each.node == node and not isinstance(each, ClockJump)
+    )
+
+
+def _of_looks(story: Story) -> Iterator[str]:
+    """Yield what a look ran too early, or beside another run of its job."""
+    log = story.result.log
+    lines = log[log["message"].str.endswith(" is caught up")]
+    times: list[datetime] = lines["time"].tolist()
+    for message, at in zip(lines["message"].tolist(), times, strict=True):
+        key = message.removesuffix(" is caught up")
+        due = datetime.fromisoformat(key.partition("@")[2])
+        if at < due and not story.day.clock_was_wrong(at, LEASE):
+            yield f"{key} was caught up at {at}, before its time"
+        for work in story.witness.works:
+            is_other = work.occurrence.job_id == key.partition("@")[0] and work.claim
+            if (
+                is_other
+                and work.begin < at < _stop_of(work)
+                and not _stood_still(story, work.instance, at)
+            ):
+                yield f"{key} was caught up at {at}, beside {work.occurrence}"
+
+
+def _stop_of(work: Work) -> datetime:
+    return work.end or work.cut or END
+
+
+def _held_at_the_end(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
+    """Yield the locks and the leases that nobody needs at the end of a day."""
+    at_work = {
+        work.occurrence.job_id
+        for work in story.witness.works
+        if work.hangs or not (work.end or work.cut)
+    }
+    # A process whose event loop is blocked to the end may be between its claim and its work.
+    blocked = {
+        process
+        for node in story.day.nodes()
+        if is_held_up(story, process := process_of(story, node.name, END), END)
+    }
+    for lock in sorted(story.locks - {f"lock:{name}" for name in at_work}):
+        if not blocked:
+            yield f"{lock} is held at the end of the day, and nobody works"
+    for row in rows:
+        is_held = row.status == "running" and row.lease_until and row.lease_until > END
+        if is_held and row.source not in at_work and row.instance not in blocked:
+            yield f"{row.occurrence} is running at the end of the day, and nobody runs it"
 
 
 def _is_explained(story: Story, ran: list[Work]) -> bool:
@@ -209,6 +350,8 @@ def _of_alerts(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{row.occurrence} is {row.status}, and nobody was told: {row.error}"
     final = {row.id: row.status for row in rows}
     for row in alerted:
+        if row.status != "missed" and not (row.error or "").startswith("abandoned: "):
+            yield f"{row.occurrence} was alerted, and owed none: {row.status}, {row.error}"
         if final[row.id] != row.status:
             yield f"{row.occurrence} was alerted as {row.status}, and is {final[row.id]}"
 
@@ -229,5 +372,5 @@ def _excused(story: Story, row: LedgerRow) -> bool:
         for each in story.day.incidents
         if each.node == process[0]
     )
-    is_held_up = any(is_held_up(story, process, each) for each in (at, soon))
-    return outages or incidents or is_held_up or soon > END
+    held_up = any(is_held_up(story, process, each) for each in (at, soon))
+    return outages or incidents or held_up or soon > END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,30 @@ CALM: Final = MIDNIGHT + timedelta(hours=20)
 
 LEASE: Final = timedelta(minutes=30)
 """Of rows and of locks: long, so that a day has few renewals."""
+
+MAX_ATTEMPTS: Final = 3
+"""The default of once: so many attempts may lose their lease."""
+
+DRAIN: Final = timedelta(seconds=30)
+"""From the begin of a drain to the end of its process; half of it is for the runs to end."""
+
+
+LEDGER_STEPS: Final = (
+    *("claim", "renew", "finish", "abandoned", "close_abandoned", "record_missed"),
+    *("watermark", "advance_watermark", "rows", "now"),
+)
+"""Calls of the ledger."""
+CLAIM_STEPS: Final = ("insert", "obstacles", "retake", "skip", "close")
+"""The statements of a claim: the process can end between two of them. A look closes, too."""
+LOCK_STEPS: Final = ("SET", "GET", "EVALSHA")
+"""Commands to Redis: a lock is taken by the first; it is renewed and given back by the last."""
+WORK_STEPS: Final = ("work begins", "work ends")
+STEPS: Final = (*LEDGER_STEPS, *CLAIM_STEPS, *LOCK_STEPS, *WORK_STEPS)
+
+
+def true_time() -> datetime:
+    """Return the time, whatever the clock of the calling node shows."""
+    return MIDNIGHT + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 @dataclass(frozen=True)
@@ -47,6 +72,8 @@ class JobPlan:
     """Whether its results and errors raise when they are read."""
     kills: bool = False
     """Whether every second run hangs its process for good, as if it had killed it."""
+    max_attempts: int = MAX_ATTEMPTS
+    """How many attempts of an occurrence may lose their lease."""
 
     def trigger(self) -> BaseTrigger:
         """Return the job's trigger, on Korean time."""
@@ -67,6 +94,7 @@ class JobPlan:
         facts += ["not to be repeated"] * (not self.repeatable)
         facts += ["results raise when they are read"] * self.hostile
         facts += ["every second run hangs its process"] * self.kills
+        facts += [f"{self.max_attempts} attempt(s)"] * (self.max_attempts != MAX_ATTEMPTS)
         return ", ".join(facts)
 
 
@@ -83,13 +111,43 @@ class Outage:
     asked minutes later. emptied: it has forgotten everything, at the end of an absence."""
     start: datetime
     end: datetime
+    node: str = ""
+    """The only one that it concerns; empty: all."""
 
     def covers(self, moment: datetime) -> bool:
         """Tell whether the outage is on."""
         return self.start <= moment < self.end
 
+    def concerns(self, node: str) -> bool:
+        """Tell whether a node cannot use the server."""
+        return self.node in {"", node}
+
     def __str__(self) -> str:
-        return f"the {self.server} is {self.kind} from {_clock(self.start)} to {_clock(self.end)}"
+        where = f" for {self.node}" if self.node else ""
+        span = f"from {_clock(self.start)} to {_clock(self.end)}"
+        return f"the {self.server} is {self.kind}{where} {span}"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A fault inside a step of a process: at one of its calls, or where its work begins or ends."""
+
+    node: str
+    step: str
+    """One of ``STEPS``."""
+    number: int
+    """Which call of this kind on the node it is, from 1 on."""
+    is_done: bool
+    """Whether the server has done what it was asked, and only the answer is on its way."""
+    kind: str
+    """crash, freeze, clock: what happens to the node. lost: the call, or its answer, is lost. late:
+    no answer, and it is done minutes later."""
+    seconds: int
+    """For how long the node is down or frozen, or by how much its clock is set."""
+
+    def __str__(self) -> str:
+        when = "after" if self.is_done else "before"
+        return f"node {self.node}: {self.kind} {self.seconds:+d} s {when} {self.step} {self.number}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +189,9 @@ class Day:
     outages: tuple[Outage, ...]
     pauses: tuple[Pause, ...] = ()
     wrong_clocks: tuple[WrongClock, ...] = ()
+    strikes: tuple[Strike, ...] = ()
+    is_drained: bool = False
+    """Whether each process is drained before it ends, as in a deploy."""
     is_calm: bool = True
     """Whether nothing is wrong after ``CALM``. Else no more is asked than that nothing is wrong in
     what is done: it may be that nothing is done."""
@@ -138,6 +199,13 @@ class Day:
     def clock_was_wrong(self, moment: datetime, since: timedelta) -> bool:
         """Tell whether the ledger's clock is wrong, or was within so much time."""
         return any(each.start <= moment < each.end + since for each in self.wrong_clocks)
+
+    def drains(self, node: str) -> list[datetime]:
+        """Return when the processes of a node are drained."""
+        if not self.is_drained:
+            return []
+        crashes = (each for each in self.incidents if isinstance(each, Crash))
+        return [each.at - DRAIN for each in crashes if each.node == node]
 
     def nodes(self) -> list[Node]:
         """Return the nodes, named A, B, C and so on."""
@@ -162,6 +230,9 @@ class Day:
         yield from map(str, sorted(self.outages, key=lambda each: each.start))
         yield from map(str, sorted(self.pauses, key=lambda each: each.start))
         yield from map(str, self.wrong_clocks)
+        yield from map(str, self.strikes)
+        if self.is_drained:
+            yield "each process is drained before it ends"
 
 
 def _told(incident: Incident) -> str:

@@ -81,7 +81,8 @@ def test_a_log_with_a_limit_keeps_the_last_rows(count: int) -> None:
     pd.testing.assert_frame_equal(limited.copy().table(), expected)
     assert limited.knows(f"job-{(count - 1) // 3}")
     assert limited.knows("job-0") == (count < 13)
-    assert all(len(texts) <= 13 for texts in limited._texts.values())
+    columns = (limited._nodes, limited._job_ids, limited._details)
+    assert all(len(texts.known) <= 13 for texts in columns)
 
 
 def test_duplicates_are_what_started_twice(log: RunLog) -> None:

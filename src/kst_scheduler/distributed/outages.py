@@ -1,4 +1,4 @@
-"""Which errors of Procrastinate say that PostgreSQL is away, and not that we are wrong."""
+"""What errors of Procrastinate say: PostgreSQL is away, a task or a worker is gone."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def is_outage(error: Exception) -> bool:
     """Return whether an error says that PostgreSQL is away."""
     away = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
     return isinstance(_cause(error), away)
+
+
+def has_ended(error: Exception) -> bool:
+    """Return whether a task was to be ended, or tried again, that is no longer at work."""
+    return isinstance(_cause(error), psycopg.errors.RaiseException)
+
+
+def is_unregistered(error: Exception) -> bool:
+    """Return whether a worker was refused a task, as its own row is gone: it was silent so long."""
+    return isinstance(_cause(error), psycopg.errors.ForeignKeyViolation)
 
 
 def reason_of(error: Exception) -> str:

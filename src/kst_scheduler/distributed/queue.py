@@ -1,22 +1,23 @@
 """The queue: one task of Procrastinate, in the PostgreSQL where the ledger is.
 
 Every statement is Procrastinate's own. What is added here: its tables are created when a connector
-is opened, by one process of those that come at once; and what reports the end of a task, or
-listens for new ones, waits while PostgreSQL restarts, where Procrastinate's worker would stop.
-Checked on procrastinate 3.10.0.
+is opened, by one process of those that come at once; what reports the end of a task, or listens for
+new ones, waits while PostgreSQL restarts, where Procrastinate's worker would stop; and sessions
+that have ended are replaced at once. Checked on procrastinate 3.10.0 and psycopg_pool 3.3.3.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import psycopg
 import psycopg_pool
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
@@ -26,6 +27,7 @@ from psycopg.conninfo import make_conninfo
 
 from kst_scheduler.distributed.names import TASK, queue_name, queue_of
 from kst_scheduler.distributed.outages import is_outage, outages, reason_of
+from kst_scheduler.distributed.task_manager import TaskManager
 from kst_scheduler.distributed.task_runner import RetryWhenAsked, run
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.ledger.connection_string import ConnectionString
@@ -36,11 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import LiteralString
 
+    import psycopg
     from procrastinate.connector import Notify
 
 QUEUE_CONNECTIONS: Final = 4
 """How many a process holds for the queue at most; a worker has one more, on which it listens."""
 SECONDS_BETWEEN_TRIES: Final = 1.0
+RECONNECT_SECONDS: Final = 5.0
+"""After how long the pool begins again to connect, with short pauses: it doubles each pause."""
 
 _LOCK: Final = int.from_bytes(b"kst-que")
 """Any number that others are unlikely to lock."""
@@ -54,6 +59,12 @@ _IN_HAND: Final = """
         AND args->>'job_id' = %(job_id)s AND args->>'manual' = 'false'
 """
 """Procrastinate lists whole queues only; a look asks once for each job that has something due."""
+FETCH_IN_ORDER: Final = queries["fetch_job"].replace(
+    " FROM ", " FROM (SELECT set_config('enable_sort', 'off', true)) AS planner, ", 1
+)
+"""Takes the first task by the index that has their order. PostgreSQL's statistics are often from
+when the queue was empty: then it expects one row, and reads and sorts all that wait, for each task
+(github.com/procrastinate-org/procrastinate/issues/1242). The setting ends with the statement."""
 
 _FUNCTION: Final = re.compile(r"\bprocrastinate_\w+_v\d+(?=\()")
 _MISSING: Final = """
@@ -67,6 +78,8 @@ _PROVE_USABLE: Final = """
 """Fails where the table is gone, or what puts a task into it."""
 
 _LOGGER: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def task_app(database_url: str, *, namespace: str = "") -> App:
@@ -91,6 +104,7 @@ def task_app(database_url: str, *, namespace: str = "") -> App:
             "postgresql://user:password@host:5432/database, the address of the ledger"
         )
     app = App(connector=Connector(url))
+    app.job_manager = TaskManager(app.connector)
     queue = queue_name(require_name(namespace, "namespace"))
     app.task(name=TASK, queue=queue, retry=RetryWhenAsked(), pass_context=True)(run)
     return app
@@ -137,25 +151,59 @@ class Connector(PsycopgConnector):
         A task whose end was written, and the answer lost, is not there to be ended again: that is
         an error, and the task has ended all the same.
         """
-        await self._retry_while_away(partial(super().execute_query_async, query, **arguments))
+        ask = partial(super().execute_query_async, query, **arguments)
+        await self._retry_while_away(partial(self._ask, ask))
+
+    async def execute_query_one_async(
+        self, query: LiteralString, **arguments: Any
+    ) -> dict[str, Any]:
+        """Run a statement that may not be run twice: it takes a task."""
+        query = FETCH_IN_ORDER if query == queries["fetch_job"] else query
+        return await self._ask(partial(super().execute_query_one_async, query, **arguments))
+
+    async def execute_query_all_async(
+        self, query: LiteralString, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """Run a statement that may be run twice, on another session where the first has ended."""
+        ask = partial(super().execute_query_all_async, query, **arguments)
+        try:
+            return await self._ask(ask)
+        except ConnectorException as error:
+            if not is_outage(error) or isinstance(error.__cause__, psycopg_pool.PoolTimeout):
+                raise
+        return await self._ask(ask)
+
+    async def _ask(self, statement: Callable[[], Awaitable[T]]) -> T:
+        """Run a statement; where its session has ended, or only reads, replace all of the pool.
+
+        The pool's own check costs a round trip before each statement, and the pool pauses for 1, 2,
+        4 ... seconds after each session that it finds ended (github.com/psycopg/psycopg/pull/711).
+        """
+        pool = self.pool
+        try:
+            return await statement()
+        except ConnectorException as error:
+            if is_outage(error):
+                await pool.drain()
+            raise
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen for new tasks; while PostgreSQL is away, the worker looks for them by itself."""
         await self._retry_while_away(partial(super().listen_notify, on_notification, channels))
 
     async def _retry_while_away(self, statement: Callable[[], Awaitable[None]]) -> None:
-        """Run a statement again and again while PostgreSQL is away."""
-        is_logged = False
-        while True:
+        """Run a statement again and again while PostgreSQL is away: at once, then every second."""
+        for failures in count():
             try:
-                return await statement()
+                await statement()
             except ConnectorException as error:
                 if not is_outage(error):
                     raise
-                if not is_logged:  # one line an outage
+                if failures == 1:  # one line an outage
                     _LOGGER.warning("the queue in %s is away: %s", self.where, reason_of(error))
-                is_logged = True
-            await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+            else:
+                return
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES if failures else 0)
 
     async def _create_tables(self) -> None:
         async with self.pool.connection() as connection:
@@ -221,13 +269,12 @@ async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> N
 
 
 def _pool(**options: Any) -> psycopg_pool.AsyncConnectionPool:
-    """Return a pool that finds a failover, too, when it checks a connection before each use."""
-    return psycopg_pool.AsyncConnectionPool(**options | {"check": _check_writable})
+    """Return a pool without Procrastinate's check, which connects anew within seconds."""
+    ours = {"check": None, "reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": _begin_again}
+    return psycopg_pool.AsyncConnectionPool(**options | ours)
 
 
-async def _check_writable(connection: psycopg.AsyncConnection) -> None:
-    """Have the pool replace a connection to a server that only reads, as after a failover."""
-    row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
-    if row == ("on",):
-        await connection.close()  # the pool keeps one that is open, whatever its check says
-        raise psycopg.OperationalError("the server has become read-only")
+async def _begin_again(pool: psycopg_pool.AsyncConnectionPool) -> None:
+    """Have the pool connect anew: it does so when it is asked for a connection it does not have."""
+    with contextlib.suppress(psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed):
+        await pool.putconn(await pool.getconn(timeout=0.01))

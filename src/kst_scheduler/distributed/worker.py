@@ -1,4 +1,4 @@
-"""A worker: Procrastinate's own, started again when PostgreSQL was away, and brought to rest."""
+"""A worker: Procrastinate's own, started again when it has ended, and brought to rest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from procrastinate.exceptions import ConnectorException, UniqueViolation
-from procrastinate.jobs import Status
+from procrastinate.exceptions import ConnectorException
 
 from kst_scheduler.distributed.known_jobs import known_jobs
 from kst_scheduler.distributed.names import queue_of
-from kst_scheduler.distributed.outages import is_outage, outages, reason_of
+from kst_scheduler.distributed.outages import is_outage, is_unregistered, outages, reason_of
+from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.distributed.task_runner import TASK_RUNNER, TaskRunner
 from kst_scheduler.errors import InvalidArgumentError, KSTSchedulerError
 from kst_scheduler.once.outcome import describe_error
@@ -23,7 +23,6 @@ from kst_scheduler.scheduler.kept_writes import kept_writes
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
     from procrastinate import App
-    from procrastinate.jobs import Job
 
 SECONDS_BETWEEN_LOOKS: Final = 1.0
 """How often a worker asks for tasks whose time has come; of new ones it is told at once."""
@@ -34,6 +33,8 @@ when they end, for the ledger has what became of them."""
 
 MAX_SECONDS_OF_A_LOOK: Final = 600.0
 """A connection may be dead without knowing it."""
+MIN_SECONDS_AWAY: Final = 1.0
+"""A look that gets its answer sooner was not held up by an outage."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -96,10 +97,9 @@ async def _work_once(
     drain_seconds: float,
     stalled: float,
 ) -> None:
-    """Run Procrastinate's worker, which ends when a statement of its own fails.
+    """Run Procrastinate's worker until it ends: it could not register, or was given up for dead.
 
-    It ends when the tasks that it is at have ended; what it does not know of, as the answer to its
-    question for a task was lost, is given to others like that of a worker that died.
+    It ends when the tasks that it is at have ended.
     """
     worker = asyncio.create_task(
         app.run_worker_async(
@@ -127,7 +127,7 @@ async def _work_once(
     error = worker.exception()
     if error is not None and not isinstance(error, ConnectorException):
         raise error
-    if error is not None and not is_outage(error):
+    if error is not None and not is_outage(error) and not is_unregistered(error):
         where = getattr(app.connector, "where", "memory")
         raise KSTSchedulerError(
             f"the queue in {where} cannot be used: {reason_of(error)}; are its tables gone?"
@@ -155,20 +155,22 @@ async def _drain(worker: asyncio.Task[None], runner: TaskRunner, seconds: float)
 
 async def _keep_clean(app: App, stalled: float) -> None:
     """Give the tasks of workers that died to others, and delete old ones."""
-    delete_at = 0.0
+    delete_at, was_away = 0.0, False
     clock = asyncio.get_running_loop().time
     here = asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
     while True:
         try:
             async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
-                await _requeue_stalled(app, stalled)
+                await _requeue_stalled(app, stalled, was_away=was_away)
+                was_away = False
                 if clock() >= delete_at:
                     await app.job_manager.delete_old_jobs(
                         KEPT_HOURS, queue_of(app), include_failed=True, include_aborted=True
                     )
                     delete_at = clock() + 3600
         except ConnectorException as error:
+            was_away = True
             _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
         except (Exception, asyncio.CancelledError) as error:
             if here.cancelling():
@@ -178,23 +180,30 @@ async def _keep_clean(app: App, stalled: float) -> None:
         await asyncio.sleep(stalled / 3)
 
 
-async def _requeue_stalled(app: App, stalled: float) -> None:
-    manager = app.job_manager
-    queue = queue_of(app)
-    for task in await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled):
+async def _requeue_stalled(app: App, stalled: float, *, was_away: bool = False) -> None:
+    """Give the tasks of workers that are not heard of to others.
+
+    While PostgreSQL is away, no worker can show that it lives. When it is back, each does so within
+    a second, and writes how its runs have ended; a look may be there before. So the look after an
+    outage, and one that got no answer for as long as a worker is silent, gives no task to others::
+
+        A    work ends | fails, is tried again        |         | writes its end
+        B              | looks                         A is silent since long: the next look counts
+        PostgreSQL     [............ away ............]
+    """
+    manager, queue = app.job_manager, queue_of(app)
+    clock = asyncio.get_running_loop().time
+    asked_at = clock()
+    silent = await manager.get_stalled_jobs(queue=queue, seconds_since_heartbeat=stalled)
+    if was_away or clock() - asked_at > max(stalled / 3, MIN_SECONDS_AWAY):
+        return
+    for task in silent:
         _LOGGER.warning("task %s waits again, as its worker is not heard of", task.call_string)
         try:
-            await _requeue(app, task)
+            await requeue(manager, task)
         except Exception as error:
             if isinstance(error, ConnectorException) and is_outage(error):
                 raise
             # The others are freed all the same: the next look would fail at this one again.
             message = "task %s could not be given to another worker: %s"
             _LOGGER.error(message, task.call_string, describe_error(error))  # noqa: TRY400 - one line
-
-
-async def _requeue(app: App, task: Job) -> None:
-    try:
-        await app.job_manager.retry_job(task)
-    except UniqueViolation:  # another task waits for the same occurrence
-        await app.job_manager.finish_job(task, Status.ABORTED, delete_job=True)

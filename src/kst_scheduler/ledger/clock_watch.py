@@ -61,6 +61,8 @@ class ClockWatch:
         """Whether the clock was set since the first reading."""
         self.steady_for = timedelta(0)
         """For how long it was not set, or since the first reading, until the last one trusted."""
+        self.steady_since: datetime | None = None
+        """What it showed when that began; None: it was not read yet."""
         self._steady_since = 0.0
         self._trusted: Reading | None = None
         self._untrusted: list[Reading] = []
@@ -69,13 +71,13 @@ class ClockWatch:
     def add_reading(self, reading: Reading) -> bool:
         """Remember a reading, and return whether it may be acted on."""
         if self._trusted is None:
-            self._steady_since = reading.sent
+            self._begin_steady(reading)
         elif step := reading.step_since(self._trusted):
             if not self._add_untrusted(reading, step):
                 return False
-            self._steady_since = self._untrusted[0].sent
+            self._begin_steady(self._untrusted[0])
         elif self._untrusted:  # it is back where it was
-            self._steady_since = reading.sent
+            self._begin_steady(reading)
         self._trusted, self._untrusted = reading, []
         self.steady_for = timedelta(seconds=reading.received - self._steady_since)
         return True
@@ -95,6 +97,9 @@ class ClockWatch:
     def is_steady_for(self, span: timedelta) -> bool:
         """Tell whether the clock was not set for so long, or never since the first reading."""
         return not self.was_set or self.steady_for >= span
+
+    def _begin_steady(self, reading: Reading) -> None:
+        self._steady_since, self.steady_since = reading.sent, reading.shown
 
     def _add_untrusted(self, reading: Reading, step: float) -> bool:
         """Remember a reading of a clock that was set; return whether it has stood long enough."""

@@ -23,7 +23,6 @@ from apscheduler.events import EVENT_EXECUTOR_ADDED, EVENT_SCHEDULER_STARTED
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.executors.base import MaxInstancesReachedError
 from apscheduler.executors.pool import ProcessPoolExecutor
-from apscheduler.util import iscoroutinefunction_partial
 
 from kst_scheduler.errors import (
     InvalidArgumentError,
@@ -35,7 +34,12 @@ from kst_scheduler.fire_times.instants import SECOND, microseconds
 from kst_scheduler.redaction import without_passwords
 from kst_scheduler.runs.due_jobs import stop_watching_due_jobs, watch_due_jobs
 from kst_scheduler.runs.table import NAT, RunLog
-from kst_scheduler.scheduler.executor import JobStandIn, OccurrenceExecutor, returns_awaitable
+from kst_scheduler.scheduler.executor import (
+    JobStandIn,
+    OccurrenceExecutor,
+    is_coroutine_function,
+    returns_awaitable,
+)
 from kst_scheduler.torn_down import is_torn_down, running_task
 from kst_scheduler.user_values import describe, is_a, text_of
 
@@ -97,7 +101,8 @@ class RunRecorder:
         self.clock = clock
         self.function_of = function_of
         self._log = RunLog(max_rows) if log is None else log
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Of the rows; nothing is waited for while it is held."""
         self._running: dict[int, tuple[str, int, int]] = {}
         self._submitted: dict[_WatchedJob, None] = {}
         """The batches of run times that are not through, in the order of submission."""
@@ -115,7 +120,7 @@ class RunRecorder:
     @property
     def runs(self) -> pd.DataFrame:
         """The table of runs so far; what has started and not ended is ``running``."""
-        with self._lock:
+        with self.lock:
             log = self._log.copy()
             running = list(self._running.values())
         for job_id, scheduled_at, started_at in running:
@@ -142,10 +147,11 @@ class RunRecorder:
         """Add a row; times are microseconds since 1970 in UTC."""
         if self.is_over:
             return
-        with self._lock:
-            before = len(self._log)
-            self._log.add(self.node, job_id, scheduled_at, status, started_at, finished_at, detail)
-            if len(self._log) < before:
+        with self.lock:
+            is_room_made = self._log.add(
+                self.node, job_id, scheduled_at, status, started_at, finished_at, detail
+            )
+            if is_room_made:
                 self._drop_jobs()
 
     def _drop_jobs(self) -> None:
@@ -194,7 +200,7 @@ class RunRecorder:
         if serial not in self._running:
             return  # closed as a whole before
         job_id, scheduled_at, started_at = self._running.pop(serial)
-        status, detail = _outcome(error)
+        status, detail = ("ok", "") if error is None else _outcome(error)
         self.add(job_id, scheduled_at, status, started_at, self.clock(), detail)
 
     def due(self, job: Job, run_times: list[datetime]) -> None:
@@ -255,10 +261,16 @@ class _WatchedJob(JobStandIn):
         self._began = True
         # What an executor reads of every job, held here: __getattr__ is a slow way to it.
         self.id = job.id
+        self._jobstore_alias = job._jobstore_alias
         self.args = job.args
         self.kwargs = job.kwargs
         self.misfire_grace_time = job.misfire_grace_time
-        self.func = self._await if awaited else self._call
+        self._awaited = awaited
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The watched function; an attribute would keep this object until the next collection."""
+        return self._await if self._awaited else self._call
 
     def each(self) -> Iterator[datetime]:
         """Yield the run times, and note each that APScheduler finds too late to run.
@@ -333,8 +345,7 @@ def _what_is_awaited(executor: BaseExecutor) -> Callable[[Any], bool]:
     if isinstance(executor, OccurrenceExecutor):
         return returns_awaitable
     if isinstance(executor, AsyncIOExecutor):
-        is_awaited: Callable[[Any], bool] = iscoroutinefunction_partial
-        return is_awaited
+        return is_coroutine_function
     return lambda _function: False
 
 
@@ -348,10 +359,8 @@ def _span(microseconds: int) -> timedelta:
     return timedelta(milliseconds=microseconds // 1000)
 
 
-def _outcome(error: BaseException | None) -> tuple[str, str]:
-    """Return the status and the detail that a run's end stands for."""
-    if error is None:
-        return "ok", ""
+def _outcome(error: BaseException) -> tuple[str, str]:
+    """Return the status and the detail that an error stands for."""
     if is_a(error, LockedOutError):
         return "locked_out", without_passwords(text_of(error))
     if is_a(error, asyncio.CancelledError, LeaseLostError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from array import array
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.errors import InvalidArgumentError
 from kst_scheduler.extras import require_tables
@@ -86,9 +86,9 @@ class RunLog:
 
     def __init__(self, max_rows: int | None = None) -> None:
         self._max_rows = max_rows
-        self._texts: dict[str, dict[str, int]] = {name: {} for name in TEXT_COLUMNS}
-        self._codes = {name: array("i") for name in TEXT_COLUMNS}
-        self._times = {name: array("q") for name in TIME_COLUMNS}
+        self._nodes, self._job_ids, self._details = _Texts(), _Texts(), _Texts()
+        self._scheduled_at, self._started_at = array("q"), array("q")
+        self._finished_at = array("q")
         self._status = array("b")
 
     def __len__(self) -> int:
@@ -103,33 +103,30 @@ class RunLog:
         started_at: int = NAT,
         finished_at: int = NAT,
         detail: str = "",
-    ) -> None:
-        """Append one row."""
+    ) -> bool:
+        """Append one row; return whether the oldest were dropped."""
         self._status.append(_STATUS_CODE[status])
-        for name, text in zip(TEXT_COLUMNS, (node, job_id, detail), strict=True):
-            known = self._texts[name]
-            self._codes[name].append(known.setdefault(text, len(known)))
-        scheduled, started, finished = self._times.values()
-        scheduled.append(scheduled_at)
-        started.append(started_at)
-        finished.append(finished_at)
-        if self._max_rows is not None and len(self) > self._max_rows * 5 // 4:
-            self._keep(self._max_rows)
+        self._nodes.append(node)
+        self._job_ids.append(job_id)
+        self._details.append(detail)
+        self._scheduled_at.append(scheduled_at)
+        self._started_at.append(started_at)
+        self._finished_at.append(finished_at)
+        if self._max_rows is None or len(self) <= self._max_rows * 5 // 4:
+            return False
+        self._keep(self._max_rows)
+        return True
 
     def knows(self, job_id: str) -> bool:
         """Tell whether a job has had a row lately."""
-        return job_id in self._texts["job_id"]
+        return job_id in self._job_ids.known
 
     def _keep(self, count: int) -> None:
         """Drop all but the last rows, and the texts that only the others had."""
-        del self._status[:-count]
-        for times in self._times.values():
-            del times[:-count]
-        for name, codes in self._codes.items():
-            texts, known = list(self._texts[name]), dict[str, int]()
-            kept = (known.setdefault(texts[code], len(known)) for code in codes[-count:])
-            self._codes[name] = array("i", kept)
-            self._texts[name] = known
+        for column in (self._status, self._scheduled_at, self._started_at, self._finished_at):
+            del column[:-count]
+        for texts in (self._nodes, self._job_ids, self._details):
+            texts.keep(count)
 
     def copy(self) -> RunLog:
         """Return a log of the same rows, to which others can be added."""
@@ -142,27 +139,68 @@ class RunLog:
         import pandas as pd  # noqa: PLC0415 - slow to load
 
         order = self._order()
-        columns: dict[str, Any] = {
-            name: _texts(self._texts[name], np.frombuffer(codes, np.int32)[order])
-            for name, codes in self._codes.items()
-        }
-        for name, times in self._times.items():
-            columns[name] = moments(np.frombuffer(times, np.int64)[order])
-        columns["status"] = pd.Categorical.from_codes(
-            np.frombuffer(self._status, np.int8)[order], dtype=status_dtype()
+        status = np.frombuffer(self._status, np.int8)[order]
+        return pd.DataFrame(
+            {
+                "node": self._nodes.column(order),
+                "job_id": self._job_ids.column(order),
+                "scheduled_at": moments(np.frombuffer(self._scheduled_at, np.int64)[order]),
+                "started_at": moments(np.frombuffer(self._started_at, np.int64)[order]),
+                "finished_at": moments(np.frombuffer(self._finished_at, np.int64)[order]),
+                "status": pd.Categorical.from_codes(status, dtype=status_dtype()),
+                "detail": self._details.column(order),
+            },
+            copy=False,
         )
-        return pd.DataFrame(columns, columns=list(COLUMNS), copy=False)
 
     def _order(self) -> NDArray[np.intp]:
         """Return the places of the rows in the order of the table."""
         import numpy as np  # noqa: PLC0415 - slow to load
 
         lanes = np.zeros(len(self), np.int32)
-        for name in ("node", "job_id"):
-            ranks = _ranks(self._texts[name])
+        for texts in (self._nodes, self._job_ids):
+            ranks = texts.ranks()
             lanes *= len(ranks)
-            lanes += ranks[np.frombuffer(self._codes[name], np.int32)]
-        return np.lexsort((lanes, np.frombuffer(self._times["scheduled_at"], np.int64)))
+            lanes += ranks[np.frombuffer(texts.codes, np.int32)]
+        return np.lexsort((lanes, np.frombuffer(self._scheduled_at, np.int64)))
+
+
+class _Texts:
+    """A column of texts, in which equal ones are kept once."""
+
+    __slots__ = ("codes", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        """Each text, and its code."""
+        self.codes = array("i")
+
+    def append(self, text: str) -> None:
+        """Append the text of one row."""
+        self.codes.append(self.known.setdefault(text, len(self.known)))
+
+    def keep(self, count: int) -> None:
+        """Drop all but the last rows, and the texts that only the others had."""
+        texts, codes = list(self.known), self.codes[-count:]
+        self.known, self.codes = {}, array("i")
+        for code in codes:
+            self.append(texts[code])
+
+    def ranks(self) -> NDArray[np.int32]:
+        """Return, for each text's code, its place in alphabetical order."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+
+        ranks = np.empty(len(self.known), np.int32)
+        ranks[[self.known[text] for text in sorted(self.known)]] = np.arange(len(ranks))
+        return ranks
+
+    def column(self, order: NDArray[np.intp]) -> pd.api.extensions.ExtensionArray:
+        """Return the texts of the rows in an order; equal ones are the same object."""
+        import numpy as np  # noqa: PLC0415 - slow to load
+        import pandas as pd  # noqa: PLC0415 - slow to load
+
+        texts = pd.array(np.array(list(self.known), dtype=object), dtype="str")
+        return texts.take(np.frombuffer(self.codes, np.int32)[order])
 
 
 def duplicates(runs: pd.DataFrame) -> pd.DataFrame:
@@ -232,20 +270,3 @@ def moments(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
 
 
 _STATUS_CODE: Final = {status: code for code, status in enumerate(STATUSES)}
-
-
-def _ranks(texts: dict[str, int]) -> NDArray[np.int32]:
-    """Return, for each text's code, its place in alphabetical order."""
-    import numpy as np  # noqa: PLC0415 - slow to load
-
-    ranks = np.empty(len(texts), np.int32)
-    ranks[[texts[text] for text in sorted(texts)]] = np.arange(len(texts), dtype=np.int32)
-    return ranks
-
-
-def _texts(texts: dict[str, int], codes: NDArray[np.int32]) -> pd.api.extensions.ExtensionArray:
-    """Return a column of texts in which equal ones are the same object."""
-    import numpy as np  # noqa: PLC0415 - slow to load
-    import pandas as pd  # noqa: PLC0415 - slow to load
-
-    return pd.array(np.array(list(texts), dtype=object), dtype="str").take(codes)

@@ -11,6 +11,8 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from inspect import CO_COROUTINE
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
@@ -251,12 +253,18 @@ def returns_awaitable(function: Callable[..., object]) -> bool:
     Looks through functools.partial, and at the class of an object that is called. Async generator
     functions and lambdas that return a coroutine cannot be told from plain functions.
     """
+    if is_coroutine_function(function):
+        return True
     while isinstance(function, partial):
         function = function.func
-    return bool(
-        iscoroutinefunction_partial(function)
-        or (callable(function) and iscoroutinefunction_partial(type(function).__call__))
-    )
+    return bool(callable(function) and iscoroutinefunction_partial(type(function).__call__))
+
+
+def is_coroutine_function(function: Callable[..., object]) -> bool:
+    """Tell what AsyncIOExecutor asks of each run, and soon where it is an ``async def``."""
+    if type(function) is FunctionType and function.__code__.co_flags & CO_COROUTINE:
+        return True
+    return bool(iscoroutinefunction_partial(function))
 
 
 def _no_traceback(record: logging.LogRecord) -> bool:

@@ -18,8 +18,8 @@ def log_to_stderr() -> None:
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s%(run)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and so their keys
-    for chatty in ("procrastinate", "psycopg.pool"):  # a line or more for every statement or task
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)  # or a line or more for every task
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # of an outage the queue logs one
 
 
 class Formatter(logging.Formatter):

@@ -38,12 +38,12 @@ class ShownRunLog(RunLog):
         started_at: int = NAT,
         finished_at: int = NAT,
         detail: str = "",
-    ) -> None:
+    ) -> bool:
         """Append one row, in which nothing is before its cause."""
         scheduled_at = shown(scheduled_at)
         started_at = shown_after(scheduled_at, started_at)
         finished_at = shown_after(started_at, finished_at)
-        super().add(node, job_id, scheduled_at, status, started_at, finished_at, detail)
+        return super().add(node, job_id, scheduled_at, status, started_at, finished_at, detail)
 
 
 class RenamedRunLog(RunLog):
@@ -60,9 +60,9 @@ class RenamedRunLog(RunLog):
         self._log = log
         self._name_of = name_of
 
-    def add(self, node: str, job_id: str, *row: Any, **options: Any) -> None:
+    def add(self, node: str, job_id: str, *row: Any, **options: Any) -> bool:
         """Append one row to the other log."""
-        self._log.add(node, self._name_of(job_id), *row, **options)
+        return self._log.add(node, self._name_of(job_id), *row, **options)
 
 
 class LogCapture(logging.Handler):

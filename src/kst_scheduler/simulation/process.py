@@ -15,7 +15,8 @@ from kst_scheduler.runs.table import NAT, NODE_DOWN
 from kst_scheduler.simulation.host import begin_in_zone
 from kst_scheduler.simulation.log import RenamedRunLog
 from kst_scheduler.simulation.loop import VirtualLoop
-from kst_scheduler.simulation.world import MAX_EXITS, TICK
+from kst_scheduler.simulation.primitives import real_lock
+from kst_scheduler.simulation.world import MAX_EXITS, TICK, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,10 +142,12 @@ class SimulatedNode:
 
         """
         log = self._log if name_of is None else RenamedRunLog(self._log, name_of)
+        world = self._world
         recorder = RunRecorder(
-            scheduler, self.name, log=log, clock=lambda: self._world.shown, **options
+            scheduler, self.name, log=log, clock=lambda: shown(world.now), **options
         )
         recorder.grace = self.grace
+        recorder.lock = real_lock()  # as it waits for nothing, no other strand finds it taken
         self._recorders.append(recorder)
         scheduler.add_listener(self._note_added, EVENT_JOB_ADDED)
 

@@ -28,15 +28,17 @@ def copies_folder(*, outputs: bool) -> Path:
     Copies with outputs are in a folder of their own in it.
 
     Raises:
-        WorkbookError: when it is the folder of the notebooks themselves.
+        WorkbookError: when it is the folder of the notebooks themselves, one in it, or the one
+            that it is in.
 
     """
     originals = notebooks_folder()
     named = os.environ.get(VARIABLE)
-    folder = Path(named) if named else originals.parent / FOLDER
-    if folder.resolve() == originals.resolve():
+    folder = Path(named).expanduser() if named else originals.parent / FOLDER
+    place, taken = folder.resolve(), originals.resolve()
+    if place in {taken, taken.parent} or taken in place.parents:
         raise WorkbookError(
-            f"{VARIABLE} names {folder}, which has the original notebooks; name another folder"
+            f"{VARIABLE} names {folder}, the place of the original notebooks; name another folder"
         )
     return folder.absolute() / WITH_OUTPUTS if outputs else folder.absolute()
 
@@ -104,11 +106,13 @@ class Copies:
     def _place(self, path: str, content: bytes) -> str | None:
         """Write a copy, unless it is there, and over nothing edited; return the name it got."""
         for name in chain([path], _names(path, "new")):
-            if not self._is_taken(name) or self._is_outdated(name, content):
+            is_there = self._is_taken(name)
+            is_outdated = is_there and self._is_outdated(name, content)
+            if self._is_current(name, content) and not is_outdated and (is_there or name != path):
+                return None  # a new version that is not there was deleted by its reader
+            if is_outdated or not is_there:
                 self._write(name, content)
                 return name
-            if self._record.get(name, {}).get("version") == version_of(name, content):
-                return None
         raise AssertionError  # the names do not end
 
     def _is_outdated(self, name: str, content: bytes) -> bool:
@@ -118,9 +122,12 @@ class Copies:
             self._note(name, content)
             return False
         is_unedited = text_of(name, there) in {written.get("text"), text_of(name, content)}
-        is_current = written.get("version") == version_of(name, content)
         is_for_this_kernel = language_of(name, there) == language_of(name, content)
-        return is_unedited and not (is_current and is_for_this_kernel)
+        return is_unedited and not (self._is_current(name, content) and is_for_this_kernel)
+
+    def _is_current(self, name: str, content: bytes) -> bool:
+        """Tell whether this version was the last one to be written under a name."""
+        return self._record.get(name, {}).get("version") == version_of(name, content)
 
     def _remove_same(self, name: str, content: bytes) -> None:
         """Remove the new version beside a copy that is now the same."""
@@ -155,12 +162,15 @@ def _listed(paths: list[str]) -> str:
 
 
 def _read_record(file: Path) -> dict[str, dict[str, str]]:
-    """Return the record; without one, each copy that differs counts as edited."""
+    """Return the record; without one, or a whole one, each copy that differs counts as edited."""
     try:
         record = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        is_whole = all(
+            isinstance(fact, str) for facts in record.values() for fact in facts.values()
+        )
+    except (OSError, ValueError, AttributeError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return record if is_whole else {}
 
 
 def _write_whole(file: Path, content: bytes) -> None:

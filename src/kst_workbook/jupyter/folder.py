@@ -43,7 +43,7 @@ def find_notebook(name: str) -> Path:
 
 
 def notebook_named(name: str) -> Path:
-    """Return the notebook of that file name, or of that number, such as 03.
+    """Return the notebook of that file name, with or without its end, or of that number.
 
     Raises:
         WorkbookError: when there is none; the message names those that there are.
@@ -51,7 +51,8 @@ def notebook_named(name: str) -> Path:
     """
     paths = all_notebooks()
     for path in paths:
-        if name in {path.name, path.name.partition("_")[0]}:
+        number = path.name.partition("_")[0]
+        if name in {path.name, path.stem, number, number.lstrip("0") or "0"}:
             return path
     raise WorkbookError(
         f"no notebook {name}; write one of {', '.join(path.name for path in paths)}"

@@ -35,11 +35,13 @@ def _notebook(name: str, content: bytes) -> dict[str, Any]:
     if not name.endswith(".ipynb"):
         return {}
     try:
-        notebook = json.loads(content)
-        is_whole = all({"cell_type", "source"} <= cell.keys() for cell in notebook["cells"])
+        notebook: dict[str, Any] = json.loads(content)
+        for cell in notebook["cells"]:
+            _ = cell["cell_type"], "".join(cell["source"])
+        notebook.get("metadata", {}).get("language_info")
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return notebook if is_whole else {}
+    return notebook
 
 
 def _digest(content: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from replicas import NIGHT, Night, SwitchedLedger, crawl_for, in_shown_times, ni
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from apscheduler.triggers.base import BaseTrigger
 
@@ -353,3 +355,37 @@ def test_what_was_due_just_before_a_pause_is_not_lost_by_it(second: int, nodes: 
         replicas.at(node, 3 + second / 3600, pause)
         replicas.at(node, 4.5, resume)
     assert told(replicas.play(nodes=nodes, hours=6)) == [(3, "ok")]
+
+
+class FrozenLook(MemoryLedger):
+    """Freezes one replica between its reading of the clock and that of the mark, for two hours."""
+
+    is_due = False
+
+    async def now(self) -> datetime:
+        """Read the clock, and stand still once."""
+        moment = await super().now()
+        if self.is_due and current_node() == "A":
+            self.is_due = False
+            time.sleep(2 * 3600)  # noqa: ASYNC251 - as a virtual machine that is moved
+        return moment
+
+    def freeze_next(self, *_: object) -> None:
+        """Freeze the next look."""
+        self.is_due = True
+
+
+def test_a_look_that_was_frozen_takes_no_mark_for_one_of_a_clock_ahead() -> None:
+    """Set back, the mark would lie before a pause of all replicas, whose runs were called missed.
+
+    A reads the clock at 04:30 and is frozen; B moves the mark on to 06:30; A reads the mark.
+    """
+    replicas = Replicas(cron(minute=0))
+    replicas.ledger = ledger = FrozenLook()
+    for node in "AB":
+        replicas.at(node, 1.1, pause)
+        replicas.at(node, 3.1, resume)
+    replicas.at("A", 4.501, ledger.freeze_next)
+    story = replicas.play(hours=8)
+    assert told(story) == [(hour, "ok") for hour in (0, 1, 4, 5, 6, 7)]
+    assert replicas.alerted == []

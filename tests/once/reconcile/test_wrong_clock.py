@@ -316,3 +316,23 @@ def test_a_clock_that_was_ahead_for_long_costs_no_run_after_it_is_right() -> Non
     assert nights(story) == all_ok(2)
     assert service.nights_begun() == [0, 1]
     assert [row.status for row in service.alerted] == ["missed"]
+
+
+class SlowLedger(MemoryLedger):
+    """Takes five seconds to say what runs."""
+
+    async def rows(self, *arguments: Any, **options: Any) -> list[LedgerRow]:
+        """Wait, and answer."""
+        if options.get("status") == "running":
+            await asyncio.sleep(5)
+        return await super().rows(*arguments, **options)
+
+
+def test_a_clock_that_is_set_back_in_the_middle_of_a_look_puts_off_what_it_found() -> None:
+    """Down at 03:00, A finds the night at 05:00; its clock shows 02:00 before the run starts."""
+    service = Service(ledger=SlowLedger())
+    down = Crash("A", night(2, 50), night(5) - night(2, 50))
+    back = ClockJump("A", night(5) + timedelta(seconds=3), -3 * 3600)
+    result = simulate(service.register, NIGHT, night(8), 1, [down, back])
+    assert nights(Night(result, service.ledger)) == [(0, "ok", 1)]
+    assert not result.log["message"].str.contains("cannot be reconciled").any()

@@ -79,9 +79,52 @@ def test_an_edited_copy_stays_and_the_new_version_lies_beside_it(mine: Path) -> 
     assert held(mine) == {**edited, **beside, "documents/A.new-2.md": b"# C\n"}
 
 
+def test_a_new_version_that_its_reader_deletes_does_not_come_back(mine: Path) -> None:
+    """The version after it does; a notebook itself that is deleted is made anew."""
+    (mine / "00.ipynb").write_bytes(notebook("mine"))
+    Copies(mine).update(SECOND)
+    (mine / "00.new.ipynb").unlink()
+    (mine / "documents/A.md").unlink()
+    assert Copies(mine).update(SECOND) == []
+    assert held(mine) == {**SECOND, "00.ipynb": notebook("mine")}
+    third = {**SECOND, "00.ipynb": notebook("1 + 3")}
+    assert Copies(mine).update(third) == ["you edited 00.ipynb; the new version is 00.new.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["broken", "[]", '{"00.ipynb": null}', '{"00.ipynb": ["text"]}', '{"00.ipynb": {"text": []}}'],
+)
+def test_a_damaged_record_loses_nothing(mine: Path, damaged: str) -> None:
+    """Each copy that differs counts as edited."""
+    (mine / folder.RECORD).write_text(damaged, "utf-8")
+    (mine / "00.ipynb").write_bytes(notebook("mine"))
+    assert Copies(mine).update(FIRST) == ["you edited 00.ipynb; the new version is 00.new.ipynb"]
+    assert (mine / "00.ipynb").read_bytes() == notebook("mine")
+    assert Copies(mine).update(FIRST) == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"cells": [{"cell_type": "code", "source": 3}]},
+        {"cells": [{"cell_type": "code", "source": [1]}]},
+        {"cells": ["text"]},
+        {"cells": None},
+        {"cells": [], "metadata": []},
+        [],
+    ],
+)
+def test_a_notebook_of_another_shape_is_the_readers(mine: Path, broken: object) -> None:
+    """Nothing is written over it."""
+    (mine / "00.ipynb").write_text(json.dumps(broken), "utf-8")
+    assert Copies(mine).update(SECOND)[-1] == "you edited 00.ipynb; the new version is 00.new.ipynb"
+    assert json.loads((mine / "00.ipynb").read_bytes()) == broken
+
+
 def test_what_nobody_has_recorded_is_the_readers(mine: Path) -> None:
-    """A broken record, a notebook that is no JSON: nothing is overwritten."""
-    (mine / folder.RECORD).write_text("broken", "utf-8")
+    """A record that is gone, a notebook that is no JSON: nothing is overwritten."""
+    (mine / folder.RECORD).unlink()
     (mine / "00.ipynb").write_bytes(b"<<<<<<< HEAD")
     assert Copies(mine).update(FIRST) == ["you edited 00.ipynb; the new version is 00.new.ipynb"]
     assert (mine / "00.ipynb").read_bytes() == b"<<<<<<< HEAD"
@@ -158,6 +201,12 @@ def test_the_folder_is_beside_the_notebooks_or_where_the_variable_says(
     assert copies_folder(outputs=True) == tmp_path / "my_notebooks/with_outputs"
     monkeypatch.setenv("KST_WORKBOOK_FOLDER", str(tmp_path / "내 것"))
     assert copies_folder(outputs=False) == tmp_path / "내 것"
-    monkeypatch.setenv("KST_WORKBOOK_FOLDER", str(tmp_path / "notebooks"))
-    with pytest.raises(WorkbookError, match="has the original notebooks; name another folder"):
-        copies_folder(outputs=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KST_WORKBOOK_FOLDER", "~/mine")
+    assert copies_folder(outputs=False) == tmp_path / "mine"
+    for refused in ("notebooks", "notebooks/mine", "."):
+        monkeypatch.setenv("KST_WORKBOOK_FOLDER", str(tmp_path / refused))
+        with pytest.raises(
+            WorkbookError, match="the place of the original notebooks; name another"
+        ):
+            copies_folder(outputs=False)

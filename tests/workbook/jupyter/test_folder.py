@@ -59,8 +59,10 @@ def test_notebooks_come_in_reading_order() -> None:
 
 
 def test_a_notebook_is_found_by_path_and_by_name(clone: Path) -> None:
-    """Both the path from here and the bare name work."""
+    """The path from here, the bare name, the same without its end, and the number work."""
     expected = clone / "notebooks" / "03_triggers.ipynb"
+    for name in ("03_triggers", "03", "3"):
+        assert find_notebook(name) == expected
     assert find_notebook("notebooks/03_triggers.ipynb").resolve() == expected.resolve()
     assert find_notebook("03_triggers.ipynb") == expected
 

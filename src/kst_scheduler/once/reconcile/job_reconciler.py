@@ -6,7 +6,7 @@ import asyncio
 import logging
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,10 +22,10 @@ from kst_scheduler.once.reconcile.fire_plan import MAX_AT_ONCE
 from kst_scheduler.once.reconcile.overdue import Overdue, nominal_time
 from kst_scheduler.once.reconcile.pause_notes import Pause, note_pause, noted_pause
 from kst_scheduler.scheduler.occurrence import AlreadyRunningError, Occurrence
+from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
 
     from apscheduler.job import Job
 
@@ -174,11 +174,17 @@ class JobReconciler:
         """Return up to when the job was looked at, on whichever replica; None: never yet.
 
         A clock that was ahead may have moved that into the future. It is set back to where the
-        clock became steady; not at once, as the clock may be behind now, in its place.
+        clock became steady; not at once, as the clock may be behind now, in its place. A process
+        that is frozen in a look finds the mark ahead of it, too, so the clock is read once more::
+
+            A   reads the clock: 04:30 | .... frozen .... | mark 06:30? reads the clock: 06:31
+            B                            mark -> 06:30
         """
         mark = await self.look.ledger.watermark(self.job.id)
         is_steady = self.look.now - self.look.steady_since >= TRUSTED_AFTER
         if mark is None or mark <= self.look.now + MAX_LEAD or not is_steady:
+            return mark
+        if mark <= await self.look.ledger.now() + MAX_LEAD:
             return mark
         await self.look.ledger.reset_watermark(self.job.id, mark, self.look.steady_since)
         _LOGGER.warning("%s was looked at until %s, by a clock that was ahead", self.job.id, mark)
@@ -341,9 +347,14 @@ class JobReconciler:
         return [*left, candidate.scheduled_at]
 
     async def _start(self, candidate: Occurrence) -> bool:
-        """Start a run, unless another one of the job is in progress, here or elsewhere."""
+        """Start a run, unless another one of the job is in progress, here or elsewhere.
+
+        Nor when this host's clock, which was set back since the look began, says it is not due.
+        """
         running = await self.look.ledger.rows(self.job.id, status="running")
         if any(row not in self.abandoned for row in running):
+            return False
+        if candidate.scheduled_at > datetime.now(UTC):
             return False
         try:
             self.look.scheduler.run_missed(self.job, candidate.scheduled_at)

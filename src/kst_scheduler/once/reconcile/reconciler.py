@@ -231,7 +231,7 @@ class Reconciler:
             now=now,
             until=min(now, datetime.now(UTC)) - self._delay,
             oldest=now - self._retention,
-            steady_since=now - self._clock.steady_for,
+            steady_since=self._clock.steady_since or now,
             own_looks=self._own_looks,
             result=result,
         )

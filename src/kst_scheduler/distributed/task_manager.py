@@ -1,0 +1,104 @@
+"""How a worker takes tasks and ends them, while sessions and whole servers go and come back.
+
+Procrastinate's worker ends when its question for a task fails: it takes no more until all that it
+is at has ended, which may be hours (github.com/procrastinate-org/procrastinate/issues/1116). Here
+the answer is "no task", and the worker asks again. A task may have been given to it all the same,
+in the answer that was lost. It is at work by its row, and nobody works on it
+(procrastinate/issues/1518)::
+
+    worker      asks for a task                            | asks again: which do I have?
+    PostgreSQL        task 7 is worker 3's | session ends    7 -> 7 waits again | task 7
+
+So before it asks again, what is the worker's own, and not in its hands, is put back.
+Checked on procrastinate 3.10.0.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
+from procrastinate.manager import JobManager
+
+from kst_scheduler.distributed.outages import has_ended, is_outage, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from procrastinate.connector import BaseConnector
+    from procrastinate.jobs import Job
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class TaskManager(JobManager):
+    """Procrastinate's own, which knows what tasks this process has in its hands."""
+
+    def __init__(self, connector: BaseConnector) -> None:
+        super().__init__(connector)
+        self._in_hand: set[int | None] = set()
+        self._unsure: set[int] = set()
+        """Workers that may have been given a task in an answer that was lost."""
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """Return a task for a worker; None: there is none, or PostgreSQL is away."""
+        try:
+            if worker_id in self._unsure:
+                await self._put_back(worker_id)
+                self._unsure.discard(worker_id)
+            task = await super().fetch_job(queues, worker_id)
+        except ConnectorException as error:
+            if not is_outage(error):
+                raise
+            if worker_id not in self._unsure:  # one line an outage
+                _LOGGER.warning(
+                    "no task could be taken, and it is tried again: %s", reason_of(error)
+                )
+            self._unsure.add(worker_id)
+            return None
+        if task is not None:
+            self._in_hand.add(task.id)
+        return task
+
+    async def finish_job_by_id_async(self, job_id: int, status: Status, delete_job: bool) -> None:
+        """Write that a task has ended."""
+        write = super().finish_job_by_id_async
+        await self._let_go(job_id, partial(write, job_id, status, delete_job))
+
+    async def retry_job_by_id_async(self, job_id: int, *arguments: Any, **options: Any) -> None:
+        """Let a task wait in the queue again."""
+        write = super().retry_job_by_id_async
+        await self._let_go(job_id, partial(write, job_id, *arguments, **options))
+
+    async def _let_go(self, job_id: int, write: Callable[[], Awaitable[None]]) -> None:
+        """Write what happens to a task, which is then no longer in hand.
+
+        Where that was written, and the answer lost, the next try finds nothing to write.
+        """
+        try:
+            await write()
+        except ConnectorException as error:
+            if job_id not in self._in_hand or not has_ended(error):
+                raise
+            _LOGGER.debug("task %d has ended already: %s", job_id, reason_of(error))
+        finally:
+            self._in_hand.discard(job_id)
+
+    async def _put_back(self, worker_id: int) -> None:
+        for task in await self.list_jobs_async(worker_id=worker_id, status=Status.DOING.value):
+            if task.id not in self._in_hand:
+                await requeue(self, task)
+
+
+async def requeue(manager: JobManager, task: Job) -> None:
+    """Let a task wait again that nobody works on; nothing where it has ended, or waits already."""
+    try:
+        await manager.retry_job(task)
+    except UniqueViolation:  # another task waits for the same occurrence
+        await manager.finish_job(task, Status.ABORTED, delete_job=True)
+    except ConnectorException as error:
+        if not has_ended(error):  # another worker was quicker
+            raise

@@ -1,0 +1,36 @@
+"""The list of benchmarks/mutants.py stands for the source as it is today."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def mutants() -> list[Any]:
+    """Return the list of the benchmark, which is a script and not a package."""
+    spec = importlib.util.spec_from_file_location("mutants", ROOT / "benchmarks" / "mutants.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return list(module.MUTANTS)
+
+
+def test_each_small_fault_changes_one_place_and_is_a_program() -> None:
+    """Else the benchmark ends with an error, after half an hour."""
+    for mutant in mutants():
+        text = (ROOT / "src" / "kst_scheduler" / mutant.file).read_text("utf-8")
+        assert text.count(mutant.old) == 1, mutant.name
+        compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
+
+
+def test_each_fault_that_no_day_shows_names_a_test_and_a_reason() -> None:
+    """The test is there under its name; the reason says why no day can show it."""
+    for mutant in mutants():
+        path, _, name = mutant.killed_by.partition("::")
+        if path:
+            assert f"def {name}(" in (ROOT / path).read_text("utf-8"), mutant.name
+            assert mutant.equivalent, mutant.name
