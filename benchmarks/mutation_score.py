@@ -38,7 +38,6 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cosmic_ray.plugins
-import parso
 import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -144,7 +143,7 @@ class RemoveCall(Operator):  # type: ignore[misc] # the library is untyped
 
     def mutate(self, node: Any, index: int) -> Any:  # noqa: ARG002 - there is one
         """Put ``pass`` in its place."""
-        keyword = parso.parse("pass").children[0]
+        keyword = get_ast("pass").children[0]
         keyword.prefix = node.get_first_leaf().prefix
         node.children[0] = keyword
         return node
@@ -279,7 +278,7 @@ def mutants_of(room: str, file: Path) -> Iterator[Mutant]:
             text = lines[line - 1]
             if NOT_CHANGED.search(text) or (name == "core/AddNot" and IS_NEGATED.match(text)):
                 continue
-            function = parso.tree.search_ancestor(node, "funcdef")
+            function = node.search_ancestor("funcdef")
             of = function.name.value if function else ""
             key = f"{file.relative_to(ROOT / PACKAGE)}: {of}: {text.strip()} [{column}] {name}"
             seen[key] += 1

@@ -127,9 +127,15 @@ async def test_one_task_that_cannot_be_freed_keeps_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has ended meanwhile, say, or its row is damaged; each look would fail at it again."""
-    manager = Manager(lambda _number: [Stalled(1), Stalled(2), Stalled(3)])
+    manager = Manager(lambda _number: [Stalled(0), Stalled(1), Stalled(2), Stalled(3)])
     waits_already = UniqueViolation(constraint_name="", queueing_lock=None)
-    manager.refused = {1: ValueError("not in doing status"), 2: waits_already}
+    refused_by_the_database = ConnectorException()
+    refused_by_the_database.__cause__ = psycopg.errors.CheckViolation("no such status")
+    manager.refused = {
+        0: refused_by_the_database,
+        1: ValueError("not in doing status"),
+        2: waits_already,
+    }
     await tidied(manager, 1)
     assert (manager.freed, manager.ended, manager.deletions) == ([3], [2], 1)
     assert "task run[1] could not be given to another worker: ValueError" in caplog.text

@@ -477,7 +477,8 @@ async def hold(client: Redis | None, ttl: float = 30, seconds: float = 0) -> Non
 async def test_a_failover_cuts_no_command_of_another_task(valkey_url: str) -> None:
     """Only connections that nobody uses are closed: the others find out by themselves."""
     async with Redis.from_url(valkey_url) as client:
-        in_use: Any = await client.connection_pool.get_connection()
+        pool: Any = client.connection_pool
+        in_use = await pool.get_connection()
         answers: list[Exception | int] = [1, ReadOnlyError("You can't write against a replica")]
 
         async def command() -> int:
@@ -488,7 +489,7 @@ async def test_a_failover_cuts_no_command_of_another_task(valkey_url: str) -> No
 
         assert await locks._Lock(client, NAME, 30)._on_the_primary(command) == 1
         assert in_use.is_connected
-        await client.connection_pool.release(in_use)
+        await pool.release(in_use)
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
