@@ -208,6 +208,13 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=95, help="the score that is asked for, in %%")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
+    if missing := [
+        test
+        for _, tests in ROOMS.values()
+        for test in tests.split()
+        if not (ROOT / "tests" / test).exists()
+    ]:
+        raise SystemExit(f"there is no test {missing[0]}; in such a run each change would be found")
     rooms = [asked.only] if asked.only else list(ROOMS)
     mutants = sample(rooms, -(-asked.sample // len(ROOMS)), asked.seed)
     known = {result.key: result for result in read_results()}
