@@ -88,6 +88,18 @@ def test_how_long_it_was_steady() -> None:
     assert watch.is_steady_for(timedelta(minutes=16))
 
 
+def test_since_when_it_was_steady() -> None:
+    """What it showed then, however long the answer of a later reading took."""
+    watch = ClockWatch()
+    assert watch.steady_since is None
+    watch.add_reading(reading(0))
+    watch.add_reading(Reading(NOON + timedelta(hours=1), 3600, 3 * 3600))
+    assert watch.steady_since == NOON
+    for minute in range(181, 200):
+        watch.add_reading(reading(60 * minute, MONTH))
+    assert watch.steady_since == NOON + timedelta(minutes=181, seconds=MONTH)
+
+
 @pytest.mark.parametrize(
     ("late", "is_in_time"),
     [(timedelta(minutes=15), False), (timedelta(minutes=15, seconds=1), True)],
@@ -109,15 +121,3 @@ async def test_a_row_stands_from_15_minutes_after_its_time_on(
     assert watch.add_reading(Reading(NOON, at - 3_600, at - 3_600))
     assert watch.add_reading(Reading(NOON + hour, at, at))
     assert await was_in_time(ledger, replace(row, written_at=NOON + hour)) is is_in_time
-
-
-def test_since_when_it_was_steady() -> None:
-    """What it showed then, however long the answer of a later reading took."""
-    watch = ClockWatch()
-    assert watch.steady_since is None
-    watch.add_reading(reading(0))
-    watch.add_reading(Reading(NOON + timedelta(hours=1), 3600, 3 * 3600))
-    assert watch.steady_since == NOON
-    for minute in range(181, 200):
-        watch.add_reading(reading(60 * minute, MONTH))
-    assert watch.steady_since == NOON + timedelta(minutes=181, seconds=MONTH)
