@@ -339,6 +339,8 @@ MUTANTS: Final = (
         "scheduler/drain.py",
         "for future, batch in batches.items() if not batch.in_thread and future.cancel()]",
         "for future in ()]",
+        equivalent="The scheduler is shut down next, which cancels what still runs.",
+        killed_by="tests/scheduler/test_drain.py::test_what_is_left_is_cancelled_and_named",
     ),
     Mutant(
         "a drain lets new runs start",

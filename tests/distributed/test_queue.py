@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from procrastinate import RetryStrategy
-from procrastinate.exceptions import UniqueViolation
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
 
 from handed_off import fire
 from in_loop import in_loop
-from kst_scheduler.distributed import hand_off, task_app, work
+from kst_scheduler.distributed import hand_off, queue, task_app, work
 from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
+from kst_scheduler.distributed.task_manager import requeue
 from kst_scheduler.distributed.worker import _requeue_stalled
 from kst_scheduler.errors import KSTSchedulerError, LedgerUnavailableError
 from kst_scheduler.ledger import SqlLedger
@@ -208,6 +210,29 @@ async def test_a_postgresql_that_is_away_is_an_error_in_time() -> None:
 
 
 @in_loop
+async def test_an_outage_of_the_queue_is_one_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the statement is tried again, and without the password."""
+    monkeypatch.setattr(queue, "SECONDS_BETWEEN_TRIES", 0)
+    connector = task_app("postgresql://app:secret@127.0.0.1:1/crawl").connector
+    assert isinstance(connector, queue.Connector)
+    tries = 0
+
+    async def statement() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise ConnectorException from psycopg.OperationalError("the server closed it")
+
+    await connector._retry_while_away(statement)
+    assert tries == 4
+    assert caplog.messages == [
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it"
+    ]
+
+
+@in_loop
 async def test_the_queue_tells_what_waits(postgres_url: str) -> None:
     """Of one job, at work or not yet, in UTC and whole seconds; runs by hand do not count."""
     async with database(postgres_url) as here:
@@ -294,6 +319,21 @@ async def test_the_task_of_a_dead_worker_waits_again(postgres_url: str) -> None:
             await manager.unregister_worker(worker)
             await _requeue_stalled(here.app, 30)
             assert [task.status for task in await here.tasks()] == ["todo"]
+
+
+@in_loop
+async def test_two_workers_free_a_task_at_once(postgres_url: str) -> None:
+    """The second finds it waiting already, which is no error; of a task not taken here it is."""
+    async with database(postgres_url) as here:
+        manager = here.app.job_manager
+        await fire(here.add(), NPS)
+        task = await manager.fetch_job([QUEUE], await manager.register_worker())
+        assert task is not None
+        for _ in range(2):
+            await requeue(manager, task)
+            assert [each.attempts for each in await here.tasks(status="todo")] == [1]
+        with pytest.raises(ConnectorException):
+            await manager.finish_job_by_id_async(-1, Status.SUCCEEDED, delete_job=True)
 
 
 @in_loop

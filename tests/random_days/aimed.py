@@ -14,22 +14,31 @@ from hypothesis import strategies as st
 from kst_scheduler.simulation import ClockJump, Crash
 from random_days.plan import CALM, DRAIN, LEASE, MIDNIGHT, Day, JobPlan, Outage
 
-BESIDE: Final = [0, -1, -5, 1, 3, -15]
+BESIDE: Final = [-1, -3, 0, 1, -15]
 """Seconds from a fire, or from the end of its run, to a fault."""
 
-LASTING: Final = [25, 5, 15, 65, 400]
-"""Seconds of an outage; the first three are shorter than the patience of ``once``, 30 s."""
+AT_A_RUN: Final = [
+    *[("deaf", 5, "fire"), ("deaf", 15, "fire"), ("deaf", 5, "end"), ("deaf", 15, "end")],
+    *[("away", 25, "fire"), ("down", 5, "fire"), ("read-only", 25, "fire"), ("late", 15, "fire")],
+    *[("away", 65, "end"), ("down", 400, "end"), ("read-only", 65, "end"), ("late", 15, "end")],
+]
+"""Outages of the ledger: kind, seconds, and where they begin.
+
+Those of up to 25 s are shorter than the patience of ``once``, 30 s; where no answer comes, of 15 s,
+as a try lasts ten.
+"""
 
 LATER: Final = [0.5, 1.1, 2.0]
 """Leases from a fire to a fault, where that is not beside the fire or the end of its run."""
 
 
 @st.composite
-def moments_of_runs(draw: st.DrawFn, day: Day) -> datetime:
+def moments_of_runs(draw: st.DrawFn, day: Day, where: str = "") -> datetime:
     """Draw a moment beside a fire, beside the end of its run, or some part of a lease later."""
     job = draw(st.sampled_from([job for job in day.jobs if job.guard != "lock"] or day.jobs))
-    fire = draw(st.sampled_from(_fires(job)))
-    where = draw(st.sampled_from(["fire", "end", "later"]))
+    # The node whose clock is ahead of the others has the first claim.
+    fire = draw(st.sampled_from(_fires(job))) - timedelta(seconds=max(day.offsets))
+    where = where or draw(st.sampled_from(["fire", "end", "later"]))
     later = draw(st.sampled_from(LATER)) * LEASE.seconds
     after = {"fire": 0.0, "end": float(job.seconds), "later": later}[where]
     at = fire + timedelta(seconds=after + draw(st.sampled_from(BESIDE)))
@@ -50,9 +59,8 @@ def _names(day: Day) -> list[str]:
 
 def with_an_outage_at_a_run(draw: st.DrawFn, day: Day) -> Day:
     """Add an outage of the ledger, mostly one that is over before anybody loses patience."""
-    start = draw(moments_of_runs(day))
-    kind = draw(st.sampled_from(["away", "deaf", "down", "read-only", "late"]))
-    seconds = draw(st.sampled_from(LASTING))
+    kind, seconds, where = draw(st.sampled_from(AT_A_RUN))
+    start = draw(moments_of_runs(day, where))
     return _with(day, Outage("ledger", kind, start, start + timedelta(seconds=seconds)))
 
 
@@ -106,9 +114,9 @@ def with_one_attempt(draw: st.DrawFn, day: Day) -> Day:
 
 
 AIMED: Final = (
-    *[with_an_outage_at_a_run] * 4,
-    *[with_a_node_that_loses_touch] * 3,
-    *[with_a_node_cut_off, with_a_ledger_that_comes_back, with_deploys] * 2,
+    *[with_an_outage_at_a_run] * 8,
+    *[with_a_node_that_loses_touch, with_a_ledger_that_comes_back] * 3,
+    *[with_a_node_cut_off, with_deploys] * 2,
     *(with_one_attempt, with_a_slow_ledger),
 )
 """The more often a kind stands here, the more days have it."""

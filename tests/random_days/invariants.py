@@ -178,7 +178,9 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     for work in story.witness.works:
         row = by_key.get(work.occurrence.key)
         early = work.occurrence.scheduled_at - work.begin
-        if work.claim and early > MAX_EARLY and not story.day.clock_was_wrong(work.begin, DOUBTED):
+        is_misled = work.begin < story.watch.misled.get(work.instance, MIDNIGHT)
+        is_wrong = is_misled or story.day.clock_was_wrong(work.begin, DOUBTED)
+        if work.claim and early > MAX_EARLY and not is_wrong:
             yield f"{work.occurrence} ran {early} before its time"
         if work.claim and (row is None or row.attempt < work.claim.attempt):
             yield f"{work.occurrence} ran, and its row does not know"
@@ -235,13 +237,17 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     """Yield what a drain left without an end, and what began after it."""
     by_key = {row.occurrence.key: row for row in rows}
     for work in story.witness.works:
-        begin = story.watch.drained.get(work.instance, END)
+        begin = story.watch.drained.get(work.instance)
+        if begin is None:
+            continue
         if work.begin > begin:
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
-        if work.claim is None or not work.begin < begin < (work.end or work.cut or END):
+        if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
         row, end = by_key[work.occurrence.key], begin + DRAIN
         edges = (begin, end)
+        if _is_stopped_within(story, work.instance[0], begin, end):
+            continue
         if any(is_held_up(story, work.instance, each) for each in edges) or any(
             each.start - SPARE_SECONDS <= end and begin <= each.end + LEASE
             for each in story.day.outages
@@ -251,6 +257,15 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{work.occurrence} was cut {work.cut - begin} after the drain began"
         if row.attempt != work.claim.attempt or row.status == "running":
             yield f"{work.occurrence} was drained, and lost: {row.status}, {row.error}"
+
+
+def _is_stopped_within(story: Story, node: str, begin: datetime, end: datetime) -> bool:
+    """Tell whether a drain did not have its time: its process was frozen, or killed before."""
+    return any(
+        each.at < end - timedelta(seconds=1) and begin < (each.end or END)
+        for each in story.day.incidents
+        if each.node == node and not isinstance(each, ClockJump)
+    )
 
 
 def _of_looks(story: Story) -> Iterator[str]:

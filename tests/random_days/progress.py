@@ -16,7 +16,7 @@ from random_days.conditions import could_run, is_held_up, is_paused, is_stopped,
 from random_days.faults import LATE, LIMIT
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
-from random_days.watch import Lapse
+from random_days.watch import Lapse, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,8 +235,12 @@ class JobView:
         story = self.story
         if story.day.clock_was_wrong(cut, DOUBTED) or work.instance in story.watch.drained:
             return True
-        # A claim that has not noticed that the ledger was down may come before the first renewal.
-        if not self._is_undisturbed(work, cut) or story.witness.outlived(work, cut):
+        if not self._is_undisturbed(work, cut):
+            return True
+        taken = (
+            story.watch.taken.get((work.claim.row_id, work.claim.attempt)) if work.claim else None
+        )
+        if taken and taken.at <= cut and not self._had_noticed(taken):
             return True
         away = timedelta(0)
         for each in story.day.outages:
@@ -247,6 +251,24 @@ class JobView:
             elif each.server == "ledger" and each.kind not in {"down", "slow"}:
                 away += max(timedelta(0), end + UNANSWERED.get(each.kind, AFTER) - start)
         return away >= LEASE / 2
+
+    def _had_noticed(self, taken: Taken) -> bool:
+        """Tell whether what took a row had noticed an outage, and had to leave the row alone.
+
+        What begins after an outage cannot know of it, and takes what it finds.
+        """
+        if taken.asked_at is None:
+            looks = [
+                each
+                for each in self.story.watch.looks
+                if each.process == taken.process and each.end and each.end < taken.at
+            ]
+            return bool(looks) and looks[-1].is_put_off
+        asked_at = taken.asked_at + timedelta(seconds=2 * MAX_SKEW)
+        return any(
+            each.server == "ledger" and asked_at < each.end < taken.at
+            for each in self.story.day.outages
+        )
 
     def _is_undisturbed(self, work: Work, until: datetime) -> bool:
         """Tell whether nothing stopped or blocked a process from the begin of a run on."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
+from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
 from random_days.marks import IS_KEPT, Mark, Marks, Span
@@ -83,6 +84,16 @@ class Looked(Span):
 
 
 @dataclass
+class Taken:
+    """A row was closed, or claimed, whose lease was over."""
+
+    at: datetime
+    process: str
+    asked_at: datetime | None
+    """When the claim was asked for first, by its client's clock; None: it was a look."""
+
+
+@dataclass
 class Lapse:
     """A lease was over, and for how long nobody saw to its row."""
 
@@ -109,6 +120,9 @@ class Watch:
         self.day = day
         self.untimely: set[int] = set()
         """The rows that were written by a process that was started by a wrong clock."""
+        self.misled: dict[str, datetime] = {}
+        """Until when each process that was started by a wrong clock may act on it: until it has
+        read the right one, and that has stood for a while."""
         self.first_readings: dict[str, datetime] = {}
         """When the latest process of each node has read the ledger's clock first."""
         self.faults: list[str] = []
@@ -123,6 +137,8 @@ class Watch:
         self.drained: dict[str, datetime] = {}
         """When each process began to drain."""
         self.lapses: list[Lapse] = []
+        self.taken: dict[tuple[int, int], Taken] = {}
+        """How each row was taken from its holder, by its id and the number of the attempt."""
         self._former: dict[tuple[int, int], datetime] = {}
         """Until when the attempts held their row that others have taken over."""
         self.written_off: dict[int, tuple[datetime, str]] = {}
@@ -171,6 +187,7 @@ class Watch:
         if held and held.claim.request is not asked.request:
             self._must_be_free(held, claim)
             self._note_lapse(held)
+            self._note_taken(held)
             self._former[claim.row_id, held.claim.attempt] = held.until
         self._may_be_tried(claim)
         self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE)
@@ -206,6 +223,11 @@ class Watch:
         held = self.rows_held[claim.row_id]
         is_last = held.claim.attempt == claim.attempt
         return held.until if is_last else self._former[claim.row_id, claim.attempt]
+
+    def _note_taken(self, held: Held) -> None:
+        asked = ASKED.get()
+        taken = Taken(true_time(), self.process(), asked and asked.request.claimed_at)
+        self.taken[held.claim.row_id, held.claim.attempt] = taken
 
     def _note_lapse(self, held: Held) -> None:
         what, now = held.claim.request.occurrence, true_time()
@@ -290,6 +312,7 @@ class Watch:
         elif true_time() < held.until and not self.leases_are_wrong():
             self.faults.append(f"{row.occurrence} was closed before its lease was over")
         self._note_lapse(held)
+        self._note_taken(held)
         held.end = row.status
 
     async def now(self) -> datetime:
@@ -298,8 +321,16 @@ class Watch:
         if not any(
             each.server == "ledger" and each.covers(true_time()) for each in self.day.outages
         ):
-            self.first_readings.setdefault(current_node(), true_time())
+            self._note_reading(true_time())
         return moment
+
+    def _note_reading(self, now: datetime) -> None:
+        process = self.process()
+        is_wrong = any(each.start <= now < each.end for each in self.day.wrong_clocks)
+        if self.first_readings.setdefault(current_node(), now) == now and is_wrong:
+            self.misled[process] = END
+        elif process in self.misled and not is_wrong:
+            self.misled[process] = min(self.misled[process], now + 2 * TRUSTED_AFTER)
 
     def _cannot_know(self) -> bool:
         """Tell whether the ledger's clock is wrong, and this process knows it only as it is."""
@@ -417,13 +448,13 @@ class Witness:
         if (
             newest is not work
             and not self._was_emptied(work, now)
-            and not self.outlived(work, now)
+            and not self._outlived(work, now)
         ):
             other = f"{newest.occurrence} on {newest.instance}"
             return f"{work.occurrence} on {work.instance} overlapped with {other}"
         return None
 
-    def outlived(self, work: Work, now: datetime) -> bool:
+    def _outlived(self, work: Work, now: datetime) -> bool:
         """Tell whether a run goes on beyond its lease, as the ledger was down.
 
         Its first renewal after that decides, and a claim that has not noticed the outage may come

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections import defaultdict, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from types import (
@@ -36,6 +36,7 @@ MISSING: Final = object()
 """The value of an empty slot."""
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
+_ATTRIBUTES: Final = (dict, MappingProxyType)
 _FUNCTIONS: Final = (FunctionType, staticmethod, classmethod)  # such as __new__
 _WRAPPERS: Final = (MethodType, partial, property, cached_property, classmethod, staticmethod)
 _WRAPPED: Final = ("__self__", "__func__", "func", "fget", "fset")
@@ -49,7 +50,7 @@ _BY_NAME: Final = frozenset(("getattr", "hasattr", "vars", "globals", "__dict__"
 """Names that can find an attribute or a global by a string."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Slot:
     """A place in which a value is stored."""
 
@@ -135,11 +136,11 @@ def is_own(thing: Any) -> bool:
 
 def attributes_of(value: Any) -> Mapping[str, Any]:
     """Return the attributes in a value's own ``__dict__``; none of its code runs."""
-    with contextlib.suppress(Exception):  # a property of this name may raise whatever it likes
+    try:
         found = object.__getattribute__(value, "__dict__")
-        if isinstance(found, dict | MappingProxyType):
-            return found
-    return {}
+    except Exception:  # noqa: BLE001 - a property of this name may raise whatever it likes
+        return {}
+    return found if isinstance(found, _ATTRIBUTES) else {}
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -167,15 +168,19 @@ def slots_of_attributes(owner: Any, path: str = "") -> Iterator[Slot]:
     values, kind = attributes_of(owner), type(owner)
     is_class, is_module = issubclass(kind, type), issubclass(kind, ModuleType)
     classes = owner.__mro__ if is_class else kind.__mro__
-    private = tuple(f"_{each.__name__.lstrip('_')}__" for each in classes)
+    private: tuple[str, ...] | None = None
     put = partial(type.__setattr__, owner) if is_class else getattr(values, "__setitem__", None)
     for key, value in list(values.items()):
         if isinstance(key, str) and (not key.startswith("__") or type(value) in _FUNCTIONS):
-            shown = f"{path}.{key[key.index('__') :] if key.startswith(private) else key}"
+            if key.startswith("_") and private is None:
+                private = tuple(f"_{each.__name__.lstrip('_')}__" for each in classes)
+            is_mangled = private is not None and key.startswith(private)
+            shown = f"{path}.{key[key.index('__') :] if is_mangled else key}"
             read, write = partial(values.get, key, MISSING), put and partial(put, key)
             yield Slot(values if is_module else owner, key, shown, read, write, "ATTR")
-    for key, member in (each for base in classes if is_own(base) for each in vars(base).items()):
-        if type(member) is MemberDescriptorType and not is_class:  # of __slots__
+    slotted = [] if is_class else [each for each in classes if "__slots__" in vars(each)]
+    for key, member in (each for base in slotted if is_own(base) for each in vars(base).items()):
+        if type(member) is MemberDescriptorType:
             read, write = partial(_member, member, owner), partial(member.__set__, owner)
             yield Slot(owner, key, f"{path}.{key}", read, write, "ATTR")
 
@@ -206,7 +211,7 @@ def _items(value: Any, path: str) -> Iterator[Slot]:
         if type(each) not in _ATOMS:
             shown = f"{path}[{key!r}]" if type(key) in _ATOMS else path
             write = partial(value.__setitem__, key) if kind in {list, dict} else None
-            yield replace(_part(each, shown), owner=value, key=key, write=write)
+            yield Slot(value, key, shown, partial(_itself, each), write)
 
 
 def _of_function(function: FunctionType) -> Iterator[Slot]:
@@ -236,7 +241,8 @@ def _arguments(given: partial[Any]) -> Iterator[Slot]:
     code = getattr(function, "__code__", None)
     names = code.co_varnames[kind is not FunctionType : code.co_argcount] if code else ()
     for name, value in [*zip(names, given.args, strict=False), *given.keywords.items()]:
-        yield replace(_part(value, name), key=name, kind="FAST" if code else "", code=code)
+        kind_of_name = "FAST" if code else ""
+        yield Slot(value, name, name, partial(_itself, value), kind=kind_of_name, code=code)
     yield from map(_part, given.args[len(names) :])
 
 
@@ -246,7 +252,11 @@ def _item(values: dict[str, Any], name: str, kind: str, code: CodeType) -> Slot:
 
 
 def _part(value: Any, path: str = "") -> Slot:
-    return Slot(value, "", path, lambda: value)
+    return Slot(value, "", path, partial(_itself, value))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _member(member: MemberDescriptorType, owner: Any) -> Any:

@@ -109,6 +109,7 @@ class World:
     def __init__(self, start: int, end: int, seed: int | None = None) -> None:
         self.seed = Seed(seed)
         self.start = start
+        self.first_tick = start + LATE
         self.end = end
         self.now = start
         self.current: Strand | None = None
@@ -142,7 +143,7 @@ class World:
     @property
     def elapsed(self) -> int:
         """Microseconds on every monotonic clock: nothing at first, whole ones where it ticks."""
-        return max(0, self.now - self.start - LATE)
+        return max(0, self.now - self.first_tick)
 
     def call_at(self, when: int, function: Callable[[], object]) -> None:
         """Run ``function`` at ``when``, outside any node."""

@@ -32,6 +32,7 @@ def plot_claims(steps: Sequence[Step]) -> list[Axes]:
             ax.plot(jobs, values, color=colour, lw=2)
             ax.set_ylim(0, max(values) * 1.15 or 1)
         _shade(axes, steps)
+        axes[-1].set_xlim(0)
         axes[-1].set_xlabel("jobs that passed through the queue")
     return axes
 

@@ -28,7 +28,7 @@ def test_each_step_is_drawn_in_both_panels(see: Eyes) -> None:
         (line,) = see.lines(ax)
         assert list(line.get_xdata()) == [100, 200, 300, 400]
         assert list(line.get_ydata()) == values
-        assert ax.get_ylim()[0] == 0
+        assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
     assert see.title(time) == "Time of a claim, ms"
 
 

@@ -1,0 +1,201 @@
+"""Days made by hand: each is clean, and shows the lack of the safeguard that it is made for."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from kst_scheduler.ledger import Claim, MemoryLedger, Outcome
+from kst_scheduler.ledger.memory import MemoryRows
+from kst_scheduler.once import lease as lease_module
+from kst_scheduler.once.locks import _Lock
+from kst_scheduler.once.reconcile.overdue import Overdue
+from kst_scheduler.once.reconcile.reconciler import Reconciler
+from kst_scheduler.scheduler import drain, run_control
+from kst_scheduler.scheduler.kept_writes import KeptWrites
+from kst_scheduler.simulation import Crash
+from random_days.invariants import faults
+from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage
+from random_days.play import play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Change = Callable[[pytest.MonkeyPatch], None]
+
+# The package has a function of that name, too.
+once_module = importlib.import_module("kst_scheduler.once.decorator")
+
+FIRE: Final = MIDNIGHT + timedelta(hours=4)
+JOB: Final = JobPlan(
+    *(4, 0, 300), guard="once", blocks=False, fails=False, window=90, repeatable=True
+)
+LONG: Final = replace(JOB, seconds=6000)
+
+
+def after(seconds: float) -> Any:
+    """Return a moment by its seconds after the second fire."""
+    return FIRE + timedelta(seconds=seconds)
+
+
+def day(*jobs: JobPlan, outage: tuple[str, float, float] | None = None) -> Day:
+    """Return a day of two nodes, of which B comes first with its claims."""
+    away = () if outage is None else (Outage("ledger", outage[0], *map(after, outage[1:])),)
+    return Day((0.0, 0.3), jobs, (), away)
+
+
+def deployed(begin: float, *jobs: JobPlan) -> Day:
+    """Return a day on which node B is drained and started again."""
+    crash = Crash("B", after(begin) + DRAIN, DRAIN)
+    return replace(day(*jobs), incidents=(crash,), is_drained=True)
+
+
+def crashed(*jobs: JobPlan) -> Day:
+    """Return a day on which node B dies in a run, for good."""
+    return replace(day(*jobs), incidents=(Crash("B", after(900)),))
+
+
+CUT_OFF: Final = replace(
+    day(LONG),
+    offsets=(0.0, 20.0),
+    outages=(
+        Outage("ledger", "slow", after(-40), after(60), "B"),
+        Outage("ledger", "away", after(60), after(4000), "B"),
+    ),
+)
+"""B gets its claim late, and no answer after it."""
+
+
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the ledger without patience."""
+
+    async def ask_once(ask: Any, _patience: object, _what: str) -> Any:
+        return await ask()
+
+    monkeypatch.setattr(once_module, "retry_while_unavailable", ask_once)
+
+
+def unknown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not know a claim again whose answer was lost."""
+    met = MemoryRows._obstacle
+
+    def obstacle(rows: MemoryRows, *arguments: Any) -> Any:
+        found = met(rows, *arguments)
+        return found and found._replace(is_same_claim=False)
+
+    monkeypatch.setattr(MemoryRows, "_obstacle", obstacle)
+
+
+def finished_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse an end that is written already."""
+    finish = MemoryLedger.finish
+
+    async def finish_once(ledger: MemoryLedger, claim: Claim, outcome: Outcome) -> bool:
+        row = ledger._rows.get(claim.row_id)
+        return bool(row and row.status == "running") and await finish(ledger, claim, outcome)
+
+    monkeypatch.setattr(MemoryLedger, "finish", finish_once)
+
+
+def not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep no outcome that could not be written."""
+    monkeypatch.setattr(KeptWrites, "keep", lambda *_arguments: False)
+
+
+def not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a drain cut at once."""
+    finish = drain.finish
+    monkeypatch.setattr(
+        run_control, "finish", lambda batches, others, _seconds: finish(batches, others, 0.0)
+    )
+
+
+def not_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a scheduler that drains start what is due."""
+    monkeypatch.setattr(run_control.RunControl, "pause", lambda _scheduler: None)
+
+
+def not_extended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lease run out while the ledger answers that it is down."""
+    monkeypatch.setattr(lease_module._Renewals, "_extend_lease", lambda *_arguments: None)
+
+
+def counted_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count a lease from the answer of the claim, four seconds after it was asked for."""
+    renewed = lease_module.renewed
+    monkeypatch.setattr(
+        once_module,
+        "renewed",
+        lambda *arguments, since: renewed(*arguments, since=since + 4),
+    )
+
+
+def not_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a lock when the run has ended."""
+
+    async def keep(_lock: _Lock) -> bool:
+        return True
+
+    monkeypatch.setattr(_Lock, "release", keep)
+
+
+def not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a run that was lost without an end."""
+    monkeypatch.setattr(Overdue, "given_up", lambda _overdue: iter(()))
+
+
+def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send no alert."""
+
+    async def say_nothing(*_arguments: object) -> None:
+        pass
+
+    monkeypatch.setattr(Reconciler, "_report_missing", say_nothing)
+
+
+LOST: Final = crashed(replace(LONG, repeatable=False))
+LOCKED: Final = day(replace(JOB, every_hours=0, minute=23 * 60 + 45, guard="once and lock"))
+
+CASES: Final = [
+    (day(JOB, outage=("away", -5, 20)), asked_once, "began 0:1"),
+    (day(JOB, outage=("deaf", -1, 4)), unknown_again, "is ok in attempt 2"),
+    (day(JOB, outage=("deaf", 299, 304)), finished_once, "the scheduler was told: LeaseLostError"),
+    (day(JOB, outage=("away", 295, 695)), not_kept, "did its work by 04:0"),
+    (day(LONG, outage=("down", 900, 3300)), not_extended, "was stopped at"),
+    (deployed(290, JOB), not_waited_for, "after the drain began"),
+    (deployed(-5, JOB, replace(JOB, minute=45, seconds=12_600)), not_paused, "that drained"),
+    (CUT_OFF, counted_late, "was stopped at"),
+    (LOCKED, not_released, "is held at the end of the day"),
+    (LOST, not_closed, "was left until"),
+    (LOST, not_told, "nobody was told"),
+]
+IDS: Final = [change.__name__ for _, change, _ in CASES]
+
+
+@pytest.fixture(autouse=True)
+def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.mark.parametrize(("a_day", "change", "said"), CASES, ids=IDS)
+def test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it(
+    monkeypatch: pytest.MonkeyPatch, a_day: Day, change: Change, said: str
+) -> None:
+    """Each thing that is asked of a day can fail, for the reason that it is asked for."""
+    assert faults(play(a_day)) == []
+    change(monkeypatch)
+    assert any(said in each for each in faults(play(a_day)))
+
+
+@pytest.mark.parametrize("kind", ["away", "down", "read-only", "deaf", "late"])
+@pytest.mark.parametrize("start", [-14, -1, 0, 286, 299])
+def test_an_outage_within_the_patience_costs_nothing(kind: str, start: int) -> None:
+    """The runs that it touches end in their first attempt, and each fire is judged."""
+    seconds = 15 if kind in {"deaf", "late"} else 25
+    story = play(day(JOB, outage=(kind, start, start + seconds)))
+    assert faults(story) == []
+    assert ("job-1", FIRE) in story.judged
