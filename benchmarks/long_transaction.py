@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kst_workbook.scenes.busy_queue import BusyQueue
 
 RATE = 300
-"""Jobs a second, which is what the queue and its workers get through (benchmarks/workers.py)."""
+"""Jobs a second; one worker gets through a few more (benchmarks/workers.py)."""
 LINE = 10
 """Seconds that a printed line covers."""
 
