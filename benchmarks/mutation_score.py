@@ -279,12 +279,11 @@ def trees(number: int) -> Iterator[Callable[[Mutant], Result]]:
     def run(mutant: Mutant) -> Result:
         tree = free.get()
         copy = tree / mutant.file.relative_to(ROOT)
-        if mutant.operator:
-            copy.write_text(mutant.text(), encoding="utf-8")
         try:
+            _put(copy, mutant.text() if mutant.operator else read_python_source(mutant.file))
             return try_nets(tree, mutant)
         finally:
-            shutil.copyfile(mutant.file, copy)
+            _put(copy, read_python_source(mutant.file))
             free.put(tree)
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -293,6 +292,12 @@ def trees(number: int) -> Iterator[Callable[[Mutant], Result]]:
             shutil.copytree(ROOT / "src", tree / "src")
             free.put(tree)
         yield run
+
+
+def _put(module: Path, text: str) -> None:
+    """Write a module, and drop its bytecode: that of another text may have its size and second."""
+    module.write_text(text, encoding="utf-8")
+    Path(importlib.util.cache_from_source(module)).unlink(missing_ok=True)
 
 
 def try_nets(tree: Path, mutant: Mutant) -> Result:

@@ -12,6 +12,8 @@ from procrastinate.exceptions import ConnectorException
 from in_loop import in_loop
 from kst_scheduler.distributed import task_app
 from kst_scheduler.distributed.outages import is_outage
+from kst_scheduler.distributed.queue import TaskQueue
+from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.postgres import Postgres
 
@@ -50,6 +52,19 @@ async def test_the_queue_heals_by_itself(server: EmbeddedServer) -> None:
         await wait_until_read_only(app)
         async with asyncio.timeout(60):
             await app.connector.execute_query_async("CREATE TABLE written ()")
+
+
+@in_loop
+async def test_a_server_that_only_reads_takes_no_task(server: EmbeddedServer) -> None:
+    """A probe says so, though all can be read."""
+    async with task_app(server.url).open_async() as app:
+        await TaskQueue(app).prove_usable()
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            connection.execute("SELECT pg_reload_conf()")
+        await wait_until_read_only(app)
+        with pytest.raises(LedgerUnavailableError, match="read-only"):
+            await TaskQueue(app).prove_usable()
 
 
 def test_a_server_that_only_reads_is_away() -> None:

@@ -16,7 +16,7 @@ from procrastinate.jobs import Status
 
 from handed_off import fire
 from in_loop import in_loop
-from kst_scheduler.distributed import hand_off, task_app, work
+from kst_scheduler.distributed import hand_off, queue, task_app, work
 from kst_scheduler.distributed.names import QUEUE, TASK, queue_of
 from kst_scheduler.distributed.queue import TaskQueue
 from kst_scheduler.distributed.task_manager import requeue
@@ -207,6 +207,29 @@ async def test_a_postgresql_that_is_away_is_an_error_in_time() -> None:
     with pytest.raises(LedgerUnavailableError, match=r"^the hand-off of nps@.* was given up after"):
         await fire(hand_off(job, app), NPS)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@in_loop
+async def test_an_outage_of_the_queue_is_one_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the statement is tried again, and without the password."""
+    monkeypatch.setattr(queue, "SECONDS_BETWEEN_TRIES", 0)
+    connector = task_app("postgresql://app:secret@127.0.0.1:1/crawl").connector
+    assert isinstance(connector, queue.Connector)
+    tries = 0
+
+    async def statement() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise ConnectorException from psycopg.OperationalError("the server closed it")
+
+    await connector._retry_while_away(statement)
+    assert tries == 4
+    assert caplog.messages == [
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it"
+    ]
 
 
 @in_loop

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kst_scheduler.ledger.clock_watch import ClockWatch, Reading
+from in_loop import in_loop
+from kst_scheduler.ledger import MemoryLedger
+from kst_scheduler.ledger.clock_watch import ClockWatch, Reading, clock_watch, was_in_time
+from kst_scheduler.scheduler.occurrence import Occurrence
 from kst_scheduler.timezone import UTC
 
 if TYPE_CHECKING:
@@ -93,3 +98,26 @@ def test_since_when_it_was_steady() -> None:
     for minute in range(181, 200):
         watch.add_reading(reading(60 * minute, MONTH))
     assert watch.steady_since == NOON + timedelta(minutes=181, seconds=MONTH)
+
+
+@pytest.mark.parametrize(
+    ("late", "is_in_time"),
+    [(timedelta(minutes=15), False), (timedelta(minutes=15, seconds=1), True)],
+)
+@in_loop
+async def test_a_row_stands_from_15_minutes_after_its_time_on(
+    late: timedelta, is_in_time: bool
+) -> None:
+    """Before, the clock may have been ahead when it was written, and a claim is in time."""
+
+    class Ledger(MemoryLedger):
+        async def now(self) -> datetime:
+            return scheduled_at + late
+
+    ledger, at, scheduled_at = Ledger(), asyncio.get_running_loop().time(), NOON
+    row = await ledger.record_missed(Occurrence("nps", scheduled_at), "late", "A")
+    assert row is not None
+    watch, hour = clock_watch(ledger), timedelta(hours=1)
+    assert watch.add_reading(Reading(NOON, at - 3_600, at - 3_600))
+    assert watch.add_reading(Reading(NOON + hour, at, at))
+    assert await was_in_time(ledger, replace(row, written_at=NOON + hour)) is is_in_time

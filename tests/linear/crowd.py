@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PROCESSES: Final = 4
 TASKS: Final = 8
 """Clients in each process."""
-ROW_SECONDS: Final = 0.5
+ROW_SECONDS: Final = 1.0
 """How long the same few rows are fought for."""
 _BYTES: Final = 120
 """Of the notes of a call and its answer, at least."""

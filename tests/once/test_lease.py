@@ -10,7 +10,7 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from kst_scheduler.errors import LeaseLostError, LedgerUnavailableError
-from kst_scheduler.once.lease import renewed
+from kst_scheduler.once.lease import reason_of, renewed
 from kst_scheduler.simulation import Crash, Freeze, simulate
 from kst_scheduler.timezone import KST, kst
 
@@ -371,6 +371,19 @@ def test_one_line_is_logged_an_outage(our_log: pytest.LogCaptureFixture) -> None
         "ConnectionError: Error 111 connecting to redis://app:***@db:6379"
     )
     assert our_log.messages == [line, line]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError(), "no answer in time"),
+        (TimeoutError("5 s are over"), "TimeoutError: 5 s are over"),
+        (ConnectionError(), "ConnectionError: "),
+    ],
+)
+def test_reason_of_an_error_is_what_it_says(error: Exception, said: str) -> None:
+    """Only a time limit that says nothing is put into words."""
+    assert reason_of(error) == said
 
 
 def test_error_says_nothing_of_how_it_was_stopped() -> None:

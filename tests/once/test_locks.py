@@ -15,7 +15,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError
+from redis.exceptions import AuthenticationError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from in_loop import in_loop
@@ -25,6 +25,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     MissingExtraError,
 )
+from kst_scheduler.once import locks
 from kst_scheduler.once.locks import redis_lock
 from kst_scheduler.servers.embedded import EmbeddedServer
 from kst_scheduler.servers.valkey import Valkey
@@ -461,6 +462,24 @@ async def hold(client: Redis | None, ttl: float = 30, seconds: float = 0) -> Non
     """Hold the lock for some time."""
     async with redis_lock(NAME, ttl=ttl, client=client):
         await asyncio.sleep(seconds)
+
+
+@in_loop
+async def test_a_failover_cuts_no_command_of_another_task(valkey_url: str) -> None:
+    """Only connections that nobody uses are closed: the others find out by themselves."""
+    async with Redis.from_url(valkey_url) as client:
+        in_use: Any = await client.connection_pool.get_connection()
+        answers: list[Exception | int] = [1, ReadOnlyError("You can't write against a replica")]
+
+        async def command() -> int:
+            answer = answers.pop()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        assert await locks._Lock(client, NAME, 30)._on_the_primary(command) == 1
+        assert in_use.is_connected
+        await client.connection_pool.release(in_use)
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:

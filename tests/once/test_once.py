@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -1444,6 +1445,43 @@ def test_a_duration_does_not_follow_the_clock() -> None:
     assert row.claimed_at is not None
     assert row.finished_at is not None
     assert row.finished_at < row.claimed_at
+
+
+def test_a_run_that_fails_has_its_duration() -> None:
+    """What it took to fail is worth as much as what it took to work."""
+
+    async def crawl() -> None:
+        await asyncio.sleep(600)
+        raise ValueError("no page")
+
+    row = play(crawl, nodes=1, reconcile=False).row()
+    assert (row.status, row.duration_ms) == ("error", 600_000)
+
+
+@in_loop
+async def test_a_run_without_a_scheduler_waits_for_its_thread_too() -> None:
+    """A worker runs a claim in an event loop that no executor has prepared."""
+    ledger, started, release = MemoryLedger(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        release.wait(10)
+
+    @once(ledger)
+    async def crawl() -> None:
+        await asyncio.to_thread(work)
+
+    task = asyncio.create_task(run(crawl))
+    assert await asyncio.to_thread(started.wait, 10)
+    task.cancel()
+    try:
+        ended, _ = await asyncio.wait([task], timeout=0.05)
+        assert not ended
+        assert (await only_row(ledger)).status == "running"
+    finally:
+        release.set()
+    await asyncio.wait([task], timeout=10)
+    assert (await only_row(ledger)).status == "cancelled"
 
 
 def test_a_run_by_hand_has_a_row_of_its_own() -> None:

@@ -74,10 +74,10 @@ _MISSING: Final = """
     WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = name AND pg_function_is_visible(oid))
 """
 _PROVE_USABLE: Final = """
-    SELECT (SELECT count(*) FROM (SELECT 1 FROM procrastinate_jobs LIMIT 1) AS any_job) AS jobs,
-        'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
+    SELECT 'procrastinate_defer_jobs_v1(procrastinate_job_to_defer_v1[])'::regprocedure AS defer
+    FROM procrastinate_jobs WHERE false FOR UPDATE
 """
-"""Fails where the table is gone, or what puts a task into it."""
+"""Fails where the table is gone, or what puts a task into it, and where the server only reads."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
