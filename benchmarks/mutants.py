@@ -78,6 +78,8 @@ MUTANTS: Final = (
         "once/decorator.py",
         "return await self.ledger.claim(request), since",
         "return await self.ledger.claim(request), asyncio.get_running_loop().time()",
+        killed_by="tests/test_day_invariants.py"
+        "::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it[counted_late]",
     ),
     Mutant(
         "a last write that is refused is taken for written",
