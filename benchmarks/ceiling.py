@@ -1,4 +1,4 @@
-"""Where the ceiling of the queue is: what one occurrence costs each side, and who waits.
+"""Where the ceiling of the queue is: the CPU time of one occurrence on each side, and who waits.
 
 Purpose: starts a real PostgreSQL, and measures the sides of a hand-off one by one:
   - defer: a replica puts occurrences into the queue, four at a time;
@@ -8,9 +8,9 @@ Purpose: starts a real PostgreSQL, and measures the sides of a hand-off one by o
   - hand_off: workers take occurrences of a job that does nothing, claim, finish and delete them;
   - hand_off, deferred meanwhile: the same, while a replica puts them there.
 Printed are occurrences a second, the milliseconds of CPU time that one costs Python and PostgreSQL,
-and how many cores that was. Where two cores are not both busy, somebody waits for an answer.
+and how many cores that was. If that is less than the machine has, a process waits for an answer.
 Limits: PostgreSQL, workers and replica share the cores of one machine. CPU times are from /proc, so
-it runs on Linux only; on a busy machine they are longer, and the rates lower.
+it runs on Linux only. On a busy machine they are longer, and the rates lower.
 Run: ``uv run python benchmarks/ceiling.py`` (a minute; ``--workers 1 2 4 --concurrency 8 32``)
 """
 

@@ -1,16 +1,17 @@
-"""Random clusters through random days of faults: does anything run twice, or vanish?
+"""Random clusters through random days of faults: does a run happen twice, vanish, or wait in vain?
 
-Purpose: plays days of 2 to 5 nodes with cron and date jobs, under freezes, crashes, clocks that
-  are off or jump, pauses of single replicas, a ledger whose own clock is wrong for a while, and a
-  ledger and a Redis that are away, down, read-only, slow, deaf, late or emptied; also inside the
-  steps of a process, at one call of the ledger or of Redis. Each day draws its own kinds of faults.
-  Or days of another kind: without a fault, with one, without a calm end. The scheduler, ``once``,
-  ``redis_lock`` and the reconciler are the real ones. After each day what was promised is
-  checked (tests/random_days/invariants.py). Prints what was broken, how often, on how many days
-  each rare state was reached (tests/random_days/marks.py), and each day on which something did not
-  hold: shrunk by hypothesis, in words, with the command that plays it again, and with its timeline
-  as a PNG in the working directory. Exits with 1 after such a day, and where 1,000 days with all
-  faults have not reached a rare state: then the search is at fault.
+Purpose: plays days of 2 to 5 nodes with cron and date jobs. What goes wrong: freezes, crashes,
+  clocks that are off or jump, pauses of single replicas, a ledger whose own clock is wrong for a
+  while, and a ledger and a Redis that are away, down, read-only, slow, deaf (the answer is lost),
+  late (the statement is carried out minutes later) or emptied; also at one call of the ledger or of
+  Redis, inside a step of a process. Each day draws its own kinds of faults. ``--kind`` plays other
+  days: without a fault, with one fault, or without a calm end. The scheduler, ``once``,
+  ``redis_lock`` and the reconciler are the real ones. After each day its promises are checked
+  (tests/random_days/invariants.py). Prints what was broken and how often, on how many days each
+  rare state was reached (tests/random_days/marks.py), and each day on which a promise was broken:
+  shrunk by hypothesis, in words, with the command that plays it again, and with its timeline as a
+  PNG in the working directory. Exits with 1 after such a day, and if 1,000 days or more with all
+  faults never reached one of the rare states: then the search is too weak.
 Limits: the ledger is the one in memory, whose claims are those of every ledger. A number is the
   same day with the same version of hypothesis. About a tenth of a second a day.
 Run: ``uv run python benchmarks/cluster_days.py --seeds 1000``, or ``--seed 123`` for one day

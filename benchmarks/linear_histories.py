@@ -1,13 +1,14 @@
 """Calls of many clients to a ledger on a real database: is each row's history linearizable?
 
-Purpose: four processes of eight clients claim, renew, finish, miss, look at and close a few rows of
-  a ledger at a time, in SQLite and in PostgreSQL, with leases of 20 to 100 ms. Processes are killed
-  (kill -9), and so is PostgreSQL; connections are cut, and answers are not waited for. Each call is
-  noted with its time, the time of its answer, and its answer (tests/linear). Then each row's calls
-  are checked against the model of a row. Prints how many calls were checked, how many of them have
-  no answer, what was killed, and each row whose calls contradict each other.
-Limits: each row is of a job of its own, so the index that keeps two runs of a job apart is not
-  tried. All processes are on one host.
+Purpose: four processes of eight clients each call a ledger in SQLite, then one in PostgreSQL. They
+  claim, renew, finish, miss, look at and close rows, all of them the same twelve at a time, with
+  leases of 20 to 100 ms. Processes are killed (kill -9), and so is PostgreSQL; connections are cut,
+  and some answers are not waited for. Each call is noted with its time, the time of its answer, and
+  its answer (tests/linear). Then the calls about each row are checked against the model of a row.
+  Prints how many calls were checked, how many of them have no answer, what was killed, and each row
+  whose calls are not linearizable.
+Limits: each row belongs to a job of its own, so the index that prevents two concurrent runs of one
+  job is not tested. All processes are on one host.
 Run: ``uv run python benchmarks/linear_histories.py --calls 1000000``, or with ``--seconds 200`` to
   stop after a while
 """
@@ -70,7 +71,7 @@ class Tally:
         self._checking += time.process_time() - began
         self._seconds += seconds
         for fault in faults:
-            print(f"{self._name}: {fault}")
+            print(f"{self._name}: {fault}", flush=True)
         calls = history.calls
         known = [call for call in calls if call.is_known]
         claims = [c for c in known if c.kind == "claim" and not isinstance(c.answer, Locked)]

@@ -49,7 +49,7 @@ JOBS = 4 * CONCURRENCY * max(COUNTS)
 EMPTY, WAITING = 2_000, 600
 """How many occurrences a round has."""
 SECONDS_OF_WAITING = 0.1
-ENDED = "SELECT 1 FROM crawl_runs WHERE status = 'ok' HAVING count(*) >= %s"
+ENDED = "SELECT 1 FROM crawl_runs WHERE status <> 'running' HAVING count(*) >= %s"
 SESSIONS = "SELECT pid FROM pg_stat_activity"
 READY = timedelta(days=30)
 """Within which the workers find everything in time."""

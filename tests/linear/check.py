@@ -21,13 +21,14 @@ gave it. That moment can be earlier than the one at which the call takes effect,
 its clock before it commits. So an answer that depends on a lease is compared with the widest bounds
 that the calls leave: a takeover or a close is wrong if a lease that was surely given before cannot
 be over when it returns; a refusal is wrong if every lease that may have been given is over when it
-is called. Each of these is judged alone. So no legal history is refused, while one may be accepted
-in which two answers contradict each other by less than the duration of a call.
+is called. Each of these is judged alone. So a legal history is never refused. An illegal one can be
+accepted if two of its answers contradict each other by less than the duration of a call.
 
-Three more questions are left open in favour of the ledger: which of the calls of one claim that was
-asked for again took effect; who claimed an attempt that nobody saw; and how an attempt ended whose
-end nobody saw, where an unknown call may have ended it. A look at the row after all calls answers
-the last two, as a row keeps notes of its attempts.
+Where the answers do not decide, the ledger is believed:
+  - which call took effect, if one claim was asked for again;
+  - who claimed an attempt that no answer names;
+  - how an attempt ended, if no answer says so and an unknown call may have ended it.
+The row keeps notes of its attempts, so a look at it after all calls answers the last two.
 
 A call must not name an attempt before the answer to its claim, or to a look, has come.
 """

@@ -1,4 +1,4 @@
-"""Clients that fight for a few rows of a ledger, and note each call and each answer."""
+"""Clients that compete for a few rows of a ledger, and note each call and each answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Processes of clients on one ledger, some of which are killed while they work.
 
-``make_history`` starts this module as a program, and that forks the clients: each of them has all
-modules at once, and one that was killed is replaced at little cost.
+``make_history`` starts this module as a program, which forks the processes of clients. A fork has
+all modules loaded, so a process that was killed is replaced quickly.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Clients note each call to a ledger before it and after it (``clients``). Processes of clients are
 killed, and so is the server (``crowd``). Then each row's calls are checked against the model of a
-row (``check``, ``leases``; ``model`` is the same model without a trick). Used by the tests of the
-ledger and by ``benchmarks/linear_histories.py``.
+row (``check``, ``leases``; ``model`` is the same model as plain states and answers). Used by the
+tests of the ledger and by ``benchmarks/linear_histories.py``.
 
 A note is one line, written by one system call before the next statement of the client: ``kill -9``
 loses none. A call without an answer is *unknown*: it may have taken effect at any moment after it
@@ -11,7 +11,7 @@ was made, or never.
 
 All times are of the host's monotonic clock, which its processes share. Leases are given by the
 ledger's clock, which is the host's wall clock. So each answer is noted with that clock, too, and
-``Clocks`` says how the one is converted into the other, and how far the wall clock was moved.
+``Clocks`` converts one into the other, and says how far the wall clock was moved.
 """
 
 from __future__ import annotations

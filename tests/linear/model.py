@@ -1,8 +1,8 @@
-"""The model of a row: what each call may answer, and what becomes of the row.
+"""The model of a row: what each call may answer, and the row after it.
 
 It is the contract of ``kst_scheduler.ledger.contract`` in a few lines, for one row whose job has no
-other. The tests make legal histories with it, and search it for an order of the calls, which
-``linear.check`` does without a search.
+other. The tests make legal histories with it. They also search it for an order of the calls, and
+compare the result with that of ``linear.check``, which does not search.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """The queue: one task of Procrastinate, in the PostgreSQL where the ledger is.
 
-Every statement is Procrastinate's own. What is added here: its tables are created when a connector
-is opened, by one process of those that come at once; what reports the end of a task, or listens for
-new ones, waits while PostgreSQL restarts, where Procrastinate's worker would stop; and sessions
-that have ended are replaced at once. Checked on procrastinate 3.10.0 and psycopg_pool 3.3.3.
+Procrastinate's own functions write the queue. Added here:
+  - The first process that opens a connector creates the tables; others wait for it.
+  - While PostgreSQL restarts, what reports the end of a task or listens for new ones tries again.
+    Procrastinate's worker would stop.
+  - Sessions that have ended are replaced at once.
+Checked on procrastinate 3.10.0 and psycopg_pool 3.3.3.
 """
 
 from __future__ import annotations
@@ -128,7 +130,7 @@ class Connector(PsycopgConnector):
         self._is_open = False
 
     async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
-        """Connect, and create the tables if they are not there; nothing when it is open."""
+        """Connect, and create the tables if they are not there; do nothing if it is open."""
         async with self._opening:
             if self._is_open:
                 return
@@ -148,8 +150,8 @@ class Connector(PsycopgConnector):
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         """Run a statement that returns nothing: the end of a task, its retry, a heartbeat.
 
-        A task whose end was written, and the answer lost, is not there to be ended again: that is
-        an error, and the task has ended all the same.
+        If the end of a task was written and the answer was lost, the next try finds no such task,
+        and raises. TaskManager takes that for the answer.
         """
         ask = partial(super().execute_query_async, query, **arguments)
         await self._retry_while_away(partial(self._ask, ask))
@@ -164,7 +166,7 @@ class Connector(PsycopgConnector):
     async def execute_query_all_async(
         self, query: LiteralString, **arguments: Any
     ) -> list[dict[str, Any]]:
-        """Run a statement that may be run twice, on another session where the first has ended."""
+        """Run a statement that may be run twice: again on a new session, if one has ended."""
         ask = partial(super().execute_query_all_async, query, **arguments)
         try:
             return await self._ask(ask)
@@ -174,7 +176,7 @@ class Connector(PsycopgConnector):
         return await self._ask(ask)
 
     async def _ask(self, statement: Callable[[], Awaitable[T]]) -> T:
-        """Run a statement; where its session has ended, or only reads, replace all of the pool.
+        """Run a statement; if its session has ended or only reads, replace all of the pool.
 
         The pool's own check costs a round trip before each statement, and the pool pauses for 1, 2,
         4 ... seconds after each session that it finds ended (github.com/psycopg/psycopg/pull/711).
@@ -188,11 +190,11 @@ class Connector(PsycopgConnector):
             raise
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Listen for new tasks; while PostgreSQL is away, the worker looks for them by itself."""
+        """Listen for new tasks; try again while PostgreSQL is away. The worker polls meanwhile."""
         await self._retry_while_away(partial(super().listen_notify, on_notification, channels))
 
     async def _retry_while_away(self, statement: Callable[[], Awaitable[None]]) -> None:
-        """Run a statement again and again while PostgreSQL is away: at once, then every second."""
+        """Try a statement again while PostgreSQL is away: once at once, then every second."""
         for failures in count():
             try:
                 await statement()

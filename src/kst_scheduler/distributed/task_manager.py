@@ -1,18 +1,20 @@
-"""How a worker takes tasks and ends them, while sessions and whole servers go and come back.
+"""How a worker takes tasks and ends them while database sessions end and PostgreSQL restarts.
 
-Procrastinate's worker ends when its question for a task fails: it takes no more until all that it
-is at has ended, which may be hours (github.com/procrastinate-org/procrastinate/issues/1116). Here
-the answer is "no task", and the worker asks again. A task may have been given to it all the same,
-in the answer that was lost. It is at work by its row, and nobody works on it
-(procrastinate/issues/1518)::
+If Procrastinate's worker cannot fetch a task, it stops: it takes no more tasks, and waits until its
+current ones have ended, which can take hours
+(github.com/procrastinate-org/procrastinate/issues/1116). Here the answer is "no task", and the
+worker fetches again.
 
-    worker      asks for a task                            | asks again: which do I have?
-    PostgreSQL        task 7 is worker 3's | session ends    7 -> 7 waits again | task 7
+The answer that was lost may have had a task in it. Then the task's row says that the worker runs
+it, but no process does (procrastinate/issues/1518). So before the worker fetches again, each of its
+tasks that this process does not have is put back into the queue::
 
-So before it asks again, what is the worker's own, and not in its hands, is put back.
+    worker      fetches a task                             | asks: which tasks are mine?
+    PostgreSQL        task 7 is worker 3's | session ends    task 7 -> 7 waits again | worker 3: 7
 
-A worker that was silent for long has no row any more: another one that started has deleted it. Then
-its question is refused, and Procrastinate's worker ends by that, too. Here it gets a new row.
+The row of a worker that was silent for long is deleted by the next worker that starts. PostgreSQL
+then refuses to give it a task, and Procrastinate's worker stops in the same way. Here it registers
+again, and gets a new row.
 Checked on procrastinate 3.10.0.
 """
 
@@ -43,7 +45,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 class TaskManager(JobManager):
-    """Procrastinate's own, which knows what tasks this process has in its hands."""
+    """Procrastinate's job manager; it also knows which tasks this process has in hand."""
 
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
@@ -106,7 +108,7 @@ class TaskManager(JobManager):
     async def _let_go(self, job_id: int, write: Callable[[], Awaitable[None]]) -> None:
         """Write what happens to a task, which is then no longer in hand.
 
-        Where that was written, and the answer lost, the next try finds nothing to write.
+        If it was written and the answer was lost, the next try finds nothing to write.
         """
         try:
             await write()
@@ -124,7 +126,7 @@ class TaskManager(JobManager):
 
 
 async def requeue(manager: JobManager, task: Job) -> None:
-    """Let a task wait again that nobody works on; nothing where it has ended, or waits already."""
+    """Put back a task that no process works on; do nothing if it has ended, or waits already."""
     try:
         try:
             await manager.retry_job(task)

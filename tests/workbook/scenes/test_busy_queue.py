@@ -38,7 +38,7 @@ async def test_what_dies_beside_a_report_is_removed_after_it(postgres_url: str) 
         assert step.dead_tuples >= 2 * JOBS_A_STEP * number
     assert [step.report_is_open for step in queue.steps] == [False] * 4 + [True] * 4 + [False] * 4
     assert [step.jobs for step in queue.steps] == [JOBS_A_STEP * n for n in range(1, 13)]
-    assert all(step.claim_ms > 0 for step in queue.steps)
+    assert all(step.fetch_ms > 0 for step in queue.steps)
 
 
 @in_loop

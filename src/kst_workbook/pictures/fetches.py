@@ -1,4 +1,4 @@
-"""What a claim of a queue takes beside the dead tuples that it walks over."""
+"""How long a worker waits for a task, beside the dead tuples that the statement reads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from kst_workbook.scenes.busy_queue import Step
 
-_TITLES: Final = ("Dead tuples in the table of the queue", "Time of a claim, ms")
+_TITLES: Final = ("Dead tuples in the table of the queue", "Time to fetch a task, ms")
 
 
-def plot_claims(steps: Sequence[Step]) -> list[Axes]:
-    """Plot dead tuples and the time of a claim, one above the other, over the jobs that passed.
+def plot_fetches(steps: Sequence[Step]) -> list[Axes]:
+    """Plot dead tuples, and below them the time to fetch a task, over the jobs that passed.
 
     Where a report was open, both are shaded.
     """
@@ -27,7 +27,7 @@ def plot_claims(steps: Sequence[Step]) -> list[Axes]:
     with house_style():
         for ax, values, colour in (
             (axes[0], [step.dead_tuples for step in steps], VERMILLION),
-            (axes[1], [step.claim_ms for step in steps], BLUE),
+            (axes[1], [step.fetch_ms for step in steps], BLUE),
         ):
             ax.plot(jobs, values, color=colour, lw=2)
             ax.set_ylim(0, max(values) * 1.15 or 1)
