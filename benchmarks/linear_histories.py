@@ -71,7 +71,7 @@ class Tally:
         self._checking += time.process_time() - began
         self._seconds += seconds
         for fault in faults:
-            print(f"{self._name}: {fault}")
+            print(f"{self._name}: {fault}", flush=True)
         calls = history.calls
         known = [call for call in calls if call.is_known]
         claims = [c for c in known if c.kind == "claim" and not isinstance(c.answer, Locked)]

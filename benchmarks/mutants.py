@@ -78,6 +78,8 @@ MUTANTS: Final = (
         "once/decorator.py",
         "return await self.ledger.claim(request), since",
         "return await self.ledger.claim(request), asyncio.get_running_loop().time()",
+        killed_by="tests/test_day_invariants.py"
+        "::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it[counted_late]",
     ),
     Mutant(
         "a last write that is refused is taken for written",
@@ -120,6 +122,8 @@ MUTANTS: Final = (
         "ledger/memory.py",
         '(row.attempt, row.status) != (claim.attempt, "running")',
         'row.status != "running"',
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the last renewal is late]",
     ),
     Mutant(
         "a row is inserted beside a running one",
@@ -171,12 +175,16 @@ MUTANTS: Final = (
         "ledger/claiming.py",
         "    if request.max_attempts is not None and own.lost + 1 >= request.max_attempts:",
         "    if False:",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the only node left is behind by more than a lease]",
     ),
     Mutant(
         "a claim whose answer was lost is not known again",
         "ledger/claiming.py",
         "    if met.is_same_claim:",
         "    if False:",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[unknown_again]",
     ),
     Mutant(
         "what claims have closed is not told",
@@ -222,6 +230,8 @@ MUTANTS: Final = (
         "once/reconcile/job_reconciler.py",
         "        if any(row not in self.abandoned for row in running):\n            return False\n",
         "",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[the next occurrence waits for a long run]",
     ),
     Mutant(
         "nothing is caught up",
@@ -285,6 +295,9 @@ MUTANTS: Final = (
         "once/decorator.py",
         "                if not await kept_writes().write_pending(self._job(occurrence)):\n",
         "                if False:\n",
+        equivalent="A job of the days has one instance, so its next claim in the process begins "
+        "when the end is written; one that is kept is tried each second.",
+        killed_by="tests/once/test_once.py::test_a_healthy_last_write_is_waited_for_without_a_word",
     ),
     Mutant(
         "an outcome that is kept is not tried again by itself",
@@ -297,12 +310,16 @@ MUTANTS: Final = (
         "once/takeover.py",
         "        if self._was_away:\n",
         "        if False:\n",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[a claim waits for the end of an outage]",
     ),
     Mutant(
         "the first look after an outage closes what is lost",
         "once/reconcile/reconciler.py",
         "        if self._was_away:  #",
         "        if False:  #",
+        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
+        "[a look comes right after an outage]",
     ),
     Mutant(
         "a clock that was set is trusted at once",
@@ -333,6 +350,8 @@ MUTANTS: Final = (
         "scheduler/drain.py",
         "        await asyncio.wait(batches, timeout=seconds)\n",
         "        pass\n",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_waited_for]",
     ),
     Mutant(
         "a drain cuts nothing",
@@ -347,12 +366,16 @@ MUTANTS: Final = (
         "scheduler/run_control.py",
         "            self.pause()\n            for executor",
         "            for executor",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_paused]",
     ),
     Mutant(
         "a lease runs out while the ledger is down",
         "once/lease.py",
         "                if self._is_down and not self._is_over():\n",
         "                if False:\n",
+        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
+        "[not_extended]",
     ),
     Mutant(
         "a lock is not renewed",

@@ -31,14 +31,13 @@ import tempfile
 import tomllib
 import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cosmic_ray.plugins
-import parso
 import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -78,7 +77,7 @@ ROOMS: Final = {
         "scheduler/run_control.py",
         (
             "scheduler/test_run_control.py scheduler/test_drain.py scheduler/test_scheduler.py"
-            " service/test_admin.py"
+            " service/test_admin.py once/test_once.py"
         ),
     ),
     "executor": (
@@ -144,7 +143,7 @@ class RemoveCall(Operator):  # type: ignore[misc] # the library is untyped
 
     def mutate(self, node: Any, index: int) -> Any:  # noqa: ARG002 - there is one
         """Put ``pass`` in its place."""
-        keyword = parso.parse("pass").children[0]
+        keyword = get_ast("pass").children[0]
         keyword.prefix = node.get_first_leaf().prefix
         node.children[0] = keyword
         return node
@@ -177,7 +176,7 @@ class Mutant(NamedTuple):
             del before[0], after[0]
         while before and after and before[-1] == after[-1]:
             del before[-1], after[-1]
-        return " ".join(map(str.strip, before)), " ".join(map(str.strip, after))
+        return " ".join(" ".join(before).split()), " ".join(" ".join(after).split())
 
 
 class Result(NamedTuple):
@@ -209,24 +208,46 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=95, help="the score that is asked for, in %%")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
+    if missing := [
+        test
+        for _, tests in ROOMS.values()
+        for test in tests.split()
+        if not (ROOT / "tests" / test).exists()
+    ]:
+        raise SystemExit(f"there is no test {missing[0]}; in such a run each change would be found")
     rooms = [asked.only] if asked.only else list(ROOMS)
     mutants = sample(rooms, -(-asked.sample // len(ROOMS)), asked.seed)
     known = {result.key: result for result in read_results()}
     if asked.again:
         known = {key: result for key, result in known.items() if result.net}
     with trees(asked.processes) as run, ThreadPoolExecutor(asked.processes) as pool:
-        # In an order in which a run that is cut has tried some of each room.
-        work = sorted((each for each in mutants if each.key not in known), key=_draw)
-        for result in pool.map(run, work):
-            known[result.key] = result
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
-        survivors = {each.room for each in mutants if not known[each.key].net}
-        for room in set(rooms) - survivors:  # do its tests find something everywhere?
+        with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is reported
+            try_all(run, pool, [each for each in mutants if each.key not in known], known)
+        tried = [each for each in mutants if each.key in known]
+        survivors = {each.room for each in tried if not known[each.key].net}
+        for room in {each.room for each in tried} - survivors:  # or do its tests always fail?
             result = run(Mutant(room, files_of(room)[0], 0, "", 0, f"{room}, not changed"))
             if result.net:
                 raise SystemExit(f"{result.key}, and {result.net} fails: {result.said}")
-    sys.exit(report(mutants, known, asked.goal))
+    sys.exit(report(tried, known, asked.goal))
+
+
+def try_all(
+    run: Callable[[Mutant], Result],
+    pool: ThreadPoolExecutor,
+    mutants: list[Mutant],
+    known: dict[str, Result],
+) -> None:
+    """Try mutants, and write each result down; in an order in which each room has its turn."""
+    runs = [pool.submit(run, each) for each in sorted(mutants, key=_draw)]
+    try:
+        for each in as_completed(runs):
+            result = each.result()
+            known[result.key] = result
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def sample(rooms: list[str], size: int, seed: str) -> list[Mutant]:
@@ -264,7 +285,7 @@ def mutants_of(room: str, file: Path) -> Iterator[Mutant]:
             text = lines[line - 1]
             if NOT_CHANGED.search(text) or (name == "core/AddNot" and IS_NEGATED.match(text)):
                 continue
-            function = parso.tree.search_ancestor(node, "funcdef")
+            function = node.search_ancestor("funcdef")
             of = function.name.value if function else ""
             key = f"{file.relative_to(ROOT / PACKAGE)}: {of}: {text.strip()} [{column}] {name}"
             seen[key] += 1

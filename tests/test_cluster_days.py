@@ -83,8 +83,11 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
 
 @pytest.mark.parametrize("first", tens(50))
 def test_nothing_wrong_is_done_where_nothing_ever_calms_down(first: int) -> None:
-    """There nothing need get done; but what is done, and what is written, is right."""
-    for number in range(first, first + 10):
+    """There nothing need get done; but what is done, and what is written, is right.
+
+    The same number draws the same begin of a day as in the other mode, so these are others.
+    """
+    for number in range(DAYS + first, DAYS + first + 10):
         failure = search(number, days="no calm")
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
 
@@ -239,8 +242,8 @@ def first_day_that_fails(
     return next(found, None)
 
 
-LEDGERS = [(Unclaimed, 0), (Unrenewed, 0), (Unfenced, 77)]
-CHANGES = [(without_stop, 0), (without_pause, 83)]
+LEDGERS = [(Unclaimed, 0), (Unrenewed, 0), (Unfenced, 45)]
+CHANGES = [(without_stop, 0), (without_pause, 131)]
 """With a day that shows it; with another version of hypothesis than drew it, a later day does."""
 
 

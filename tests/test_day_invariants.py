@@ -191,6 +191,34 @@ def test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it(
     assert any(said in each for each in faults(play(a_day)))
 
 
+RARE: Final = {
+    "the only node left is behind by more than a lease": replace(
+        crashed(replace(LONG, max_attempts=1)), offsets=(-2400.0, 0.0)
+    ),
+    "the last renewal is late": replace(
+        day(LONG),
+        outages=(
+            Outage("ledger", "away", after(60), after(1680), "B"),
+            Outage("ledger", "late", after(1680), after(1920), "B"),
+        ),
+    ),
+    "a look comes right after an outage": day(LONG, outage=("down", 600, 3600)),
+    "the next occurrence waits for a long run": day(
+        replace(JOB, every_hours=2, seconds=15_000, window=300)
+    ),
+    "a claim waits for the end of an outage": day(
+        replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420)
+    ),
+}
+"""Days that show a small fault of benchmarks/mutants.py."""
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_a_rare_state_is_clean(name: str) -> None:
+    """Random days come into them seldom."""
+    assert faults(play(RARE[name])) == []
+
+
 @pytest.mark.parametrize("kind", ["away", "down", "read-only", "deaf", "late"])
 @pytest.mark.parametrize("start", [-14, -1, 0, 286, 299])
 def test_an_outage_within_the_patience_costs_nothing(kind: str, start: int) -> None:

@@ -27,10 +27,10 @@ def test_each_small_fault_changes_one_place_and_is_a_program() -> None:
         compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
 
 
-def test_each_fault_that_no_day_shows_names_a_test_and_a_reason() -> None:
-    """The test is there under its name; the reason says why no day can show it."""
+def test_each_test_that_is_named_is_there() -> None:
+    """Where no random day shows a fault, a test has to."""
     for mutant in mutants():
         path, _, name = mutant.killed_by.partition("::")
         if path:
-            assert f"def {name}(" in (ROOT / path).read_text("utf-8"), mutant.name
-            assert mutant.equivalent, mutant.name
+            text = (ROOT / path).read_text("utf-8")
+            assert f"def {name.partition('[')[0]}(" in text, mutant.name

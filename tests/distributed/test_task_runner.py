@@ -361,6 +361,22 @@ async def test_a_run_in_progress_is_looked_at_again_after_its_lease(
 
 
 @in_loop
+async def test_a_lease_that_only_this_host_takes_for_over_is_waited_for(
+    queue: MemoryQueue, due: Occurrence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger's clock is two minutes behind: nothing is gained by asking every second."""
+
+    def behind() -> datetime:
+        return datetime.now(UTC) - timedelta(minutes=2)
+
+    monkeypatch.setattr(queue.ledger._rows, "now", behind)
+    await fire(queue.add(failing(0)), due)
+    await claimed(queue, due)
+    await queue.work()
+    assert 50 < waits(queue.task()) <= 60
+
+
+@in_loop
 async def test_a_second_task_for_a_run_in_progress_is_done(
     queue: MemoryQueue, due: Occurrence
 ) -> None:

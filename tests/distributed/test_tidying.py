@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
@@ -11,7 +13,9 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from handed_off import NOWHERE, MemoryQueue, memory_queue
 from in_loop import in_loop
 from kst_scheduler.distributed import task_app, work, worker
+from kst_scheduler.distributed.worker import KEPT_HOURS
 from kst_scheduler.errors import KSTSchedulerError
+from kst_scheduler.once.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,9 +127,15 @@ async def test_one_task_that_cannot_be_freed_keeps_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has ended meanwhile, say, or its row is damaged; each look would fail at it again."""
-    manager = Manager(lambda _number: [Stalled(1), Stalled(2), Stalled(3)])
+    manager = Manager(lambda _number: [Stalled(0), Stalled(1), Stalled(2), Stalled(3)])
     waits_already = UniqueViolation(constraint_name="", queueing_lock=None)
-    manager.refused = {1: ValueError("not in doing status"), 2: waits_already}
+    refused_by_the_database = ConnectorException()
+    refused_by_the_database.__cause__ = psycopg.errors.CheckViolation("no such status")
+    manager.refused = {
+        0: refused_by_the_database,
+        1: ValueError("not in doing status"),
+        2: waits_already,
+    }
     await tidied(manager, 1)
     assert (manager.freed, manager.ended, manager.deletions) == ([3], [2], 1)
     assert "task run[1] could not be given to another worker: ValueError" in caplog.text
@@ -196,3 +206,9 @@ async def test_a_worker_ends_when_its_queue_is_no_longer_looked_after(
     with pytest.raises(KSTSchedulerError, match=r"no longer looked after.*Gone.*start it again"):
         async with asyncio.timeout(30):
             await work(queue.app, queue.scheduler)
+
+
+def test_tasks_that_failed_are_kept_as_long_as_rows() -> None:
+    """A reader of the row finds the task that belongs to it."""
+    retention = inspect.signature(Reconciler).parameters["retention"].default
+    assert timedelta(hours=KEPT_HOURS) == retention == timedelta(days=90)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from sqlalchemy import event
 
 from in_loop import in_loop
 from kst_scheduler.errors import (
@@ -17,6 +18,8 @@ from kst_scheduler.errors import (
     MissingExtraError,
 )
 from kst_scheduler.ledger import Claim, SqlLedger
+from kst_scheduler.ledger.engines import make_engine, parse_url
+from kst_scheduler.ledger.sessions import Sessions
 from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
 
 if TYPE_CHECKING:
@@ -242,3 +245,21 @@ def test_the_contract_needs_no_extra() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip().endswith("write pip install 'kst-scheduler[ledger]'")
+
+
+@in_loop
+async def test_a_connection_is_used_again_until_it_is_dropped(tmp_path: Path) -> None:
+    """Not even the first one is made twice."""
+    engine = make_engine(parse_url(f"sqlite:///{tmp_path}/ledger.db"), 1)
+    sessions, made = Sessions(engine), list[object]()
+    event.listen(engine.sync_engine, "connect", lambda connection, _record: made.append(connection))
+
+    async def use() -> int:
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+        return len(made)
+
+    assert [await use(), await use()] == [1, 1]
+    sessions.drop()
+    assert [await use(), await use()] == [2, 2]
+    await engine.dispose()

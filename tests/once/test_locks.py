@@ -406,6 +406,7 @@ def test_url_that_is_none(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ({"wait": -1}, "wait=-1 must be between 0 s and a year"),
         ({"wait": float("inf")}, "wait=inf must be"),
         ({"wait": None}, "wait=None is no time"),
+        ({"ttl": timedelta(days=366, seconds=1)}, "ttl=.* must be between 0.001 s and a year"),
     ],
 )
 def test_values_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
@@ -418,6 +419,14 @@ def test_values_that_make_no_sense(arguments: dict[str, Any], message: str) -> N
 
     with pytest.raises(InvalidArgumentError, match=f"^{message}"):
         asyncio.run(lock())
+
+
+@in_loop
+async def test_a_lock_may_last_a_leap_year() -> None:
+    """The longest that makes sense."""
+    client = FakeAsyncRedis()
+    async with redis_lock(NAME, ttl=timedelta(days=366), client=client):
+        assert await client.ttl(NAME) == 366 * 86_400
 
 
 @pytest.mark.parametrize("client", [redis.Redis(password="hunter2"), "redis://:hunter2@db"])  # noqa: S106
@@ -468,7 +477,8 @@ async def hold(client: Redis | None, ttl: float = 30, seconds: float = 0) -> Non
 async def test_a_failover_cuts_no_command_of_another_task(valkey_url: str) -> None:
     """Only connections that nobody uses are closed: the others find out by themselves."""
     async with Redis.from_url(valkey_url) as client:
-        in_use: Any = await client.connection_pool.get_connection()
+        pool: Any = client.connection_pool
+        in_use = await pool.get_connection()
         answers: list[Exception | int] = [1, ReadOnlyError("You can't write against a replica")]
 
         async def command() -> int:
@@ -479,7 +489,7 @@ async def test_a_failover_cuts_no_command_of_another_task(valkey_url: str) -> No
 
         assert await locks._Lock(client, NAME, 30)._on_the_primary(command) == 1
         assert in_use.is_connected
-        await client.connection_pool.release(in_use)
+        await pool.release(in_use)
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:

@@ -287,6 +287,26 @@ async def test_a_job_that_locks_itself_out_is_skipped() -> None:
     assert (await only_row(ledger)).status == "ok"
 
 
+@pytest.mark.parametrize(("early", "ran"), [(timedelta(minutes=5), 1), (timedelta(minutes=6), 0)])
+@in_loop
+async def test_an_occurrence_is_not_run_long_before_its_time(early: timedelta, ran: int) -> None:
+    """The clock of this host is ahead of the ledger's; in its time it may still be run."""
+
+    class Behind(MemoryLedger):
+        async def now(self) -> datetime:
+            return THREE - early
+
+    ledger, runs = Behind(), list[bool]()
+
+    @once(ledger)
+    async def crawl() -> None:
+        runs.append(True)
+
+    with contextlib.nullcontext() if ran else pytest.raises(LockedOutError, match="has not come"):
+        await run(crawl)
+    assert len(runs) == len(await ledger.rows()) == ran
+
+
 @in_loop
 async def test_the_second_claim_is_locked_out() -> None:
     """The error names the occurrence, who has it and what became of it; no row is written."""

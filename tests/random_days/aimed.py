@@ -83,11 +83,32 @@ def with_a_node_that_loses_touch(draw: st.DrawFn, day: Day) -> Day:
     return _with(day, slow, Outage("ledger", "away", then, end, node))
 
 
+def with_a_last_renewal_that_is_late(draw: st.DrawFn, day: Day) -> Day:
+    """Add a node whose last renewal is on its way when its lease is over."""
+    node = draw(st.sampled_from(_names(day)))
+    start = draw(moments_of_runs(day, "fire")) + timedelta(minutes=1)
+    late, end = start + LEASE - timedelta(minutes=3), start + LEASE + timedelta(minutes=1)
+    if end > CALM:
+        return day
+    away = Outage("ledger", "away", start, late, node)
+    return _with(day, away, Outage("ledger", "late", late, end, node))
+
+
+def with_an_heir_that_is_late(draw: st.DrawFn, day: Day) -> Day:
+    """Stop all nodes in a run but one, whose clock is behind by more than a lease."""
+    at = draw(moments_of_runs(day, "fire")) + timedelta(minutes=1)
+    nodes = [node.name for node in day.nodes()]
+    if {each.node for each in day.incidents} or at + 4 * LEASE > CALM:
+        return day
+    crashes = tuple(Crash(node, at, 4 * LEASE) for node in nodes[:-1])
+    return replace(day, offsets=(*day.offsets[:-1], -2400.0), incidents=crashes)
+
+
 def with_a_ledger_that_comes_back(draw: st.DrawFn, day: Day) -> Day:
     """Add an outage that is longer than a lease, and ends beside a fire or the end of a run."""
     end = draw(moments_of_runs(day))
     start = max(MIDNIGHT, end - timedelta(minutes=draw(st.sampled_from([40, 65]))))
-    kind = draw(st.sampled_from(["down", "away"]))
+    kind = draw(st.sampled_from(["down", "down", "away"]))
     return _with(day, Outage("ledger", kind, start, end))
 
 
@@ -108,16 +129,16 @@ def with_deploys(draw: st.DrawFn, day: Day) -> Day:
 
 
 def with_one_attempt(draw: st.DrawFn, day: Day) -> Day:
-    """Let no run be repeated that has lost its lease once."""
-    del draw
+    """Let no run be repeated that has lost its lease once, and another fault."""
+    day = draw(st.sampled_from([with_an_heir_that_is_late, with_deploys]))(draw, day)
     return replace(day, jobs=tuple(replace(job, max_attempts=1) for job in day.jobs))
 
 
 AIMED: Final = (
     *[with_an_outage_at_a_run] * 8,
     *[with_a_node_that_loses_touch, with_a_ledger_that_comes_back] * 3,
-    *[with_a_node_cut_off, with_deploys] * 2,
-    *(with_one_attempt, with_a_slow_ledger),
+    *[with_a_node_cut_off, with_deploys, with_one_attempt] * 2,
+    *(with_a_last_renewal_that_is_late, with_an_heir_that_is_late, with_a_slow_ledger),
 )
 """The more often a kind stands here, the more days have it."""
 

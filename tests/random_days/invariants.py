@@ -269,23 +269,21 @@ def _is_stopped_within(story: Story, node: str, begin: datetime, end: datetime) 
 
 
 def _of_looks(story: Story) -> Iterator[str]:
-    """Yield what a look ran too early, or beside another run of its job."""
-    log = story.result.log
-    lines = log[log["message"].str.endswith(" is caught up")]
-    times: list[datetime] = lines["time"].tolist()
-    for message, at in zip(lines["message"].tolist(), times, strict=True):
-        key = message.removesuffix(" is caught up")
-        due = datetime.fromisoformat(key.partition("@")[2])
-        if at < due and not story.day.clock_was_wrong(at, LEASE):
-            yield f"{key} was caught up at {at}, before its time"
+    """Yield what a look started too early, or beside another run of its job that held its row."""
+    started = [(look, at, each) for look in story.watch.looks for at, each in look.started]
+    for look, at, each in started:
+        if at < each.scheduled_at and not story.day.clock_was_wrong(at, DOUBTED):
+            yield f"{each} was caught up at {at}, before its time"
         for work in story.witness.works:
-            is_other = work.occurrence.job_id == key.partition("@")[0] and work.claim
             if (
-                is_other
-                and work.begin < at < _stop_of(work)
+                work.claim
+                and work.occurrence.job_id == each.job_id
+                and work.begin < look.start <= at < _stop_of(work)
+                and at < story.watch.held_until(work.claim)
+                and not story.day.clock_was_wrong(at, DOUBTED)
                 and not _stood_still(story, work.instance, at)
             ):
-                yield f"{key} was caught up at {at}, beside {work.occurrence}"
+                yield f"{each} was caught up at {at}, beside {work.occurrence}"
 
 
 def _stop_of(work: Work) -> datetime:

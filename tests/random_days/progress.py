@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kst_scheduler.ledger import LedgerRow
+    from kst_scheduler.scheduler.occurrence import Occurrence
     from kst_scheduler.simulation import Node
     from random_days.plan import JobPlan, Outage
     from random_days.play import Story
@@ -240,7 +241,9 @@ class JobView:
         taken = (
             story.watch.taken.get((work.claim.row_id, work.claim.attempt)) if work.claim else None
         )
-        if taken and taken.at <= cut and not self._had_noticed(taken):
+        if taken and taken.at <= cut and not self._had_noticed(taken, work.occurrence):
+            return True
+        if self._fell_silent(cut):
             return True
         away = timedelta(0)
         for each in story.day.outages:
@@ -252,18 +255,32 @@ class JobView:
                 away += max(timedelta(0), end + UNANSWERED.get(each.kind, AFTER) - start)
         return away >= LEASE / 2
 
-    def _had_noticed(self, taken: Taken) -> bool:
+    def _fell_silent(self, cut: datetime) -> bool:
+        """Tell whether the ledger was down, and then silent: that is no answer that it is down.
+
+        A run that goes on beyond its lease is stopped a fifth of the lease after the last one.
+        """
+        recent = [
+            each
+            for each in self.story.day.outages
+            if each.server == "ledger" and each.start < cut and each.end > cut - LEASE
+        ]
+        was_down = any(each.kind == "down" for each in recent)
+        return was_down and any(each.kind not in {"down", "slow"} for each in recent)
+
+    def _had_noticed(self, taken: Taken, occurrence: Occurrence) -> bool:
         """Tell whether what took a row had noticed an outage, and had to leave the row alone.
 
         What begins after an outage cannot know of it, and takes what it finds.
         """
-        if taken.asked_at is None:
-            looks = [
-                each
-                for each in self.story.watch.looks
-                if each.process == taken.process and each.end and each.end < taken.at
-            ]
-            return bool(looks) and looks[-1].is_put_off
+        looks = [
+            each
+            for each in self.story.watch.looks
+            if each.process == taken.process and each.start <= taken.at
+        ]
+        started = looks and any(each == occurrence for _, each in looks[-1].started)
+        if taken.asked_at is None or started:
+            return len(looks) > 1 and looks[-2].is_put_off
         asked_at = taken.asked_at + timedelta(seconds=2 * MAX_SKEW)
         return any(
             each.server == "ledger" and asked_at < each.end < taken.at

@@ -17,7 +17,7 @@ from apscheduler.events import (
     JobSubmissionEvent,
 )
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.schedulers.base import STATE_PAUSED, STATE_RUNNING, BaseScheduler
 
 from in_loop import in_loop
 from kst_scheduler.errors import (
@@ -208,6 +208,16 @@ async def test_a_paused_job_stays_paused() -> None:
     await bench.end()
     assert bench.crawl.seen
     assert bench.scheduler.get_job("crawl").next_run_time is None
+
+
+@in_loop
+async def test_a_paused_scheduler_goes_on_when_it_is_resumed() -> None:
+    """As APScheduler's own does."""
+    scheduler = Bench().scheduler
+    scheduler.pause()
+    assert scheduler.state == STATE_PAUSED
+    scheduler.resume()
+    assert scheduler.state == STATE_RUNNING
 
 
 @in_loop

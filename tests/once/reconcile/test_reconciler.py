@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -731,6 +732,11 @@ def test_another_scheduler_is_refused() -> None:
     """APScheduler's own cannot run an occurrence whose time has gone by."""
     with pytest.raises(InvalidArgumentError, match=r"run what was missed; write KSTScheduler\(\)"):
         Reconciler(AsyncIOScheduler(), MemoryLedger())
+
+
+def test_rows_are_kept_for_90_days_by_default() -> None:
+    """As DEPLOYMENT.md counts the room that they take."""
+    assert inspect.signature(Reconciler).parameters["retention"].default == timedelta(days=90)
 
 
 def test_delay_and_retention_make_sense() -> None:
