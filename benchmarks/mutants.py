@@ -2,7 +2,7 @@
 
 Purpose: changes one line of a copy of ``src`` at a time, and plays random days
   (``tests/random_days``) on it, of each kind in turn, until something does not hold. Prints for
-  each fault the first day that shows it, and what was said of that day, or that it survived.
+  each fault the first day that shows it, and the broken promise, or that it survived.
 Limits: a fault that hangs the search counts as found when it has used its CPU time. A number is the
   same day with the same version of hypothesis.
 Run: ``uv run python benchmarks/mutants.py``, or ``--only lease`` for those with that word, or
@@ -57,7 +57,7 @@ class Mutant(NamedTuple):
     equivalent: str = ""
     """Why no day shows it: it breaks no promise, or the state is none that a day can reach."""
     killed_by: str = ""
-    """The test that fails of it, where no day does."""
+    """The test that fails on it, where no day does."""
 
 
 MUTANTS: Final = (
@@ -416,7 +416,7 @@ def main() -> None:
 
 
 def judge(mutant: Mutant, days: int) -> tuple[str, str]:
-    """Return which net holds a mutant, and how; or that it is equivalent, or survived."""
+    """Return which net found a mutant, and how; or that it is equivalent, or survived."""
     found, said = first_day(mutant, days)
     if found:
         return "random days", f"{found}: {said}"
@@ -426,7 +426,7 @@ def judge(mutant: Mutant, days: int) -> tuple[str, str]:
 
 
 def first_day(mutant: Mutant, days: int) -> tuple[str, str]:
-    """Return the first day that shows a mutant, and what was said of it; empty: none did."""
+    """Return the first day that shows a mutant, and the broken promise; empty: none did."""
     played = _run(mutant, "-c", PLAY, str(days))
     if played.returncode < 0:
         return "hangs", f"more than {CPU_SECONDS} s of CPU"
@@ -437,7 +437,7 @@ def first_day(mutant: Mutant, days: int) -> tuple[str, str]:
 
 
 def fails_test(mutant: Mutant) -> bool:
-    """Tell whether the test that is named fails of a mutant."""
+    """Tell whether the test that is named fails on a mutant."""
     options = ("-q", "-o", "addopts=", "-p", "no:cacheprovider")
     # 1: a test failed; any other number is an error of its own.
     return _run(mutant, "-m", "pytest", *options, mutant.killed_by).returncode == 1

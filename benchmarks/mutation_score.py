@@ -6,8 +6,8 @@ Purpose: cosmic-ray lists what it can change in the rooms below; a sample of tha
   for each change the net that found it, and the score of each room.
 Limits: the first net that finds a change hides the others. A net that takes too long has found it.
   What cannot be found is listed in ``equivalent_mutants.toml``, each with the reason, and does not
-  count. A finished change is written to ``mutation-results.jsonl``, and the next run goes on there;
-  ``--again`` tries the survivors once more. Delete the file after a test was taken away.
+  count. A finished change is written to ``mutation-results.jsonl``, and the next run continues from
+  it; ``--again`` tries the survivors once more. Delete the file after you removed a test.
 Run: ``uv run --group mutation python benchmarks/mutation_score.py``, or ``--only lease`` for one
   room; with two cores about an hour.
 """
@@ -180,7 +180,7 @@ class Mutant(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a mutant."""
+    """The outcome of a mutant."""
 
     key: str
     net: str
@@ -434,7 +434,7 @@ def report(mutants: list[Mutant], known: dict[str, Result], goal: float) -> int:
 
 
 def print_score(counts: Counter[tuple[str, str]]) -> float:
-    """Print a table of what became of the mutants; return the share that was found, in percent."""
+    """Print a table of the outcomes; return the share that was found, in percent."""
     fates = ("unit tests", "model test", "random days", "timeout", "equivalent", "survived")
     print(f"\n| Room | Tried | {' | '.join(fates)} | Found |")
     score = 100.0

@@ -15,7 +15,7 @@ Printed are
     is caught up, so it can be more than 100 %;
   - recovered: seconds from the end of the fault to the end of the first second in which 90 % of the
     former rate ended; "never" within what was watched;
-  - refused: the queue's client raised, so the caller knows;
+  - refused: putting it into the queue raised an error;
   - lost: was taken into the queue, and had not ended 15 seconds after the last one was put there;
   - doubled: ended more than once. In parentheses: those whose process was killed after the work
     had ended and before that was recorded. No queue can avoid these (the row says "attempt 2").
@@ -81,7 +81,7 @@ MOMENT = datetime(2026, 11, 30, tzinfo=UTC)
 
 @dataclass
 class Journal:
-    """The witness: a line an event, appended by all processes to one file."""
+    """The journal: one line for each event, appended by all processes to one file."""
 
     path: Path
     file: int = field(init=False)
@@ -304,7 +304,7 @@ async def connect(url: str) -> psycopg.AsyncConnection[Any]:
 
 @dataclass
 class Load:
-    """Puts occurrences into the queue, as many a second, whatever becomes of the former ones."""
+    """Puts occurrences into the queue, as many a second, without waiting for earlier ones."""
 
     put: Put
     rate: float

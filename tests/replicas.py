@@ -117,7 +117,7 @@ def in_shown_times(row: LedgerRow) -> LedgerRow:
 
 @dataclass(frozen=True)
 class Night:
-    """What became of a simulated night."""
+    """The outcome of a simulated night."""
 
     result: SimulationResult
     ledger: MemoryLedger

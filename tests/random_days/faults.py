@@ -256,7 +256,7 @@ class FaultyLedger:
 
 
 async def _answer(kind: str | None, ask: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask, and take one pace on the way there and one on the way back where it is slow."""
+    """Ask; where it is slow, wait once before the call and once after it."""
     if kind == "slow":
         await asyncio.sleep(PACE)
     answer = await ask()

@@ -130,7 +130,7 @@ def _after(move: Move) -> datetime:
 
 
 def _without_an_end(rows: list[LedgerRow], reach: datetime) -> Iterator[str]:
-    """Yield what should have been seen to by the end of a day that was calm for hours."""
+    """Yield what should have been handled by the end of a day that was calm for hours."""
     for row in rows:
         is_over = row.lease_until and row.lease_until < END - SETTLED
         if row.status == "running" and is_over and row.scheduled_at < reach:

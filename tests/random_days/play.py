@@ -72,7 +72,7 @@ class HostileResult:
 
 @dataclass
 class Story:
-    """What became of a day."""
+    """The outcome of a day."""
 
     day: Day
     result: SimulationResult

@@ -1,6 +1,6 @@
 """What gets done: nothing that went wrong elsewhere may cost a run, and no run may wait in vain.
 
-What ``invariants`` asks, a cluster that does nothing fulfils as well.
+A cluster that does nothing satisfies all that ``invariants`` asks.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def without_progress(story: Story) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class JobView:
-    """What became of one job on a day."""
+    """The outcome of one job on a day."""
 
     story: Story
     name: str
@@ -99,7 +99,7 @@ class JobView:
         if start < MIDNIGHT or end > END or self.job.blocks or not self._clocks_are_right(end):
             return False
         outages = self.story.day.outages
-        if any(_touches(self.job, each, span) for each in outages if not self._is_borne(each)):
+        if any(_touches(self.job, each, span) for each in outages if not self._is_tolerated(each)):
             return False
         if self._another_works(fire, span):
             return False
@@ -107,7 +107,7 @@ class JobView:
         states = [self._state(node, span) for node in nodes]
         return "disturbed" not in states and "well" in states
 
-    def _is_borne(self, outage: Outage) -> bool:
+    def _is_tolerated(self, outage: Outage) -> bool:
         """Tell whether an outage is over before anybody loses patience, and so costs nothing."""
         if outage.server != "ledger" or outage.kind not in BORNE:
             return False
@@ -184,11 +184,11 @@ class JobView:
         return any(
             each.start - BEFORE <= fire and begin <= each.end + MAX_PAUSE
             for each in self.story.day.outages
-            if self._is_borne(each)
+            if self._is_tolerated(each)
         )
 
     def lapses(self) -> Iterator[str]:
-        """Yield the runs that lost their lease, and that nobody saw to who could have."""
+        """Yield the runs that lost their lease, and were left though a node could have run them."""
         lapses = [each for each in self.story.watch.lapses if each.occurrence.job_id == self.name]
         ended = {each.occurrence.key for each in lapses}
         lapses += [

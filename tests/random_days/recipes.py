@@ -41,7 +41,7 @@ def with_an_outage_between_runs(draw: st.DrawFn, day: Day) -> Day:
 
 
 def with_an_end_that_comes_late(draw: st.DrawFn, day: Day) -> Day:
-    """Let a run end that is taken for lost, between the look of another node and what it does."""
+    """End a run that is taken for lost after another node read its row, before that node acts."""
     fire, is_repeatable = _fire(draw), draw(st.booleans())
     day = _with_a_job(day, every_hours=4, seconds=300, repeatable=is_repeatable, window=300)
     day = replace(day, offsets=(4.0, *(0.0 for _ in day.offsets[1:])))

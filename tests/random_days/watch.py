@@ -34,7 +34,7 @@ LAST_WORD: Final = LEASE * (1 / 30 + 1 / 5)
 
 
 class Asked(NamedTuple):
-    """A claim that is being asked for."""
+    """A claim in flight."""
 
     request: ClaimRequest
     at: datetime
@@ -180,7 +180,7 @@ class Watch:
         return claim
 
     def _note_claim(self, claim: Claim) -> None:
-        """Note who holds a row from now on, be it that the answer is lost on its way."""
+        """Note who holds a row from now on, also if the answer is lost on its way."""
         asked, held = ASKED.get(), self.rows_held.get(claim.row_id)
         assert asked is not None
         self._noted.add(claim)
