@@ -289,6 +289,8 @@ MUTANTS: Final = (
         "once/reconcile/job_reconciler.py",
         "        if self.look.scheduler.running_occurrences(self.job.id):\n            return",
         "        if False:\n            return",
+        killed_by="tests/once/reconcile/test_reconciler.py"
+        "::test_a_run_that_is_being_stopped_here_is_not_closed",
     ),
     Mutant(
         "a claim does not wait for an outcome that is kept",

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -279,6 +280,28 @@ def test_a_job_that_must_not_be_repeated_is_caught_up_when_it_never_began() -> N
     """Nothing is repeated then."""
     story = play(crawl_for(60), incidents=outage(2.9, 3.2), catch_up=HOUR, repeatable=False)
     assert told(story) == [(3, "ok", None)]
+
+
+def test_a_run_that_is_being_stopped_here_is_not_closed() -> None:
+    """Its lease ran out while it blocked the event loop; a look after its end closes it."""
+    looks = Looks()
+
+    async def block() -> None:
+        try:
+            time.sleep(300)  # noqa: ASYNC251 - that is the case
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(5)
+
+    def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
+        reconciler = Reconciler(scheduler, ledger)
+        for minute in (-1, 5.02, 5.2):
+            looks.plan(minute, reconciler)
+
+    story = alone(add, block, repeatable=False)
+    assert [len(look.closed) for look in looks.done] == [0, 0, 1]
+    (row,) = told(story)
+    assert row[:2] == (3, "error")
 
 
 def test_an_abandoned_run_that_is_too_late_is_closed() -> None:
