@@ -52,6 +52,10 @@ def _no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
 
+AT_LEAST_JUDGED = {"calm": 25, "one fault": 5}
+"""How many runs of ten days are untouched at least: one fault, as a slow ledger, may touch all."""
+
+
 def tens(in_every_run: int) -> list[ParameterSet]:
     """Return the first of each ten days; those beyond so many take long."""
     return [
@@ -70,7 +74,7 @@ def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     assert len(tally.marks) > len(Mark) / 5
 
 
-@pytest.mark.parametrize("days", ["calm", "one fault"])
+@pytest.mark.parametrize("days", list(AT_LEAST_JUDGED))
 @pytest.mark.parametrize("first", tens(10))
 def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     """Days on which little or nothing goes wrong are those on which most must get done."""
@@ -80,7 +84,7 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
         failure = search(number, days=days, seen=stories.append)
         assert not failure, f"day {number}: {failure.faults[0]}\n{failure.story.day.words()}"
         judged += len(stories[0].judged)
-    assert judged > 10
+    assert judged >= AT_LEAST_JUDGED[days]
 
 
 @pytest.mark.parametrize("first", tens(50))
