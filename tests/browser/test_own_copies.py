@@ -127,9 +127,9 @@ def test_the_first_screen_and_an_untouched_notebook_that_is_closed(
 
 
 def test_a_notebook_that_was_run_asks_before_it_is_closed(
-    newcomer: Reader, loop: asyncio.Runner
+    newcomer: Reader, lab: str, loop: asyncio.Runner
 ) -> None:
-    """Its outputs are the reader's."""
+    """Its outputs are the reader's. Its kernel ends, before another page could find it dying."""
 
     async def look() -> None:
         page = await first_page(newcomer)
@@ -139,6 +139,7 @@ def test_a_notebook_that_was_run_asks_before_it_is_closed(
         assert "Save your work" in await page.locator(".jp-Dialog").inner_text()
         await page.locator(".jp-Dialog button", has_text="Discard").click()
         await wait_for(page, HAS_NO_NOTEBOOK)
+        await wait_for(page, HAS_NO_SESSION, f"{lab}/api/sessions")
         await page.close()
 
     loop.run(look())
