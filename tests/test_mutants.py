@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmark_scripts import ROOT, load_script
 
 
 def mutants() -> list[Any]:
-    """Return the list of the benchmark, which is a script and not a package."""
-    spec = importlib.util.spec_from_file_location("mutants", ROOT / "benchmarks" / "mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return list(module.MUTANTS)
+    """Return the list of the benchmark."""
+    return list(load_script("mutants").MUTANTS)
 
 
 def test_each_small_fault_changes_one_place_and_is_a_program() -> None:

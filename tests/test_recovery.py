@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "recovery.py"
+from benchmark_scripts import load_script
+
 CUT, LIVING = 1, 2
 """Processes; the first is killed at 50.05 s."""
 
@@ -18,13 +16,7 @@ CUT, LIVING = 1, 2
 @pytest.fixture(scope="module")
 def recovery() -> Any:
     """Return the benchmark, as a module."""
-    spec = importlib.util.spec_from_file_location("recovery", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
+    return load_script("recovery")
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ class FrozenLook(MemoryLedger):
     is_due = False
 
     async def now(self) -> datetime:
-        """Read the clock, and stand still once."""
+        """Read the clock, and freeze once."""
         moment = await super().now()
         if self.is_due and current_node() == "A":
             self.is_due = False
