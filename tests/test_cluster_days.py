@@ -33,8 +33,6 @@ from random_days.tally import DAYS_FOR_ALL_MARKS, Tally
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from _pytest.mark.structures import ParameterSet
-
     from kst_scheduler.ledger import ClaimRequest, Outcome
     from random_days.play import Story
 
@@ -56,15 +54,13 @@ AT_LEAST_JUDGED = {"calm": 25, "one fault": 5}
 """How many runs of ten days are untouched at least: one fault, as a slow ledger, may touch all."""
 
 
-def tens(in_every_run: int) -> list[ParameterSet]:
-    """Return the first of each ten days; those beyond so many take long."""
-    return [
-        pytest.param(first, marks=[pytest.mark.long] if first >= in_every_run else [])
-        for first in range(0, DAYS, 10)
-    ]
+TENS = range(0, DAYS, 10)
+"""The first of each ten days."""
+SOME_TENS = [pytest.param(each, marks=[pytest.mark.long] if each else []) for each in TENS]
+"""The same; all but the first take long."""
 
 
-@pytest.mark.parametrize("first", tens(50))
+@pytest.mark.parametrize("first", TENS)
 def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     """Ten days each, always the same; one that fails is shrunk, and told in words."""
     tally = Tally()
@@ -75,7 +71,7 @@ def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
 
 
 @pytest.mark.parametrize("days", list(AT_LEAST_JUDGED))
-@pytest.mark.parametrize("first", tens(10))
+@pytest.mark.parametrize("first", SOME_TENS)
 def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     """Days on which little or nothing goes wrong are those on which most must get done."""
     judged = 0
@@ -87,7 +83,7 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     assert judged >= AT_LEAST_JUDGED[days]
 
 
-@pytest.mark.parametrize("first", tens(50))
+@pytest.mark.parametrize("first", TENS)
 def test_nothing_wrong_is_done_where_nothing_ever_calms_down(first: int) -> None:
     """There nothing need get done; but what is done, and what is written, is right.
 

@@ -13,13 +13,15 @@ from kst_scheduler.ledger import Claim, MemoryLedger, Outcome
 from kst_scheduler.ledger.memory import MemoryRows
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.locks import _Lock
+from kst_scheduler.once.reconcile import reconciler as reconciler_module
+from kst_scheduler.once.reconcile.job_reconciler import Look
 from kst_scheduler.once.reconcile.overdue import Overdue
 from kst_scheduler.once.reconcile.reconciler import Reconciler
 from kst_scheduler.scheduler import drain, run_control
 from kst_scheduler.scheduler.kept_writes import KeptWrites
 from kst_scheduler.simulation import Crash
 from random_days.invariants import faults
-from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage
+from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage, WrongClock
 from random_days.play import play
 
 if TYPE_CHECKING:
@@ -157,6 +159,21 @@ def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reconciler, "_report_missing", say_nothing)
 
 
+def due_by_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is due be judged by the ledger's clock alone."""
+
+    def look(**fields: Any) -> Look:
+        return Look(**fields | {"until": fields["now"]})
+
+    monkeypatch.setattr(reconciler_module, "Look", look)
+
+
+STARTED_BY_A_WRONG_CLOCK: Final = replace(
+    day(replace(JOB, window=15)),
+    incidents=(Crash("B", after(5940), timedelta(seconds=65)),),
+    wrong_clocks=(WrongClock(after(6000), after(6600), 11_000),),
+)
+"""B starts at 05:40, when the ledger's clock shows 08:43; its own is right."""
 LOST: Final = crashed(replace(LONG, repeatable=False))
 LOCKED: Final = day(replace(JOB, every_hours=0, minute=23 * 60 + 45, guard="once and lock"))
 
@@ -172,6 +189,7 @@ CASES: Final = [
     (LOCKED, not_released, "is held at the end of the day"),
     (LOST, not_closed, "was left until"),
     (LOST, not_told, "nobody was told"),
+    (STARTED_BY_A_WRONG_CLOCK, due_by_the_ledger, "by the clock of B"),
 ]
 IDS: Final = [change.__name__ for _, change, _ in CASES]
 

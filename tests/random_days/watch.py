@@ -15,7 +15,7 @@ from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
 from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
-from random_days.marks import IS_KEPT, Mark, Marks, Span
+from random_days.marks import IS_ASKED_AGAIN, IS_KEPT, Mark, Marks, Span
 from random_days.plan import END, LEASE, true_time
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ class Took:
     at: datetime
     request: ClaimRequest
     seen: LedgerRow
+
+
+class Missed(NamedTuple):
+    """An occurrence was written as missed."""
+
+    occurrence: Occurrence
+    at: datetime
+    process: str
 
 
 @dataclass
@@ -143,6 +151,7 @@ class Watch:
         """Until when the attempts held their row that others have taken over."""
         self.written_off: dict[int, tuple[datetime, str]] = {}
         """When each row was written as missed, or closed, and by which process."""
+        self.missed: list[Missed] = []
         self.marks = Marks()
         self._noted: set[Claim] = set()
         self.claims: list[tuple[Span, Claim | None]] = []
@@ -264,6 +273,8 @@ class Watch:
             self.written.add((claim.row_id, claim.attempt))
             if IS_KEPT.get():
                 self.marks.add(Mark.KEPT_WRITTEN)
+            elif IS_ASKED_AGAIN.get():
+                self.marks.add(Mark.WRITE_ASKED_AGAIN)
 
     async def abandoned(self) -> list[LedgerRow]:
         """Note what is found, and left alone."""
@@ -293,6 +304,7 @@ class Watch:
             self.marks.add(Mark.LOOKS_RACE)
         else:
             self.written_off[row.id] = true_time(), self.process()
+            self.missed.append(Missed(occurrence, *self.written_off[row.id]))
             if self._cannot_know():
                 self.untimely.add(row.id)
             elif occurrence.scheduled_at > true_time():
