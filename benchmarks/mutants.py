@@ -283,6 +283,11 @@ MUTANTS: Final = (
         "once/reconcile/job_reconciler.py",
         'if row.trigger == "manual" or row.scheduled_at < self.look.until',
         "if True",
+        equivalent="A look starts nothing that lies in the future of its host; an older run of "
+        "the job waits. On a day a run is lost 25 minutes after its time or later. So the host is "
+        "behind by more than that, and all others have left the older run alone.",
+        killed_by="tests/once/reconcile/test_reconciler.py"
+        "::test_what_is_due_does_not_wait_for_a_lost_run_that_is_not",
     ),
     Mutant(
         "a run that may be about to end here is closed",
