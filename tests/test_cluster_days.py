@@ -21,6 +21,7 @@ from kst_scheduler.ledger.clock_watch import ClockWatch, Reading
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
 from kst_scheduler.once.reconcile.overdue import Overdue
+from kst_scheduler.simulation import Crash
 from random_days.invariants import faults
 from random_days.marks import Mark, Marks, wrapped
 from random_days.plan import MIDNIGHT, Day, JobPlan, Strike
@@ -120,6 +121,21 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
 # --- rare states ------------------------------------------------------------------------------
 
 
+def quiet_day() -> Day:
+    """Return a day of two nodes on which nothing goes wrong."""
+    job = JobPlan(
+        every_hours=6,
+        minute=15,
+        seconds=2400,
+        guard="once and lock",
+        blocks=False,
+        fails=False,
+        window=300,
+        repeatable=True,
+    )
+    return Day(offsets=(0.0, 0.0), jobs=(job,), incidents=(), outages=())
+
+
 @pytest.mark.parametrize(
     ("strike", "mark"),
     [
@@ -132,6 +148,7 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
         (Strike("A", "finish", 1, False, "crash", 20), Mark.KILLED_AFTER_WORK),
         (Strike("A", "finish", 1, False, "freeze", 7200), Mark.WRITE_REFUSED),
         (Strike("A", "finish", 1, True, "lost", 1), Mark.WRITE_TWICE),
+        (Strike("A", "finish", 1, False, "lost", 1), Mark.WRITE_ASKED_AGAIN),
         (Strike("A", "SET", 1, True, "lost", 1), Mark.LOCK_KNOWN_AGAIN),
         (Strike("A", "rows", 1, False, "crash", 20), Mark.LOOK_CUT),
         (Strike("A", "work begins", 1, False, "freeze", 7200), Mark.LEASE_OVER_AT_THAW),
@@ -139,21 +156,27 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
 )
 def test_a_fault_inside_a_step_reaches_a_rare_state(strike: Strike, mark: Mark) -> None:
     """One fault at the first call of a kind; without it the day reaches no rare state."""
-    job = JobPlan(
-        every_hours=6,
-        minute=15,
-        seconds=2400,
-        guard="once and lock",
-        blocks=False,
-        fails=False,
-        window=300,
-        repeatable=True,
-    )
-    quiet = Day(offsets=(0.0, 0.0), jobs=(job,), incidents=(), outages=())
+    quiet = quiet_day()
     assert sightings(play(quiet)) == set()
     story = play(replace(quiet, strikes=(strike,)))
     assert mark in sightings(story)
     assert faults(story) == []
+
+
+def test_a_last_write_whose_answer_was_lost_is_not_had_later() -> None:
+    """It was had at first."""
+    day = replace(quiet_day(), strikes=(Strike("A", "finish", 1, True, "lost", 1),))
+    assert Mark.WRITE_ASKED_AGAIN not in sightings(play(day))
+
+
+def test_a_clock_that_is_set_back_in_a_look_is_no_run_in_its_way() -> None:
+    """A is down from 06:14 on, B for two minutes; its clock is set back in the look after that."""
+    at = MIDNIGHT + timedelta(hours=6, minutes=14)
+    crashes = (Crash("A", at, timedelta(hours=2)), Crash("B", at, timedelta(minutes=2)))
+    day = replace(quiet_day(), incidents=crashes)
+    assert Mark.CAUGHT_UP in sightings(play(day))
+    found = sightings(play(replace(day, strikes=(Strike("B", "rows", 2, True, "clock", -3600),))))
+    assert not {Mark.CAUGHT_UP, Mark.CANNOT_CATCH_UP} & found
 
 
 @pytest.mark.parametrize(("last", "shown", "is_back"), [(4, 4, True), (902, 4502, False)])
