@@ -26,7 +26,7 @@ from kst_scheduler.once import locks as locks_module
 from kst_scheduler.once.reconcile import job_reconciler as job_reconciler_module
 from kst_scheduler.once.reconcile import reconciler as reconciler_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
-from kst_scheduler.once.takeover import Takeover
+from kst_scheduler.once.takeover import Takeover, _PutOffError
 from kst_scheduler.simulation import current_node
 from random_days.plan import END, true_time
 
@@ -211,6 +211,8 @@ def _retry(marks: Marks, original: Any) -> Any:
         async def ask_and_note() -> Any:
             try:
                 answer = await ask()
+            except _PutOffError:  # the ledger has answered
+                raise
             except LedgerUnavailableError:
                 IS_ASKED_AGAIN.set(True)
                 raise

@@ -179,6 +179,7 @@ class Watch:
             raise
         except LockedOutError as error:
             self._note_refusal(request, str(error))
+            self._must_not_have(request)
             raise
         finally:
             if asyncio._get_running_loop() is not None:  # not where it is torn down
@@ -207,6 +208,11 @@ class Watch:
         if f"was claimed by {request.instance}: " in reason:
             self.marks.add(Mark.CLAIM_TWICE)
 
+    def _must_not_have(self, request: ClaimRequest) -> None:
+        """A claim that is asked again, as its answer was lost, is the same claim."""
+        if any(each.claim.request is request and not each.end for each in self.rows_held.values()):
+            self.faults.append(f"{request.occurrence} was refused to the claim that has it")
+
     def _must_be_free(self, held: Held, claim: Claim) -> None:
         what = claim.request.occurrence
         if held.end not in {"", "skipped"}:
@@ -234,9 +240,18 @@ class Watch:
         return held.until if is_last else self._former[claim.row_id, claim.attempt]
 
     def _note_taken(self, held: Held) -> None:
-        asked = ASKED.get()
+        asked, what = ASKED.get(), held.claim.request.occurrence
+        if not held.end and self._has_noticed_an_outage():
+            self.faults.append(f"{what} was taken by one that had noticed an outage just before")
         taken = Taken(true_time(), self.process(), asked and asked.request.claimed_at)
         self.taken[held.claim.row_id, held.claim.attempt] = taken
+
+    def _has_noticed_an_outage(self) -> bool:
+        """Tell whether the ledger was away for the last look, or an earlier try of the claim."""
+        if ASKED.get() is not None:
+            return IS_ASKED_AGAIN.get()
+        looks = [each for each in self.looks if each.process == self.process()]
+        return len(looks) > 1 and looks[-2].is_put_off
 
     def _note_lapse(self, held: Held) -> None:
         what, now = held.claim.request.occurrence, true_time()
