@@ -21,7 +21,7 @@ from kst_scheduler.scheduler import drain, run_control
 from kst_scheduler.scheduler.kept_writes import KeptWrites
 from kst_scheduler.simulation import Crash
 from random_days.invariants import faults
-from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage, WrongClock
+from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage, Strike, WrongClock
 from random_days.play import play
 
 if TYPE_CHECKING:
@@ -227,8 +227,23 @@ RARE: Final = {
     "a claim waits for the end of an outage": day(
         replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420)
     ),
+    "a process is frozen in a claim for longer than a lease": Day(
+        (0.0,) * 4,
+        (replace(JOB, every_hours=2, seconds=15_000, blocks=True),),
+        (),
+        (Outage("ledger", "away", after(-13_200), after(-8300), "C"),),
+        strikes=(Strike("A", "insert", 1, is_done=False, kind="freeze", seconds=7200),),
+    ),
+    "a clock is set back in a look, before it writes what was missed": replace(
+        day(replace(JOB, window=15)),
+        incidents=(
+            Crash("A", after(-60), timedelta(hours=3)),
+            Crash("B", after(-60), timedelta(hours=1)),
+        ),
+        strikes=(Strike("B", "record_missed", 1, is_done=False, kind="clock", seconds=-11_000),),
+    ),
 }
-"""Days that show a small fault of benchmarks/mutants.py."""
+"""Days that show a small fault of benchmarks/mutants.py, or of which too much was asked once."""
 
 
 @pytest.mark.parametrize("name", RARE)

@@ -210,13 +210,17 @@ def _of_missed(story: Story) -> Iterator[str]:
 
 
 def _most_ahead(story: Story, node: str, start: datetime, end: datetime) -> float:
-    """Return by how many seconds the clock of a node was ahead at most in a span."""
+    """Return by how many seconds the clock of a node can have been ahead in a span.
+
+    A clock may be set twice at one moment, as a look takes no time: before it, or in it.
+    """
     sets = [
-        each.at
+        each.seconds
         for each in story.day.incidents
-        if isinstance(each, ClockJump) and each.node == node and start < each.at <= end
+        if isinstance(each, ClockJump) and each.node == node and start <= each.at <= end
     ]
-    return max(skew(story, node, each) for each in (start, *sets))
+    before = skew(story, node, start - timedelta(microseconds=1))
+    return before + sum(each for each in sets if each > 0)
 
 
 def _of_stops(story: Story) -> Iterator[str]:

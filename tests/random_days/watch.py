@@ -50,6 +50,9 @@ class Held:
 
     claim: Claim
     until: datetime
+    """As its holder counts, from when it asked."""
+    free_at: datetime
+    """From when on another may have it, as the ledger counts, from when it did as it was asked."""
     end: str = ""
     """How it ended; empty while it runs."""
     ended: datetime | None = None
@@ -200,7 +203,7 @@ class Watch:
             self._note_taken(held)
             self._former[claim.row_id, held.claim.attempt] = held.until
         self._may_be_tried(claim)
-        self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE)
+        self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE, true_time() + LEASE)
 
     def _note_refusal(self, request: ClaimRequest, reason: str) -> None:
         if "must not run it again" in reason:
@@ -231,6 +234,7 @@ class Watch:
             self.faults.append(f"{claim.request.occurrence} was renewed by a holder that lost it")
         elif is_held:
             held.until = max(held.until, asked_at + LEASE)
+            held.free_at = max(held.free_at, true_time() + LEASE)
         return is_held
 
     def held_until(self, claim: Claim) -> datetime:
@@ -255,8 +259,8 @@ class Watch:
 
     def _note_lapse(self, held: Held) -> None:
         what, now = held.claim.request.occurrence, true_time()
-        if not held.end and now > held.until:
-            self.lapses.append(Lapse(what, held.until, now))
+        if not held.end and now > held.free_at:
+            self.lapses.append(Lapse(what, held.free_at, now))
 
     def _may_be_tried(self, claim: Claim) -> None:
         what, row = claim.request.occurrence, self.ledger._rows.get(claim.row_id)
