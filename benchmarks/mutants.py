@@ -175,16 +175,12 @@ MUTANTS: Final = (
         "ledger/claiming.py",
         "    if request.max_attempts is not None and own.lost + 1 >= request.max_attempts:",
         "    if False:",
-        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
-        "[the only node left is behind by more than a lease]",
     ),
     Mutant(
         "a claim whose answer was lost is not known again",
         "ledger/claiming.py",
         "    if met.is_same_claim:",
         "    if False:",
-        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
-        "[unknown_again]",
     ),
     Mutant(
         "what claims have closed is not told",
@@ -317,16 +313,12 @@ MUTANTS: Final = (
         "once/takeover.py",
         "        if self._was_away:\n",
         "        if False:\n",
-        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
-        "[a claim waits for the end of an outage]",
     ),
     Mutant(
         "the first look after an outage closes what is lost",
         "once/reconcile/reconciler.py",
         "        if self._was_away:  #",
         "        if False:  #",
-        killed_by="tests/test_day_invariants.py::test_a_rare_state_is_clean"
-        "[a look comes right after an outage]",
     ),
     Mutant(
         "a clock that was set is trusted at once",
@@ -373,8 +365,6 @@ MUTANTS: Final = (
         "scheduler/run_control.py",
         "            self.pause()\n            for executor",
         "            for executor",
-        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
-        "[not_paused]",
     ),
     Mutant(
         "a lease runs out while the ledger is down",

@@ -17,6 +17,7 @@ from kst_scheduler.once.reconcile import reconciler as reconciler_module
 from kst_scheduler.once.reconcile.job_reconciler import Look
 from kst_scheduler.once.reconcile.overdue import Overdue
 from kst_scheduler.once.reconcile.reconciler import Reconciler
+from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler import drain, run_control
 from kst_scheduler.scheduler.kept_writes import KeptWrites
 from kst_scheduler.simulation import Crash
@@ -168,6 +169,15 @@ def due_by_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler_module, "Look", look)
 
 
+def outages_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let looks and claims take what is lost right after an outage."""
+    never = property(lambda _self: False, lambda _self, _value: None)
+    for noticing in (Reconciler, Takeover):
+        monkeypatch.setattr(noticing, "_was_away", never, raising=False)
+
+
+BACK_AT_A_LOOK: Final = day(replace(LONG, repeatable=False), outage=("down", 600, 3600))
+BACK_AT_A_CLAIM: Final = day(replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420))
 STARTED_BY_A_WRONG_CLOCK: Final = replace(
     day(replace(JOB, window=15)),
     incidents=(Crash("B", after(5940), timedelta(seconds=65)),),
@@ -224,9 +234,6 @@ RARE: Final = {
     "the next occurrence waits for a long run": day(
         replace(JOB, every_hours=2, seconds=15_000, window=300)
     ),
-    "a claim waits for the end of an outage": day(
-        replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420)
-    ),
     "a process is frozen in a claim for longer than a lease": Day(
         (0.0,) * 4,
         (replace(JOB, every_hours=2, seconds=15_000, blocks=True),),
@@ -244,6 +251,23 @@ RARE: Final = {
     ),
 }
 """Days that show a small fault of benchmarks/mutants.py, or of which too much was asked once."""
+
+
+@pytest.mark.parametrize("a_day", [BACK_AT_A_LOOK, BACK_AT_A_CLAIM], ids=["look", "claim"])
+def test_what_is_taken_right_after_an_outage_is_seen(
+    monkeypatch: pytest.MonkeyPatch, a_day: Day
+) -> None:
+    """By a look, and by a claim."""
+    assert faults(play(a_day)) == []
+    outages_unnoticed(monkeypatch)
+    assert any("had noticed an outage just before" in each for each in faults(play(a_day)))
+
+
+def test_a_claim_that_is_refused_to_itself_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer was lost, and it is not known again."""
+    unknown_again(monkeypatch)
+    found = faults(play(day(JOB, outage=("deaf", -1, 4))))
+    assert any("was refused to the claim that has it" in each for each in found)
 
 
 @pytest.mark.parametrize("name", RARE)
