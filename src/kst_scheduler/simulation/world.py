@@ -217,6 +217,11 @@ class World:
             )
             self._main.switch()
 
+    def wall_clock(self) -> int:
+        """Return what the clock of the running strand's host shows, which counts as a reading."""
+        self.count_read()
+        return self.now + self.current.host.skew if self.current is not None else self.now
+
     def wake(self, strand: Strand) -> None:
         """Let a strand look again now that waits for its next timer, or for another strand."""
         if (strand.selecting or strand.blocked) and strand is not self.current:
