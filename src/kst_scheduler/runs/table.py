@@ -128,9 +128,9 @@ class RunLog:
         """Drop all but the last rows, and the labels that only the others had."""
         for column in (self._numbers, self._scheduled_at, self._started_at, self._finished_at):
             del column[:-count]
-        labels, kept = list(self._labels), dict.fromkeys(self._numbers)
-        self._labels = {labels[old]: new for new, old in enumerate(kept)}
-        numbers = {old: new for new, old in enumerate(kept)}
+        labels = list(self._labels)
+        numbers = {old: new for new, old in enumerate(dict.fromkeys(self._numbers))}
+        self._labels = {labels[old]: new for old, new in numbers.items()}
         self._numbers = array("i", map(numbers.__getitem__, self._numbers))
 
     def copy(self) -> RunLog:
