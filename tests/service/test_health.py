@@ -15,7 +15,7 @@ from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger, SqlLedger, database
 from kst_scheduler.once.decorator import once
 from kst_scheduler.service import health
-from kst_scheduler.service.health import LedgerWatch
+from kst_scheduler.service.health import LedgerWatch, Watch
 from ledgers import run_sql
 
 if TYPE_CHECKING:
@@ -372,3 +372,28 @@ def _wake(scheduler: Any) -> None:
     """Do at once what wakeup() has the loop do."""
     scheduler._stop_timer()
     scheduler._start_timer(scheduler._process_jobs())
+
+
+@in_loop
+async def test_a_late_look_that_loses_a_cancellation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library may answer all the same when it is cancelled; the service would never stop."""
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(health, "SECONDS_TO_ANSWER", 0.0)
+    is_cancelled = asyncio.Event()
+
+    async def lose_it() -> None:
+        try:
+            await is_cancelled.wait()
+        except asyncio.CancelledError:
+            is_cancelled.set()
+
+    watch = Watch("the part", used=lose_it)
+    looking = asyncio.create_task(watch.keep_looking())
+    while watch.trouble is None:  # noqa: ASYNC110 - the look has no event
+        await asyncio.sleep(0)
+    looking.cancel()
+    await is_cancelled.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert looking.cancelled()
+    looking.cancel()

@@ -17,7 +17,6 @@ import re
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg_pool
@@ -128,6 +127,7 @@ class Connector(PsycopgConnector):
         """The URL without its password, for messages."""
         self._opening = asyncio.Lock()
         self._is_open = False
+        self._listening = _Outage(self.where)
 
     async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
         """Connect, and create the tables if they are not there; do nothing if it is open."""
@@ -135,12 +135,15 @@ class Connector(PsycopgConnector):
             if self._is_open:
                 return
             try:
-                await super().open_async(pool)
-                await self._create_tables()
+                await _unless_cancelled(partial(self._open, pool))
             except BaseException:
                 await self.close_async()
                 raise
             self._is_open = True
+
+    async def _open(self, pool: psycopg_pool.AsyncConnectionPool | None) -> None:
+        await super().open_async(pool)
+        await self._create_tables()
 
     async def close_async(self) -> None:
         """Let go of all connections."""
@@ -183,7 +186,7 @@ class Connector(PsycopgConnector):
         """
         pool = self.pool
         try:
-            return await statement()
+            return await _unless_cancelled(statement)
         except ConnectorException as error:
             if is_outage(error):
                 await pool.drain()
@@ -191,21 +194,30 @@ class Connector(PsycopgConnector):
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen for new tasks; try again while PostgreSQL is away. The worker polls meanwhile."""
-        await self._retry_while_away(partial(super().listen_notify, on_notification, channels))
+        listen = partial(super().listen_notify, on_notification, channels)
+        await self._retry_while_away(listen, self._listening)
 
-    async def _retry_while_away(self, statement: Callable[[], Awaitable[None]]) -> None:
+    async def _loop_notify(self, *arguments: Any, **options: Any) -> None:
+        """Wait for notifications: Procrastinate 3.10.0 calls this each time that it listens."""
+        self._listening.end()
+        await super()._loop_notify(*arguments, **options)
+
+    async def _retry_while_away(
+        self, statement: Callable[[], Awaitable[None]], outage: _Outage | None = None
+    ) -> None:
         """Try a statement again while PostgreSQL is away: once at once, then every second."""
-        for failures in count():
+        outage = outage or _Outage(self.where)
+        while True:
             try:
                 await statement()
             except ConnectorException as error:
                 if not is_outage(error):
                     raise
-                if failures == 1:  # one line an outage
-                    _LOGGER.warning("the queue in %s is away: %s", self.where, reason_of(error))
+                outage.note(error)
             else:
+                outage.end()
                 return
-            await asyncio.sleep(SECONDS_BETWEEN_TRIES if failures else 0)
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES if outage.failures > 1 else 0)
 
     async def _create_tables(self) -> None:
         async with self.pool.connection() as connection:
@@ -227,6 +239,30 @@ class Connector(PsycopgConnector):
                 f"procrastinate {version('procrastinate')}, which is installed: there is no "
                 f"function {missing[0]}; apply the migrations in procrastinate/sql/migrations"
             )
+
+
+class _Outage:
+    """Logs an outage of the queue once, and its end.
+
+    It begins with the second failure in a row: the first one may be of a session that has ended.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.failures = 0
+        """How many in a row."""
+
+    def note(self, error: ConnectorException) -> None:
+        """Note a failure."""
+        self.failures += 1
+        if self.failures == 2:  # noqa: PLR2004 - see above
+            _LOGGER.warning("the queue in %s is away: %s", self._where, reason_of(error))
+
+    def end(self) -> None:
+        """Note that the queue answers."""
+        if self.failures > 1:
+            _LOGGER.info("the queue in %s is back", self._where)
+        self.failures = 0
 
 
 class TaskQueue:
@@ -259,6 +295,23 @@ class TaskQueue:
         with outages(self._app):
             await self._app.open_async()
             await self._app.connector.execute_query_all_async(_PROVE_USABLE)
+
+
+async def _unless_cancelled(statement: Callable[[], Awaitable[T]]) -> T:
+    """Run a statement; raise CancelledError if the task was cancelled meanwhile.
+
+    The pool may lose a cancellation: in Python 3.11, ``asyncio.wait_for`` ignores one that comes in
+    the turn of the event loop in which a session becomes free
+    (github.com/python/cpython/issues/86296). Then a loop that only a cancellation ends never ends.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is a coroutine
+    cancelled = task.cancelling()
+    try:
+        return await statement()
+    finally:
+        if task.cancelling() > cancelled:
+            raise asyncio.CancelledError
 
 
 async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
