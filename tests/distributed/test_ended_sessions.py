@@ -231,3 +231,23 @@ async def test_a_worker_that_registered_again_shows_that_it_lives(
         assert run_sql(postgres_url, f"SELECT last_heartbeat > '2020-01-01' {own}") == [(True,)]
         await manager.unregister_worker(number)
         assert run_sql(postgres_url, f"SELECT id {own}") == []
+
+
+@in_loop
+async def test_a_task_that_is_given_late_is_put_back(postgres_url: str) -> None:
+    """Its COMMIT waited, say for a standby, until its worker had asked which tasks it has."""
+    async with task_app(postgres_url).open_async() as app:
+        manager = app.job_manager
+        number = await manager.register_worker()
+        for name in ("in hand", "late"):
+            await app.configure_task("other", queue="others", lock=name).defer_async()
+        in_hand = await manager.fetch_job(["others"], number)
+        assert in_hand is not None
+        run_sql(postgres_url, f"SELECT procrastinate_fetch_job_v2(ARRAY['others'], {number})")
+        assert len(list(await manager.list_jobs_async(status="doing"))) == 2
+        await manager.update_heartbeat(number)
+        (doing,) = await manager.list_jobs_async(status="doing")
+        assert doing.id == in_hand.id
+        late = await manager.fetch_job(["others"], number)
+        assert late is not None
+        assert (late.lock, late.attempts) == ("late", 1)
