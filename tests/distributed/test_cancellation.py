@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -12,7 +14,7 @@ from procrastinate.exceptions import ConnectorException
 
 from handed_off import NOWHERE
 from in_loop import in_loop
-from kst_scheduler.distributed import task_app
+from kst_scheduler.distributed import queue, task_app
 from kst_scheduler.distributed.queue import QUEUE_CONNECTIONS
 
 if TYPE_CHECKING:
@@ -105,3 +107,23 @@ async def test_a_statement_that_is_cancelled_when_a_session_becomes_free(postgre
             await freeing
             for connection in held:
                 await pool.putconn(connection)
+
+
+def test_a_pool_that_is_not_closed_lets_the_event_loop_end() -> None:
+    """While it connects to a server that does not answer: its worker ignores a cancellation."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        accepted = []  # and never answered
+        port = server.getsockname()[1]
+
+        async def main() -> None:
+            pool = queue._pool(conninfo=f"host=127.0.0.1 port={port}", min_size=1, open=False)
+            await pool.open()
+            accepted.append(await asyncio.get_running_loop().sock_accept(server))
+
+        running = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
+        running.start()
+        running.join(60)
+        assert not running.is_alive()
+        for connection, _ in accepted:
+            connection.close()

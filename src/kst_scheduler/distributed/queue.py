@@ -323,10 +323,29 @@ async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> N
     await connection.set_autocommit(True)
 
 
-def _pool(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+class _Pool(psycopg_pool.AsyncConnectionPool):
+    """A pool that ends with its event loop, where nobody closes it."""
+
+    @classmethod
+    async def worker(cls, *arguments: Any) -> None:
+        """Connect and repair, until told to stop or cancelled.
+
+        The pool's own worker ignores a cancellation while it connects, and waits for the next
+        connection to make: ``asyncio.run`` would never end.
+        """
+        working = asyncio.create_task(super().worker(*arguments))
+        try:
+            await asyncio.wait([working])
+        finally:
+            while not working.done():
+                working.cancel()
+                await asyncio.wait([working], timeout=0.1)
+
+
+def _pool(**options: Any) -> _Pool:
     """Return a pool without Procrastinate's check, which connects anew within seconds."""
     ours = {"check": None, "reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": _begin_again}
-    return psycopg_pool.AsyncConnectionPool(**options | ours)
+    return _Pool(**options | ours)
 
 
 async def _begin_again(pool: psycopg_pool.AsyncConnectionPool) -> None:
