@@ -62,6 +62,9 @@ class Manager:
             raise self.refused_ends[task.id]
         self.ended.append(task.id)
 
+    async def prune_stalled_workers(self, _seconds: float) -> None:
+        """Have none to delete."""
+
     async def delete_old_jobs(self, *_arguments: Any, **_options: Any) -> None:
         """Note it."""
         self.deletions += 1
