@@ -169,6 +169,8 @@ async def _keep_clean(app: App, stalled: float) -> None:
         try:
             async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
                 await _requeue_stalled(app, stalled, was_away=was_away)
+                if was_away:
+                    _LOGGER.info("the queue is looked after again")
                 was_away = False
                 if clock() >= delete_at:
                     await app.job_manager.delete_old_jobs(
@@ -176,8 +178,9 @@ async def _keep_clean(app: App, stalled: float) -> None:
                     )
                     delete_at = clock() + 3600
         except ConnectorException as error:
+            if not was_away:  # one line an outage
+                _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
             was_away = True
-            _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
         except (Exception, asyncio.CancelledError) as error:
             if here.cancelling():
                 raise
