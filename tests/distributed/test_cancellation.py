@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from procrastinate import PsycopgConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import AppNotOpen, ConnectorException
 
 from handed_off import NOWHERE
 from in_loop import in_loop
@@ -127,3 +127,23 @@ def test_a_pool_that_is_not_closed_lets_the_event_loop_end() -> None:
         assert not running.is_alive()
         for connection, _ in accepted:
             connection.close()
+
+
+@in_loop
+async def test_a_close_that_is_cancelled_leaves_no_closed_pool() -> None:
+    """Whose statements would be tried again for ever, as if PostgreSQL were away."""
+    closing = asyncio.Event()
+
+    class SlowPool(Pool):
+        async def close(self) -> None:
+            closing.set()
+            await asyncio.sleep(60)
+
+    connector: Any = task_app(NOWHERE).connector
+    connector._async_pool = SlowPool()
+    close = asyncio.create_task(connector.close_async())
+    await closing.wait()
+    close.cancel()
+    await asyncio.wait([close])
+    with pytest.raises(AppNotOpen):
+        await connector.execute_query_async("SELECT 1")

@@ -148,7 +148,11 @@ class Connector(PsycopgConnector):
     async def close_async(self) -> None:
         """Let go of all connections."""
         self._is_open = False
-        await super().close_async()
+        try:
+            await super().close_async()
+        finally:
+            # Procrastinate 3.10.0 keeps a pool whose close was cancelled: it opens no other one.
+            self._async_pool = None
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         """Run a statement that returns nothing: the end of a task, its retry, a heartbeat.
