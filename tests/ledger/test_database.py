@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 
 from in_loop import in_loop
 from kst_scheduler.errors import (
@@ -17,7 +19,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.ledger import Claim, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger
 from kst_scheduler.ledger.engines import make_engine, parse_url
 from kst_scheduler.ledger.sessions import Sessions
 from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
@@ -29,7 +31,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import Claim, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger
 from ledgers import opened, request
 
 async def main(url, instance):
@@ -163,6 +165,18 @@ async def refused(ledger: SqlLedger) -> None:
         await ledger.open()
     finally:
         await ledger.close()
+
+
+@in_loop
+async def test_the_database_refuses_what_no_reader_of_a_row_expects(sql_url: str) -> None:
+    """Also from a statement past the ledger: what is never None in a LedgerRow is never NULL."""
+    async with opened(SqlLedger(sql_url)) as ledger:
+        await ledger.claim(request())
+    required = [each.name for each in fields(LedgerRow) if "None" not in str(each.type)]
+    assert "status" in required
+    for name in required:
+        with pytest.raises(IntegrityError, match=r"(?i)not[ -]null|datatype mismatch"):
+            run_sql(sql_url, f"UPDATE crawl_runs SET {name} = NULL")  # noqa: S608 - our own
 
 
 @in_loop

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -12,9 +13,12 @@ from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
 from kst_scheduler.once.reconcile.once_jobs import OnceJobs, fires_no_more, once_of
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, UTC, kst
 from kst_scheduler.triggers.factories import at, cron
 from replicas import crawl_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONG_AGO = kst(2020, 5, 10, 9)
 
@@ -96,6 +100,52 @@ async def test_removed_jobs_are_gone() -> None:
     scheduler.add_job(job, cron(hour=3), id="daily")
     scheduler.remove_all_jobs()
     assert ids(jobs) == []
+    await scheduler.drain(1)
+
+
+def replace_job(scheduler: KSTScheduler) -> None:
+    """Add the job again, as each start does where jobs are in a database."""
+    job = scheduler.get_job("nps").func
+    scheduler.add_job(job, cron(hour=4), id="nps", replace_existing=True)
+
+
+def add_again(scheduler: KSTScheduler) -> None:
+    """Add the job in the place of one that was removed."""
+    job = scheduler.get_job("nps").func
+    scheduler.remove_job("nps")
+    scheduler.add_job(job, cron(hour=4), id="nps")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda scheduler: scheduler.resume_job("nps"),
+        lambda scheduler: scheduler.modify_job("nps", next_run_time=kst(2099, 1, 1)),
+        replace_job,
+        add_again,
+    ],
+    ids=["resume", "modify", "replace", "add again"],
+)
+@in_loop
+async def test_each_pause_has_its_own_beginning(end: Callable[[KSTScheduler], object]) -> None:
+    """However the one before ended: what was due between the two is not lost by the second."""
+    scheduler, ledger = KSTScheduler(), MemoryLedger()
+    jobs = OnceJobs(scheduler, ledger)
+    scheduler.start()
+    job = scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
+    assert jobs.paused_at(job) is None
+    job.pause()
+    first = jobs.paused_at(job)
+    scheduler.reschedule_job("nps", trigger=cron(hour=4))
+    assert first is not None
+    assert jobs.paused_at(job) == first
+    end(scheduler)
+    assert jobs.paused_at(job) is None
+    before = datetime.now(UTC)
+    scheduler.pause_job("nps")
+    again = jobs.paused_at(job)
+    assert again is not None
+    assert again >= before
     await scheduler.drain(1)
 
 
