@@ -4,7 +4,9 @@ Purpose: cosmic-ray lists what it can change in the rooms below; a sample of tha
   change at a time, in a copy of ``src``. Three nets in turn: the unit tests of the room, the model
   of the ledger (``tests/ledger/test_model.py``), and random days (``tests/random_days``). Prints
   for each change the net that found it, and the score of each room.
-Limits: the first net that finds a change hides the others. A net that takes too long has found it.
+Limits: the first net that finds a change hides the others. A net that takes too long has found it,
+  where that was CPU time, or where it does so once more when it is tried alone. Each room has the
+  same share of the sample; the last line of the table weights it by how much can be changed there.
   What cannot be found is listed in ``equivalent_mutants.toml``, each with the reason, and does not
   count. A finished change is written to ``mutation-results.jsonl``, and the next run continues from
   it; ``--again`` tries the survivors once more. Delete the file after you removed a test.
@@ -56,6 +58,9 @@ NET_SECONDS: Final = 600
 """After this time, by CPU or by the wall, a net hangs."""
 TEST_SECONDS: Final = 120
 """After this time, by the wall, one test hangs; the longest takes five seconds."""
+BUSY: Final = "timeout by CPU"
+IDLE: Final = "timeout"
+"""What is said of a net that was stopped; by the wall, another process may have been the reason."""
 DAYS: Final = 3
 """How many random days of each kind are played."""
 
@@ -225,7 +230,9 @@ def main() -> None:
             try_all(run, pool, [each for each in mutants if each.key not in known], known)
         tried = [each for each in mutants if each.key in known]
         survivors = {each.room for each in tried if not known[each.key].net}
-        for room in {each.room for each in tried} - survivors:  # or do its tests always fail?
+        slow = {each.room for each in tried if known[each.key].said == IDLE}
+        # Do its tests always fail, or take so long?
+        for room in ({each.room for each in tried} - survivors) | slow:
             result = run(Mutant(room, files_of(room)[0], 0, "", 0, f"{room}, not changed"))
             if result.net:
                 raise SystemExit(f"{result.key}, and {result.net} fails: {result.said}")
@@ -239,15 +246,25 @@ def try_all(
     known: dict[str, Result],
 ) -> None:
     """Try mutants, and write each result down; in an order in which each room has its turn."""
-    runs = [pool.submit(run, each) for each in sorted(mutants, key=_draw)]
+    runs = {pool.submit(run, each): each for each in sorted(mutants, key=_draw)}
+    slow: list[Mutant] = []
     try:
         for each in as_completed(runs):
-            result = each.result()
-            known[result.key] = result
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
+            if each.result().said == IDLE:
+                slow.append(runs[each])
+            else:
+                write(each.result(), known)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    for mutant in slow:  # alone, so that no other one can be the reason
+        write(run(mutant), known)
+
+
+def write(result: Result, known: dict[str, Result]) -> None:
+    """Write a result down."""
+    known[result.key] = result
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
 
 
 def sample(rooms: list[str], size: int, seed: str) -> list[Mutant]:
@@ -354,15 +371,17 @@ def failure_of(process: ForkServerProcess, output: Path) -> str:
         return ""
     said = output.read_text("utf-8", "replace")
     found = re.findall(r"^(?:FAILED|ERROR|DAY) (?:tests/)?(.*)$", said, re.MULTILINE)
+    if process.exitcode == -signal.SIGXCPU:
+        return BUSY
     if hangs or process.exitcode < 0 or "Timeout (" in said:
-        return "timeout"
+        return IDLE
     return found[0] if found else (said.strip() or "no output").splitlines()[-1]
 
 
 def in_tree(tree: Path, call: Callable[..., int], *arguments: str) -> None:
     """Run a net in this process, on a tree; its exit code is that of the process."""
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (NET_SECONDS, NET_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (NET_SECONDS, NET_SECONDS + 5))
     output = os.open(tree / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -428,24 +447,43 @@ def report(mutants: list[Mutant], known: dict[str, Result], goal: float) -> int:
             wrong += 1
             print(f"{file}:{mutant.line}: listed as equivalent, and {result.net} finds it")
         fate = result.net or ("equivalent" if why else "survived")
-        counts[mutant.room, "timeout" if result.said == "timeout" else fate] += 1
+        counts[mutant.room, "timeout" if result.said in {BUSY, IDLE} else fate] += 1
         print(f"| {file}:{mutant.line} | `{old}` | `{new}` | {fate} | {result.said or why or ''} |")
-    return 1 if print_score(counts) < goal or wrong else 0
+    sizes = {
+        room: sum(1 for file in files_of(room) for _ in mutants_of(room, file))
+        for room in dict.fromkeys(room for room, _ in counts)
+    }
+    return 1 if print_score(counts, sizes) < goal or wrong else 0
 
 
-def print_score(counts: Counter[tuple[str, str]]) -> float:
-    """Print a table of the outcomes; return the share that was found, in percent."""
+def print_score(counts: Counter[tuple[str, str]], sizes: dict[str, int]) -> float:
+    """Print a table of the outcomes; return the share of all changes that is found, in percent.
+
+    Of a small room the sample has as many as of a large one. So each room's share of what was tried
+    there stands for as many changes as the room has.
+    """
     fates = ("unit tests", "model test", "random days", "timeout", "equivalent", "survived")
-    print(f"\n| Room | Tried | {' | '.join(fates)} | Found |")
-    score = 100.0
-    for room in [*dict.fromkeys(room for room, _ in counts), "all"]:
-        here = Counter(dict.fromkeys(fates, 0))
-        for (of, fate), number in counts.items():
-            here[fate] += number * (room in (of, "all"))
-        tried, judged = here.total(), here.total() - here["equivalent"]
-        score = 100 * (judged - here["survived"]) / judged if judged else 100.0
-        print(f"| {room} | {tried} | {' | '.join(map(str, here.values()))} | {score:.1f} % |")
+    print(f"\n| Room | Of | Tried | {' | '.join(fates)} | Found |")
+    total, found, judged = Counter(dict.fromkeys(fates, 0)), 0.0, 0.0
+    for room, size in sizes.items():
+        here = Counter({fate: counts[room, fate] for fate in fates})
+        print_line(room, size, here)
+        total.update(here)
+        weight = size / here.total()
+        judged += weight * (here.total() - here["equivalent"])
+        found += weight * (here.total() - here["equivalent"] - here["survived"])
+    print_line("all", sum(sizes.values()), total)
+    score = 100 * found / judged if judged else 100.0
+    print(f"Where each room counts by its size: {score:.1f} %")
     return score
+
+
+def print_line(room: str, size: int, fates: Counter[str]) -> None:
+    """Print a line of the table."""
+    judged = fates.total() - fates["equivalent"]
+    share = 100 * (judged - fates["survived"]) / judged if judged else 100.0
+    numbers = " | ".join(map(str, (size, fates.total(), *fates.values())))
+    print(f"| {room} | {numbers} | {share:.1f} % |")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger, database, engines
 from kst_scheduler.ledger.engines import make_engine, parse_url
 from kst_scheduler.ledger.sessions import Sessions
 from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
@@ -31,7 +31,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger, database, engines
 from ledgers import opened, request
 
 async def main(url, instance):
@@ -209,6 +209,12 @@ async def test_a_thousand_claims_at_once(sql_url: str) -> None:
         requests = [request(occurrence(job_id=f"job-{number}")) for number in range(1_000)]
         claims = await asyncio.gather(*(ledger.claim(each) for each in requests))
         assert len({claim.row_id for claim in claims}) == 1_000
+
+
+def test_connecting_ends_before_the_limit_of_a_statement() -> None:
+    """So that the error names the host that does not answer, also the last of several."""
+    assert engines.CONNECT_SECONDS < database.STATEMENT_SECONDS
+    assert engines.ALL_HOSTS_SECONDS < database.STATEMENT_SECONDS
 
 
 def test_names_of_the_drivers_are_the_ledgers_choice(tmp_path: Path) -> None:
