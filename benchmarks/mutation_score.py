@@ -9,7 +9,8 @@ Limits: the first net that finds a change hides the others. A net that takes too
   same share of the sample; the last line of the table weights it by how much can be changed there.
   What cannot be found is listed in ``equivalent_mutants.toml``, each with the reason, and does not
   count. A finished change is written to ``mutation-results.jsonl``, and the next run continues from
-  it; ``--again`` tries the survivors once more. Delete the file after you removed a test.
+  it; ``--again`` tries the survivors once more that are not listed. Delete the file after you
+  removed a test.
 Run: ``uv run --group mutation python benchmarks/mutation_score.py``, or ``--only lease`` for one
   room; with two cores about an hour.
 """
@@ -183,6 +184,10 @@ class Mutant(NamedTuple):
             del before[-1], after[-1]
         return " ".join(" ".join(before).split()), " ".join(" ".join(after).split())
 
+    def why_equivalent(self) -> str:
+        """Return why it need not be found; empty where it has to be."""
+        return reasons().get((str(self.file.relative_to(ROOT / PACKAGE)), *self.change()), "")
+
 
 class Result(NamedTuple):
     """The outcome of a mutant."""
@@ -203,13 +208,20 @@ def operators() -> dict[str, Any]:
     }
 
 
+@cache
+def reasons() -> dict[tuple[str, str, str], str]:
+    """Return what is listed as equivalent, and why: by its file, and the line before and after."""
+    listed = tomllib.loads(EQUIVALENT.read_text("utf-8"))["mutant"]
+    return {(each["file"], each["old"], each["new"]): each["why"] for each in listed}
+
+
 def main() -> None:
     """Print a line for each mutant and the score; exit with 1 when the score is below the goal."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sample", type=int, default=300, help="of how many changes at least")
     parser.add_argument("--seed", default="0", help="of the sample")
     parser.add_argument("--only", choices=ROOMS, help="one room of them")
-    parser.add_argument("--again", action="store_true", help="try the survivors once more")
+    parser.add_argument("--again", action="store_true", help="try survivors once more")
     parser.add_argument("--goal", type=float, default=95, help="the score that is asked for, in %%")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
@@ -224,7 +236,10 @@ def main() -> None:
     mutants = sample(rooms, -(-asked.sample // len(ROOMS)), asked.seed)
     known = {result.key: result for result in read_results()}
     if asked.again:
-        known = {key: result for key, result in known.items() if result.net}
+        open_ones = [each for each in mutants if each.key in known and not known[each.key].net]
+        for each in open_ones:
+            if not each.why_equivalent():
+                del known[each.key]
     with trees(asked.processes) as run, ThreadPoolExecutor(asked.processes) as pool:
         with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is reported
             try_all(run, pool, [each for each in mutants if each.key not in known], known)
@@ -433,22 +448,17 @@ def read_results() -> list[Result]:
 
 def report(mutants: list[Mutant], known: dict[str, Result], goal: float) -> int:
     """Print the mutants and the score of each room; return the exit code."""
-    reasons = {
-        (each["file"], each["old"], each["new"]): each["why"]
-        for each in tomllib.loads(EQUIVALENT.read_text("utf-8"))["mutant"]
-    }
     counts: Counter[tuple[str, str]] = Counter()
     wrong = 0
     for mutant in mutants:
-        result, (old, new) = known[mutant.key], mutant.change()
+        result, (old, new), why = known[mutant.key], mutant.change(), mutant.why_equivalent()
         file = str(mutant.file.relative_to(ROOT / PACKAGE))
-        why = reasons.get((file, old, new))
         if why and result.net:
             wrong += 1
             print(f"{file}:{mutant.line}: listed as equivalent, and {result.net} finds it")
         fate = result.net or ("equivalent" if why else "survived")
         counts[mutant.room, "timeout" if result.said in {BUSY, IDLE} else fate] += 1
-        print(f"| {file}:{mutant.line} | `{old}` | `{new}` | {fate} | {result.said or why or ''} |")
+        print(f"| {file}:{mutant.line} | `{old}` | `{new}` | {fate} | {result.said or why} |")
     sizes = {
         room: sum(1 for file in files_of(room) for _ in mutants_of(room, file))
         for room in dict.fromkeys(room for room, _ in counts)
