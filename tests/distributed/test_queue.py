@@ -196,7 +196,11 @@ async def test_nothing_connects_before_it_is_used(postgres_url: str) -> None:
     await app.close_async()
 
 
-@pytest.mark.parametrize("use", [TaskQueue.prove_usable, partial(TaskQueue.waiting, job_id="nps")])
+@pytest.mark.parametrize(
+    "use",
+    [TaskQueue.prove_usable, partial(TaskQueue.waiting, job_id="nps")],
+    ids=["prove_usable", "waiting"],
+)
 @in_loop
 async def test_a_queue_is_opened_by_its_first_use(
     postgres_url: str, use: Callable[[TaskQueue], Awaitable[object]]
