@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -11,6 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from in_loop import in_loop
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
+from kst_scheduler.once.reconcile import once_jobs
 from kst_scheduler.once.reconcile.once_jobs import OnceJobs, fires_no_more, once_of
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, UTC, kst
@@ -70,6 +71,30 @@ async def test_a_one_shot_job_is_kept_when_its_date_has_gone_by() -> None:
     again = scheduler.add_job(job, at(kst(2099, 1, 1)), id="one-shot")
     assert ids(jobs) == ["one-shot"]
     assert not jobs.is_over(again)
+    await scheduler.drain(1)
+
+
+@pytest.mark.parametrize(("early", "is_over"), [(0, True), (1, False)])
+@in_loop
+async def test_a_job_is_over_in_the_very_microsecond_of_its_last_fire(
+    monkeypatch: pytest.MonkeyPatch, early: int, *, is_over: bool
+) -> None:
+    """A clock of whole microseconds may show that still when the job leaves; not one before."""
+    date = kst(2099, 1, 1)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return (date - early * timedelta(microseconds=1)).astimezone(tz)
+
+    scheduler, ledger = KSTScheduler(), MemoryLedger()
+    jobs = OnceJobs(scheduler, ledger)
+    scheduler.start()
+    job = scheduler.add_job(once(ledger)(crawl_for(0)), at(date), id="one-shot")
+    monkeypatch.setattr(once_jobs, "datetime", Clock)
+    job.remove()
+    assert jobs.is_over(job) == is_over
+    assert [removed for removed, _ in jobs.removed()] == ([] if is_over else [job])
     await scheduler.drain(1)
 
 
