@@ -33,7 +33,7 @@ from kst_scheduler.triggers.factories import every
 from ledgers import run_sql
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from procrastinate import App
 
@@ -194,6 +194,23 @@ async def test_nothing_connects_before_it_is_used(postgres_url: str) -> None:
     await fire(hand_off(job, app), NPS)
     assert len(list(await app.job_manager.list_jobs_async(task=TASK))) == 1
     await app.close_async()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [TaskQueue.prove_usable, partial(TaskQueue.waiting, job_id="nps")],
+    ids=["prove_usable", "waiting"],
+)
+@in_loop
+async def test_a_queue_is_opened_by_its_first_use(
+    postgres_url: str, use: Callable[[TaskQueue], Awaitable[object]]
+) -> None:
+    """A service is probed, and its jobs are looked at, before its first fire."""
+    app = task_app(postgres_url)
+    try:
+        await use(TaskQueue(app))
+    finally:
+        await app.close_async()
 
 
 @in_loop
