@@ -4,10 +4,13 @@ Purpose: cosmic-ray lists what it can change in the rooms below; a sample of tha
   change at a time, in a copy of ``src``. Three nets in turn: the unit tests of the room, the model
   of the ledger (``tests/ledger/test_model.py``), and random days (``tests/random_days``). Prints
   for each change the net that found it, and the score of each room.
-Limits: the first net that finds a change hides the others. A net that takes too long has found it.
+Limits: the first net that finds a change hides the others. A net that takes too long has found it,
+  where that was CPU time, or where it does so once more when it is tried alone. Each room has the
+  same share of the sample; the last line of the table weights it by how much can be changed there.
   What cannot be found is listed in ``equivalent_mutants.toml``, each with the reason, and does not
   count. A finished change is written to ``mutation-results.jsonl``, and the next run continues from
-  it; ``--again`` tries the survivors once more. Delete the file after you removed a test.
+  it; ``--again`` tries the survivors once more that are not listed. Delete the file after you
+  removed a test.
 Run: ``uv run --group mutation python benchmarks/mutation_score.py``, or ``--only lease`` for one
   room; with two cores about an hour.
 """
@@ -56,6 +59,9 @@ NET_SECONDS: Final = 600
 """After this time, by CPU or by the wall, a net hangs."""
 TEST_SECONDS: Final = 120
 """After this time, by the wall, one test hangs; the longest takes five seconds."""
+BUSY: Final = "timeout by CPU"
+IDLE: Final = "timeout"
+"""What is said of a net that was stopped; by the wall, another process may have been the reason."""
 DAYS: Final = 3
 """How many random days of each kind are played."""
 
@@ -178,6 +184,10 @@ class Mutant(NamedTuple):
             del before[-1], after[-1]
         return " ".join(" ".join(before).split()), " ".join(" ".join(after).split())
 
+    def why_equivalent(self) -> str:
+        """Return why it need not be found; empty where it has to be."""
+        return reasons().get((str(self.file.relative_to(ROOT / PACKAGE)), *self.change()), "")
+
 
 class Result(NamedTuple):
     """The outcome of a mutant."""
@@ -198,13 +208,20 @@ def operators() -> dict[str, Any]:
     }
 
 
+@cache
+def reasons() -> dict[tuple[str, str, str], str]:
+    """Return what is listed as equivalent, and why: by its file, and the line before and after."""
+    listed = tomllib.loads(EQUIVALENT.read_text("utf-8"))["mutant"]
+    return {(each["file"], each["old"], each["new"]): each["why"] for each in listed}
+
+
 def main() -> None:
     """Print a line for each mutant and the score; exit with 1 when the score is below the goal."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sample", type=int, default=300, help="of how many changes at least")
     parser.add_argument("--seed", default="0", help="of the sample")
     parser.add_argument("--only", choices=ROOMS, help="one room of them")
-    parser.add_argument("--again", action="store_true", help="try the survivors once more")
+    parser.add_argument("--again", action="store_true", help="try survivors once more")
     parser.add_argument("--goal", type=float, default=95, help="the score that is asked for, in %%")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
@@ -219,7 +236,10 @@ def main() -> None:
     mutants = sample(rooms, -(-asked.sample // len(ROOMS)), asked.seed)
     known = {result.key: result for result in read_results()}
     if asked.again:
-        known = {key: result for key, result in known.items() if result.net}
+        open_ones = [each for each in mutants if each.key in known and not known[each.key].net]
+        for each in open_ones:
+            if not each.why_equivalent():
+                del known[each.key]
     with trees(asked.processes) as run, ThreadPoolExecutor(asked.processes) as pool:
         with contextlib.suppress(KeyboardInterrupt):  # what was tried until then is reported
             try_all(run, pool, [each for each in mutants if each.key not in known], known)
@@ -239,15 +259,25 @@ def try_all(
     known: dict[str, Result],
 ) -> None:
     """Try mutants, and write each result down; in an order in which each room has its turn."""
-    runs = [pool.submit(run, each) for each in sorted(mutants, key=_draw)]
+    runs = {pool.submit(run, each): each for each in sorted(mutants, key=_draw)}
+    slow: list[Mutant] = []
     try:
         for each in as_completed(runs):
-            result = each.result()
-            known[result.key] = result
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
+            if each.result().said == IDLE:
+                slow.append(runs[each])
+            else:
+                write(each.result(), known)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    for mutant in slow:  # alone, so that no other one can be the reason
+        write(run(mutant), known)
+
+
+def write(result: Result, known: dict[str, Result]) -> None:
+    """Write a result down."""
+    known[result.key] = result
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
 
 
 def sample(rooms: list[str], size: int, seed: str) -> list[Mutant]:
@@ -354,15 +384,17 @@ def failure_of(process: ForkServerProcess, output: Path) -> str:
         return ""
     said = output.read_text("utf-8", "replace")
     found = re.findall(r"^(?:FAILED|ERROR|DAY) (?:tests/)?(.*)$", said, re.MULTILINE)
+    if process.exitcode == -signal.SIGXCPU:
+        return BUSY
     if hangs or process.exitcode < 0 or "Timeout (" in said:
-        return "timeout"
+        return IDLE
     return found[0] if found else (said.strip() or "no output").splitlines()[-1]
 
 
 def in_tree(tree: Path, call: Callable[..., int], *arguments: str) -> None:
     """Run a net in this process, on a tree; its exit code is that of the process."""
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (NET_SECONDS, NET_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (NET_SECONDS, NET_SECONDS + 5))
     output = os.open(tree / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -414,38 +446,52 @@ def read_results() -> list[Result]:
 
 def report(mutants: list[Mutant], known: dict[str, Result], goal: float) -> int:
     """Print the mutants and the score of each room; return the exit code."""
-    reasons = {
-        (each["file"], each["old"], each["new"]): each["why"]
-        for each in tomllib.loads(EQUIVALENT.read_text("utf-8"))["mutant"]
-    }
     counts: Counter[tuple[str, str]] = Counter()
     wrong = 0
     for mutant in mutants:
-        result, (old, new) = known[mutant.key], mutant.change()
+        result, (old, new), why = known[mutant.key], mutant.change(), mutant.why_equivalent()
         file = str(mutant.file.relative_to(ROOT / PACKAGE))
-        why = reasons.get((file, old, new))
         if why and result.net:
             wrong += 1
             print(f"{file}:{mutant.line}: listed as equivalent, and {result.net} finds it")
         fate = result.net or ("equivalent" if why else "survived")
-        counts[mutant.room, "timeout" if result.said == "timeout" else fate] += 1
-        print(f"| {file}:{mutant.line} | `{old}` | `{new}` | {fate} | {result.said or why or ''} |")
-    return 1 if print_score(counts) < goal or wrong else 0
+        counts[mutant.room, "timeout" if result.said in {BUSY, IDLE} else fate] += 1
+        print(f"| {file}:{mutant.line} | `{old}` | `{new}` | {fate} | {result.said or why} |")
+    sizes = {
+        room: sum(1 for file in files_of(room) for _ in mutants_of(room, file))
+        for room in dict.fromkeys(room for room, _ in counts)
+    }
+    return 1 if print_score(counts, sizes) < goal or wrong else 0
 
 
-def print_score(counts: Counter[tuple[str, str]]) -> float:
-    """Print a table of the outcomes; return the share that was found, in percent."""
+def print_score(counts: Counter[tuple[str, str]], sizes: dict[str, int]) -> float:
+    """Print a table of the outcomes; return the share of all changes that is found, in percent.
+
+    Of a small room the sample has as many as of a large one. So each room's share of what was tried
+    there stands for as many changes as the room has.
+    """
     fates = ("unit tests", "model test", "random days", "timeout", "equivalent", "survived")
-    print(f"\n| Room | Tried | {' | '.join(fates)} | Found |")
-    score = 100.0
-    for room in [*dict.fromkeys(room for room, _ in counts), "all"]:
-        here = Counter(dict.fromkeys(fates, 0))
-        for (of, fate), number in counts.items():
-            here[fate] += number * (room in (of, "all"))
-        tried, judged = here.total(), here.total() - here["equivalent"]
-        score = 100 * (judged - here["survived"]) / judged if judged else 100.0
-        print(f"| {room} | {tried} | {' | '.join(map(str, here.values()))} | {score:.1f} % |")
+    print(f"\n| Room | Of | Tried | {' | '.join(fates)} | Found |")
+    total, found, judged = Counter(dict.fromkeys(fates, 0)), 0.0, 0.0
+    for room, size in sizes.items():
+        here = Counter({fate: counts[room, fate] for fate in fates})
+        print_line(room, size, here)
+        total.update(here)
+        weight = size / here.total()
+        judged += weight * (here.total() - here["equivalent"])
+        found += weight * (here.total() - here["equivalent"] - here["survived"])
+    print_line("all", sum(sizes.values()), total)
+    score = 100 * found / judged if judged else 100.0
+    print(f"Where each room counts by its size: {score:.1f} %")
     return score
+
+
+def print_line(room: str, size: int, fates: Counter[str]) -> None:
+    """Print a line of the table."""
+    judged = fates.total() - fates["equivalent"]
+    share = 100 * (judged - fates["survived"]) / judged if judged else 100.0
+    numbers = " | ".join(map(str, (size, fates.total(), *fates.values())))
+    print(f"| {room} | {numbers} | {share:.1f} % |")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from kst_scheduler.triggers.factories import every
 from ledgers import run_sql
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from procrastinate import App
 
@@ -196,6 +196,23 @@ async def test_nothing_connects_before_it_is_used(postgres_url: str) -> None:
     await app.close_async()
 
 
+@pytest.mark.parametrize(
+    "use",
+    [TaskQueue.prove_usable, partial(TaskQueue.waiting, job_id="nps")],
+    ids=["prove_usable", "waiting"],
+)
+@in_loop
+async def test_a_queue_is_opened_by_its_first_use(
+    postgres_url: str, use: Callable[[TaskQueue], Awaitable[object]]
+) -> None:
+    """A service is probed, and its jobs are looked at, before its first fire."""
+    app = task_app(postgres_url)
+    try:
+        await use(TaskQueue(app))
+    finally:
+        await app.close_async()
+
+
 @in_loop
 async def test_a_postgresql_that_is_away_is_an_error_in_time() -> None:
     """Of the job's patience; nothing is left behind that goes on connecting."""
@@ -225,10 +242,12 @@ async def test_an_outage_of_the_queue_is_one_line_of_the_log(
         if tries < 4:
             raise ConnectorException from psycopg.OperationalError("the server closed it")
 
+    caplog.set_level("INFO")
     await connector._retry_while_away(statement)
     assert tries == 4
     assert caplog.messages == [
-        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it"
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it",
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is back",
     ]
 
 

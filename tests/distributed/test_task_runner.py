@@ -617,8 +617,10 @@ async def test_what_must_not_be_repeated_is_cut_for_good(
 
 
 @in_loop
-async def test_a_run_that_loses_its_lease_is_made_again(due: Occurrence) -> None:
-    """By whoever gets the row; here it is the same worker."""
+async def test_a_run_that_loses_its_lease_is_made_again(
+    due: Occurrence, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By whoever gets the row; here it is the same worker. The log says what happened."""
     renewals = [0]
 
     async def job() -> int:
@@ -633,6 +635,7 @@ async def test_a_run_that_loses_its_lease_is_made_again(due: Occurrence) -> None
         await queue.work()
         assert (await queue.row()).status == "running"
         assert waits(queue.task()) <= 1
+        assert f"{due} was stopped: LeaseLostError(" in caplog.text
         # A run is stopped a moment before its row is free, of which nobody is told.
         while not await ledger.abandoned():  # noqa: ASYNC110
             await asyncio.sleep(0.001)

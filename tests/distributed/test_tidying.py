@@ -62,6 +62,9 @@ class Manager:
             raise self.refused_ends[task.id]
         self.ended.append(task.id)
 
+    async def prune_stalled_workers(self, _seconds: float) -> None:
+        """Have none to delete."""
+
     async def delete_old_jobs(self, *_arguments: Any, **_options: Any) -> None:
         """Note it."""
         self.deletions += 1
@@ -225,7 +228,47 @@ async def test_a_worker_ends_when_its_queue_is_no_longer_looked_after(
             await work(queue.app, queue.scheduler)
 
 
+@in_loop
+async def test_a_worker_that_fails_while_it_is_stopped_leaves_no_traceback(
+    queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch, asyncio_log: Callable[[], list[str]]
+) -> None:
+    """Its error comes too late to start again; asyncio would log it as never retrieved."""
+    is_at_work = asyncio.Event()
+
+    async def fail_when_stopped(**_options: object) -> NoReturn:
+        try:
+            is_at_work.set()
+            await asyncio.Event().wait()
+        finally:
+            raise outage()
+
+    monkeypatch.setattr(queue.app, "run_worker_async", fail_when_stopped)
+    working = asyncio.create_task(work(queue.app, queue.scheduler))
+    await is_at_work.wait()
+    working.cancel()
+    await asyncio.wait([working])
+    del working  # it holds the frames of its error, which hold the worker
+    assert asyncio_log() == []
+
+
 def test_tasks_that_failed_are_kept_as_long_as_rows() -> None:
     """A reader of the row finds the task that belongs to it."""
     retention = inspect.signature(Reconciler).parameters["retention"].default
     assert timedelta(hours=KEPT_HOURS) == retention == timedelta(days=90)
+
+
+@in_loop
+async def test_each_outage_between_looks_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """And its end."""
+
+    def look(number: int) -> list[Stalled]:
+        if number % 3:
+            raise outage()
+        return []
+
+    caplog.set_level("INFO", logger=worker.__name__)
+    await tidied(Manager(look), 7)
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "the queue was not looked after",
+        "the queue is looked after again",
+    ] * 2 + ["the queue was not looked after"]

@@ -154,6 +154,29 @@ async def test_what_must_not_run_twice_is_not_taken_over(ledger: Ledger) -> None
 
 
 @with_ledger
+async def test_only_a_run_whose_lease_is_over_is_asked_about(ledger: Ledger) -> None:
+    """A claim that cannot have the row is not put off by what it would have to wait for."""
+    asked: list[str] = []
+
+    async def may_take() -> bool:
+        asked.append("may it be taken over?")
+        return True
+
+    claim = await ledger.claim(request())
+    other = replace(request(instance="B"), may_take=may_take)
+    with pytest.raises(LockedOutError):
+        await ledger.claim(other)
+    assert asked == []
+    await expire(ledger, claim)
+    taken = await ledger.claim(other)
+    assert len(asked) == 1
+    await ledger.finish(taken, outcome())
+    with pytest.raises(LockedOutError):
+        await ledger.claim(replace(request(instance="C"), may_take=may_take))
+    assert len(asked) == 1
+
+
+@with_ledger
 async def test_the_clients_clock_judges_no_lease(ledger: Ledger) -> None:
     """A replica whose clock is a year ahead, or behind, takes nothing over."""
     await ledger.claim(request(lease=timedelta(seconds=60)))

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 
 from in_loop import in_loop
 from kst_scheduler.errors import (
@@ -17,7 +19,7 @@ from kst_scheduler.errors import (
     LockedOutError,
     MissingExtraError,
 )
-from kst_scheduler.ledger import Claim, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger, database, engines
 from kst_scheduler.ledger.engines import make_engine, parse_url
 from kst_scheduler.ledger.sessions import Sessions
 from ledgers import HOUR, THREE, occurrence, opened, outcome, request, run_sql
@@ -29,7 +31,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import Claim, SqlLedger
+from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger, database, engines
 from ledgers import opened, request
 
 async def main(url, instance):
@@ -166,6 +168,18 @@ async def refused(ledger: SqlLedger) -> None:
 
 
 @in_loop
+async def test_the_database_refuses_what_no_reader_of_a_row_expects(sql_url: str) -> None:
+    """Also from a statement past the ledger: what is never None in a LedgerRow is never NULL."""
+    async with opened(SqlLedger(sql_url)) as ledger:
+        await ledger.claim(request())
+    required = [each.name for each in fields(LedgerRow) if "None" not in str(each.type)]
+    assert "status" in required
+    for name in required:
+        with pytest.raises(IntegrityError, match=r"(?i)not[ -]null|datatype mismatch"):
+            run_sql(sql_url, f"UPDATE crawl_runs SET {name} = NULL")  # noqa: S608 - our own
+
+
+@in_loop
 async def test_a_ledger_is_opened_first(sql_url: str) -> None:
     """The message says what to write."""
     ledger = SqlLedger(sql_url)
@@ -195,6 +209,12 @@ async def test_a_thousand_claims_at_once(sql_url: str) -> None:
         requests = [request(occurrence(job_id=f"job-{number}")) for number in range(1_000)]
         claims = await asyncio.gather(*(ledger.claim(each) for each in requests))
         assert len({claim.row_id for claim in claims}) == 1_000
+
+
+def test_connecting_ends_before_the_limit_of_a_statement() -> None:
+    """So that the error names the host that does not answer, also the last of several."""
+    assert engines.CONNECT_SECONDS < database.STATEMENT_SECONDS
+    assert engines.ALL_HOSTS_SECONDS < database.STATEMENT_SECONDS
 
 
 def test_names_of_the_drivers_are_the_ledgers_choice(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ async def test_a_lock_out_by_another_function_is_a_warning_once(
         first = replace(request(), function=CRAWL)
         claim = await ledger.claim(first)
         assert await is_locked_out(ledger, BILL, 1)
+        assert len(caplog.records) == 1
         assert await is_locked_out(ledger, BILL, 0)
         assert await ledger.finish(claim, outcome())
         assert await is_locked_out(ledger, BILL, 0)

@@ -28,7 +28,7 @@ async def test_trials_at_once_do_not_meet(ledger: Ledger) -> None:
 
 
 def test_a_trial_that_fails_leaves_no_lock(sql_url: str) -> None:
-    """Its transaction is over, so a claim may follow at once."""
+    """Its transaction is over: a claim may follow at once, and other processes see it."""
 
     async def run() -> None:
         async with opened(SqlLedger(sql_url)) as ledger:
@@ -39,6 +39,7 @@ def test_a_trial_that_fails_leaves_no_lock(sql_url: str) -> None:
                 )
             await ledger.claim(request())
             assert run_sql(sql_url, "SELECT * FROM held") == []
+            assert run_sql(sql_url, "SELECT source FROM crawl_runs") == [("nps",)]
 
     asyncio.run(run())
 

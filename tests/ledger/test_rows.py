@@ -126,6 +126,7 @@ async def test_history_is_a_table_of_runs(ledger: Ledger) -> None:
     assert table["detail"].tolist()[:3] == ["", "no", "0:10:00 late"]
     assert table["trigger"].tolist()[3:5] == ["schedule", "manual"]
     assert table["scheduled_at"].iloc[0] == THREE
+    assert table.index.tolist() == list(range(6))
 
 
 @with_ledger

@@ -10,11 +10,14 @@ from sqlalchemy import event
 
 from in_loop import in_loop
 from kst_scheduler.errors import LedgerUnavailableError
-from kst_scheduler.ledger import SqlLedger, engines
+from kst_scheduler.ledger import SqlLedger, database, engines
+from kst_scheduler.ledger.outages import is_locked
 from ledgers import occurrence, opened, outcome, request
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy.exc import DBAPIError
 
 
 @pytest.fixture
@@ -50,6 +53,45 @@ async def test_readers_are_not_stopped_by_a_writer(file: Path) -> None:
         assert await ledger.rows() == []
         writer.close()
     assert query(file, "PRAGMA journal_mode") == [("wal",)]
+
+
+@in_loop
+async def test_two_that_create_the_file_at_once_wait_for_each_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses WAL mode while another process has the lock, at times without a wait."""
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.05)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    refused: list[bool] = []
+
+    def release(error: DBAPIError) -> bool:
+        if not refused:
+            other.execute("ROLLBACK")
+        refused.append(is_locked(error))
+        return refused[-1]
+
+    monkeypatch.setattr(database, "is_locked", release)
+    async with opened(SqlLedger(f"sqlite:///{file}")) as ledger:
+        assert await ledger.rows() == []
+    other.close()
+    assert refused == [True]
+
+
+@in_loop
+async def test_a_lock_that_lasts_is_named_at_the_start(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is not waited for until a statement's own limit."""
+    for module in (engines, database):
+        monkeypatch.setattr(module, "CONNECT_SECONDS", 0.05)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    ledger = SqlLedger(f"sqlite:///{file}")
+    with pytest.raises(LedgerUnavailableError, match="is unavailable: database is locked"):
+        await ledger.open()
+    await ledger.close()
+    other.close()
 
 
 @in_loop

@@ -317,11 +317,11 @@ def test_outage_at_the_end_keeps_the_result(our_log: pytest.LogCaptureFixture) -
     )
 
 
-def test_outage_at_the_start_runs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_outage_at_the_start_runs_nothing(our_log: pytest.LogCaptureFixture) -> None:
     """Redis is away at 03:00: nothing runs without the lock, and redis-py's own error says why."""
-    with caplog.at_level(logging.WARNING, "kst_scheduler"):
+    with our_log.at_level(logging.WARNING, "kst_scheduler"):
         nights, runs = outage(-5, 600, 9)
-    assert caplog.messages == []  # nothing of a lock that nobody had
+    assert our_log.messages == []  # nothing of a lock that nobody had
     assert statuses(runs) == ["error"]
     assert "ConnectionError" in runs["detail"].item()
     assert nights.worked == []

@@ -307,14 +307,32 @@ async def test_an_occurrence_is_not_run_long_before_its_time(early: timedelta, r
     assert len(runs) == len(await ledger.rows()) == ran
 
 
+async def fail() -> None:
+    """Find no page."""
+    raise ValueError("no such page")
+
+
+async def be_cut() -> None:
+    """Be cancelled, as by a drain."""
+    cancel_here()
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("job", "status"), [(crawl_for(0), "ok"), (fail, "error"), (be_cut, "cancelled")]
+)
 @in_loop
-async def test_the_second_claim_is_locked_out() -> None:
-    """The error names the occurrence, who has it and what became of it; no row is written."""
+async def test_the_second_claim_is_locked_out(
+    job: Callable[[], Awaitable[object]], status: str
+) -> None:
+    """Whatever the outcome of the first: the error says who had the run, and no row is written."""
     ledger = MemoryLedger()
-    await run(once(ledger, instance="A")(crawl_for(0)))
-    with pytest.raises(LockedOutError, match=r"nps@2026-05-09T18:00:00Z was claimed by A: ok"):
+    await asyncio.gather(run(once(ledger, instance="A")(job)), return_exceptions=True)
+    reason = f"nps@2026-05-09T18:00:00Z was claimed by A: {status}"
+    with pytest.raises(LockedOutError, match=reason):
         await run(once(ledger, instance="B")(crawl_for(0)))
-    assert (await only_row(ledger)).instance == "A"
+    row = await only_row(ledger)
+    assert (row.instance, row.status) == ("A", status)
 
 
 class DeniedLedger(MemoryLedger):

@@ -434,6 +434,36 @@ async def test_run_times_may_come_from_a_generator(monkeypatch: pytest.MonkeyPat
     assert steps == ["next", first, "run", "next", second, "run", "end"]
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+@in_loop
+async def test_a_batch_that_fails_outside_its_job_frees_its_slot(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, in_thread: bool
+) -> None:
+    """What a recorder has put in between may raise; the job's next run starts all the same."""
+    bench, runs = Bench(), []
+    submit = bench.executor._do_submit_job
+    (run_time,) = moments(1)
+
+    async def crawl() -> None:
+        runs.append("run")
+
+    def crawl_in_thread() -> None:
+        runs.append("run")
+
+    def fail() -> Iterator[datetime]:
+        raise RuntimeError("no room for the row")
+        yield run_time
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.executor, "_do_submit_job", lambda job, _: submit(job, fail()))
+        await bench.run(crawl_in_thread if in_thread else crawl, run_time)
+    assert "no room for the row" in caplog.text
+    job = bench.scheduler.get_job("crawl")
+    bench.executor.submit_job(job, [run_time])
+    await bench.idle()
+    assert runs == ["run"]
+
+
 @in_loop
 async def test_a_closed_batch_is_taken_to_its_end_without_running() -> None:
     """So that a recorder's generator learns of each run time that was not run."""

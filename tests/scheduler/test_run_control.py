@@ -460,6 +460,27 @@ async def test_a_missed_run_lies_in_the_past() -> None:
 
 
 @in_loop
+async def test_a_missed_run_may_start_from_its_time_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a microsecond before."""
+    three = kst(2026, 5, 10, 3)
+    now = three - timedelta(microseconds=1)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return now.astimezone(tz)
+
+    bench = Bench()
+    bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl")
+    monkeypatch.setattr("kst_scheduler.scheduler.run_control.datetime", Clock)
+    with pytest.raises(InvalidArgumentError, match="lies in the future"):
+        bench.scheduler.run_missed("crawl", three)
+    now = three
+    assert bench.scheduler.run_missed("crawl", three) == Occurrence("crawl", three)
+    await bench.end()
+
+
+@in_loop
 async def test_a_missed_run_needs_an_executor_that_tells_the_job() -> None:
     """A thread pool would hold it to its grace time, and tell it nothing."""
     bench = Bench(executors={"threads": ThreadPoolExecutor(1)})

@@ -70,6 +70,16 @@ async def test_the_trigger_is_asked_now_and_then(
     assert len(asked) <= most
 
 
+@pytest.mark.parametrize("hours", [1, 2, 3, 12, 23, 24, 25])
+@in_loop
+async def test_a_process_that_was_frozen_finds_all_fires_since(hours: int) -> None:
+    """Also of a job of each minute, which is asked for less than two hours ahead."""
+    plan = FirePlan(cron(minute="*"))
+    await plan.between(START, START + timedelta(hours=1))
+    begin = START + timedelta(hours=hours)
+    assert len(await plan.between(begin, begin + timedelta(hours=1))) == 60
+
+
 @in_loop
 async def test_the_loop_goes_on_while_many_fires_are_asked_for() -> None:
     """A trigger is asked a hundred times in a row, and no more."""

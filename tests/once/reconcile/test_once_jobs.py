@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -10,11 +11,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from in_loop import in_loop
 from kst_scheduler.ledger import MemoryLedger
 from kst_scheduler.once.decorator import once
+from kst_scheduler.once.reconcile import once_jobs
 from kst_scheduler.once.reconcile.once_jobs import OnceJobs, fires_no_more, once_of
 from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
-from kst_scheduler.timezone import KST, kst
+from kst_scheduler.timezone import KST, UTC, kst
 from kst_scheduler.triggers.factories import at, cron
 from replicas import crawl_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONG_AGO = kst(2020, 5, 10, 9)
 
@@ -69,6 +74,30 @@ async def test_a_one_shot_job_is_kept_when_its_date_has_gone_by() -> None:
     await scheduler.drain(1)
 
 
+@pytest.mark.parametrize(("early", "is_over"), [(0, True), (1, False)])
+@in_loop
+async def test_a_job_is_over_in_the_very_microsecond_of_its_last_fire(
+    monkeypatch: pytest.MonkeyPatch, early: int, *, is_over: bool
+) -> None:
+    """A clock of whole microseconds may show that still when the job leaves; not one before."""
+    date = kst(2099, 1, 1)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return (date - early * timedelta(microseconds=1)).astimezone(tz)
+
+    scheduler, ledger = KSTScheduler(), MemoryLedger()
+    jobs = OnceJobs(scheduler, ledger)
+    scheduler.start()
+    job = scheduler.add_job(once(ledger)(crawl_for(0)), at(date), id="one-shot")
+    monkeypatch.setattr(once_jobs, "datetime", Clock)
+    job.remove()
+    assert jobs.is_over(job) == is_over
+    assert [removed for removed, _ in jobs.removed()] == ([] if is_over else [job])
+    await scheduler.drain(1)
+
+
 @in_loop
 async def test_a_job_that_is_over_is_dropped_when_it_is_told() -> None:
     """So is nothing else."""
@@ -96,6 +125,52 @@ async def test_removed_jobs_are_gone() -> None:
     scheduler.add_job(job, cron(hour=3), id="daily")
     scheduler.remove_all_jobs()
     assert ids(jobs) == []
+    await scheduler.drain(1)
+
+
+def replace_job(scheduler: KSTScheduler) -> None:
+    """Add the job again, as each start does where jobs are in a database."""
+    job = scheduler.get_job("nps").func
+    scheduler.add_job(job, cron(hour=4), id="nps", replace_existing=True)
+
+
+def add_again(scheduler: KSTScheduler) -> None:
+    """Add the job in the place of one that was removed."""
+    job = scheduler.get_job("nps").func
+    scheduler.remove_job("nps")
+    scheduler.add_job(job, cron(hour=4), id="nps")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda scheduler: scheduler.resume_job("nps"),
+        lambda scheduler: scheduler.modify_job("nps", next_run_time=kst(2099, 1, 1)),
+        replace_job,
+        add_again,
+    ],
+    ids=["resume", "modify", "replace", "add again"],
+)
+@in_loop
+async def test_each_pause_has_its_own_beginning(end: Callable[[KSTScheduler], object]) -> None:
+    """However the one before ended: what was due between the two is not lost by the second."""
+    scheduler, ledger = KSTScheduler(), MemoryLedger()
+    jobs = OnceJobs(scheduler, ledger)
+    scheduler.start()
+    job = scheduler.add_job(once(ledger)(crawl_for(0)), cron(hour=3), id="nps")
+    assert jobs.paused_at(job) is None
+    job.pause()
+    first = jobs.paused_at(job)
+    scheduler.reschedule_job("nps", trigger=cron(hour=4))
+    assert first is not None
+    assert jobs.paused_at(job) == first
+    end(scheduler)
+    assert jobs.paused_at(job) is None
+    before = datetime.now(UTC)
+    scheduler.pause_job("nps")
+    again = jobs.paused_at(job)
+    assert again is not None
+    assert again >= before
     await scheduler.drain(1)
 
 

@@ -286,11 +286,11 @@ def test_a_job_that_must_not_be_repeated_is_closed() -> None:
     """Its holder crashed in the middle, and nobody knows how far it came."""
     crash = [Crash("A", night(3, 5))]
     story = play(crawl_for(600), incidents=crash, catch_up=HOUR, repeatable=False)
-    assert told(story) == [
-        (3, "error", "abandoned: attempt 1 on A lost its lease; the job is not to be repeated")
-    ]
+    reason = "abandoned: attempt 1 on A lost its lease; the job is not to be repeated"
+    assert told(story) == [(3, "error", reason)]
     row = story.row()
     assert (row.attempt, row.finished_at) == (1, night(3, 5, 40))
+    assert f"nps@2026-05-09T18:00:00Z: {reason}" in set(story.result.log["message"])
     assert len(story.seen("ok")) == 0
 
 

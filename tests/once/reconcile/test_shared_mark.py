@@ -271,7 +271,7 @@ def test_a_run_that_a_dead_replica_lost_is_left_to_its_next_process(act: Any) ->
 
 
 def test_only_so_many_removed_jobs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that adds and removes many does not keep them all."""
+    """A service that adds and removes many does not keep them all; plain jobs do not count."""
     monkeypatch.setattr(once_jobs, "MAX_REMOVED", 3)
     kept: list[list[str]] = []
 
@@ -279,6 +279,8 @@ def test_only_so_many_removed_jobs_are_remembered(monkeypatch: pytest.MonkeyPatc
         for number in range(5):
             scheduler.add_job(replicas.job(), cron(hour=3), id=f"job-{number}")
             scheduler.remove_job(f"job-{number}")
+        scheduler.add_job(crawl_for(0), cron(hour=3), id="plain")
+        scheduler.remove_job("plain")
         scheduler.remove_all_jobs()
         kept.append([job.id for job, _ in reconciler._jobs.removed()])
 
@@ -389,3 +391,30 @@ def test_a_look_that_was_frozen_takes_no_mark_for_one_of_a_clock_ahead() -> None
     story = replicas.play(hours=8)
     assert told(story) == [(hour, "ok") for hour in (0, 1, 4, 5, 6, 7)]
     assert replicas.alerted == []
+
+
+def times_the_clock_is_read(jobs: int) -> int:
+    """Return how often two replicas read the ledger's clock in two hours without a fire."""
+
+    class Ledger(MemoryLedger):
+        read = 0
+
+        async def now(self) -> datetime:
+            self.read += 1
+            return await super().now()
+
+    ledger = Ledger()
+
+    def register(scheduler: KSTScheduler) -> None:
+        job = once(ledger, instance=current_node())(crawl_for(1))
+        for number in range(jobs):
+            scheduler.add_job(job, cron(hour=3), id=f"job-{number}")
+        Reconciler(scheduler, ledger).start()
+
+    simulate(register, NIGHT, night(2), 2)
+    return ledger.read
+
+
+def test_twenty_jobs_cost_no_more_readings_of_the_clock_than_one() -> None:
+    """Each is a round trip, and another replica has moved the marks a moment ago."""
+    assert times_the_clock_is_read(20) == times_the_clock_is_read(1)
