@@ -121,8 +121,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     if pluginmanager.is_blocked("xdist"):
         # Private in pytest 9.2, and pytest-xdist 3.8 uses it too: addoption refuses such letters.
         group = parser.getgroup("xdist")
-        group._addoption("-n", help="no effect: pytest-xdist is left out")  # noqa: SLF001
-        group._addoption("--dist", help="no effect: pytest-xdist is left out")  # noqa: SLF001
+        for option in ("-n", "--dist", "--max-worker-restart"):
+            group._addoption(option, help="no effect: pytest-xdist is left out")  # noqa: SLF001
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+SECONDS: Final = 600
+"""After which a test hangs; the traceback shows where. What hangs after it, pytest ends: that shows
+the event loop only (pyproject.toml)."""
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -15,6 +19,10 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(test(*args, **kwargs))
+        asyncio.run(limited(*args, **kwargs))
+
+    async def limited(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(SECONDS):
+            await test(*args, **kwargs)
 
     return run

@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import nbformat
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from kst_workbook.jupyter.refresh import METADATA
@@ -35,6 +36,11 @@ new MutationObserver(changes => {
 }).observe(document, {childList: true, subtree: true});
 """
 """Notes each dialog and each toast, also those that go away by themselves."""
+
+HAS_OPENED: Final = "() => document.querySelector('.jp-mod-restoring') === null"
+"""JupyterLab has opened what the page's address names. The layout of the page before may have
+opened the same notebook earlier; on a busy machine this brings it back over what was opened since.
+"""
 
 IS_READY: Final = """name => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
@@ -84,6 +90,18 @@ EXECUTE: Final = """async ([name, options]) => {
   await window.jupyterapp.commands.execute(name, options);
 }"""
 
+STATE: Final = """() => ({
+  address: location.pathname,
+  open: [...window.jupyterapp?.shell.widgets('main') ?? []].map(panel => ({
+    path: panel.context?.path, isRead: panel.context?.isReady, isVisible: panel.isVisible,
+    kernel: panel.sessionContext?.kernelDisplayStatus,
+    connection: panel.sessionContext?.session?.kernel?.connectionStatus,
+    undrawn: panel.content?.widgets?.filter(cell => cell.isPlaceholder?.()).length,
+    scrolled: panel.node.querySelector('.jp-WindowedPanel-outer')?.scrollTop})),
+  appeared: window.appeared?.map(element => element.textContent),
+})"""
+"""What is told of a page in which something was waited for in vain."""
+
 CLOSE: Final = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
   await panel.sessionContext.shutdown();
@@ -91,6 +109,18 @@ CLOSE: Final = """async () => {
   panel.close();
 }"""
 """As the menu does, but without its question whether to save."""
+
+
+async def wait_for(page: Page, condition: str, argument: Any = None) -> None:
+    """Wait until that function says true in the page; fail with what the page shows instead."""
+    from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+    try:
+        await page.wait_for_function(condition, arg=argument, polling=100)
+    except PlaywrightTimeoutError:
+        pytest.fail(
+            f"{argument or ''}: waited in vain for {condition}; {await page.evaluate(STATE)}"
+        )
 
 
 def write_notebook(path: Path, *sources: str) -> None:
@@ -130,7 +160,7 @@ class OpenNotebook:
 
     async def wait_for(self, condition: str, argument: Any = None) -> None:
         """Wait until that function says true in the page."""
-        await self.page.wait_for_function(condition, arg=argument, polling=100)
+        await wait_for(self.page, condition, argument)
 
     async def appeared(self) -> list[str]:
         """Return the text of each dialog and each toast since the notebook was opened."""
@@ -185,14 +215,15 @@ class Reader:
         page = await self._context.new_page()
         await page.add_init_script(WATCH)
         await page.goto(f"{self._url}{path}?token={TOKEN}")
-        await page.wait_for_function("() => window.jupyterapp?.restored", polling=100)
+        await wait_for(page, "() => window.jupyterapp?.restored")
         await page.evaluate("async () => { await window.jupyterapp.restored; }")
+        await wait_for(page, HAS_OPENED)
         return page
 
     async def _show(self, page: Page, name: str) -> None:
         await page.evaluate("() => { window.appeared = []; }")
         await page.evaluate(EXECUTE, ["docmanager:open", {"path": name}])
-        await page.wait_for_function(IS_READY, arg=name, polling=100)
+        await wait_for(page, IS_READY, name)
 
 
 @asynccontextmanager

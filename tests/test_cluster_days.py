@@ -21,6 +21,7 @@ from kst_scheduler.ledger.clock_watch import ClockWatch, Reading
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
 from kst_scheduler.once.reconcile.overdue import Overdue
+from kst_scheduler.simulation import Crash
 from random_days.invariants import faults
 from random_days.marks import Mark, Marks, wrapped
 from random_days.plan import MIDNIGHT, Day, JobPlan, Strike
@@ -32,8 +33,6 @@ from random_days.tally import DAYS_FOR_ALL_MARKS, Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    from _pytest.mark.structures import ParameterSet
 
     from kst_scheduler.ledger import ClaimRequest, Outcome
     from random_days.play import Story
@@ -56,15 +55,13 @@ AT_LEAST_JUDGED = {"calm": 25, "one fault": 5}
 """How many runs of ten days are untouched at least: one fault, as a slow ledger, may touch all."""
 
 
-def tens(in_every_run: int) -> list[ParameterSet]:
-    """Return the first of each ten days; those beyond so many take long."""
-    return [
-        pytest.param(first, marks=[pytest.mark.long] if first >= in_every_run else [])
-        for first in range(0, DAYS, 10)
-    ]
+TENS = range(0, DAYS, 10)
+"""The first of each ten days."""
+SOME_TENS = [pytest.param(each, marks=[pytest.mark.long] if each else []) for each in TENS]
+"""The same; all but the first take long."""
 
 
-@pytest.mark.parametrize("first", tens(50))
+@pytest.mark.parametrize("first", TENS)
 def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
     """Ten days each, always the same; one that fails is shrunk, and told in words."""
     tally = Tally()
@@ -75,7 +72,7 @@ def test_nothing_runs_twice_or_vanishes_on_random_days(first: int) -> None:
 
 
 @pytest.mark.parametrize("days", list(AT_LEAST_JUDGED))
-@pytest.mark.parametrize("first", tens(10))
+@pytest.mark.parametrize("first", SOME_TENS)
 def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     """Days on which little or nothing goes wrong are those on which most must get done."""
     judged = 0
@@ -87,7 +84,7 @@ def test_what_no_fault_touches_runs_at_its_time(days: str, first: int) -> None:
     assert judged >= AT_LEAST_JUDGED[days]
 
 
-@pytest.mark.parametrize("first", tens(50))
+@pytest.mark.parametrize("first", TENS)
 def test_nothing_wrong_is_done_where_nothing_ever_calms_down(first: int) -> None:
     """There nothing need get done; but what is done, and what is written, is right.
 
@@ -124,6 +121,21 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
 # --- rare states ------------------------------------------------------------------------------
 
 
+def quiet_day() -> Day:
+    """Return a day of two nodes on which nothing goes wrong."""
+    job = JobPlan(
+        every_hours=6,
+        minute=15,
+        seconds=2400,
+        guard="once and lock",
+        blocks=False,
+        fails=False,
+        window=300,
+        repeatable=True,
+    )
+    return Day(offsets=(0.0, 0.0), jobs=(job,), incidents=(), outages=())
+
+
 @pytest.mark.parametrize(
     ("strike", "mark"),
     [
@@ -136,6 +148,7 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
         (Strike("A", "finish", 1, False, "crash", 20), Mark.KILLED_AFTER_WORK),
         (Strike("A", "finish", 1, False, "freeze", 7200), Mark.WRITE_REFUSED),
         (Strike("A", "finish", 1, True, "lost", 1), Mark.WRITE_TWICE),
+        (Strike("A", "finish", 1, False, "lost", 1), Mark.WRITE_ASKED_AGAIN),
         (Strike("A", "SET", 1, True, "lost", 1), Mark.LOCK_KNOWN_AGAIN),
         (Strike("A", "rows", 1, False, "crash", 20), Mark.LOOK_CUT),
         (Strike("A", "work begins", 1, False, "freeze", 7200), Mark.LEASE_OVER_AT_THAW),
@@ -143,21 +156,27 @@ def test_on_the_simplest_day_nothing_goes_wrong(days: str) -> None:
 )
 def test_a_fault_inside_a_step_reaches_a_rare_state(strike: Strike, mark: Mark) -> None:
     """One fault at the first call of a kind; without it the day reaches no rare state."""
-    job = JobPlan(
-        every_hours=6,
-        minute=15,
-        seconds=2400,
-        guard="once and lock",
-        blocks=False,
-        fails=False,
-        window=300,
-        repeatable=True,
-    )
-    quiet = Day(offsets=(0.0, 0.0), jobs=(job,), incidents=(), outages=())
+    quiet = quiet_day()
     assert sightings(play(quiet)) == set()
     story = play(replace(quiet, strikes=(strike,)))
     assert mark in sightings(story)
     assert faults(story) == []
+
+
+def test_a_last_write_whose_answer_was_lost_is_not_had_later() -> None:
+    """It was had at first."""
+    day = replace(quiet_day(), strikes=(Strike("A", "finish", 1, True, "lost", 1),))
+    assert Mark.WRITE_ASKED_AGAIN not in sightings(play(day))
+
+
+def test_a_clock_that_is_set_back_in_a_look_is_no_run_in_its_way() -> None:
+    """A is down from 06:14 on, B for two minutes; its clock is set back in the look after that."""
+    at = MIDNIGHT + timedelta(hours=6, minutes=14)
+    crashes = (Crash("A", at, timedelta(hours=2)), Crash("B", at, timedelta(minutes=2)))
+    day = replace(quiet_day(), incidents=crashes)
+    assert Mark.CAUGHT_UP in sightings(play(day))
+    found = sightings(play(replace(day, strikes=(Strike("B", "rows", 2, True, "clock", -3600),))))
+    assert not {Mark.CAUGHT_UP, Mark.CANNOT_CATCH_UP} & found
 
 
 @pytest.mark.parametrize(("last", "shown", "is_back"), [(4, 4, True), (902, 4502, False)])

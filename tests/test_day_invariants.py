@@ -13,13 +13,16 @@ from kst_scheduler.ledger import Claim, MemoryLedger, Outcome
 from kst_scheduler.ledger.memory import MemoryRows
 from kst_scheduler.once import lease as lease_module
 from kst_scheduler.once.locks import _Lock
+from kst_scheduler.once.reconcile import reconciler as reconciler_module
+from kst_scheduler.once.reconcile.job_reconciler import Look
 from kst_scheduler.once.reconcile.overdue import Overdue
 from kst_scheduler.once.reconcile.reconciler import Reconciler
+from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler import drain, run_control
 from kst_scheduler.scheduler.kept_writes import KeptWrites
 from kst_scheduler.simulation import Crash
 from random_days.invariants import faults
-from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage
+from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage, Strike, WrongClock
 from random_days.play import play
 
 if TYPE_CHECKING:
@@ -157,6 +160,30 @@ def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reconciler, "_report_missing", say_nothing)
 
 
+def due_by_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is due be judged by the ledger's clock alone."""
+
+    def look(**fields: Any) -> Look:
+        return Look(**fields | {"until": fields["now"]})
+
+    monkeypatch.setattr(reconciler_module, "Look", look)
+
+
+def outages_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let looks and claims take what is lost right after an outage."""
+    never = property(lambda _self: False, lambda _self, _value: None)
+    for noticing in (Reconciler, Takeover):
+        monkeypatch.setattr(noticing, "_was_away", never, raising=False)
+
+
+BACK_AT_A_LOOK: Final = day(replace(LONG, repeatable=False), outage=("down", 600, 3600))
+BACK_AT_A_CLAIM: Final = day(replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420))
+STARTED_BY_A_WRONG_CLOCK: Final = replace(
+    day(replace(JOB, window=15)),
+    incidents=(Crash("B", after(5940), timedelta(seconds=65)),),
+    wrong_clocks=(WrongClock(after(6000), after(6600), 11_000),),
+)
+"""B starts at 05:40, when the ledger's clock shows 08:43; its own is right."""
 LOST: Final = crashed(replace(LONG, repeatable=False))
 LOCKED: Final = day(replace(JOB, every_hours=0, minute=23 * 60 + 45, guard="once and lock"))
 
@@ -172,6 +199,7 @@ CASES: Final = [
     (LOCKED, not_released, "is held at the end of the day"),
     (LOST, not_closed, "was left until"),
     (LOST, not_told, "nobody was told"),
+    (STARTED_BY_A_WRONG_CLOCK, due_by_the_ledger, "by the clock of B"),
 ]
 IDS: Final = [change.__name__ for _, change, _ in CASES]
 
@@ -206,11 +234,40 @@ RARE: Final = {
     "the next occurrence waits for a long run": day(
         replace(JOB, every_hours=2, seconds=15_000, window=300)
     ),
-    "a claim waits for the end of an outage": day(
-        replace(JOB, seconds=15_000), outage=("down", 12_000, 14_420)
+    "a process is frozen in a claim for longer than a lease": Day(
+        (0.0,) * 4,
+        (replace(JOB, every_hours=2, seconds=15_000, blocks=True),),
+        (),
+        (Outage("ledger", "away", after(-13_200), after(-8300), "C"),),
+        strikes=(Strike("A", "insert", 1, is_done=False, kind="freeze", seconds=7200),),
+    ),
+    "a clock is set back in a look, before it writes what was missed": replace(
+        day(replace(JOB, window=15)),
+        incidents=(
+            Crash("A", after(-60), timedelta(hours=3)),
+            Crash("B", after(-60), timedelta(hours=1)),
+        ),
+        strikes=(Strike("B", "record_missed", 1, is_done=False, kind="clock", seconds=-11_000),),
     ),
 }
-"""Days that show a small fault of benchmarks/mutants.py."""
+"""Days that show a small fault of benchmarks/mutants.py, or of which too much was asked once."""
+
+
+@pytest.mark.parametrize("a_day", [BACK_AT_A_LOOK, BACK_AT_A_CLAIM], ids=["look", "claim"])
+def test_what_is_taken_right_after_an_outage_is_seen(
+    monkeypatch: pytest.MonkeyPatch, a_day: Day
+) -> None:
+    """By a look, and by a claim."""
+    assert faults(play(a_day)) == []
+    outages_unnoticed(monkeypatch)
+    assert any("had noticed an outage just before" in each for each in faults(play(a_day)))
+
+
+def test_a_claim_that_is_refused_to_itself_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer was lost, and it is not known again."""
+    unknown_again(monkeypatch)
+    found = faults(play(day(JOB, outage=("deaf", -1, 4))))
+    assert any("was refused to the claim that has it" in each for each in found)
 
 
 @pytest.mark.parametrize("name", RARE)

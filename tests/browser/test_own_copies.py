@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import pytest
 
 from kst_workbook.jupyter.folder import FIRST_NOTEBOOK
-from lab_page import EXECUTE, IS_READY, OpenNotebook, chromium
+from lab_page import EXECUTE, IS_READY, OpenNotebook, chromium, wait_for
 from lab_server import fetch, running_lab
 
 if TYPE_CHECKING:
@@ -31,10 +33,14 @@ LINKS: Final = """() => {
 }"""
 """Each link to a section of another file, as its file and its section."""
 
-CLICK: Final = """([file, section]) =>
-  [...window.jupyterapp.shell.currentWidget.node.querySelectorAll('a')].find(link =>
-    link.pathname.endsWith(`/${file}`)
-    && decodeURIComponent(link.hash) === `#${decodeURIComponent(section)}`).click()"""
+CLICK: Final = """([file, section]) => {
+  const link = [...window.jupyterapp.shell.currentWidget.node.querySelectorAll('a')].find(link =>
+    link.pathname === `/files/${file}`
+    && decodeURIComponent(link.hash) === `#${decodeURIComponent(section)}`);
+  link?.click();
+  return link !== undefined;
+}"""
+"""A link is JupyterLab's own as soon as it points to /files; before, the browser opens a tab."""
 
 HAS_LANDED: Final = """([file, section]) => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -68,12 +74,13 @@ HAS_NO_NOTEBOOK: Final = "() => !window.jupyterapp.shell.currentWidget?.context"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab() -> Iterator[str]:
     """Yield the address of a JupyterLab that was started for the first time."""
-    home = tmp_path_factory.mktemp("home")
     options = ["--expose-app-in-browser", "--KernelManager.transport=ipc"]
-    with running_lab(None, home, *options, KST_WORKBOOK_FOLDER=str(home / "내 노트")) as url:
-        yield url
+    with TemporaryDirectory(prefix="lab-") as home:  # short: a socket's path has 107 bytes at most
+        folder = str(Path(home, "내 노트"))
+        with running_lab(None, Path(home), *options, KST_WORKBOOK_FOLDER=folder) as url:
+            yield url
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +94,8 @@ def newcomer(program: str, lab: str, loop: asyncio.Runner) -> Iterator[Reader]:
 async def first_page(newcomer: Reader) -> Page:
     """Return the page at the address that the terminal shows, with its kernel ready."""
     page = await newcomer.page_at(f"/lab/tree/{FIRST_NOTEBOOK}")
-    await page.wait_for_function(IS_READY, arg=FIRST_NOTEBOOK, polling=100)
+    await wait_for(page, IS_READY, FIRST_NOTEBOOK)
     return page
-
-
-async def wait_for(page: Page, condition: str, argument: Any = None) -> None:
-    """Wait until that function says true in the page."""
-    await page.wait_for_function(condition, arg=argument, polling=100)
 
 
 async def close(page: Page) -> None:
@@ -153,18 +155,14 @@ async def show(page: Page, name: str) -> None:
 
 def test_links_lead_to_their_sections(newcomer: Reader, loop: asyncio.Runner) -> None:
     """Into notebooks that are not open yet, and that are; and into a document. None is changed."""
-    from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
     async def follow_all(page: Page, name: str) -> int:
         await show(page, name)
         links = await page.evaluate(LINKS)
         for file, section in links:
             await show(page, name)
-            await page.evaluate(CLICK, [file, section])
-            try:
-                await wait_for(page, HAS_LANDED, [unquote(file), unquote(section)])
-            except PlaywrightTimeoutError:
-                pytest.fail(f"{name}: the link to {file}#{section} does not lead there")
+            await wait_for(page, CLICK, [file, section])
+            await wait_for(page, HAS_LANDED, [unquote(file), unquote(section)])
         return len(links)
 
     async def look() -> None:

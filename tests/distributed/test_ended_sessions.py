@@ -7,6 +7,7 @@ import contextlib
 import functools
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import psycopg
 from procrastinate import PsycopgConnector
@@ -14,7 +15,8 @@ from procrastinate.exceptions import ConnectorException
 
 from handed_off import NOWHERE, fire
 from in_loop import in_loop
-from kst_scheduler.distributed import hand_off, queue, task_app, work
+from kst_scheduler.distributed import hand_off, queue, task_app, work, worker
+from kst_scheduler.distributed.names import QUEUE
 from kst_scheduler.distributed.queue import QUEUE_CONNECTIONS
 from kst_scheduler.ledger import SqlLedger
 from kst_scheduler.once.decorator import once
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 DUE = datetime.now(KST).replace(microsecond=0)
 SECONDS = 60
 """For how long anything is waited for."""
+WORKERS = "SELECT id FROM procrastinate_workers"
+SILENCE = "UPDATE procrastinate_workers SET last_heartbeat = now() - INTERVAL '1 day'"
 
 
 def end_sessions(url: str) -> None:
@@ -205,7 +209,7 @@ async def test_a_worker_that_was_given_up_registers_again(postgres_url: str) -> 
         here.release.set()
         await here.until("long", "ok")
         await here.until_left(0)
-    assert run_sql(postgres_url, "SELECT id FROM procrastinate_workers") == []
+    assert run_sql(postgres_url, WORKERS) == []
 
 
 @in_loop
@@ -231,3 +235,64 @@ async def test_a_worker_that_registered_again_shows_that_it_lives(
         assert run_sql(postgres_url, f"SELECT last_heartbeat > '2020-01-01' {own}") == [(True,)]
         await manager.unregister_worker(number)
         assert run_sql(postgres_url, f"SELECT id {own}") == []
+
+
+@in_loop
+async def test_a_task_that_is_given_late_is_put_back(postgres_url: str) -> None:
+    """Its COMMIT waited, say for a standby, until its worker had asked which tasks it has."""
+    async with task_app(postgres_url).open_async() as app:
+        manager = app.job_manager
+        number = await manager.register_worker()
+        for name in ("in hand", "late"):
+            await app.configure_task("other", queue="others", lock=name).defer_async()
+        in_hand = await manager.fetch_job(["others"], number)
+        assert in_hand is not None
+        run_sql(postgres_url, f"SELECT procrastinate_fetch_job_v2(ARRAY['others'], {number})")
+        assert len(list(await manager.list_jobs_async(status="doing"))) == 2
+        await manager.update_heartbeat(number)
+        (doing,) = await manager.list_jobs_async(status="doing")
+        assert doing.id == in_hand.id
+        late = await manager.fetch_job(["others"], number)
+        assert late is not None
+        assert (late.lock, late.attempts) == ("late", 1)
+
+
+@in_loop
+async def test_a_worker_that_starts_after_an_outage_takes_no_live_one_for_dead(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an outage no worker can show that it lives, and supervisors start those that ended."""
+    look = AsyncMock()
+    monkeypatch.setattr(worker, "_requeue_stalled", look)
+    async with task_app(postgres_url).open_async() as app, task_app(postgres_url).open_async() as b:
+        manager = app.job_manager
+        number = await manager.register_worker()
+        await app.configure_task("other", queue=QUEUE).defer_async()
+        assert await manager.fetch_job([QUEUE], number)
+        run_sql(postgres_url, SILENCE)
+        working = asyncio.create_task(work(b, KSTScheduler(), stalled_after=timedelta(minutes=5)))
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not run_sql(postgres_url, f"{WORKERS} WHERE id > {number}"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            look.assert_not_awaited()  # it comes after a third of stalled_after
+            await manager.update_heartbeat(number)
+            (task,) = await manager.list_jobs_async()
+            assert (task.status, task.worker_id) == ("doing", number)
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+@in_loop
+async def test_a_look_deletes_the_rows_of_silent_workers(postgres_url: str) -> None:
+    """Once their tasks wait again."""
+    async with task_app(postgres_url).open_async() as app:
+        await app.job_manager.register_worker()
+        run_sql(postgres_url, SILENCE)
+        alive = await app.job_manager.register_worker()
+        await worker._requeue_stalled(app, 30, was_away=True)
+        assert len(run_sql(postgres_url, WORKERS)) == 2
+        await worker._requeue_stalled(app, 30)
+        assert run_sql(postgres_url, WORKERS) == [(alive,)]

@@ -242,10 +242,12 @@ async def test_an_outage_of_the_queue_is_one_line_of_the_log(
         if tries < 4:
             raise ConnectorException from psycopg.OperationalError("the server closed it")
 
+    caplog.set_level("INFO")
     await connector._retry_while_away(statement)
     assert tries == 4
     assert caplog.messages == [
-        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it"
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is away: the server closed it",
+        "the queue in postgresql://app:***@127.0.0.1:1/crawl is back",
     ]
 
 

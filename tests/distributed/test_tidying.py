@@ -62,6 +62,9 @@ class Manager:
             raise self.refused_ends[task.id]
         self.ended.append(task.id)
 
+    async def prune_stalled_workers(self, _seconds: float) -> None:
+        """Have none to delete."""
+
     async def delete_old_jobs(self, *_arguments: Any, **_options: Any) -> None:
         """Note it."""
         self.deletions += 1
@@ -252,3 +255,20 @@ def test_tasks_that_failed_are_kept_as_long_as_rows() -> None:
     """A reader of the row finds the task that belongs to it."""
     retention = inspect.signature(Reconciler).parameters["retention"].default
     assert timedelta(hours=KEPT_HOURS) == retention == timedelta(days=90)
+
+
+@in_loop
+async def test_each_outage_between_looks_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """And its end."""
+
+    def look(number: int) -> list[Stalled]:
+        if number % 3:
+            raise outage()
+        return []
+
+    caplog.set_level("INFO", logger=worker.__name__)
+    await tidied(Manager(look), 7)
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "the queue was not looked after",
+        "the queue is looked after again",
+    ] * 2 + ["the queue was not looked after"]

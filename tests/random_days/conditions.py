@@ -28,6 +28,16 @@ def crashes(story: Story, node: str) -> list[Crash]:
     return [each for each in found if each.node == node]
 
 
+def skew(story: Story, node: str, moment: datetime) -> float:
+    """Return by how many seconds the clock of a node is ahead at a moment."""
+    (offset,) = [each.clock_offset for each in story.day.nodes() if each.name == node]
+    return offset + sum(
+        each.seconds
+        for each in story.day.incidents
+        if isinstance(each, ClockJump) and each.node == node and each.at <= moment
+    )
+
+
 def is_stopped(story: Story, node: str, moment: datetime) -> bool:
     """Tell whether a node is down or frozen at a moment, or about to end."""
     drain = DRAIN if story.day.is_drained else timedelta(0)

@@ -15,6 +15,7 @@ from random_days.conditions import (
     is_paused,
     is_stopped,
     process_of,
+    skew,
 )
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
@@ -51,6 +52,7 @@ def faults(story: Story) -> list[str]:
             found += _of_rows(name, job, own, _most_behind(story))
             found += _of_job(story, name, job, own) if story.day.is_calm else []
     found += [*_of_work(story, rows), *_of_stops(story), *_of_reports(story, rows)]
+    found += _of_missed(story)
     if story.day.is_calm:
         found += [*_of_drains(story, rows), *_of_looks(story), *_held_at_the_end(story, rows)]
         found += [*_of_alerts(story, rows), *without_progress(story)]
@@ -163,14 +165,8 @@ def _behind(story: Story) -> timedelta:
 
 def _skews(story: Story) -> list[timedelta]:
     """Return how far the clocks are ahead at the end of the day, where a loop turns."""
-    day = story.day
-    skews = {
-        node.name: node.clock_offset for node in day.nodes() if _turns_at_the_end(story, node.name)
-    }
-    for each in day.incidents:
-        if each.node in skews:
-            skews[each.node] += getattr(each, "seconds", 0)
-    return [timedelta(seconds=skew) for skew in skews.values()]
+    nodes = [each.name for each in story.day.nodes() if _turns_at_the_end(story, each.name)]
+    return [timedelta(seconds=skew(story, each, END)) for each in nodes]
 
 
 def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
@@ -198,6 +194,33 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{key} did its work {len(ran)} times, and the log does not say why"
         if begun[key] > 1 and not jobs[row.source].repeatable:
             yield f"{key} ran {begun[key]} times, and is not to be repeated"
+
+
+def _of_missed(story: Story) -> Iterator[str]:
+    """Yield what a look wrote as missed that was not due by the clock of its own host.
+
+    So it is also where the ledger's clock is wrong, and the process knows no other.
+    """
+    for occurrence, at, process in story.watch.missed:
+        looks = story.watch.looks
+        start = max(each.start for each in looks if each.process == process and each.start <= at)
+        shown = at + timedelta(seconds=_most_ahead(story, process[0], start, at))
+        if occurrence.scheduled_at > shown:
+            yield f"{occurrence} was written as missed at {shown} by the clock of {process[0]}"
+
+
+def _most_ahead(story: Story, node: str, start: datetime, end: datetime) -> float:
+    """Return by how many seconds the clock of a node can have been ahead in a span.
+
+    A clock may be set twice at one moment, as a look takes no time: before it, or in it.
+    """
+    sets = [
+        each.seconds
+        for each in story.day.incidents
+        if isinstance(each, ClockJump) and each.node == node and start <= each.at <= end
+    ]
+    before = skew(story, node, start - timedelta(microseconds=1))
+    return before + sum(each for each in sets if each > 0)
 
 
 def _of_stops(story: Story) -> Iterator[str]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -25,13 +26,12 @@ from kst_scheduler.once import locks as locks_module
 from kst_scheduler.once.reconcile import job_reconciler as job_reconciler_module
 from kst_scheduler.once.reconcile import reconciler as reconciler_module
 from kst_scheduler.once.reconcile.job_reconciler import JobReconciler
-from kst_scheduler.once.takeover import Takeover
+from kst_scheduler.once.takeover import Takeover, _PutOffError
 from kst_scheduler.simulation import current_node
 from random_days.plan import END, true_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
 
 class Mark(StrEnum):
@@ -175,6 +175,9 @@ class Span:
 IS_KEPT: Final[ContextVar[bool]] = ContextVar("is_kept", default=False)
 """Whether an outcome is written that was kept."""
 
+IS_ASKED_AGAIN: Final[ContextVar[bool]] = ContextVar("is_asked_again", default=False)
+"""Whether the ledger is asked again, as it gave no answer before."""
+
 
 @contextlib.contextmanager
 def wrapped(marks: Marks) -> Iterator[None]:
@@ -205,23 +208,26 @@ def wrapped(marks: Marks) -> Iterator[None]:
 
 def _retry(marks: Marks, original: Any) -> Any:
     async def retry(ask: Any, patience: Any, what: str) -> Any:
-        calls = 0
-
-        async def count_and_ask() -> Any:
-            nonlocal calls
-            calls += 1
-            return await ask()
+        async def ask_and_note() -> Any:
+            try:
+                answer = await ask()
+            except _PutOffError:  # the ledger has answered
+                raise
+            except LedgerUnavailableError:
+                IS_ASKED_AGAIN.set(True)
+                raise
+            if is_claim and IS_ASKED_AGAIN.get():
+                marks.add(Mark.CLAIM_ASKED_AGAIN)
+            return answer
 
         is_claim = what.startswith("the claim")
+        IS_ASKED_AGAIN.set(False)
         try:
-            answer = await original(count_and_ask, patience, what)
+            return await original(ask_and_note, patience, what)
         except LedgerUnavailableError:
             if is_claim:
                 marks.add(Mark.CLAIM_GIVEN_UP)
             raise
-        if calls > 1:
-            marks.add(Mark.CLAIM_ASKED_AGAIN if is_claim else Mark.WRITE_ASKED_AGAIN)
-        return answer
 
     return retry
 
@@ -368,7 +374,8 @@ def _reconcile(marks: Marks, original: Any) -> Any:
 def _start(marks: Marks, original: Any) -> Any:
     async def start(reconciler: Any, candidate: Any) -> bool:
         is_started: bool = await original(reconciler, candidate)
-        if not is_started:
+        is_due = candidate.scheduled_at <= datetime.now(UTC)  # as its host shows it
+        if not is_started and is_due and not reconciler.look.scheduler._draining:
             marks.add(Mark.CANNOT_CATCH_UP)
         return is_started
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
-from random_days.conditions import could_run, is_held_up, is_paused, is_stopped, process_of
+from random_days.conditions import could_run, is_held_up, is_paused, is_stopped, process_of, skew
 from random_days.faults import LATE, LIMIT
 from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
 from random_days.play import LOOK_EVERY
@@ -420,11 +420,8 @@ class JobView:
         )
 
     def _is_well(self, node: Node, at: datetime) -> bool:
-        jumps = [each for each in self.story.day.incidents if isinstance(each, ClockJump)]
-        skew = node.clock_offset + sum(
-            each.seconds for each in jumps if each.node == node.name and each.at <= at
-        )
-        return abs(skew) <= MAX_SKEW and could_run(self.story, node.name, self.name, at)
+        is_right = abs(skew(self.story, node.name, at)) <= MAX_SKEW
+        return is_right and could_run(self.story, node.name, self.name, at)
 
 
 def _touches(job: JobPlan, outage: Outage, span: Span) -> bool:

@@ -15,7 +15,7 @@ from kst_scheduler.errors import AttemptsUsedUpError, LockedOutError
 from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
-from random_days.marks import IS_KEPT, Mark, Marks, Span
+from random_days.marks import IS_ASKED_AGAIN, IS_KEPT, Mark, Marks, Span
 from random_days.plan import END, LEASE, true_time
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Held:
 
     claim: Claim
     until: datetime
+    """As its holder counts, from when it asked."""
+    free_at: datetime
+    """From when on another may have it, as the ledger counts, from when it did as it was asked."""
     end: str = ""
     """How it ended; empty while it runs."""
     ended: datetime | None = None
@@ -72,6 +75,14 @@ class Took:
     at: datetime
     request: ClaimRequest
     seen: LedgerRow
+
+
+class Missed(NamedTuple):
+    """An occurrence was written as missed."""
+
+    occurrence: Occurrence
+    at: datetime
+    process: str
 
 
 @dataclass
@@ -143,6 +154,7 @@ class Watch:
         """Until when the attempts held their row that others have taken over."""
         self.written_off: dict[int, tuple[datetime, str]] = {}
         """When each row was written as missed, or closed, and by which process."""
+        self.missed: list[Missed] = []
         self.marks = Marks()
         self._noted: set[Claim] = set()
         self.claims: list[tuple[Span, Claim | None]] = []
@@ -170,6 +182,7 @@ class Watch:
             raise
         except LockedOutError as error:
             self._note_refusal(request, str(error))
+            self._must_not_have(request)
             raise
         finally:
             if asyncio._get_running_loop() is not None:  # not where it is torn down
@@ -190,13 +203,18 @@ class Watch:
             self._note_taken(held)
             self._former[claim.row_id, held.claim.attempt] = held.until
         self._may_be_tried(claim)
-        self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE)
+        self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE, true_time() + LEASE)
 
     def _note_refusal(self, request: ClaimRequest, reason: str) -> None:
         if "must not run it again" in reason:
             self.marks.add(Mark.CLAIM_NOT_REPEATED)
         if f"was claimed by {request.instance}: " in reason:
             self.marks.add(Mark.CLAIM_TWICE)
+
+    def _must_not_have(self, request: ClaimRequest) -> None:
+        """A claim that is asked again, as its answer was lost, is the same claim."""
+        if any(each.claim.request is request and not each.end for each in self.rows_held.values()):
+            self.faults.append(f"{request.occurrence} was refused to the claim that has it")
 
     def _must_be_free(self, held: Held, claim: Claim) -> None:
         what = claim.request.occurrence
@@ -216,6 +234,7 @@ class Watch:
             self.faults.append(f"{claim.request.occurrence} was renewed by a holder that lost it")
         elif is_held:
             held.until = max(held.until, asked_at + LEASE)
+            held.free_at = max(held.free_at, true_time() + LEASE)
         return is_held
 
     def held_until(self, claim: Claim) -> datetime:
@@ -225,14 +244,23 @@ class Watch:
         return held.until if is_last else self._former[claim.row_id, claim.attempt]
 
     def _note_taken(self, held: Held) -> None:
-        asked = ASKED.get()
+        asked, what = ASKED.get(), held.claim.request.occurrence
+        if not held.end and self._has_noticed_an_outage():
+            self.faults.append(f"{what} was taken by one that had noticed an outage just before")
         taken = Taken(true_time(), self.process(), asked and asked.request.claimed_at)
         self.taken[held.claim.row_id, held.claim.attempt] = taken
 
+    def _has_noticed_an_outage(self) -> bool:
+        """Tell whether the ledger was away for the last look, or an earlier try of the claim."""
+        if ASKED.get() is not None:
+            return IS_ASKED_AGAIN.get()
+        looks = [each for each in self.looks if each.process == self.process()]
+        return len(looks) > 1 and looks[-2].is_put_off
+
     def _note_lapse(self, held: Held) -> None:
         what, now = held.claim.request.occurrence, true_time()
-        if not held.end and now > held.until:
-            self.lapses.append(Lapse(what, held.until, now))
+        if not held.end and now > held.free_at:
+            self.lapses.append(Lapse(what, held.free_at, now))
 
     def _may_be_tried(self, claim: Claim) -> None:
         what, row = claim.request.occurrence, self.ledger._rows.get(claim.row_id)
@@ -264,6 +292,8 @@ class Watch:
             self.written.add((claim.row_id, claim.attempt))
             if IS_KEPT.get():
                 self.marks.add(Mark.KEPT_WRITTEN)
+            elif IS_ASKED_AGAIN.get():
+                self.marks.add(Mark.WRITE_ASKED_AGAIN)
 
     async def abandoned(self) -> list[LedgerRow]:
         """Note what is found, and left alone."""
@@ -293,6 +323,7 @@ class Watch:
             self.marks.add(Mark.LOOKS_RACE)
         else:
             self.written_off[row.id] = true_time(), self.process()
+            self.missed.append(Missed(occurrence, *self.written_off[row.id]))
             if self._cannot_know():
                 self.untimely.add(row.id)
             elif occurrence.scheduled_at > true_time():

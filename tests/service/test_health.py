@@ -15,8 +15,8 @@ from kst_scheduler.errors import LedgerUnavailableError
 from kst_scheduler.ledger import MemoryLedger, SqlLedger, database
 from kst_scheduler.once.decorator import once
 from kst_scheduler.service import health
-from kst_scheduler.service.health import LedgerWatch
-from ledgers import run_sql
+from kst_scheduler.service.health import LedgerWatch, Watch
+from ledgers import HOUR, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -305,13 +305,13 @@ async def test_a_thousand_jobs_at_once_leave_it_alive(
 
     However slow this machine is; the limits themselves stand in test_health_busy.
     """
-    monkeypatch.setattr(health, "SECONDS_TO_ANSWER", 3600.0)
-    monkeypatch.setattr(health, "SECONDS_OF_PROOF", 3600.0)
-    monkeypatch.setattr(database, "STATEMENT_SECONDS", 3600.0)
+    monkeypatch.setattr(health, "SECONDS_TO_ANSWER", HOUR.total_seconds())
+    monkeypatch.setattr(health, "SECONDS_OF_PROOF", HOUR.total_seconds())
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", HOUR.total_seconds())
     ran = 0
 
     def jobs(service: Service) -> None:
-        @once(service.ledger)
+        @once(service.ledger, lease=HOUR, patience=HOUR)
         async def job() -> None:
             nonlocal ran
             ran += 1
@@ -324,9 +324,10 @@ async def test_a_thousand_jobs_at_once_leave_it_alive(
         for number in range(1_000):
             it.service.scheduler.run_now(f"job-{number}")
         looking = asyncio.create_task(it.app.state.watch.look())
-        while ran < 1_000:
+        while it.service.scheduler.running_occurrences():
             assert await statuses(it) == WELL
             await asyncio.sleep(0.02)
+        assert ran == 1_000
         await looking
         assert await statuses(it) == WELL
 
@@ -372,3 +373,28 @@ def _wake(scheduler: Any) -> None:
     """Do at once what wakeup() has the loop do."""
     scheduler._stop_timer()
     scheduler._start_timer(scheduler._process_jobs())
+
+
+@in_loop
+async def test_a_late_look_that_loses_a_cancellation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library may answer all the same when it is cancelled; the service would never stop."""
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(health, "SECONDS_TO_ANSWER", 0.0)
+    is_cancelled = asyncio.Event()
+
+    async def lose_it() -> None:
+        try:
+            await is_cancelled.wait()
+        except asyncio.CancelledError:
+            is_cancelled.set()
+
+    watch = Watch("the part", used=lose_it)
+    looking = asyncio.create_task(watch.keep_looking())
+    while watch.trouble is None:  # noqa: ASYNC110 - the look has no event
+        await asyncio.sleep(0)
+    looking.cancel()
+    await is_cancelled.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert looking.cancelled()
+    looking.cancel()

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from lessons import NIGHT, nothing, plain_scheduler
 
 from kst_scheduler.simulation import simulate
-from kst_scheduler.simulation.fast_triggers import ASKED_OFTEN, MEMOS_BEFORE_A_LOOK, fast_triggers
+from kst_scheduler.simulation.fast_triggers import (
+    ASKED_OFTEN,
+    MEMOS_BEFORE_A_LOOK,
+    TABLE_SPAN,
+    fast_triggers,
+)
 from kst_scheduler.timezone import KST, kst
 
 if TYPE_CHECKING:
@@ -82,12 +87,13 @@ def test_answers_are_the_librarys(
     assert CronTrigger.get_next_fire_time is library
 
 
-def test_a_long_chain_is_the_librarys() -> None:
-    """Every fire of a month, asked for one after the other, is the library's."""
+@pytest.mark.parametrize("length", [timedelta(0), TABLE_SPAN])
+def test_a_long_chain_is_the_librarys(length: timedelta) -> None:
+    """Every fire of a month, one after the other, is the library's, also after the end."""
     trigger = CronTrigger(minute="*/10", day_of_week="mon-fri", timezone=KST)
     library = CronTrigger.get_next_fire_time
     fire = expected = trigger.get_next_fire_time(None, kst(2026, 5, 1))
-    with fast_triggers():
+    with fast_triggers(length):
         while expected < kst(2026, 6, 1):
             expected = library(trigger, expected, expected)
             fire = trigger.get_next_fire_time(fire, fire)

@@ -17,7 +17,6 @@ import re
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg_pool
@@ -128,6 +127,7 @@ class Connector(PsycopgConnector):
         """The URL without its password, for messages."""
         self._opening = asyncio.Lock()
         self._is_open = False
+        self._listening = _Outage(self.where)
 
     async def open_async(self, pool: psycopg_pool.AsyncConnectionPool | None = None) -> None:
         """Connect, and create the tables if they are not there; do nothing if it is open."""
@@ -135,17 +135,24 @@ class Connector(PsycopgConnector):
             if self._is_open:
                 return
             try:
-                await super().open_async(pool)
-                await self._create_tables()
+                await _unless_cancelled(partial(self._open, pool))
             except BaseException:
                 await self.close_async()
                 raise
             self._is_open = True
 
+    async def _open(self, pool: psycopg_pool.AsyncConnectionPool | None) -> None:
+        await super().open_async(pool)
+        await self._create_tables()
+
     async def close_async(self) -> None:
         """Let go of all connections."""
         self._is_open = False
-        await super().close_async()
+        try:
+            await super().close_async()
+        finally:
+            # Procrastinate 3.10.0 keeps a pool whose close was cancelled: it opens no other one.
+            self._async_pool = None
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         """Run a statement that returns nothing: the end of a task, its retry, a heartbeat.
@@ -183,7 +190,7 @@ class Connector(PsycopgConnector):
         """
         pool = self.pool
         try:
-            return await statement()
+            return await _unless_cancelled(statement)
         except ConnectorException as error:
             if is_outage(error):
                 await pool.drain()
@@ -191,21 +198,30 @@ class Connector(PsycopgConnector):
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen for new tasks; try again while PostgreSQL is away. The worker polls meanwhile."""
-        await self._retry_while_away(partial(super().listen_notify, on_notification, channels))
+        listen = partial(super().listen_notify, on_notification, channels)
+        await self._retry_while_away(listen, self._listening)
 
-    async def _retry_while_away(self, statement: Callable[[], Awaitable[None]]) -> None:
+    async def _loop_notify(self, *arguments: Any, **options: Any) -> None:
+        """Wait for notifications: Procrastinate 3.10.0 calls this each time that it listens."""
+        self._listening.end()
+        await super()._loop_notify(*arguments, **options)
+
+    async def _retry_while_away(
+        self, statement: Callable[[], Awaitable[None]], outage: _Outage | None = None
+    ) -> None:
         """Try a statement again while PostgreSQL is away: once at once, then every second."""
-        for failures in count():
+        outage = outage or _Outage(self.where)
+        while True:
             try:
                 await statement()
             except ConnectorException as error:
                 if not is_outage(error):
                     raise
-                if failures == 1:  # one line an outage
-                    _LOGGER.warning("the queue in %s is away: %s", self.where, reason_of(error))
+                outage.note(error)
             else:
+                outage.end()
                 return
-            await asyncio.sleep(SECONDS_BETWEEN_TRIES if failures else 0)
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES if outage.failures > 1 else 0)
 
     async def _create_tables(self) -> None:
         async with self.pool.connection() as connection:
@@ -227,6 +243,30 @@ class Connector(PsycopgConnector):
                 f"procrastinate {version('procrastinate')}, which is installed: there is no "
                 f"function {missing[0]}; apply the migrations in procrastinate/sql/migrations"
             )
+
+
+class _Outage:
+    """Logs an outage of the queue once, and its end.
+
+    It begins with the second failure in a row: the first one may be of a session that has ended.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.failures = 0
+        """How many in a row."""
+
+    def note(self, error: ConnectorException) -> None:
+        """Note a failure."""
+        self.failures += 1
+        if self.failures == 2:  # noqa: PLR2004 - see above
+            _LOGGER.warning("the queue in %s is away: %s", self._where, reason_of(error))
+
+    def end(self) -> None:
+        """Note that the queue answers."""
+        if self.failures > 1:
+            _LOGGER.info("the queue in %s is back", self._where)
+        self.failures = 0
 
 
 class TaskQueue:
@@ -261,6 +301,23 @@ class TaskQueue:
             await self._app.connector.execute_query_all_async(_PROVE_USABLE)
 
 
+async def _unless_cancelled(statement: Callable[[], Awaitable[T]]) -> T:
+    """Run a statement; raise CancelledError if the task was cancelled meanwhile.
+
+    The pool may lose a cancellation: in Python 3.11, ``asyncio.wait_for`` ignores one that comes in
+    the turn of the event loop in which a session becomes free
+    (github.com/python/cpython/issues/86296). Then a loop that only a cancellation ends never ends.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is a coroutine
+    cancelled = task.cancelling()
+    try:
+        return await statement()
+    finally:
+        if task.cancelling() > cancelled:
+            raise asyncio.CancelledError
+
+
 async def _has_tables(connection: psycopg.AsyncConnection) -> bool:
     return await (await connection.execute(_HAS_TABLES)).fetchone() is not None
 
@@ -270,10 +327,29 @@ async def _one_statement_a_transaction(connection: psycopg.AsyncConnection) -> N
     await connection.set_autocommit(True)
 
 
-def _pool(**options: Any) -> psycopg_pool.AsyncConnectionPool:
+class _Pool(psycopg_pool.AsyncConnectionPool):
+    """A pool that ends with its event loop, where nobody closes it."""
+
+    @classmethod
+    async def worker(cls, *arguments: Any) -> None:
+        """Connect and repair, until told to stop or cancelled.
+
+        The pool's own worker ignores a cancellation while it connects, and waits for the next
+        connection to make: ``asyncio.run`` would never end.
+        """
+        working = asyncio.create_task(super().worker(*arguments))
+        try:
+            await asyncio.wait([working])
+        finally:
+            while not working.done():
+                working.cancel()
+                await asyncio.wait([working], timeout=0.1)
+
+
+def _pool(**options: Any) -> _Pool:
     """Return a pool without Procrastinate's check, which connects anew within seconds."""
     ours = {"check": None, "reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": _begin_again}
-    return psycopg_pool.AsyncConnectionPool(**options | ours)
+    return _Pool(**options | ours)
 
 
 async def _begin_again(pool: psycopg_pool.AsyncConnectionPool) -> None:

@@ -12,6 +12,8 @@ tasks that this process does not have is put back into the queue::
     worker      fetches a task                             | asks: which tasks are mine?
     PostgreSQL        task 7 is worker 3's | session ends    task 7 -> 7 waits again | worker 3: 7
 
+A COMMIT may wait, for a standby say, and come after that question. So each heartbeat asks again.
+
 The row of a worker that was silent for long is deleted by the next worker that starts. PostgreSQL
 then refuses to give it a task, and Procrastinate's worker stops in the same way. Here it registers
 again, and gets a new row.
@@ -20,6 +22,7 @@ Checked on procrastinate 3.10.0.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -50,6 +53,8 @@ class TaskManager(JobManager):
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
         self._in_hand: set[int | None] = set()
+        self._taking = asyncio.Lock()
+        """A task that is being fetched is not in hand yet, and would be put back."""
         self._unsure: set[int] = set()
         """Workers that may have been given a task in an answer that was lost."""
         self._refused: set[int] = set()
@@ -59,6 +64,10 @@ class TaskManager(JobManager):
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Return a task for a worker; None: there is none, or PostgreSQL is away."""
+        async with self._taking:
+            return await self._fetch(queues, worker_id)
+
+    async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         try:
             if worker_id in self._refused:
                 self._rows[worker_id] = await self.register_worker()
@@ -86,8 +95,17 @@ class TaskManager(JobManager):
         return task
 
     async def update_heartbeat(self, worker_id: int) -> None:
-        """Write that a worker lives."""
-        await super().update_heartbeat(self._rows.get(worker_id, worker_id))
+        """Write that a worker lives, and put back what it was given without an answer."""
+        row = self._rows.get(worker_id, worker_id)
+        await super().update_heartbeat(row)
+        if self._taking.locked():  # a fetch may hang, and the next heartbeat must not wait for it
+            return
+        async with self._taking:
+            try:
+                await self._put_back(row)
+            except ConnectorException as error:
+                if not is_outage(error):
+                    raise
 
     async def unregister_worker(self, worker_id: int) -> None:
         """Write that a worker has ended."""
@@ -120,8 +138,9 @@ class TaskManager(JobManager):
             self._in_hand.discard(job_id)
 
     async def _put_back(self, worker_id: int) -> None:
+        in_hand = set(self._in_hand)  # what ends meanwhile may be another worker's by then
         for task in await self.list_jobs_async(worker_id=worker_id, status=Status.DOING.value):
-            if task.id not in self._in_hand:
+            if task.id not in in_hand:
                 await requeue(self, task)
 
 

@@ -131,7 +131,7 @@ async def _drop_duplicates(app: App, task: Job) -> None:
     """Make room for a task that goes back to the queue, where each occurrence waits once.
 
     A replica whose clock is behind may have put it there after this task was taken out. One that
-    comes in between now and then leaves this task at work until its worker ends: nothing is lost.
+    comes in between now and then leaves this task at work until the next heartbeat drops it.
     """
     if task.queueing_lock is None:
         return

@@ -107,7 +107,8 @@ async def _work_once(
             concurrency=concurrency,
             fetch_job_polling_interval=SECONDS_BETWEEN_LOOKS,
             update_heartbeat_interval=stalled / 3,
-            stalled_worker_timeout=stalled,
+            # As it begins it deletes the rows of the silent: only a look knows who is dead.
+            stalled_worker_timeout=KEPT_HOURS * 3600,
             delete_jobs="successful",
             additional_context={TASK_RUNNER: runner},
             install_signal_handlers=False,
@@ -154,15 +155,22 @@ async def _drain(worker: asyncio.Task[None], runner: TaskRunner, seconds: float)
 
 
 async def _keep_clean(app: App, stalled: float) -> None:
-    """Give the tasks of workers that died to others, and delete old ones."""
+    """Give the tasks of workers that died to others, and delete old ones.
+
+    The first look is not made at once: this worker may have been started during an outage, in which
+    those that live are silent.
+    """
     delete_at, was_away = 0.0, False
     clock = asyncio.get_running_loop().time
     here = asyncio.current_task()
     assert here is not None  # noqa: S101 - this is a coroutine
     while True:
+        await asyncio.sleep(stalled / 3)
         try:
             async with asyncio.timeout(MAX_SECONDS_OF_A_LOOK):
                 await _requeue_stalled(app, stalled, was_away=was_away)
+                if was_away:
+                    _LOGGER.info("the queue is looked after again")
                 was_away = False
                 if clock() >= delete_at:
                     await app.job_manager.delete_old_jobs(
@@ -170,18 +178,18 @@ async def _keep_clean(app: App, stalled: float) -> None:
                     )
                     delete_at = clock() + 3600
         except ConnectorException as error:
+            if not was_away:  # one line an outage
+                _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
             was_away = True
-            _LOGGER.warning("the queue was not looked after: %s", reason_of(error))
         except (Exception, asyncio.CancelledError) as error:
             if here.cancelling():
                 raise
             # Nobody else frees what a dead worker was at, so nothing ends the looks.
             _LOGGER.error("the queue was not looked after: %s", describe_error(error))  # noqa: TRY400 - one line
-        await asyncio.sleep(stalled / 3)
 
 
 async def _requeue_stalled(app: App, stalled: float, *, was_away: bool = False) -> None:
-    """Give the tasks of workers that are not heard of to others.
+    """Give the tasks of workers that are not heard of to others, and delete the workers' rows.
 
     While PostgreSQL is away, no worker can show that it lives. When it is back, each does so within
     a second, and writes how its runs have ended; a look may be there before. So the look after an
@@ -207,3 +215,4 @@ async def _requeue_stalled(app: App, stalled: float, *, was_away: bool = False) 
             # The others are freed all the same: the next look would fail at this one again.
             message = "task %s could not be given to another worker: %s"
             _LOGGER.error(message, task.call_string, describe_error(error))  # noqa: TRY400 - one line
+    await manager.prune_stalled_workers(stalled)

@@ -157,8 +157,7 @@ class RunRecorder:
     def _drop_jobs(self) -> None:
         """Drop the grace times of jobs that have no row any more: one-shot jobs come and go."""
         running = {job_id for job_id, _, _ in self._running.values()}
-        gone = [id_ for id_ in self.grace if id_ not in running and not self._log.knows(id_)]
-        for job_id in gone:
+        for job_id in self.grace.keys() - running - self._log.job_ids():
             del self.grace[job_id]
 
     def end(self, status: str, finished_at: int, detail: str, *, not_started: str | None) -> None:

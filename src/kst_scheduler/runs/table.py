@@ -16,6 +16,8 @@ from kst_scheduler.extras import require_tables
 from kst_scheduler.timezone import KST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -86,13 +88,16 @@ class RunLog:
 
     def __init__(self, max_rows: int | None = None) -> None:
         self._max_rows = max_rows
-        self._nodes, self._job_ids, self._details = _Texts(), _Texts(), _Texts()
+        self._labels: dict[tuple[str, str, int, str], int] = {}
+        """What a row says beside its times: node, job, code of the status, detail. Equal ones are
+        kept once, with a number each."""
+        self._numbers = array("i")
+        """Each row's label."""
         self._scheduled_at, self._started_at = array("q"), array("q")
         self._finished_at = array("q")
-        self._status = array("b")
 
     def __len__(self) -> int:
-        return len(self._status)
+        return len(self._numbers)
 
     def add(
         self,
@@ -105,10 +110,8 @@ class RunLog:
         detail: str = "",
     ) -> bool:
         """Append one row; return whether the oldest were dropped."""
-        self._status.append(_STATUS_CODE[status])
-        self._nodes.append(node)
-        self._job_ids.append(job_id)
-        self._details.append(detail)
+        label = node, job_id, _STATUS_CODE[status], detail
+        self._numbers.append(self._labels.setdefault(label, len(self._labels)))
         self._scheduled_at.append(scheduled_at)
         self._started_at.append(started_at)
         self._finished_at.append(finished_at)
@@ -117,16 +120,18 @@ class RunLog:
         self._keep(self._max_rows)
         return True
 
-    def knows(self, job_id: str) -> bool:
-        """Tell whether a job has had a row lately."""
-        return job_id in self._job_ids.known
+    def job_ids(self) -> set[str]:
+        """Return the jobs that have had a row lately."""
+        return {job_id for _, job_id, _, _ in self._labels}
 
     def _keep(self, count: int) -> None:
-        """Drop all but the last rows, and the texts that only the others had."""
-        for column in (self._status, self._scheduled_at, self._started_at, self._finished_at):
+        """Drop all but the last rows, and the labels that only the others had."""
+        for column in (self._numbers, self._scheduled_at, self._started_at, self._finished_at):
             del column[:-count]
-        for texts in (self._nodes, self._job_ids, self._details):
-            texts.keep(count)
+        labels = list(self._labels)
+        numbers = {old: new for new, old in enumerate(dict.fromkeys(self._numbers))}
+        self._labels = {labels[old]: new for old, new in numbers.items()}
+        self._numbers = array("i", map(numbers.__getitem__, self._numbers))
 
     def copy(self) -> RunLog:
         """Return a log of the same rows, to which others can be added."""
@@ -138,69 +143,53 @@ class RunLog:
         import numpy as np  # noqa: PLC0415 - slow to load
         import pandas as pd  # noqa: PLC0415 - slow to load
 
-        order = self._order()
-        status = np.frombuffer(self._status, np.int8)[order]
+        scheduled_at, started_at, finished_at = self._times()
+        order = np.lexsort((self._lanes(), scheduled_at))
+        numbers = np.frombuffer(self._numbers, np.int32)[order]
+        nodes, job_ids, codes, details = (
+            zip(*self._labels, strict=True) if self._labels else [()] * 4
+        )
         return pd.DataFrame(
             {
-                "node": self._nodes.column(order),
-                "job_id": self._job_ids.column(order),
-                "scheduled_at": moments(np.frombuffer(self._scheduled_at, np.int64)[order]),
-                "started_at": moments(np.frombuffer(self._started_at, np.int64)[order]),
-                "finished_at": moments(np.frombuffer(self._finished_at, np.int64)[order]),
-                "status": pd.Categorical.from_codes(status, dtype=status_dtype()),
-                "detail": self._details.column(order),
+                "node": _texts(nodes).take(numbers),
+                "job_id": _texts(job_ids).take(numbers),
+                "scheduled_at": moments(scheduled_at[order]),
+                "started_at": moments(started_at[order]),
+                "finished_at": moments(finished_at[order]),
+                "status": pd.Categorical.from_codes(
+                    np.array(codes, np.int8)[numbers], dtype=status_dtype()
+                ),
+                "detail": _texts(details).take(numbers),
             },
             copy=False,
         )
 
-    def _order(self) -> NDArray[np.intp]:
-        """Return the places of the rows in the order of the table."""
+    def _times(self) -> list[NDArray[np.int64]]:
+        """Return the columns of times, as they are to be shown."""
         import numpy as np  # noqa: PLC0415 - slow to load
 
-        lanes = np.zeros(len(self), np.int32)
-        for texts in (self._nodes, self._job_ids):
-            ranks = texts.ranks()
-            lanes *= len(ranks)
-            lanes += ranks[np.frombuffer(texts.codes, np.int32)]
-        return np.lexsort((lanes, np.frombuffer(self._scheduled_at, np.int64)))
+        columns = (self._scheduled_at, self._started_at, self._finished_at)
+        return [np.frombuffer(column, np.int64) for column in columns]
 
-
-class _Texts:
-    """A column of texts, in which equal ones are kept once."""
-
-    __slots__ = ("codes", "known")
-
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
-        """Each text, and its code."""
-        self.codes = array("i")
-
-    def append(self, text: str) -> None:
-        """Append the text of one row."""
-        self.codes.append(self.known.setdefault(text, len(self.known)))
-
-    def keep(self, count: int) -> None:
-        """Drop all but the last rows, and the texts that only the others had."""
-        texts, codes = list(self.known), self.codes[-count:]
-        self.known, self.codes = {}, array("i")
-        for code in codes:
-            self.append(texts[code])
-
-    def ranks(self) -> NDArray[np.int32]:
-        """Return, for each text's code, its place in alphabetical order."""
+    def _lanes(self) -> NDArray[np.int32]:
+        """Return the place of each row's node and job in alphabetical order."""
         import numpy as np  # noqa: PLC0415 - slow to load
 
-        ranks = np.empty(len(self.known), np.int32)
-        ranks[[self.known[text] for text in sorted(self.known)]] = np.arange(len(ranks))
-        return ranks
+        lanes = [label[:2] for label in self._labels]
+        places = {lane: place for place, lane in enumerate(sorted(set(lanes)))}
+        of_label = np.array([places[lane] for lane in lanes], np.int32)
+        return of_label[np.frombuffer(self._numbers, np.int32)]
 
-    def column(self, order: NDArray[np.intp]) -> pd.api.extensions.ExtensionArray:
-        """Return the texts of the rows in an order; equal ones are the same object."""
-        import numpy as np  # noqa: PLC0415 - slow to load
-        import pandas as pd  # noqa: PLC0415 - slow to load
 
-        texts = pd.array(np.array(list(self.known), dtype=object), dtype="str")
-        return texts.take(np.frombuffer(self.codes, np.int32)[order])
+def _texts(texts: Iterable[str]) -> pd.api.extensions.ExtensionArray:
+    """Return texts as a column, in which equal ones are the same object."""
+    import numpy as np  # noqa: PLC0415 - slow to load
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    known: dict[str, str] = {}
+    return pd.array(
+        np.array([known.setdefault(each, each) for each in texts], dtype=object), dtype="str"
+    )
 
 
 def duplicates(runs: pd.DataFrame) -> pd.DataFrame:

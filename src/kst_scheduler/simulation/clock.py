@@ -24,14 +24,17 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import _time_machine  # type: ignore[import-not-found]
+import apscheduler.executors.base
+import apscheduler.schedulers.base
 import time_machine
 from apscheduler.schedulers.base import BaseScheduler
 
 from kst_scheduler.errors import SimulationError
-from kst_scheduler.fire_times.instants import SECOND
+from kst_scheduler.fire_times.instants import SECOND, moment_at
 from kst_scheduler.simulation import threads
 from kst_scheduler.simulation.loop import VirtualLoop, as_completed
 from kst_scheduler.simulation.primitives import (
@@ -45,6 +48,7 @@ from kst_scheduler.simulation.sqlite_waits import WaitingConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import tzinfo
 
     from kst_scheduler.simulation.world import World
 
@@ -161,9 +165,22 @@ class _WorldTraveller(time_machine.Traveller):
         if world is None or world.thread_id != _thread.get_ident():
             real: int = _time_machine.original_time_ns()
             return real
-        world.count_read()
-        strand = world.current
-        return (world.now + strand.host.skew) * 1000 if strand else world.now * 1000
+        return world.wall_clock() * 1000
+
+
+class _LibraryDatetime(datetime):
+    """The ``datetime`` of the two modules of APScheduler that read the clock for every fire.
+
+    They use no more of it than ``now`` (3.11.3). It takes half as long as time-machine's, which
+    makes each moment of two.
+    """
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        world = current_world()
+        if world is None or tz is None:
+            return datetime.now(tz)
+        return moment_at(world.wall_clock()).astimezone(tz)
 
 
 @contextlib.contextmanager
@@ -198,6 +215,8 @@ def _patches() -> Iterator[None]:
         *((owner, name, _refused(getattr(owner, name))) for owner, name in _POOLS),
         # A scheduler never waits while it holds one, and it takes five for each fire.
         (BaseScheduler, "_create_lock", lambda _scheduler: real_rlock()),
+        (apscheduler.schedulers.base, "datetime", _LibraryDatetime),
+        (apscheduler.executors.base, "datetime", _LibraryDatetime),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in methods]
     names = _names.find()

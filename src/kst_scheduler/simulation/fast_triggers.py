@@ -27,7 +27,7 @@ ASKED_OFTEN: Final = 16
 """After so many questions a table pays for itself."""
 
 TABLE_SPAN: Final = timedelta(days=92)
-"""A table's span: 64 MB for a job that fires every second, the worst case."""
+"""A table's span at most: 64 MB for a job that fires every second, the worst case."""
 
 MEMOS_BEFORE_A_LOOK: Final = 64
 """So many memos are made before the first look at which triggers are gone."""
@@ -36,9 +36,13 @@ _library_answer = CronTrigger.get_next_fire_time
 
 
 @contextlib.contextmanager
-def fast_triggers() -> Iterator[None]:
-    """Patch CronTrigger, so that a job may be given any trigger, at any time, by any code."""
+def fast_triggers(length: timedelta = TABLE_SPAN) -> Iterator[None]:
+    """Patch CronTrigger, so that a job may be given any trigger, at any time, by any code.
+
+    ``length`` is that of the simulation: there is no need of fire times long after its end.
+    """
     memos: dict[CronTrigger, _Memo] = {}
+    span = min(length + timedelta(days=1), TABLE_SPAN)
     look_at = MEMOS_BEFORE_A_LOOK
 
     def get_next_fire_time(
@@ -53,7 +57,7 @@ def fast_triggers() -> Iterator[None]:
             if len(memos) >= look_at:
                 _drop_those_gone(memos)
                 look_at = MEMOS_BEFORE_A_LOOK + 2 * len(memos)
-            memo = memos[trigger] = _Memo(trigger)
+            memo = memos[trigger] = _Memo(trigger, span)
         return memo.answer(previous, now)
 
     CronTrigger.get_next_fire_time = get_next_fire_time
@@ -69,7 +73,7 @@ def _drop_those_gone(memos: dict[CronTrigger, _Memo]) -> None:
     A job store that unpickles makes new triggers each time that it is read.
     """
     unused = CronTrigger(timezone=UTC)
-    memos[unused] = _Memo(unused)
+    memos[unused] = _Memo(unused, TABLE_SPAN)
     # A list, so that each trigger is counted with the same references of this function's own.
     triggers = list(memos)
     del unused
@@ -89,11 +93,13 @@ class _Memo:
 
     __slots__ = (
         *("_asked", "_fires", "_high", "_index", "_last", "_low"),
-        *("_previous", "_state", "_trigger"),
+        *("_previous", "_span", "_state", "_trigger"),
     )
 
-    def __init__(self, trigger: CronTrigger) -> None:
+    def __init__(self, trigger: CronTrigger, span: timedelta) -> None:
         self._trigger = trigger
+        self._span = span
+        """Of its tables."""
         self._begin(_state(trigger))
 
     def _begin(self, state: tuple[Any, ...]) -> None:
@@ -150,8 +156,8 @@ class _Memo:
 
     def _make_table(self, previous: datetime, after: int) -> None:
         start = previous.astimezone(UTC) + MICROSECOND
-        end = start + TABLE_SPAN
-        self._low, self._high = after, after + TABLE_SPAN // MICROSECOND
+        end = start + self._span
+        self._low, self._high = after, after + self._span // MICROSECOND
         self._fires = []  # fire_timestamps may ask this very trigger
         if _has_one_offset(self._trigger, start, end):
             self._fires = memoryview(fire_timestamps(self._trigger, start, end).data)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from kst_scheduler.runs.table import NAT, RunLog, moments
+from kst_scheduler.runs.table import RunLog, moments
 from kst_scheduler.simulation.world import shown, shown_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from kst_scheduler.simulation.world import World
 
@@ -29,21 +31,12 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 class ShownRunLog(RunLog):
     """The rows of a simulation's runs; a manual run was due when it was asked for, at a tick."""
 
-    def add(
-        self,
-        node: str,
-        job_id: str,
-        scheduled_at: int,
-        status: str,
-        started_at: int = NAT,
-        finished_at: int = NAT,
-        detail: str = "",
-    ) -> bool:
-        """Append one row, in which nothing is before its cause."""
+    def _times(self) -> list[NDArray[np.int64]]:
+        """Return the columns of times, in which nothing is before its cause."""
+        scheduled_at, started_at, finished_at = super()._times()
         scheduled_at = shown(scheduled_at)
         started_at = shown_after(scheduled_at, started_at)
-        finished_at = shown_after(started_at, finished_at)
-        return super().add(node, job_id, scheduled_at, status, started_at, finished_at, detail)
+        return [scheduled_at, started_at, shown_after(started_at, finished_at)]
 
 
 class RenamedRunLog(RunLog):

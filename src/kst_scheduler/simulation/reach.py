@@ -41,7 +41,7 @@ _FUNCTIONS: Final = (FunctionType, staticmethod, classmethod)  # such as __new__
 _WRAPPERS: Final = (MethodType, partial, property, cached_property, classmethod, staticmethod)
 _WRAPPED: Final = ("__self__", "__func__", "func", "fget", "fset")
 """The attributes in which these keep what they wrap."""
-_ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
+ATOMS: Final = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _LOOKING: Final = frozenset(
     f"__{name}__" for name in ("repr", "str", "eq", "hash", "lt", "le", "gt", "ge", "getstate")
 )
@@ -85,7 +85,7 @@ class Reach:
         while waiting and len(self.values) < MAX_VALUES:
             slot = waiting.popleft()
             value = slot.read()
-            if type(value) in _ATOMS or id(value) in self.values:
+            if type(value) in ATOMS or id(value) in self.values:
                 continue
             self.values[id(value)], found = value, list[Slot]()
             if type(value) is FunctionType and is_own(value):
@@ -200,7 +200,8 @@ def _slots_of(value: Any, path: str) -> Iterator[Slot]:
     if issubclass(kind, partial):
         yield from _arguments(value)
     yield from _items(value, path)
-    yield _part(attributes_of(value).get("__wrapped__"))
+    if (wrapped := attributes_of(value).get("__wrapped__")) is not None:
+        yield _part(wrapped)
 
 
 def _items(value: Any, path: str) -> Iterator[Slot]:
@@ -208,8 +209,8 @@ def _items(value: Any, path: str) -> Iterator[Slot]:
     base = next((each for each in _CONTAINERS if issubclass(kind, each)), None)
     pairs = dict.items(value) if base is dict else enumerate(base.__iter__(value) if base else ())
     for key, each in list(islice(pairs, MAX_VALUES)):
-        if type(each) not in _ATOMS:
-            shown = f"{path}[{key!r}]" if type(key) in _ATOMS else path
+        if type(each) not in ATOMS:
+            shown = f"{path}[{key!r}]" if type(key) in ATOMS else path
             write = partial(value.__setitem__, key) if kind in {list, dict} else None
             yield Slot(value, key, shown, partial(_itself, each), write)
 

@@ -31,6 +31,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from kst_scheduler.simulation.primitives import VirtualLock
 from kst_scheduler.simulation.reach import (
+    ATOMS,
     MISSING,
     Reach,
     Slot,
@@ -208,6 +209,9 @@ def _contents(value: Any) -> list[Any]:
         if len(found) >= _MAX_COMPARED:
             break
         kind = type(each)
+        if kind in ATOMS:
+            found.append(each)
+            continue
         base: Any = next((base for base in kind.__mro__ if base in _STATE), None)
         if base in _CONTAINERS:
             found += [kind, base.__len__(each)]

@@ -149,7 +149,7 @@ def run_program(
             cancelled_in_order(),
             capture.installed(),
             progress(world),
-            fast_triggers(),
+            fast_triggers(end - start),
             remembered_tracebacks(),
             program.installed(),
         ):

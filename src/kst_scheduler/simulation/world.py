@@ -16,7 +16,7 @@ import contextvars
 import itertools
 import sys
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -26,6 +26,12 @@ from kst_scheduler.simulation.seed import Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Instant = TypeVar("Instant", int, "NDArray[np.int64]")
+"""One instant, or a column of them."""
 
 TICK: Final = 1_000
 """Microseconds from one tick of a simulated host's timer to the next."""
@@ -217,6 +223,11 @@ class World:
             )
             self._main.switch()
 
+    def wall_clock(self) -> int:
+        """Return what the clock of the running strand's host shows, which counts as a reading."""
+        self.count_read()
+        return self.now + self.current.host.skew if self.current is not None else self.now
+
     def wake(self, strand: Strand) -> None:
         """Let a strand look again now that waits for its next timer, or for another strand."""
         if (strand.selecting or strand.blocked) and strand is not self.current:
@@ -360,20 +371,22 @@ def wake_up(due: int) -> int:
     return due + (LATE - due) % TICK
 
 
-def shown(instant: int) -> int:
+def shown(instant: Instant) -> Instant:
     """Return an instant as the tables have it: without what a tick is late.
 
     Manual runs of one tick have a microsecond each, and keep it.
     """
-    return instant - LATE if LATE <= instant % TICK < 2 * LATE else instant
+    whole: Instant = instant - LATE * (instant % TICK // LATE == 1)
+    return whole
 
 
-def shown_after(cause: int, instant: int) -> int:
+def shown_after(cause: Instant, instant: Instant) -> Instant:
     """Return a shown instant, but not before the shown cause of what happens in it.
 
     A job that is due between the whole millisecond and the tick, as jitter may be, starts when due.
     """
-    return cause if 0 < cause - instant <= LATE else instant
+    early = cause - instant
+    return instant + early * ((early > 0) & (early <= LATE))
 
 
 def _nothing(*_: object) -> None:

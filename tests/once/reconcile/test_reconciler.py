@@ -264,6 +264,24 @@ def test_an_abandoned_run_that_came_too_early_waits_until_it_is_due() -> None:
     assert (run.node, run.started_at) == ("A", THREE)
 
 
+def test_what_is_due_does_not_wait_for_a_lost_run_that_is_not() -> None:
+    """B starts at 02:55:30, four minutes ahead, runs 03:00 and dies; so 02:57 is skipped.
+
+    A   02:57: skipped, as B runs 03:00 | 02:58: B's lease is over | its next look runs 02:57
+    """
+    story = play(
+        crawl_for(90),
+        cron(hour="2-3", minute="0,57"),
+        start=night(2, 30, 30),
+        nodes=[Node("A"), Node("B", 240)],
+        incidents=[Crash("B", night(2, 50), timedelta(seconds=330)), Crash("B", night(2, 57, 5))],
+        catch_up=HOUR,
+        until=night(3, 1),
+    )
+    assert story.statuses() == ["ok", "error"]
+    assert [run.started_at for run in story.seen("ok")] == [night(2, 58, 30)]
+
+
 def test_a_job_that_must_not_be_repeated_is_closed() -> None:
     """Its holder crashed in the middle, and nobody knows how far it came."""
     crash = [Crash("A", night(3, 5))]
