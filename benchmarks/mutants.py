@@ -371,8 +371,6 @@ MUTANTS: Final = (
         "once/lease.py",
         "                if self._is_down and not self._is_over():\n",
         "                if False:\n",
-        killed_by="tests/test_day_invariants.py::test_a_day_shows_the_lack_of_one_safeguard_and_is_clean_with_it"
-        "[not_extended]",
     ),
     Mutant(
         "a lock is not renewed",
