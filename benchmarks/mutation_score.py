@@ -5,8 +5,8 @@ Purpose: cosmic-ray lists what it can change in the rooms below; a sample of tha
   of the ledger (``tests/ledger/test_model.py``), and random days (``tests/random_days``). Prints
   for each change the net that found it, and the score of each room.
 Limits: the first net that finds a change hides the others. A net that takes too long has found it,
-  where that was CPU time, or where it does so once more when it is tried alone. Each room has the
-  same share of the sample; the last line of the table weights it by how much can be changed there.
+  where that was CPU time, or where it does so once more when it is tried alone. A small room has as
+  many changes in the sample as a large one; the last line weights them by the size of their room.
   What cannot be found is listed in ``equivalent_mutants.toml``, each with the reason, and does not
   count. A finished change is written to ``mutation-results.jsonl``, and the next run continues from
   it; ``--again`` tries the survivors once more that are not listed. Delete the file after you

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
+from procrastinate.exceptions import ConnectorException
 
 END_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -62,3 +63,12 @@ async def test_each_outage_while_it_listens_is_logged_once(
         (True, False),
         (False, True),
     ] * 2
+
+
+def test_one_session_that_has_ended_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """The next try has a new one; neither of them is a line of the log."""
+    caplog.set_level("INFO", logger=queue.__name__)
+    outage = queue._Outage("crawl")
+    outage.note(ConnectorException())
+    outage.end()
+    assert caplog.messages == []

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,9 +21,6 @@ from kst_scheduler.ledger.connection_string import (
     read_connection_string,
 )
 from ledgers import opened, request
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 VALUES = {
@@ -210,6 +208,22 @@ def test_a_service_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert read_connection_string("postgresql:///other").for_psycopg() == expected
     with pytest.raises(InvalidArgumentError, match="keepalives cannot be honoured"):
         read_connection_string("postgresql://?service=old")
+
+
+def test_a_service_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From the home folder, where no variable names a file; what is no text there is named."""
+    monkeypatch.delenv("PGSERVICEFILE", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    file = tmp_path / ".pg_service.conf"
+    file.write_text("[crawl]\nhost=db\n")
+    assert read_connection_string("postgresql://?service=crawl").for_psycopg() == {"host": "db"}
+    file.write_bytes(b"[crawl]\nhost=\xff\n")
+    with pytest.raises(InvalidArgumentError, match=r"services .*pg_service.conf cannot be read"):
+        read_connection_string("postgresql://?service=crawl")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(InvalidArgumentError, match=r"services .*pg_service.conf cannot be read"):
+        read_connection_string("postgresql://?service=crawl")
 
 
 def test_a_service_of_the_whole_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
@@ -200,6 +201,27 @@ async def test_a_cancelled_statement_leaves_the_ledger_usable(sql_url: str) -> N
                 await claim
         claim_ = await ledger.claim(request())
         assert await ledger.finish(claim_, outcome())
+
+
+@in_loop
+async def test_a_cancelled_statement_of_postgresql_is_not_waited_for(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a lock of another session, say, and a drain would wait with it."""
+    for limit in ("STATEMENT_SECONDS", "CONNECT_SECONDS"):
+        monkeypatch.setattr(database, limit, 600.0)
+    waits_for_a_lock = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with opened(SqlLedger(postgres_url)) as ledger:
+        claim = await ledger.claim(request())
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT 1 FROM crawl_runs FOR UPDATE")
+            finishing = asyncio.create_task(ledger.finish(claim, outcome()))
+            while not run_sql(postgres_url, waits_for_a_lock):  # noqa: ASYNC110 - the server's
+                await asyncio.sleep(0.01)
+            finishing.cancel()
+            await asyncio.wait([finishing], timeout=30)
+            assert finishing.cancelled()
+        assert await ledger.finish(claim, outcome())
 
 
 @in_loop
