@@ -2,7 +2,7 @@
 
 Purpose: changes one line of a copy of ``src`` at a time, and plays random days
   (``tests/random_days``) on it, of each kind in turn, until something does not hold. Prints for
-  each fault the first day that shows it, and the broken promise, or that it survived.
+  each fault the first day that shows it, and what broke; or the test that does; or "survived".
 Limits: a fault that hangs the search counts as found when it has used its CPU time. A number is the
   same day with the same version of hypothesis.
 Run: ``uv run python benchmarks/mutants.py``, or ``--only lease`` for those with that word, or
@@ -54,7 +54,7 @@ class Mutant(NamedTuple):
     file: str
     old: str
     new: str
-    equivalent: str = ""
+    why_no_day: str = ""
     """Why no day shows it: it breaks no promise, or the state is none that a day can reach."""
     killed_by: str = ""
     """The test that fails on it, where no day does."""
@@ -142,7 +142,7 @@ MUTANTS: Final = (
         "ledger/memory.py",
         "if self.get(row.id) != row or not self._is_over(row):",
         "if self.get(row.id) != row:",
-        equivalent="A row is closed as it was seen, with a lease that was over then; it holds "
+        why_no_day="A row is closed as it was seen, with a lease that was over then; it holds "
         "again only where the ledger's clock is set back between the two statements.",
         killed_by="tests/ledger/test_upkeep.py::test_a_row_that_works_is_not_closed",
     ),
@@ -205,7 +205,7 @@ MUTANTS: Final = (
         "once/reconcile/reconciler.py",
         "until=min(now, datetime.now(UTC)) - self._delay",
         "until=min(now, datetime.now(UTC))",
-        equivalent="The row is claimed once, so what a look starts too early is the run itself.",
+        why_no_day="The row is claimed once, so what a look starts too early is the run itself.",
         killed_by="tests/once/reconcile/test_reconciler.py"
         "::test_an_occurrence_gets_the_time_to_be_claimed_before_it_is_looked_at",
     ),
@@ -258,7 +258,7 @@ MUTANTS: Final = (
         "once/reconcile/overdue.py",
         "return moment not in self.statuses and moment not in self.in_flight",
         "return moment not in self.statuses",
-        equivalent="A claim waits for 30 s at most, and the jobs of the days fire every two hours "
+        why_no_day="A claim waits for 30 s at most, and the jobs of the days fire every two hours "
         "and are caught up for 15 minutes: no look finds one both in progress and too late.",
         killed_by="tests/once/reconcile/test_overdue.py::test_a_run_in_progress_here_is_left_alone",
     ),
@@ -279,7 +279,7 @@ MUTANTS: Final = (
         "once/reconcile/job_reconciler.py",
         'if row.trigger == "manual" or row.scheduled_at < self.look.until',
         "if True",
-        equivalent="A look starts nothing that lies in the future of its host; an older run of "
+        why_no_day="A look starts nothing that lies in the future of its host; an older run of "
         "the job waits. On a day a run is lost 25 minutes after its time or later. So the host is "
         "behind by more than that, and all others have left the older run alone.",
         killed_by="tests/once/reconcile/test_reconciler.py"
@@ -298,7 +298,7 @@ MUTANTS: Final = (
         "once/decorator.py",
         "                if not await kept_writes().write_pending(self._job(occurrence)):\n",
         "                if False:\n",
-        equivalent="A job of the days has one instance, so its next claim in the process begins "
+        why_no_day="A job of the days has one instance, so its next claim in the process begins "
         "when the end is written; one that is kept is tried each second.",
         killed_by="tests/once/test_once.py::test_a_healthy_last_write_is_waited_for_without_a_word",
     ),
@@ -357,7 +357,7 @@ MUTANTS: Final = (
         "scheduler/drain.py",
         "for future, batch in batches.items() if not batch.in_thread and future.cancel()]",
         "for future in ()]",
-        equivalent="The scheduler is shut down next, which cancels what still runs.",
+        why_no_day="The scheduler is shut down next, which cancels what still runs.",
         killed_by="tests/scheduler/test_drain.py::test_what_is_left_is_cancelled_and_named",
     ),
     Mutant(
@@ -411,17 +411,17 @@ def main() -> None:
 
 
 def judge(mutant: Mutant, days: int) -> tuple[str, str]:
-    """Return which net found a mutant, and how; or that it is equivalent, or survived."""
+    """Return which net found a mutant, and how; or that it survived."""
     found, said = first_day(mutant, days)
     if found:
         return "random days", f"{found}: {said}"
     if mutant.killed_by and fails_test(mutant):
-        return "unit test", f"{mutant.killed_by}; {mutant.equivalent}"
-    return ("equivalent" if mutant.equivalent else "survived"), mutant.equivalent
+        return "a named test", f"{mutant.killed_by}; {mutant.why_no_day}"
+    return "survived", mutant.why_no_day
 
 
 def first_day(mutant: Mutant, days: int) -> tuple[str, str]:
-    """Return the first day that shows a mutant, and the broken promise; empty: none did."""
+    """Return the first day that shows a mutant, and what broke; empty: none did."""
     played = _run(mutant, "-c", PLAY, str(days))
     if played.returncode < 0:
         return "hangs", f"more than {CPU_SECONDS} s of CPU"

@@ -39,7 +39,8 @@ new MutationObserver(changes => {
 
 HAS_OPENED: Final = "() => document.querySelector('.jp-mod-restoring') === null"
 """JupyterLab has opened what the page's address names. The layout of the page before may have
-opened the same notebook earlier; on a busy machine this brings it back over what was opened since.
+opened the same notebook earlier; on a busy machine this one shows it again, on top of what was
+opened since.
 """
 
 IS_READY: Final = """name => {
@@ -100,7 +101,7 @@ STATE: Final = """() => ({
     scrolled: panel.node.querySelector('.jp-WindowedPanel-outer')?.scrollTop})),
   appeared: window.appeared?.map(element => element.textContent),
 })"""
-"""What is told of a page in which something was waited for in vain."""
+"""What the page shows, printed when a wait has timed out."""
 
 CLOSE: Final = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -119,7 +120,7 @@ async def wait_for(page: Page, condition: str, argument: Any = None) -> None:
         await page.wait_for_function(condition, arg=argument, polling=100)
     except PlaywrightTimeoutError:
         pytest.fail(
-            f"{argument or ''}: waited in vain for {condition}; {await page.evaluate(STATE)}"
+            f"{argument or ''}: timed out waiting for {condition}; {await page.evaluate(STATE)}"
         )
 
 

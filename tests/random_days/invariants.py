@@ -199,7 +199,7 @@ def _of_work(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
 def _of_missed(story: Story) -> Iterator[str]:
     """Yield what a look wrote as missed that was not due by the clock of its own host.
 
-    So it is also where the ledger's clock is wrong, and the process knows no other.
+    This holds even if the ledger's clock is wrong.
     """
     for occurrence, at, process in story.watch.missed:
         looks = story.watch.looks

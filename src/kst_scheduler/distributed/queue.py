@@ -306,7 +306,8 @@ async def _unless_cancelled(statement: Callable[[], Awaitable[T]]) -> T:
 
     The pool may lose a cancellation: in Python 3.11, ``asyncio.wait_for`` ignores one that comes in
     the turn of the event loop in which a session becomes free
-    (github.com/python/cpython/issues/86296). Then a loop that only a cancellation ends never ends.
+    (github.com/python/cpython/issues/86296). A loop that only a cancellation ends would then run
+    for ever.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - this is a coroutine

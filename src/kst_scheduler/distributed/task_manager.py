@@ -12,10 +12,11 @@ tasks that this process does not have is put back into the queue::
     worker      fetches a task                             | asks: which tasks are mine?
     PostgreSQL        task 7 is worker 3's | session ends    task 7 -> 7 waits again | worker 3: 7
 
-A COMMIT may wait, for a standby say, and come after that question. So each heartbeat asks again.
+A COMMIT can be delayed, for example by a standby, until after that question. So each heartbeat asks
+again.
 
-The row of a worker that was silent for long is deleted by the next worker that starts. PostgreSQL
-then refuses to give it a task, and Procrastinate's worker stops in the same way. Here it registers
+A look of another worker deletes the row of a worker that was silent for long. PostgreSQL then
+refuses to give it a task, and Procrastinate's worker stops in the same way. Here it registers
 again, and gets a new row.
 Checked on procrastinate 3.10.0.
 """
@@ -54,7 +55,7 @@ class TaskManager(JobManager):
         super().__init__(connector)
         self._in_hand: set[int | None] = set()
         self._taking = asyncio.Lock()
-        """A task that is being fetched is not in hand yet, and would be put back."""
+        """Held during a fetch: until its end the task is not in hand, and would be put back."""
         self._unsure: set[int] = set()
         """Workers that may have been given a task in an answer that was lost."""
         self._refused: set[int] = set()
@@ -138,7 +139,7 @@ class TaskManager(JobManager):
             self._in_hand.discard(job_id)
 
     async def _put_back(self, worker_id: int) -> None:
-        in_hand = set(self._in_hand)  # what ends meanwhile may be another worker's by then
+        in_hand = set(self._in_hand)  # before the question: what ends during it is not put back
         for task in await self.list_jobs_async(worker_id=worker_id, status=Status.DOING.value):
             if task.id not in in_hand:
                 await requeue(self, task)

@@ -107,7 +107,8 @@ async def _work_once(
             concurrency=concurrency,
             fetch_job_polling_interval=SECONDS_BETWEEN_LOOKS,
             update_heartbeat_interval=stalled / 3,
-            # As it begins it deletes the rows of the silent: only a look knows who is dead.
+            # Procrastinate deletes the rows of silent workers when it starts. After an outage
+            # all are silent, so here only a look does it.
             stalled_worker_timeout=KEPT_HOURS * 3600,
             delete_jobs="successful",
             additional_context={TASK_RUNNER: runner},

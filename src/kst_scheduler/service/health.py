@@ -68,8 +68,8 @@ class Watch:
             done, _ = await asyncio.wait([look], timeout=SECONDS_TO_ANSWER)
             if not done:
                 self._note(f"{self._part} does not answer in time")
-                # Not `await look`, which would cancel the look in place of this task: where that
-                # answers all the same, nothing would end the looks.
+                # `await look` would cancel the look in place of this task. If the look then answers
+                # all the same, the watch never ends.
                 await asyncio.wait([look])
             look.result()
         except Exception as error:  # noqa: BLE001 - whatever it is, the part did not work

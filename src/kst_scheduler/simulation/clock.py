@@ -172,7 +172,7 @@ class _LibraryDatetime(datetime):
     """The ``datetime`` of the two modules of APScheduler that read the clock for every fire.
 
     They use no more of it than ``now`` (3.11.3). It takes half as long as time-machine's, which
-    makes each moment of two.
+    builds two datetimes a call.
     """
 
     @classmethod

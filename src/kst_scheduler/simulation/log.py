@@ -32,7 +32,7 @@ class ShownRunLog(RunLog):
     """The rows of a simulation's runs; a manual run was due when it was asked for, at a tick."""
 
     def _times(self) -> list[NDArray[np.int64]]:
-        """Return the columns of times, in which nothing is before its cause."""
+        """Return the columns of times: no start before its due time, no end before its start."""
         scheduled_at, started_at, finished_at = super()._times()
         scheduled_at = shown(scheduled_at)
         started_at = shown_after(scheduled_at, started_at)

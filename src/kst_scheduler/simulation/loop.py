@@ -138,9 +138,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def _run_once(self) -> None:
-        """Run what is ready, as asyncio does; without files and due timers that is a whole turn.
+        """Run what is ready, as asyncio does: the whole turn if no file is watched, no timer due.
 
-        asyncio drops cancelled timers at once, too: the order of those of one moment hangs on it.
+        asyncio drops cancelled timers at once, too: the order of those of one moment depends on it.
         """
         ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
