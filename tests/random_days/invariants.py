@@ -17,8 +17,7 @@ from random_days.conditions import (
     process_of,
     skew,
 )
-from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
-from random_days.play import LOOK_EVERY
+from random_days.plan import DRAIN, END, LEASE, LOOK_EVERY, MIDNIGHT
 from random_days.progress import DOUBTED, without_progress
 
 if TYPE_CHECKING:

@@ -24,6 +24,9 @@ CALM: Final = MIDNIGHT + timedelta(hours=20)
 LEASE: Final = timedelta(minutes=30)
 """Of rows and of locks: long, so that a day has few renewals."""
 
+LOOK_EVERY: Final = 600
+"""Seconds from one look of a reconciler to the next: ten minutes, as a day of minutes is dear."""
+
 MAX_ATTEMPTS: Final = 3
 """The default of once: so many attempts may lose their lease."""
 
@@ -121,6 +124,10 @@ class Outage:
     def concerns(self, node: str) -> bool:
         """Tell whether a node cannot use the server."""
         return self.node in {"", node}
+
+    def loses_answers(self, node: str, moment: datetime) -> bool:
+        """Tell whether a node gets no answer of the server; a slow one answers."""
+        return self.kind != "slow" and self.concerns(node) and self.covers(moment)
 
     def __str__(self) -> str:
         where = f" for {self.node}" if self.node else ""

@@ -30,7 +30,7 @@ from random_days.faults import (
     outages_of,
 )
 from random_days.marks import Mark, wrapped
-from random_days.plan import DRAIN, END, LEASE, MIDNIGHT, true_time
+from random_days.plan import DRAIN, END, LEASE, LOOK_EVERY, MIDNIGHT, true_time
 from random_days.strikes import Strikes
 from random_days.watch import Looked, Took, Watch, Witness
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
     from kst_scheduler.ledger import LedgerRow
     from random_days.plan import Day, JobPlan
-
-LOOK_EVERY = 600
-"""Seconds from one look of a reconciler to the next: ten minutes, as a day of minutes is dear."""
 
 STEPS = 10
 """How many steps of work a run has."""

@@ -14,8 +14,7 @@ from kst_scheduler.fire_times import fire_times
 from kst_scheduler.simulation import ClockJump
 from random_days.conditions import could_run, is_held_up, is_paused, is_stopped, process_of, skew
 from random_days.faults import LATE, LIMIT
-from random_days.plan import DRAIN, END, LEASE, MIDNIGHT
-from random_days.play import LOOK_EVERY
+from random_days.plan import DRAIN, END, LEASE, LOOK_EVERY, MIDNIGHT
 from random_days.watch import Lapse, Taken
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from kst_scheduler.ledger.clock_watch import TRUSTED_AFTER
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.simulation import current_node
 from random_days.marks import IS_ASKED_AGAIN, IS_KEPT, Mark, Marks, Span
-from random_days.plan import END, LEASE, true_time
+from random_days.plan import END, LEASE, LOOK_EVERY, true_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -130,7 +130,8 @@ class Watch:
         self.ledger = ledger
         self.day = day
         self.untimely: set[int] = set()
-        """The rows that were written by a process that was started by a wrong clock."""
+        """The rows that a process wrote, or ran though they were missed, that could not know of a
+        wrong clock."""
         self.misled: dict[str, datetime] = {}
         """Until when each process that was started by a wrong clock may act on it: until it has
         read the right one, and that has stood for a while."""
@@ -202,6 +203,8 @@ class Watch:
             self._note_lapse(held)
             self._note_taken(held)
             self._former[claim.row_id, held.claim.attempt] = held.until
+        if claim.row_id in self.written_off and self._has_known_the_clock_too_short():
+            self.untimely.add(claim.row_id)
         self._may_be_tried(claim)
         self.rows_held[claim.row_id] = Held(claim, asked.at + LEASE, true_time() + LEASE)
 
@@ -350,7 +353,8 @@ class Watch:
         """Note since when a process knows the ledger's clock."""
         moment: datetime = await self.ledger.now()
         if not any(
-            each.server == "ledger" and each.covers(true_time()) for each in self.day.outages
+            each.server == "ledger" and each.loses_answers(current_node(), true_time())
+            for each in self.day.outages
         ):
             self._note_reading(true_time())
         return moment
@@ -368,6 +372,18 @@ class Watch:
         first = self.first_readings.get(current_node(), END)
         now = true_time()
         return any(each.start <= min(first, now) < each.end for each in self.day.wrong_clocks)
+
+    def _has_known_the_clock_too_short(self) -> bool:
+        """Tell whether the ledger's clock is wrong, and this process trusts it as it is.
+
+        It has to know a clock for 15 minutes, from look to look, to say later that it was set.
+        """
+        first = self.first_readings.get(current_node(), END)
+        known = timedelta(seconds=LOOK_EVERY) + TRUSTED_AFTER
+        return any(
+            each.start - known < first and each.start <= true_time() < each.end
+            for each in self.day.wrong_clocks
+        )
 
     def leases_are_wrong(self) -> bool:
         """Tell whether the ledger's clock was wrong since the leases of now were renewed."""
