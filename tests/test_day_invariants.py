@@ -249,6 +249,13 @@ RARE: Final = {
         ),
         strikes=(Strike("B", "record_missed", 1, is_done=False, kind="clock", seconds=-11_000),),
     ),
+    "a process starts, by a clock that is behind, minutes before the ledger's is set back": Day(
+        (0.0, 0.0, -4000.0),
+        (replace(JOB, seconds=5, window=15),),
+        (Crash("C", after(-12_600), timedelta(seconds=16_200)),),
+        (Outage("ledger", "away", after(-30), after(1800)),),
+        wrong_clocks=(WrongClock(after(3940), after(4540), -2400),),
+    ),
 }
 """Days that show a small fault of benchmarks/mutants.py, or of which too much was asked once."""
 
