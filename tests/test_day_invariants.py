@@ -256,6 +256,10 @@ RARE: Final = {
         (Outage("ledger", "away", after(-30), after(1800)),),
         wrong_clocks=(WrongClock(after(3940), after(4540), -2400),),
     ),
+    "a claim is had when the drain has begun": replace(
+        deployed(1, replace(JOB, seconds=5)),
+        outages=(Outage("ledger", "down", after(-1), after(1.1)),),
+    ),
 }
 """Days that show a small fault of benchmarks/mutants.py, or of which too much was asked once."""
 

@@ -255,6 +255,14 @@ def _is_in_log(story: Story, key: str) -> bool:
     return bool((errors.str.contains(key, regex=False) & errors.str.contains("the row is")).any())
 
 
+def _was_started(story: Story, work: Work, moment: datetime) -> bool:
+    """Tell whether the scheduler had started a run by then, and its claim was still on its way."""
+    runs = story.result.runs
+    same = (runs["node"] == work.instance[0]) & (runs["job_id"] == work.occurrence.job_id)
+    same &= runs["scheduled_at"] == work.occurrence.scheduled_at
+    return bool((same & (runs["started_at"] <= moment) & (runs["finished_at"] >= work.begin)).any())
+
+
 def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
     """Yield what a drain left without an end, and what began after it."""
     by_key = {row.occurrence.key: row for row in rows}
@@ -262,7 +270,7 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
         begin = story.watch.drained.get(work.instance)
         if begin is None:
             continue
-        if work.begin > begin:
+        if work.begin > begin and not _was_started(story, work, begin):
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
         if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
