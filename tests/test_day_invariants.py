@@ -20,7 +20,7 @@ from kst_scheduler.once.reconcile.reconciler import Reconciler
 from kst_scheduler.once.takeover import Takeover
 from kst_scheduler.scheduler import drain, run_control
 from kst_scheduler.scheduler.kept_writes import KeptWrites
-from kst_scheduler.simulation import Crash
+from kst_scheduler.simulation import Crash, Freeze
 from random_days.invariants import faults
 from random_days.plan import DRAIN, MIDNIGHT, Day, JobPlan, Outage, Strike, WrongClock
 from random_days.play import play
@@ -255,6 +255,13 @@ RARE: Final = {
         (Crash("C", after(-12_600), timedelta(seconds=16_200)),),
         (Outage("ledger", "away", after(-30), after(1800)),),
         wrong_clocks=(WrongClock(after(3940), after(4540), -2400),),
+    ),
+    "a process is frozen until its lease is over, and is drained as it wakes": replace(
+        deployed(2700, replace(JOB, seconds=2400, repeatable=False)),
+        incidents=(
+            Crash("B", after(2699) + DRAIN, DRAIN),
+            Freeze("B", after(600), timedelta(seconds=2100)),
+        ),
     ),
     "a claim is had when the drain has begun": replace(
         deployed(1, replace(JOB, seconds=5)),

@@ -274,6 +274,8 @@ def _of_drains(story: Story, rows: list[LedgerRow]) -> Iterator[str]:
             yield f"{work.occurrence} began at {work.begin}, in a process that drained"
         if work.claim is None or not work.begin < begin <= (work.end or work.cut or END):
             continue
+        if story.watch.held_until(work.claim) < begin:  # lost by then, and cut for that
+            continue
         row, end = by_key[work.occurrence.key], begin + DRAIN
         edges = (begin, end)
         if _is_stopped_within(story, work.instance[0], begin, end):
