@@ -53,13 +53,15 @@ class Service:
         """When work was begun, in true hours."""
         self.alerted: list[LedgerRow] = []
         self.catch_up = catch_up
+        self.of_once: dict[str, Any] = {}
         self.options = options
         self.work: Callable[[], Any] = crawl_for(60)
         self.then: Callable[[KSTScheduler], object] = lambda _scheduler: None
 
     def register(self, scheduler: KSTScheduler) -> None:
         """Add the job to a new process."""
-        job = once(self.ledger, catch_up=self.catch_up, instance=current_node())(self._work)
+        guarded = once(self.ledger, catch_up=self.catch_up, instance=current_node(), **self.of_once)
+        job = guarded(self._work)
         scheduler.add_job(job, cron(hour=3), id="nps", misfire_grace_time=300)
         Reconciler(scheduler, self.ledger, on_missing=self._alert, **self.options).start()
         self.then(scheduler)
@@ -251,6 +253,19 @@ def test_a_claim_takes_no_run_when_the_clock_is_right_again(second: float) -> No
     service.work, service.then = crawl_for(1800), claim_on_b(0.5 + second)
     story = service.play(0.25, excursion("AB", 3 + (8 * 60 + 0.5) / 3600, 2, -HOUR), 2)
     assert [row.status for row in story.rows()] == ["ok", "skipped"]
+
+
+@pytest.mark.parametrize("max_attempts", [1, 2])
+def test_a_look_closes_no_run_when_the_clock_is_right_again(max_attempts: int) -> None:
+    """A has renewed a lease of an hour by a clock that was an hour behind, and works on.
+
+    clock   set back an hour | A renews | right again | looks of A and B | A renews
+    """
+    service = Service()
+    service.of_once, service.work = {"lease": HOUR, "max_attempts": max_attempts}, crawl_for(3000)
+    story = service.play(0.25, excursion("AB", 3 + 19.5 / 60, 2, -HOUR), 2)
+    assert [(row.status, row.attempt) for row in story.rows()] == [("ok", 1)]
+    assert service.alerted == []
 
 
 def test_a_dead_replica_is_closed_by_a_claim_once_the_clock_has_stood() -> None:
