@@ -55,7 +55,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kind", choices=list(KINDS_OF_DAYS), default="all faults", help="what goes wrong"
     )
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.seeds < 1:
+        parser.error("--seeds: at least one day")
+    return asked
 
 
 def report(failure: Failure, kind: str) -> None:

@@ -15,6 +15,7 @@ import argparse
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -400,6 +401,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], help="words of the names to try")
     asked = parser.parse_args()
     chosen = [each for each in MUTANTS if any(word in each.name for word in asked.only)]
+    if not chosen:
+        parser.error(f"--only: no fault has one of {', '.join(asked.only)} in its name")
+    if any(broken := first_day(unchanged(chosen[0]), 1)):
+        raise SystemExit(f"the code as it is does not pass: {': '.join(broken)}")
     counts = Counter[str]()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         judged = pool.map(partial(judge, days=asked.days), chosen)
@@ -415,18 +420,23 @@ def judge(mutant: Mutant, days: int) -> tuple[str, str]:
     found, said = first_day(mutant, days)
     if found:
         return "random days", f"{found}: {said}"
-    if mutant.killed_by and fails_test(mutant):
+    if mutant.killed_by and fails_test(mutant) and not fails_test(unchanged(mutant)):
         return "a named test", f"{mutant.killed_by}; {mutant.why_no_day}"
     return "survived", mutant.why_no_day
+
+
+def unchanged(mutant: Mutant) -> Mutant:
+    """Return the code as it is, in a mutant's place."""
+    return mutant._replace(new=mutant.old)
 
 
 def first_day(mutant: Mutant, days: int) -> tuple[str, str]:
     """Return the first day that shows a mutant, and what broke; empty: none did."""
     played = _run(mutant, "-c", PLAY, str(days))
-    if played.returncode < 0:
+    if played.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         return "hangs", f"more than {CPU_SECONDS} s of CPU"
     if played.returncode:
-        return "raises", " ".join(played.stderr.split())[-300:]
+        raise SystemExit(f"{mutant.name}: the search itself failed: {played.stderr[-600:]}")
     found, _, said = played.stdout.strip().partition("|")
     return found, said
 

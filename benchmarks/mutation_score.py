@@ -23,6 +23,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import math
 import multiprocessing
 import os
 import re
@@ -481,15 +482,20 @@ def print_score(counts: Counter[tuple[str, str]], sizes: dict[str, int]) -> floa
         judged += weight * (here.total() - here["equivalent"])
         found += weight * (here.total() - here["equivalent"] - here["survived"])
     print_line("all", sum(sizes.values()), total)
-    score = 100 * found / judged if judged else 100.0
+    if not judged:
+        print("Nothing that counts was tried.")
+        return 0.0
+    score = 100 * found / judged
     print(f"Where each room counts by its size: {score:.1f} %")
+    if left := [room for room in ROOMS if room not in sizes]:
+        print(f"Not counted, as nothing was tried there: {', '.join(left)}")
     return score
 
 
 def print_line(room: str, size: int, fates: Counter[str]) -> None:
     """Print a line of the table."""
     judged = fates.total() - fates["equivalent"]
-    share = 100 * (judged - fates["survived"]) / judged if judged else 100.0
+    share = 100 * (judged - fates["survived"]) / judged if judged else math.nan
     numbers = " | ".join(map(str, (size, fates.total(), *fates.values())))
     print(f"| {room} | {numbers} | {share:.1f} % |")
 

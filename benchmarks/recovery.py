@@ -386,8 +386,14 @@ def result(
 ) -> Result:
     """Return what the journal says."""
     before = statistics.median(rates(ends, began, spans.before))
+    if not before:
+        raise SystemExit("no run has ended before the fault, so there is no rate to come back to")
     after = rates(ends, over, spans.after)
-    good = (second + 1 for second, count in enumerate(after) if count >= RECOVERED * before)
+    good = (
+        second + 1
+        for second, count in enumerate(after)
+        if min(count, statistics.median(after[second:])) >= RECOVERED * before  # and it lasts
+    )
     by_number = defaultdict(list)
     for number, pid, at in ends:
         by_number[number].append((at, pid))
@@ -491,7 +497,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--keep", help="a folder that keeps the journals and the workers' logs")
     parser.add_argument("--serve", choices=SYSTEMS)
     parser.add_argument("--count", type=int)
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if min(asked.before, asked.after) < 1:
+        parser.error("--before and --after: at least a second, as rates are counted a second")
+    return asked
 
 
 if __name__ == "__main__":

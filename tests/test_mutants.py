@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from benchmark_scripts import ROOT, load_script
 
 
@@ -27,3 +29,20 @@ def test_each_test_that_is_named_is_there() -> None:
         if path:
             text = (ROOT / path).read_text("utf-8")
             assert f"def {name.partition('[')[0]}(" in text, mutant.name
+
+
+def test_the_code_as_it_is_is_no_find_and_a_broken_search_neither() -> None:
+    """Else every fault would count as found."""
+    script = load_script("mutants")
+    a_fault = script.MUTANTS[0]
+    assert script.first_day(script.unchanged(a_fault), 1) == ("", "")
+    with pytest.raises(SystemExit, match="the search itself failed"):
+        script.first_day(a_fault._replace(new="no program"), 1)
+
+
+def test_a_word_that_no_fault_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is no run in which all was found."""
+    monkeypatch.setattr("sys.argv", ["mutants.py", "--only", "nosuchword"])
+    with pytest.raises(SystemExit) as ended:
+        load_script("mutants").main()
+    assert ended.value.code == 2
