@@ -30,6 +30,9 @@ Where the answers do not decide, the ledger is believed:
   - how an attempt ended, if no answer says so and an unknown call may have ended it.
 The row keeps notes of its attempts, so a look at it after all calls answers the last two.
 
+Not checked: the notes of earlier attempts in a running row, the attempt of a missed row, and that a
+claim that is asked for again, after its lease was over, gets its former attempt.
+
 A call must not name an attempt before the answer to its claim, or to a look, has come.
 """
 
