@@ -822,14 +822,19 @@ def test_many_old_rows_are_forgotten_by_several_looks(monkeypatch: pytest.Monkey
 
 
 def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
-    """A job that was renamed while it ran is kept for as long as rows are, and then closed."""
+    """A job that was renamed while it ran is kept as long as rows are, then closed and told."""
     ledger = MemoryLedger()
     crash = Crash("A", night(3, 5))
+    told: list[LedgerRow] = []
+
+    async def alert(rows: list[LedgerRow]) -> None:
+        told.extend(rows)
 
     def add(scheduler: KSTScheduler, ledger: MemoryLedger) -> None:
         if current_node() != "A":
             scheduler.remove_job("nps")
-            Reconciler(scheduler, ledger, retention=timedelta(days=2)).start()
+            days = timedelta(days=2)
+            Reconciler(scheduler, ledger, on_missing=alert, retention=days).start()
 
     story = play(
         crawl_for(600),
@@ -841,6 +846,7 @@ def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
         then=lambda scheduler: add(scheduler, ledger),
     )
     assert story.statuses() == ["running"]
+    assert told == []
     again = MemoryLedger()
     story = play(
         crawl_for(600),
@@ -852,6 +858,7 @@ def test_what_nobody_knows_any_more_is_closed_in_the_end() -> None:
         then=lambda scheduler: add(scheduler, again),
     )
     assert story.rows() == []  # closed, and then as old as all that is forgotten
+    assert [row.error for row in told] == ["abandoned: no job of this name is left"]
 
 
 def test_after_a_long_outage_one_look_writes_no_more_than_its_limit(
