@@ -271,6 +271,8 @@ if __name__ == "__main__":
     parser.add_argument("--concurrency", type=int, nargs="+", default=[8])
     parser.add_argument("--serve")
     given = parser.parse_args()
+    if given.count < 1 or given.count % 100:
+        parser.error("--count: a multiple of 100, as tasks are put into the queue by the hundred")
     if given.serve:
         asyncio.run(serve(given.serve, os.environ["DATABASE_URL"], given.concurrency[0]))
     else:

@@ -226,6 +226,8 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=95, help="the score that is asked for, in %%")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
+    if asked.sample < 1:
+        parser.error("--sample: at least one change")
     if missing := [
         test
         for _, tests in ROOMS.values()
