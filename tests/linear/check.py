@@ -31,7 +31,9 @@ Where the answers do not decide, the ledger is believed:
 The row keeps notes of its attempts, so a look at it after all calls answers the last two.
 
 Not checked: the notes of earlier attempts in a running row, the attempt of a missed row, and that a
-claim that is asked for again, after its lease was over, gets its former attempt.
+claim that is asked for again, after its lease was over, gets its former attempt; nor, where an
+unknown call may have ended an attempt, that no renewal is granted after one was refused. A claim
+that is answered by no attempt stops the check with an error.
 
 A call must not name an attempt before the answer to its claim, or to a look, has come.
 """
