@@ -33,6 +33,7 @@ from kst_scheduler.simulation import ClockJump, Node, simulate
 from kst_scheduler.simulation.world import LATE
 from kst_scheduler.timezone import KST, kst
 from kst_scheduler.triggers.factories import at, cron, every
+from shown_clock import clock_showing
 
 ENDED = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
 SUBMITTED = EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES
@@ -161,13 +162,8 @@ async def test_manual_runs_of_a_repeated_moment_are_told_apart(
     """A clock set back comes by the very microsecond of an earlier run."""
     times = [kst(2026, 5, 10, hour) for hour in (3, 4, 3, 4, 3)]
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return times.pop(0).astimezone(tz)
-
-    bench = Bench()
-    monkeypatch.setattr("kst_scheduler.scheduler.run_control.datetime", Clock)
+    bench, clock = Bench(), clock_showing(lambda: times.pop(0))
+    monkeypatch.setattr("kst_scheduler.scheduler.run_control.datetime", clock)
     found = [bench.scheduler._manual_run_time() for _ in range(5)]
     microsecond = timedelta(microseconds=1)
     three, four = kst(2026, 5, 10, 3), kst(2026, 5, 10, 4)
@@ -465,14 +461,9 @@ async def test_a_missed_run_may_start_from_its_time_on(monkeypatch: pytest.Monke
     three = kst(2026, 5, 10, 3)
     now = three - timedelta(microseconds=1)
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return now.astimezone(tz)
-
-    bench = Bench()
+    bench, clock = Bench(), clock_showing(lambda: now)
     bench.scheduler.add_job(bench.crawl, cron(hour=3), id="crawl")
-    monkeypatch.setattr("kst_scheduler.scheduler.run_control.datetime", Clock)
+    monkeypatch.setattr("kst_scheduler.scheduler.run_control.datetime", clock)
     with pytest.raises(InvalidArgumentError, match="lies in the future"):
         bench.scheduler.run_missed("crawl", three)
     now = three

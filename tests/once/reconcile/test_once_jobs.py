@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -17,6 +17,7 @@ from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.timezone import KST, UTC, kst
 from kst_scheduler.triggers.factories import at, cron
 from replicas import crawl_for
+from shown_clock import clock_showing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,17 +82,12 @@ async def test_a_job_is_over_in_the_very_microsecond_of_its_last_fire(
 ) -> None:
     """A clock of whole microseconds may show that still when the job leaves; not one before."""
     date = kst(2099, 1, 1)
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return (date - early * timedelta(microseconds=1)).astimezone(tz)
-
+    clock = clock_showing(lambda: date - early * timedelta(microseconds=1))
     scheduler, ledger = KSTScheduler(), MemoryLedger()
     jobs = OnceJobs(scheduler, ledger)
     scheduler.start()
     job = scheduler.add_job(once(ledger)(crawl_for(0)), at(date), id="one-shot")
-    monkeypatch.setattr(once_jobs, "datetime", Clock)
+    monkeypatch.setattr(once_jobs, "datetime", clock)
     job.remove()
     assert jobs.is_over(job) == is_over
     assert [removed for removed, _ in jobs.removed()] == ([] if is_over else [job])
