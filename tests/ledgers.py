@@ -102,3 +102,10 @@ def run_sql(url: str, statement: str) -> list[Any]:
             return list(result) if result.returns_rows else []
     finally:
         engine.dispose()
+
+
+def end_sessions(url: str) -> None:
+    """End all sessions of a database of PostgreSQL, as an administrator does."""
+    server, _, name = url.rpartition("/")
+    sessions = f"FROM pg_stat_activity WHERE datname = '{name}'"
+    run_sql(f"{server}/postgres", f"SELECT pg_terminate_backend(pid) {sessions}")

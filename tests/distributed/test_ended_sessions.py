@@ -24,7 +24,7 @@ from kst_scheduler.scheduler.kst_scheduler import KSTScheduler
 from kst_scheduler.scheduler.occurrence import Occurrence, current_occurrence
 from kst_scheduler.timezone import KST
 from kst_scheduler.triggers.factories import cron
-from ledgers import run_sql
+from ledgers import end_sessions, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,15 +38,6 @@ SECONDS = 60
 """For how long anything is waited for."""
 WORKERS = "SELECT id FROM procrastinate_workers"
 SILENCE = "UPDATE procrastinate_workers SET last_heartbeat = now() - INTERVAL '1 day'"
-
-
-def end_sessions(url: str) -> None:
-    """End all sessions but the caller's, as an administrator does."""
-    run_sql(
-        url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
 
 
 @in_loop

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from procrastinate.exceptions import ConnectorException
+
 from in_loop import in_loop
 from kst_scheduler.distributed import queue, task_app
-from ledgers import run_sql
+from ledgers import end_sessions, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
-from procrastinate.exceptions import ConnectorException
-
-END_SESSIONS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
 
 
 async def until(is_true: Callable[[], bool]) -> None:
@@ -50,7 +46,7 @@ async def test_each_outage_while_it_listens_is_logged_once(
         try:
             for _ in range(2):
                 allow_sessions(False)
-                run_sql(f"{server}/postgres", END_SESSIONS)
+                end_sessions(postgres_url)
                 await until(lambda: connector._listening.failures > 4)
                 allow_sessions(True)
                 await until(lambda: connector._listening.failures == 0)

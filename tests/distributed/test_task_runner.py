@@ -620,7 +620,7 @@ async def test_what_must_not_be_repeated_is_cut_for_good(
 async def test_a_run_that_loses_its_lease_is_made_again(
     due: Occurrence, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By whoever gets the row; here it is the same worker. The log says what happened."""
+    """By the worker that gets the row; here the same one. The log says what happened."""
     renewals = [0]
 
     async def job() -> int:

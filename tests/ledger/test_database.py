@@ -32,7 +32,7 @@ PROCESS = """
 import asyncio, sys
 sys.path.insert(0, "tests")
 from kst_scheduler.errors import LockedOutError
-from kst_scheduler.ledger import Claim, LedgerRow, SqlLedger, database, engines
+from kst_scheduler.ledger import Claim, SqlLedger
 from ledgers import opened, request
 
 async def main(url, instance):

@@ -16,7 +16,7 @@ from kst_scheduler.ledger import MemoryLedger, SqlLedger, database
 from kst_scheduler.once.decorator import once
 from kst_scheduler.service import health
 from kst_scheduler.service.health import LedgerWatch, Watch
-from ledgers import HOUR, run_sql
+from ledgers import HOUR, end_sessions, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,7 +248,7 @@ async def test_a_read_only_postgresql_is_not_ready_until_it_can_be_written(
         await watch.look()
         assert await statuses(it) == WELL
         run_sql(postgres_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        run_sql(postgres_url, _END_THE_OTHERS)
+        end_sessions(postgres_url)
         await watch.look()
         await watch.look()  # the first one may have met a connection that was ended
         assert await statuses(it) == ALIVE_ONLY
@@ -256,17 +256,11 @@ async def test_a_read_only_postgresql_is_not_ready_until_it_can_be_written(
             postgres_url,
             f'BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE "{name}" RESET ALL; COMMIT',
         )
-        run_sql(postgres_url, _END_THE_OTHERS)
+        end_sessions(postgres_url)
         await watch.look()
         await watch.look()
         assert await statuses(it) == WELL
         assert await it.service.ledger.rows() == []
-
-
-_END_THE_OTHERS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE pid <> pg_backend_pid() AND datname = current_database()
-"""
 
 
 @pytest.mark.parametrize(
